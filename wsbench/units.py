@@ -1,0 +1,134 @@
+"""Durations, sizes and rates: from what people type to integers, and back to what people read.
+
+Inside wsbench a duration is an integer of nanoseconds (`*_ns`) and a size an integer of bytes. Every parser
+raises `ValueError` with a sentence that names the value and shows one that would do.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+NS_PER_S = 1_000_000_000
+NS_PER_MS = 1_000_000
+NS_PER_US = 1_000
+
+_DURATION_UNITS = {
+    "ns": 1,
+    "us": NS_PER_US,
+    "µs": NS_PER_US,
+    "μs": NS_PER_US,
+    "ms": NS_PER_MS,
+    "s": NS_PER_S,
+    "m": 60 * NS_PER_S,
+    "min": 60 * NS_PER_S,
+    "h": 3600 * NS_PER_S,
+}
+_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ns|us|µs|μs|ms|min|s|m|h)\s*")
+_SIZE_UNITS = {"": 1, "b": 1, "k": 1000, "kb": 1000, "m": 1000**2, "mb": 1000**2, "kib": 1024, "mib": 1024**2}
+_SIZE = re.compile(r"(\d+)\s*([a-z]*)", re.IGNORECASE)
+_RATE = re.compile(r"(\d+(?:\.\d+)?(?:e\d+)?)\s*(k?)\s*(?:/\s*(s|min|m|h))?", re.IGNORECASE)
+
+
+def parse_duration(text: str) -> int:
+    """Nanoseconds of '10s', '250ms', '1m30s', '20us', or a bare number of seconds.
+
+    Raises:
+        ValueError: not a duration, or negative.
+    """
+    stripped = text.strip()
+    try:
+        seconds = float(stripped)
+    except ValueError:
+        pass
+    else:
+        if not math.isfinite(seconds) or seconds < 0:
+            raise ValueError(f"{text!r} is not a duration: use for example 10s, 250ms or 1m30s")
+        return round(seconds * NS_PER_S)
+    total, position = 0.0, 0
+    while match := _DURATION_PART.match(stripped, position):
+        total += float(match[1]) * _DURATION_UNITS[match[2]]
+        position = match.end()
+    if position == 0 or position != len(stripped):
+        raise ValueError(f"{text!r} is not a duration: use for example 10s, 250ms or 1m30s")
+    return round(total)
+
+
+def parse_positive_duration(text: str) -> int:
+    """As `parse_duration`, but zero is an error as well."""
+    duration_ns = parse_duration(text)
+    if duration_ns == 0:
+        raise ValueError(f"{text!r} must be longer than zero")
+    return duration_ns
+
+
+def parse_size(text: str) -> int:
+    """Bytes of '128', '64k', '1MiB'.
+
+    Raises:
+        ValueError: not a size.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    if match is None or match[2].lower() not in _SIZE_UNITS:
+        raise ValueError(f"{text!r} is not a size in bytes: use for example 128, 64k or 1MiB")
+    return int(match[1]) * _SIZE_UNITS[match[2].lower()]
+
+
+def parse_rate(text: str) -> float:
+    """Events a second of '1000', '1000/s', '2.5k', '600/min'.
+
+    Raises:
+        ValueError: not a rate, or not above zero.
+    """
+    match = _RATE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is not a rate: use for example 1000, 2.5k/s or 600/min")
+    seconds = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}[(match[3] or "").lower()]
+    rate = float(match[1]) * (1000 if match[2] else 1) / seconds
+    if not math.isfinite(rate) or rate <= 0:
+        raise ValueError(f"{text!r} is not a rate: it must be above zero")
+    return rate
+
+
+def format_duration(duration_ns: float | None) -> str:
+    """Three significant digits and the unit that fits: '24.1 µs', '1.51 ms', '2.00 s'; '–' for None."""
+    if duration_ns is None:
+        return "–"
+    for unit, size in (("s", NS_PER_S), ("ms", NS_PER_MS), ("µs", NS_PER_US)):
+        # 999.6 µs rounds to 1.00 ms, not to 1000 µs
+        if duration_ns >= size * 0.9995:
+            return f"{_three_digits(duration_ns / size)} {unit}"
+    return f"{duration_ns:.0f} ns"
+
+
+def format_seconds(duration_ns: int) -> str:
+    """A configured duration as a person would write it: '10s', '1m30s', '250ms'."""
+    if duration_ns % NS_PER_S:
+        if duration_ns < NS_PER_S:
+            return f"{duration_ns / NS_PER_MS:g}ms"
+        return f"{duration_ns / NS_PER_S:.1f}s"
+    hours, rest = divmod(duration_ns // NS_PER_S, 3600)
+    minutes, seconds = divmod(rest, 60)
+    parts = [f"{value}{unit}" for value, unit in ((hours, "h"), (minutes, "m"), (seconds, "s")) if value]
+    return "".join(parts) or "0s"
+
+
+def format_count(count: float | None) -> str:
+    """Thousands apart: '128,400'; '–' for None."""
+    return "–" if count is None else f"{count:,.0f}"
+
+
+def format_bytes(size: float | None) -> str:
+    """'512 B', '12.4 kB', '3.10 MB' (powers of ten); '–' for None."""
+    if size is None:
+        return "–"
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= factor * 0.9995:
+            return f"{_three_digits(size / factor)} {unit}"
+    return f"{size:.0f} B"
+
+
+def _three_digits(value: float) -> str:
+    if value >= 99.95:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 9.995 else f"{value:.2f}"
