@@ -43,9 +43,7 @@ class WsbenchError(Exception):
     kind = "error"
     exit_code = ExitCode.NOT_MEASURED
 
-    def __init__(
-        self, what: str, *, remedy: str = "", side: Side = Side.GENERATOR, kind: str | None = None
-    ) -> None:
+    def __init__(self, what: str, *, remedy: str = "", side: Side = Side.GENERATOR, kind: str | None = None) -> None:
         super().__init__(what)
         self.what = what
         self.remedy = remedy

@@ -1,0 +1,54 @@
+# A fresh machine needs Python >= 3.11 and make; everything else comes into .venv.
+#   make bench ARGS='--rate 1000'      make test ARGS='tests/measure -x'      make bench PYTHON=python3.13
+
+.DEFAULT_GOAL := help
+.PHONY: help bench test check format clean
+.NOTPARALLEL:  # two pips in one environment get into each other's way
+.DELETE_ON_ERROR:
+
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip install -q
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
+
+bench: $(VENV)/.run  ## benchmark the embedded echo target; the result goes to results/ (ARGS: options of wsbench run)
+	$(VENV)/bin/wsbench run $(ARGS)
+
+test: $(VENV)/.dev  ## run every test that this machine can run, and say which it cannot and why (ARGS: pytest's)
+	$(PY) -m pytest --no-fold-skipped $(ARGS)
+
+check: $(VENV)/.dev  ## formatter, linter, types, import contracts
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+	$(VENV)/bin/lint-imports
+
+format: $(VENV)/.dev  ## format the code and mend what the linter can
+	$(PY) -m ruff format .
+	$(PY) -m ruff check --fix .
+
+clean:  ## remove .venv and the tools' caches; results stay
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find wsbench tests scenarios -name __pycache__ -prune -exec rm -rf {} +
+
+# Stamps, touched last: what was interrupted half-way is done again.
+
+$(VENV)/.made:
+	@test -n "$(PYTHON)" || { echo 'make: wsbench needs Python 3.11 or later and found none on PATH;' \
+		'install one, or name it: make PYTHON=/path/to/python3' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo 'make: $(PYTHON) cannot make virtual environments;' \
+		'on Debian and Ubuntu: apt-get install python3-venv' >&2; exit 1; }
+	@$(PY) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+$(VENV)/.run: pyproject.toml | $(VENV)/.made
+	$(PIP) -e .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/.made
+	$(PIP) -e '.[test,check]'
+	@touch $@ $(VENV)/.run

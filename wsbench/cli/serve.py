@@ -1,0 +1,97 @@
+"""`wsbench serve`: the standalone echo target."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from wsbench.cli.params import DURATION, Parsed
+from wsbench.targets.echo import EchoOptions, Listening, parse_compression, parse_stall, serve
+from wsbench.targets.echo.options import MAX_WORKERS
+
+_EPILOG = """\b
+Paths:
+  /echo, /ws, /ws/...     text comes back as text, binary as binary
+  /broadcast              what one says, all hear
+  /push?rate=R&size=B     R messages a second of B bytes, without being asked
+  /                       a page to try it by hand
+  /stats                  counts, CPU and memory, summed over the workers (JSON)
+  /healthz                200 while it serves
+"""
+
+
+def _compression(text: str) -> str:
+    parse_compression(text)  # for its errors: what is passed on stays text, since it has to reach other processes
+    return text
+
+
+@click.command("serve", short_help="Run the standalone echo target.", epilog=_EPILOG)
+@click.option("--host", metavar="HOST", default="127.0.0.1", show_default=True, help="Name or address to listen on.")
+@click.option(
+    "-p",
+    "--port",
+    type=click.IntRange(0, 65535),
+    metavar="PORT",
+    default=8765,
+    show_default=True,
+    help="Port; 0 takes a free one.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, MAX_WORKERS),
+    metavar="N",
+    default=1,
+    show_default=True,
+    help="Processes that share the port; more than there are cores gain nothing.",
+)
+@click.option("--tls", is_flag=True, help="Serve wss://, with a certificate made for this run unless one is given.")
+@click.option(
+    "--cert", type=click.Path(path_type=Path), metavar="FILE", help="Certificate (chain), PEM; with --tls and --key."
+)
+@click.option("--key", type=click.Path(path_type=Path), metavar="FILE", help="Its private key, PEM, not encrypted.")
+@click.option(
+    "--compression",
+    type=Parsed("compression", _compression),
+    metavar="off|on|PARAMS",
+    default="off",
+    show_default=True,
+    help="permessage-deflate: off, on, or limits as in RFC 7692: "
+    "'client_max_window_bits=12; server_no_context_takeover'. Offers that fit are accepted.",
+)
+@click.option(
+    "--delay",
+    type=DURATION,
+    metavar="T",
+    default="0",
+    help="Send every reply this much later, for example 20ms.",
+)
+@click.option(
+    "--delay-jitter",
+    type=DURATION,
+    metavar="T",
+    default="0",
+    help="And up to this much more, at random; replies of a connection stay in order.",
+)
+@click.option(
+    "--stall",
+    type=Parsed("stall", parse_stall),
+    metavar="'T every T'",
+    help="Send no reply in the last part of every period, for example '1s every 5s', counted from the start; "
+    "they leave at its end. Pongs, /stats and /healthz are answered all the same.",
+)
+@click.option("--exit-with-parent", is_flag=True, hidden=True, help="Stop when standard input, a pipe, ends.")
+def command(delay: int, delay_jitter: int, **options: Any) -> None:
+    """Run the standalone echo target, until SIGTERM or Ctrl-C.
+
+    One line on standard output says that it is ready, and where: listening on ws://127.0.0.1:8765/echo
+    """
+    serve(EchoOptions(delay_ns=delay, jitter_ns=delay_jitter, **options), _say_listening)
+
+
+def _say_listening(listening: Listening) -> None:
+    authority = "" if listening.ca_file is None else f" (CA: {listening.ca_file})"
+    if not listening.loopback:
+        click.echo("wsbench: note: this is no loopback address, others on the network can connect", err=True)
+    click.echo(f"listening on {listening.url}{authority}")

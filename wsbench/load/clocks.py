@@ -1,0 +1,80 @@
+"""Clocks of a load-generating process: the offset between them, a step of one of them, a hub that does not come round.
+
+Latencies are measured on CLOCK_REALTIME, because that is the kernel's for receive timestamps; schedules run on
+CLOCK_MONOTONIC, because that one never jumps.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from typing import Any
+
+STEP_NS = 1_000_000
+"""A change of the offset within a second that slewing (at most 500 ppm) cannot explain."""
+
+
+def realtime_offset_ns() -> int:
+    """CLOCK_REALTIME minus CLOCK_MONOTONIC: of three tries, the one that was interrupted least."""
+    best_gap, best_offset = 2**63, 0
+    for _ in range(3):
+        before = time.monotonic_ns()
+        real = time.time_ns()
+        after = time.monotonic_ns()
+        if after - before < best_gap:
+            best_gap, best_offset = after - before, real - (before + after) // 2
+    return best_offset
+
+
+class OffsetWatch:
+    """Follows the offset between the clocks, and notes when it jumps.
+
+    Attributes:
+        offset_ns: the offset as last read.
+        steps, step_max_ns: how often, and how far at most, it jumped.
+    """
+
+    def __init__(self) -> None:
+        self.offset_ns = realtime_offset_ns()
+        self.steps = 0
+        self.step_max_ns = 0
+
+    def refresh(self) -> int:
+        """Read it again; to be called about once a second."""
+        offset = realtime_offset_ns()
+        moved = abs(offset - self.offset_ns)
+        if moved > STEP_NS:
+            self.steps += 1
+            self.step_max_ns = max(self.step_max_ns, moved)
+        self.offset_ns = offset
+        return offset
+
+
+class GcWatch:
+    """How long the garbage collector stopped the process.
+
+    Attributes:
+        pause_max_ns, pause_total_ns: since `reset`.
+    """
+
+    def __init__(self) -> None:
+        self._began = 0
+        self.pause_max_ns = 0
+        self.pause_total_ns = 0
+        gc.callbacks.append(self._note)
+
+    def reset(self) -> None:
+        """Forget what was."""
+        self.pause_max_ns = self.pause_total_ns = 0
+
+    def close(self) -> None:
+        """Stop watching."""
+        gc.callbacks.remove(self._note)
+
+    def _note(self, phase: str, info: dict[str, Any]) -> None:  # noqa: ARG002 - gc's signature
+        if phase == "start":
+            self._began = time.monotonic_ns()
+        else:
+            pause = time.monotonic_ns() - self._began
+            self.pause_total_ns += pause
+            self.pause_max_ns = max(self.pause_max_ns, pause)

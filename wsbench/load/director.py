@@ -1,0 +1,201 @@
+"""The master's part of a run: it sets the phases, adds up what the engines report, and leaves the result.
+
+It runs beside the engine in a single process, and alone in a Locust master. Everything ends in `finish`, whoever calls
+it first: the measure phase is over, somebody pressed Stop, --run-time is up, Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from enum import Enum
+
+import gevent
+from gevent.event import Event
+
+from wsbench.errors import ExitCode, WsbenchError
+from wsbench.load.launch import Launch
+from wsbench.load.messages import Order, Report
+from wsbench.load.options import RunOptions
+from wsbench.load.outcome import Outcome
+from wsbench.load.roster import Roster
+from wsbench.load.target import TargetMeter
+from wsbench.measure.phases import FOREVER_NS, Phase, Plan
+from wsbench.measure.recorder import IntervalDelta, Totals
+from wsbench.results import Run, Staging
+from wsbench.units import NS_PER_S
+
+logger = logging.getLogger(__name__)
+
+_HOPELESS = 10
+"""So many failed connections and not one open: the target cannot be measured."""
+_FINAL_PATIENCE_S = 10.0
+
+
+class Ending(Enum):
+    """Why a run ends."""
+
+    DONE = "done"
+    STOPPED = "stopped"
+    INTERRUPTED = "interrupted"
+
+
+class Director:
+    """Directs one run.
+
+    Attributes:
+        run: the result, once it is written; None when there was nothing to keep.
+        failure: why nothing could be measured.
+        roster: the workers that take part.
+    """
+
+    def __init__(
+        self,
+        options: RunOptions,
+        *,
+        scenario: str,
+        staging: Staging,
+        launch: Launch,
+        broadcast: Callable[[Order], None],
+        on_deltas: Callable[[list[IntervalDelta]], None],
+        on_done: Callable[[ExitCode], None],
+    ) -> None:
+        self.options = options
+        self.staging = staging
+        self.run: Run | None = None
+        self.failure: WsbenchError | None = None
+        self.done = Event()
+        self._scenario = scenario
+        self._launch = launch
+        self._broadcast = broadcast
+        self._on_deltas = on_deltas
+        self._on_done = on_done
+        self._started = datetime.now(UTC)
+        self._plan = Plan()
+        self._totals = Totals()
+        self.roster = Roster()
+        self._spawned = Event()
+        self._news = Event()
+        self._ending: Ending | None = None
+        self._target = TargetMeter(launch.target)
+        self._greenlet = gevent.spawn(self._direct)
+
+    # -- what comes in ---------------------------------------------------------------------------------------------
+
+    def receive(self, report: Report) -> None:
+        """A worker's report. One that came before is not counted again."""
+        if not self.roster.take(report):
+            return
+        self._totals.add(report.deltas)
+        self._on_deltas(report.deltas)
+        self._news.set()
+
+    def spawning_complete(self) -> None:
+        """Locust has started all users."""
+        self._spawned.set()
+        self._news.set()
+
+    @property
+    def phase(self) -> Phase:
+        """The phase of now."""
+        return self._plan.phase_at(time.time_ns())
+
+    # -- the course of a run ---------------------------------------------------------------------------------------
+
+    def _direct(self) -> None:
+        self._target.before()
+        while not self._ramp_is_over():
+            if self._hopeless():
+                gevent.spawn(self.finish, Ending.DONE)
+                return
+            self._news.wait(1.0)
+            self._news.clear()
+        self._target.connected(self.roster.opened)
+        now = time.time_ns()
+        measure = now + self.options.warmup_ns
+        drain = measure + self.options.duration_ns if self.options.duration_ns is not None else FOREVER_NS
+        self._order(Plan(now, measure, drain))
+        self._sleep_until(measure)
+        self._target.measuring()
+        if drain != FOREVER_NS:
+            self._sleep_until(drain)
+            self._target.measured()
+            gevent.spawn(self.finish, Ending.DONE)
+
+    def _ramp_is_over(self) -> bool:
+        settled = self.roster.opened + self.roster.failed
+        return self._spawned.is_set() and settled >= self.options.users and not self._hopeless()
+
+    def _hopeless(self) -> bool:
+        return self.roster.opened == 0 and self.roster.failed >= min(self.options.users, _HOPELESS)
+
+    def _order(self, plan: Plan) -> None:
+        self._plan = plan
+        self._broadcast(Order(plan))
+
+    @staticmethod
+    def _sleep_until(instant_ns: int) -> None:
+        while (left := instant_ns - time.time_ns()) > 0:
+            gevent.sleep(left / NS_PER_S)
+
+    # -- the end ---------------------------------------------------------------------------------------------------
+
+    def finish(self, ending: Ending) -> None:
+        """End the run, collect what the workers have left, write the result. Blocks until that is done; once."""
+        if self._ending is not None:
+            self.done.wait()
+            return
+        self._ending = ending
+        if self._greenlet is not gevent.getcurrent():
+            self._greenlet.kill()
+        self._target.measured()
+        self._order(self._plan.ended_at(time.time_ns()))
+        self._collect()
+        try:
+            code = self._conclude()
+        except Exception:
+            logger.exception("The result could not be written")
+            code = ExitCode.NOT_MEASURED
+        self.done.set()
+        self._on_done(code)
+
+    def _collect(self) -> None:
+        patience_s = min(self.options.drain_ns, self.options.timeout_ns) / NS_PER_S + _FINAL_PATIENCE_S
+        with gevent.Timeout(patience_s, False):
+            while not self.roster.all_final:
+                self._news.clear()
+                self._news.wait(1.0)
+
+    def _conclude(self) -> ExitCode:
+        outcome = Outcome(
+            options=self.options,
+            scenario=self._scenario,
+            run_id=self.staging.run_id,
+            started=self._started,
+            command=self._launch.command,
+            plan=self._plan,
+            totals=self._totals,
+            workers=self.roster.workers,
+            complete=self._complete(),
+            target=self._target.use(),
+        )
+        if not outcome.opened:
+            self.failure = outcome.failure()
+            logger.error("Nothing was measured: %s", self.failure.what)
+            self.staging.discard()
+            return ExitCode.NOT_MEASURED
+        self.run, files = outcome.result()
+        self.staging.write(files)
+        path = self.staging.commit()
+        logger.info("Result: %s", path)
+        return ExitCode.INTERRUPTED if self._ending is Ending.INTERRUPTED else ExitCode.OK
+
+    def _complete(self) -> bool:
+        if self._ending is Ending.INTERRUPTED or self._plan.drain_ns <= self._plan.measure_ns:
+            return False
+        if not self.roster.all_final:
+            return False
+        asked = self.options.duration_ns
+        return asked is None or self._plan.drain_ns - self._plan.measure_ns >= asked

@@ -1,0 +1,320 @@
+"""The echo drivers: what one connection does, message by message, in hub callbacks.
+
+This is the hot path. Buckets are counted in place (`measure.histogram.bucket_key` spelled out), pending messages are
+bare tuples, and a reply that equals what was predicted is never parsed. Everything unusual leaves through `message`.
+
+A message remembers the tally of the interval in which it was due; whatever becomes of it is counted there.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections import deque
+from typing import TYPE_CHECKING, Any, cast
+
+from gevent.event import Event
+
+from wsbench.errors import ConnectionLost
+from wsbench.measure.histogram import record
+from wsbench.measure.ledger import Ledger, Pending, Verdict
+from wsbench.measure.message import FixedMessages, JsonMessages, Messages
+from wsbench.wire.connection import Connection
+from wsbench.wire.frames import BINARY, TEXT, server_frame
+
+if TYPE_CHECKING:
+    from wsbench.load.engine import Engine
+
+_now = time.time_ns
+_BACKLOG = 1000
+"""Messages that may wait behind one full socket; what falls off is counted as missed."""
+
+
+class EchoDriver(ABC):
+    """Sends messages on one connection and accounts for every reply.
+
+    Attributes:
+        connection: the open connection; None before, between and after.
+        dropped: set when the connection is lost; whoever reconnects clears it.
+    """
+
+    def __init__(self, engine: Engine, connection_id: int) -> None:
+        options = engine.options
+        self._engine = engine
+        self._recorder = engine.recorder
+        self._text = not options.binary
+        self._timeout_ns = options.timeout_ns
+        self._size = options.payload_size
+        self._messages: Messages = (
+            FixedMessages(options.payload)
+            if options.payload is not None
+            else JsonMessages(connection_id, options.payload_size)
+        )
+        self._ledger = Ledger(self._messages, text=self._text)
+        self._pending = self._ledger.pending
+        self._header = server_frame(bytes(self._size), TEXT if self._text else BINARY)[: -self._size]
+        self._events = options.request_events
+        self.connection: Connection | None = None
+        self.dropped = Event()
+
+    # -- life ------------------------------------------------------------------------------------------------------
+
+    def attach(self, connection: Connection) -> None:
+        """A connection is open: begin."""
+        self.connection = connection
+        connection.start()
+        self._begin()
+
+    @property
+    def outstanding(self) -> int:
+        """Messages under way."""
+        return self._ledger.outstanding
+
+    def expire(self, now_ns: int) -> None:
+        """Give up on what is overdue."""
+        limit = now_ns - self._timeout_ns
+        pending = self._pending
+        # The ledger is asked only when there is something to give up: this runs for every connection.
+        if (pending and pending[0][1] < limit) or self._ledger.outstanding > len(pending):
+            self._lose(self._ledger.expire(limit))
+            self._refill()
+
+    def abandon(self) -> None:
+        """No more replies will be waited for."""
+        self.connection = None
+        self._lose(self._ledger.abandon())
+
+    @abstractmethod
+    def fire(self, due_ns: int) -> None:
+        """The schedule says: send now."""
+
+    @abstractmethod
+    def _begin(self) -> None:
+        """The connection has just opened."""
+
+    @abstractmethod
+    def _refill(self) -> None:
+        """Room was made: replies came, messages were given up, or a full socket drained."""
+
+    # -- Receiver --------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def predicted(self, data: bytes, arrived_ns: int, handled_ns: int) -> int:
+        """See `wire.connection.Receiver`."""
+
+    def message(self, payload: bytes, text: bool, arrived_ns: int, handled_ns: int) -> None:
+        """A reply that was not predicted, or could not be: settle it with the ledger."""
+        self._lose(self._ledger.expire(arrived_ns - self._timeout_ns))
+        verdict, entry = self._ledger.settle(payload, text)
+        if entry is None:
+            tally = self._recorder.turn(handled_ns)
+            name = verdict.value
+            setattr(tally, name, getattr(tally, name) + 1)
+            return
+        _, due, sent, _, tally = entry
+        tally.received += 1
+        tally.payload_received += len(payload)
+        if verdict is Verdict.CORRUPTED:
+            tally.corrupted += 1
+        elif verdict is Verdict.REORDERED:
+            tally.reordered += 1
+        if arrived_ns == handled_ns:
+            tally.user_stamped += 1
+        record(tally.service, arrived_ns - sent)
+        record(tally.read_lag, handled_ns - arrived_ns)
+        if not self._engine.options.closed_loop:
+            record(tally.response, arrived_ns - due)
+        if self._events:
+            self._engine.fire_request(arrived_ns - due, len(payload), verdict is Verdict.CORRUPTED)
+        self._refill()
+
+    def drained(self) -> None:
+        """The socket takes data again."""
+        self._refill()
+
+    def lost(self, error: ConnectionLost) -> None:
+        """The connection is gone: so are the messages under way."""
+        self.abandon()
+        self._engine.dropped(self, error)
+
+    # -- counting --------------------------------------------------------------------------------------------------
+
+    def _lose(self, entries: list[Pending]) -> None:
+        for entry in entries:
+            entry[4].lost += 1
+            if self._events:
+                self._engine.fire_request(None, 0, lost=True)
+
+
+class ClosedLoop(EchoDriver):
+    """A fixed window of messages under way; the next one leaves when a reply comes. Due when sent."""
+
+    def __init__(self, engine: Engine, connection_id: int) -> None:
+        super().__init__(engine, connection_id)
+        self._window = engine.options.in_flight
+
+    def _begin(self) -> None:
+        self._refill()
+
+    def fire(self, due_ns: int) -> None:
+        """A closed loop has no schedule."""
+        raise NotImplementedError
+
+    def predicted(self, data: bytes, arrived_ns: int, handled_ns: int) -> int:
+        """Count the replies that are just what was expected."""
+        if self._events:
+            return 0
+        pending = self._pending
+        size, timeout = self._size, self._timeout_ns
+        value = handled_ns - arrived_ns
+        shift = value.bit_length() - 11
+        lag_key = (shift << 11) | (value >> shift) if shift > 0 else value
+        offset = 0
+        while pending:
+            expected, _, sent, _, tally = pending[0]
+            value = arrived_ns - sent
+            if value > timeout or not data.startswith(expected, offset):
+                break
+            del pending[0]
+            offset += len(expected)
+            shift = value.bit_length() - 11
+            key = (shift << 11) | (value >> shift) if shift > 0 else value
+            buckets = tally.service
+            buckets[key] = buckets.get(key, 0) + 1
+            buckets = tally.read_lag
+            buckets[lag_key] = buckets.get(lag_key, 0) + 1
+            tally.received += 1
+            tally.payload_received += size
+            if arrived_ns == handled_ns:
+                tally.user_stamped += 1
+        if offset:
+            self._refill()
+        return offset
+
+    def _refill(self) -> None:
+        connection, recorder, ledger = self.connection, self._recorder, self._ledger
+        if connection is None or not recorder.sending or connection.full:
+            return
+        room = self._window - ledger.outstanding
+        if room <= 0:
+            return
+        seq, build, text = ledger.last_seq, self._messages.build, self._text
+        header = self._header if connection.plain else b""
+        expected, frames = [], []
+        for _ in range(room):
+            seq += 1
+            payload = build(seq)
+            expected.append(header + payload)
+            frames.append(connection.frame(payload, text))
+        now = _now()
+        if now >= recorder.boundary_ns:
+            recorder.turn(now)
+            if not recorder.sending:
+                return
+        tally = recorder.current
+        pending = self._pending
+        for number, bytes_ in enumerate(expected, ledger.last_seq + 1):
+            pending.append(cast("Pending", (bytes_, now, now, number, tally)))
+        ledger.last_seq = seq
+        tally.sent += room
+        tally.payload_sent += room * self._size
+        connection.write(frames[0] if room == 1 else b"".join(frames))
+
+
+class OpenLoop(EchoDriver):
+    """Messages leave when they are due, whether or not replies came."""
+
+    def __init__(self, engine: Engine, connection_id: int) -> None:
+        super().__init__(engine, connection_id)
+        self._waiting: deque[int] = deque()
+
+    def _begin(self) -> None:
+        self._engine.pace(self)
+
+    def fire(self, due_ns: int) -> None:
+        """Send one message, or note why it cannot be."""
+        recorder, connection = self._recorder, self.connection
+        if due_ns >= recorder.boundary_ns:
+            recorder.turn(due_ns)
+        if not recorder.sending and due_ns >= recorder.plan.drain_ns:
+            return
+        if connection is None:
+            recorder.at(due_ns).missed += 1
+            return
+        if connection.full or self._waiting:
+            self._waiting.append(due_ns)
+            if len(self._waiting) > _BACKLOG:
+                recorder.at(self._waiting.popleft()).missed += 1
+            return
+        self._send(connection, due_ns)
+
+    def _send(self, connection: Connection, due_ns: int) -> None:
+        recorder, ledger = self._recorder, self._ledger
+        tally = recorder.current
+        if due_ns < tally.interval[1]:
+            tally = recorder.at(due_ns)
+        seq = ledger.last_seq = ledger.last_seq + 1
+        payload = self._messages.build(seq)
+        frame = connection.frame(payload, self._text)
+        expected = self._header + payload if connection.plain else payload
+        now = _now()
+        value = now - due_ns
+        shift = value.bit_length() - 11
+        key = (shift << 11) | (value >> shift) if shift > 0 else value
+        buckets = tally.send_lag
+        buckets[key] = buckets.get(key, 0) + 1
+        self._pending.append(cast("Pending", (expected, due_ns, now, seq, tally)))
+        tally.sent += 1
+        tally.payload_sent += self._size
+        connection.write(frame)
+
+    def predicted(self, data: bytes, arrived_ns: int, handled_ns: int) -> int:
+        """Count the replies that are just what was expected."""
+        if self._events:
+            return 0
+        pending = self._pending
+        size, timeout = self._size, self._timeout_ns
+        value = handled_ns - arrived_ns
+        shift = value.bit_length() - 11
+        lag_key = (shift << 11) | (value >> shift) if shift > 0 else value
+        offset = 0
+        while pending:
+            expected, due, sent, _, tally = pending[0]
+            value = arrived_ns - due
+            if value > timeout or not data.startswith(expected, offset):
+                break
+            del pending[0]
+            offset += len(expected)
+            shift = value.bit_length() - 11
+            key = (shift << 11) | (value >> shift) if shift > 0 else value
+            buckets = tally.response
+            buckets[key] = buckets.get(key, 0) + 1
+            value = arrived_ns - sent
+            shift = value.bit_length() - 11
+            key = (shift << 11) | (value >> shift) if shift > 0 else value
+            buckets = tally.service
+            buckets[key] = buckets.get(key, 0) + 1
+            buckets = tally.read_lag
+            buckets[lag_key] = buckets.get(lag_key, 0) + 1
+            tally.received += 1
+            tally.payload_received += size
+            if arrived_ns == handled_ns:
+                tally.user_stamped += 1
+        return offset
+
+    def _refill(self) -> None:
+        connection, waiting = self.connection, self._waiting
+        while waiting and connection is not None and not connection.full:
+            self._send(connection, waiting.popleft())
+
+    def abandon(self) -> None:
+        """What waited behind a full socket will not be sent either."""
+        while self._waiting:
+            self._recorder.at(self._waiting.popleft()).missed += 1
+        super().abandon()
+
+
+def driver_for(engine: Engine, connection_id: int) -> Any:
+    """The driver the options ask for."""
+    kind = ClosedLoop if engine.options.closed_loop else OpenLoop
+    return kind(engine, connection_id)

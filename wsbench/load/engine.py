@@ -1,0 +1,291 @@
+"""One load-generating process: its connections, its recorder, its pacer, and what it reports.
+
+The engine knows nothing of Locust. Users ask it for connections; the master's orders reach it through `obey`; what it
+has to say goes out through the function it was given.
+"""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import resource
+import time
+from collections.abc import Callable
+
+import gevent
+import psutil
+from gevent.event import Event
+from gevent.lock import BoundedSemaphore
+from gevent.pool import Pool
+
+from wsbench.errors import ConnectError, ConnectionLost, WsbenchError
+from wsbench.load.clocks import GcWatch, OffsetWatch
+from wsbench.load.echo import EchoDriver, driver_for
+from wsbench.load.messages import ConnectionTally, ErrorTally, Health, Order, Report
+from wsbench.load.options import RunOptions
+from wsbench.load.pacer import Pacer
+from wsbench.measure.phases import Phase, Plan
+from wsbench.measure.recorder import Recorder
+from wsbench.measure.schedule import slots
+from wsbench.units import NS_PER_S
+from wsbench.wire.connection import Connection
+from wsbench.wire.opening import Opener, Traffic
+from wsbench.wire.timestamps import KeepStamping
+from wsbench.wire.tls import client_context
+
+_HANDSHAKES_AT_A_TIME = 64
+"""More would stall the pacer and overflow the server's listen queue."""
+_CLOSES_AT_A_TIME = 256
+_CLOSE_TIMEOUT_S = 2.0
+_STALL_PROBE_S = 0.01
+
+
+class Engine:
+    """Runs the connections of one process.
+
+    Attributes:
+        options: of the run; `users` counts the connections of all workers together.
+        recorder: where drivers count.
+        errors: what went wrong so far, by kind and side.
+    """
+
+    def __init__(
+        self,
+        options: RunOptions,
+        *,
+        worker: int,
+        send: Callable[[Report], None],
+        on_request: Callable[..., None] | None = None,
+    ) -> None:
+        self.options = options
+        self.worker = worker
+        self._send = send
+        self._on_request = on_request
+        self._process = psutil.Process()
+        self._offset = OffsetWatch()
+        self._gc = GcWatch()
+        self._stamping = KeepStamping()
+        self._traffic = Traffic()
+        uri = options.connect.uri
+        context = client_context(ca_file=options.connect.ca_file, insecure=options.connect.insecure)
+        self._opener = Opener(options.connect, context=context if uri.secure else None, traffic=self._traffic)
+        self._pacer = Pacer(self._offset.offset_ns, self._pacer_failed)
+        self._handshakes = BoundedSemaphore(_HANDSHAKES_AT_A_TIME)
+        self._drivers: dict[EchoDriver, None] = {}
+        self._paced: set[EchoDriver] = set()
+        self._ids = itertools.count()
+        self._numbers = itertools.count(1)
+        self._connections = ConnectionTally()
+        self.recorder = Recorder(Plan(), time.time_ns(), closed_loop=options.closed_loop, sample=self._sample)
+        self._errors: dict[tuple[str, str], ErrorTally] = {}
+        self._negotiated: dict[str, str | None] | None = None
+        self._health = Health(
+            nofile=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+            kernel_timestamps=self._stamping.available,
+            exact_timer=self._pacer.exact,
+        )
+        self._measuring = False
+        self._finishing = False
+        self._reporting = BoundedSemaphore(1)
+        self.finished = Event()
+        self._greenlets = [gevent.spawn(self._report_loop), gevent.spawn(self._sweep_loop), gevent.spawn(self._stalls)]
+
+    # -- connections -----------------------------------------------------------------------------------------------
+
+    def new_driver(self) -> EchoDriver:
+        """A driver for one more connection."""
+        driver: EchoDriver = driver_for(self, next(self._ids) * 256 + self.worker)
+        self._drivers[driver] = None
+        self._connections.attempted += 1
+        return driver
+
+    def connect(self, driver: EchoDriver, *, again: bool = False) -> None:
+        """Open a connection for a driver, and let it begin.
+
+        Raises:
+            ConnectError: it did not come about; it has been counted.
+        """
+        try:
+            with self._handshakes:
+                opened = self._opener.open()
+        except ConnectError as error:
+            if not again:
+                self._connections.failed += 1
+            self._count_error(error)
+            raise
+        times = opened.times
+        steps = {"connect": times.total_ns, "tcp": times.tcp_ns, "upgrade": times.upgrade_ns}
+        if times.tls_ns is not None:
+            steps["tls"] = times.tls_ns
+        self.recorder.connected(steps)
+        if again:
+            self._connections.reconnected += 1
+        else:
+            self._connections.opened += 1
+        if self._negotiated is None:
+            granted = opened.negotiated
+            self._negotiated = {
+                "compression": granted.compression,
+                "subprotocol": granted.subprotocol,
+                "tls_version": granted.tls_version,
+                "tls_cipher": granted.tls_cipher,
+            }
+        driver.attach(Connection(opened, driver, self._traffic))
+
+    def disconnect(self, driver: EchoDriver) -> None:
+        """Close a driver's connection as it should be closed, and count how that went."""
+        connection = driver.connection
+        if connection is None:
+            return
+        driver.abandon()
+        connection.close(timeout_s=_CLOSE_TIMEOUT_S)
+        self._closed(connection.close_code)
+
+    def dropped(self, driver: EchoDriver, error: ConnectionLost) -> None:
+        """A connection ended without our asking."""
+        self._connections.dropped += 1
+        self._closed(error.code)
+        self._count_error(error)
+        driver.dropped.set()
+
+    def pace(self, driver: EchoDriver) -> None:
+        """Put a driver on the schedule; its slots go on while it is not connected."""
+        if driver in self._paced or self._finishing:
+            return
+        assert self.options.rate is not None
+        index = len(self._paced) * self.options.processes + self.worker
+        self._paced.add(driver)
+        self._pacer.add(
+            driver.fire,
+            slots(
+                rate=self.options.rate,
+                connections=self.options.users,
+                index=index,
+                now_ns=time.monotonic_ns(),
+                arrivals=self.options.arrivals,
+                seed=self.worker,
+            ),
+        )
+
+    def fire_request(self, latency_ns: int | None, size: int, corrupted: bool = False, lost: bool = False) -> None:
+        """Tell listeners of Locust's request event about one message (--request-events)."""
+        if self._on_request is not None:
+            problem = "lost" if lost else "corrupted" if corrupted else None
+            self._on_request(latency_ns, size, problem)
+
+    def _closed(self, code: int | None) -> None:
+        codes = self._connections.close_codes
+        key = str(code or 1006)
+        codes[key] = codes.get(key, 0) + 1
+
+    def _count_error(self, error: WsbenchError) -> None:
+        key = (error.kind, str(error.side))
+        known = self._errors.get(key)
+        if known is None:
+            self._errors[key] = ErrorTally(*key, count=1, example=error.what, remedy=error.remedy)
+        else:
+            known.count += 1
+
+    def _pacer_failed(self, error: Exception) -> None:
+        self._count_error(WsbenchError(f"the pacer failed: {type(error).__name__}: {error}", kind="internal"))
+
+    # -- orders ----------------------------------------------------------------------------------------------------
+
+    def obey(self, order: Order) -> None:
+        """The master's word on the phases; when the drain is in sight, see to the end."""
+        now = time.time_ns()
+        self.recorder.set_plan(order.plan, now)
+        if order.plan.phase_at(now) is not Phase.RAMP and not self._measuring:
+            self._measuring = True
+            # What lives now lives as long as the run: no need for the collector to look at it again and again.
+            gc.collect()
+            gc.freeze()
+            self._gc.reset()
+            self._health.stall_max_ns = 0
+        if order.plan.drain_ns - now < 3600 * NS_PER_S and not self._finishing:
+            gevent.spawn(self._finish_at_drain)
+
+    def _finish_at_drain(self) -> None:
+        while (left := self.recorder.plan.drain_ns - time.time_ns()) > 0:
+            gevent.sleep(min(left / NS_PER_S, 0.5))
+        self.finish()
+
+    def finish(self) -> None:
+        """Drain, close every connection, send the final report. Blocks until that is done; once."""
+        if self._finishing:
+            self.finished.wait()
+            return
+        self._finishing = True
+        now = time.time_ns()
+        self.recorder.set_plan(self.recorder.plan.ended_at(now), now)
+        patience_s = min(self.options.drain_ns, self.options.timeout_ns) / NS_PER_S
+        with gevent.Timeout(patience_s, False):
+            while any(driver.outstanding for driver in self._drivers):
+                gevent.sleep(0.01)
+        self._pacer.stop()
+        closing = Pool(_CLOSES_AT_A_TIME)
+        for driver in list(self._drivers):
+            closing.spawn(self.disconnect, driver)
+        closing.join()
+        gevent.killall([greenlet for greenlet in self._greenlets if greenlet is not gevent.getcurrent()])
+        self._gc.close()
+        gc.unfreeze()
+        self._report(final=True)
+        self.finished.set()
+
+    # -- watching and reporting ------------------------------------------------------------------------------------
+
+    def _sample(self) -> dict[str, int]:
+        return {
+            "cpu_ns": time.process_time_ns(),
+            "wall_ns": time.monotonic_ns(),
+            "wire_sent": self._traffic.sent,
+            "wire_received": self._traffic.received,
+            "connections_opened": self._connections.opened + self._connections.reconnected,
+            "connections_closed": sum(self._connections.close_codes.values()),
+        }
+
+    def _report_loop(self) -> None:
+        while True:
+            # Just behind the turn of an interval, so that a report holds whole seconds.
+            until_s = (self.recorder.boundary_ns - time.time_ns()) / NS_PER_S
+            gevent.sleep(min(max(until_s, 0.1), 1.0) + 0.002)
+            self._report(final=False)
+
+    def _report(self, *, final: bool) -> None:
+        with self._reporting:
+            self.recorder.turn(time.time_ns())
+            self._pacer.offset_ns = self._offset.refresh()
+            health = self._health
+            health.rss_bytes = self._process.memory_info().rss
+            health.descriptors = self._process.num_fds()
+            health.gc_pause_max_ns, health.gc_pause_total_ns = self._gc.pause_max_ns, self._gc.pause_total_ns
+            health.clock_steps, health.clock_step_max_ns = self._offset.steps, self._offset.step_max_ns
+            self._send(
+                Report(
+                    worker=self.worker,
+                    number=next(self._numbers),
+                    deltas=self.recorder.take(),
+                    connections=self._connections,
+                    errors=list(self._errors.values()),
+                    health=health,
+                    negotiated=self._negotiated,
+                    final=final,
+                )
+            )
+
+    def _sweep_loop(self) -> None:
+        pause_s = min(max(self.options.timeout_ns / NS_PER_S / 20, 0.01), 1.0)
+        while True:
+            gevent.sleep(pause_s)
+            now = time.time_ns()
+            for driver in list(self._drivers):
+                driver.expire(now)
+
+    def _stalls(self) -> None:
+        """How late the hub comes round at the worst: nothing else it does can be more punctual."""
+        while True:
+            asked = time.monotonic_ns()
+            gevent.sleep(_STALL_PROBE_S)
+            late = time.monotonic_ns() - asked - int(_STALL_PROBE_S * NS_PER_S)
+            self._health.stall_max_ns = max(self._health.stall_max_ns, late)

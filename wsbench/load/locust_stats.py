@@ -1,0 +1,149 @@
+"""Locust's own statistics (console, web UI, --csv, --html), fed in bulk from what the master merged.
+
+Locust was made for requests of milliseconds: it rounds to whole ones in its buckets, its tables and its files.
+`install` replaces just the places that round, for all entries alike; Locust's documentation names the first of them
+for that.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from locust import stats as locust_stats
+from locust.stats import RequestStats, StatsCSV, StatsEntry, StatsError
+
+from wsbench.measure.histogram import highest_value, lowest_value
+from wsbench.measure.recorder import IntervalDelta
+from wsbench.units import NS_PER_MS
+
+METHOD = "WS"
+ECHO = "echo"
+CONNECT = "connect"
+
+
+def install() -> None:
+    """Keep sub-millisecond values as they are, in every table and file of Locust's."""
+    locust_stats.bucket_response_time = three_digits
+    StatsEntry.to_string = _to_string
+    StatsEntry.percentile = _percentile_row
+    StatsEntry.to_dict = _to_dict
+    StatsCSV._percentile_fields = _percentile_fields
+
+
+def feed(stats: RequestStats, deltas: Iterable[IntervalDelta]) -> None:
+    """Add what intervals gained: echoes by response time, connections by time to open."""
+    now = time.time()
+    for delta in deltas:
+        counts = delta.counts
+        echo = StatsEntry(stats, ECHO, METHOD)
+        _fill(echo, delta.series.get("response", {}), counts.get("lost", 0), now)
+        echo.total_content_length = counts.get("payload_received", 0)
+        connect = StatsEntry(stats, CONNECT, METHOD)
+        _fill(connect, delta.series.get("connect", {}), 0, now)
+        for entry in (echo, connect):
+            if entry.num_requests:
+                stats.entries[(entry.name, entry.method)].extend(entry)
+                stats.total.extend(entry)
+        _errors(stats, ECHO, "lost: no reply within --timeout", counts.get("lost", 0))
+        _errors(stats, ECHO, "corrupted: the reply is not what was sent", counts.get("corrupted", 0))
+
+
+def failed_connections(stats: RequestStats, error: str, count: int) -> None:
+    """Add connections that did not come about."""
+    entry = StatsEntry(stats, CONNECT, METHOD)
+    _fill(entry, {}, count, time.time())
+    if count:
+        stats.entries[(CONNECT, METHOD)].extend(entry)
+        stats.total.extend(entry)
+        _errors(stats, CONNECT, error, count)
+
+
+def _fill(entry: StatsEntry, buckets: dict[int, int], lost: int, now: float) -> None:
+    for key, count in buckets.items():
+        value_ms = (lowest_value(key) + highest_value(key)) / 2 / NS_PER_MS
+        entry.response_times[three_digits(value_ms)] += count
+        entry.total_response_time += value_ms * count
+        entry.num_requests += count
+    if buckets:
+        entry.min_response_time = three_digits(lowest_value(min(buckets)) / NS_PER_MS)
+        entry.max_response_time = three_digits(highest_value(max(buckets)) / NS_PER_MS)
+    entry.num_requests += lost
+    entry.num_none_requests = lost
+    entry.num_failures = lost
+    if entry.num_requests:
+        entry.num_reqs_per_sec[int(now)] = entry.num_requests
+        entry.last_request_timestamp = now
+    if lost:
+        entry.num_fail_per_sec[int(now)] = lost
+
+
+def _errors(stats: RequestStats, name: str, error: str, count: int) -> None:
+    if not count:
+        return
+    key = StatsError.create_key(METHOD, name, error)
+    known = stats.errors.setdefault(key, StatsError(METHOD, name, error))
+    known.occurrences += count
+    known.last_seen = time.time()
+    known.first_seen = known.first_seen or known.last_seen
+
+
+def three_digits(value: float) -> float:
+    """Rounded to three significant digits: few enough keys for a dict, fine enough for microseconds."""
+    if value <= 0:
+        return 0
+    digits = 2 - math.floor(math.log10(value))
+    return round(value, digits) if digits > 0 else int(round(value, digits))
+
+
+def _shown(value: float | None) -> str:
+    if not value:
+        return "0"
+    if value >= 100:
+        return f"{value:.0f}"
+    return f"{value:.3f}" if value < 10 else f"{value:.1f}"
+
+
+def _to_string(self: Any, current: bool = True) -> str:
+    rps, failing = (
+        (self.current_rps, self.current_fail_per_sec) if current else (self.total_rps, self.total_fail_per_sec)
+    )
+    name_width = locust_stats.STATS_NAME_WIDTH - locust_stats.STATS_TYPE_WIDTH + 4
+    times = (self.avg_response_time, self.min_response_time, self.max_response_time, self.median_response_time)
+    average, least, most, median = map(_shown, times)
+    failures = f"{self.num_failures}({self.fail_ratio:.2%})"
+    return (
+        f"{self.method or '':<{locust_stats.STATS_TYPE_WIDTH}} {self.name:<{name_width}} {self.num_requests:7d} "
+        f"{failures:>12} |{average:>7} {least:>7} {most:>7}{median:>7} | {rps or 0:7.2f} {failing or 0:11.2f}"
+    )
+
+
+def _percentile_row(self: Any) -> str:
+    cells = [f"{_shown(self.get_response_time_percentile(p)):>6}" for p in locust_stats.PERCENTILES_TO_REPORT]
+    return (
+        f"{self.method or '':<{locust_stats.STATS_TYPE_WIDTH}} {self.name:<{locust_stats.STATS_NAME_WIDTH}} "
+        f"{' '.join(cells)} {self.num_requests:8d}"
+    )
+
+
+_locusts_to_dict = StatsEntry.to_dict
+
+
+def _to_dict(self: Any, escape_string_values: bool = False) -> dict[str, Any]:
+    return {
+        **_locusts_to_dict(self, escape_string_values),
+        "min_response_time": three_digits(self.min_response_time or 0),
+        "max_response_time": three_digits(self.max_response_time),
+    }
+
+
+def _percentile_fields(self: Any, stats_entry: Any, use_current: bool = False) -> list[Any]:
+    if not stats_entry.num_requests:
+        return list(self.percentiles_na)
+    if use_current and stats_entry.use_response_times_cache:
+        value = stats_entry.get_current_response_time_percentile
+    else:
+        value = stats_entry.get_response_time_percentile
+    return [value(percentile) or 0 for percentile in self.percentiles_to_report]

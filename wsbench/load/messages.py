@@ -1,0 +1,96 @@
+"""What a worker and the master tell each other. In one process they tell it directly, between processes over Locust."""
+
+from __future__ import annotations
+
+import msgspec
+
+from wsbench.measure.phases import Plan
+from wsbench.measure.recorder import IntervalDelta
+
+
+class ErrorTally(msgspec.Struct):
+    """One kind of error so far."""
+
+    kind: str
+    side: str
+    count: int
+    example: str
+    remedy: str = ""
+
+
+class ConnectionTally(msgspec.Struct):
+    """Connections of one worker so far; running totals."""
+
+    attempted: int = 0
+    opened: int = 0
+    failed: int = 0
+    dropped: int = 0
+    reconnected: int = 0
+    close_codes: dict[str, int] = {}
+
+
+class Health(msgspec.Struct):
+    """What a worker knows of its own fitness; running totals and maxima over the measure phase.
+
+    Attributes:
+        kernel_timestamps: whether the kernel gives any.
+        exact_timer: whether the pacer runs on a timerfd.
+    """
+
+    rss_bytes: int = 0
+    stall_max_ns: int = 0
+    gc_pause_max_ns: int = 0
+    gc_pause_total_ns: int = 0
+    clock_step_max_ns: int = 0
+    clock_steps: int = 0
+    nofile: int = 0
+    descriptors: int = 0
+    kernel_timestamps: bool = False
+    exact_timer: bool = False
+
+
+class Report(msgspec.Struct):
+    """What a worker says once a second.
+
+    Attributes:
+        worker: its index.
+        number: counts its reports; with `worker`, makes a report that comes twice recognisable.
+        deltas: what its intervals gained since the last report.
+        final: nothing will follow.
+        negotiated: what the server granted its first connection: field names of the handshake's `Negotiated`.
+    """
+
+    worker: int
+    number: int
+    deltas: list[IntervalDelta]
+    connections: ConnectionTally
+    errors: list[ErrorTally]
+    health: Health
+    negotiated: dict[str, str | None] | None = None
+    final: bool = False
+
+
+class Order(msgspec.Struct):
+    """What the master says: the phases, as far as they are known."""
+
+    plan: Plan
+
+
+_encoder = msgspec.msgpack.Encoder()
+_reports = msgspec.msgpack.Decoder(Report)
+_orders = msgspec.msgpack.Decoder(Order)
+
+
+def pack(message: Report | Order) -> bytes:
+    """The message as bytes."""
+    return _encoder.encode(message)
+
+
+def unpack_report(data: bytes) -> Report:
+    """The reverse for a report."""
+    return _reports.decode(data)
+
+
+def unpack_order(data: bytes) -> Order:
+    """The reverse for an order."""
+    return _orders.decode(data)

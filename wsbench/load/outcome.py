@@ -1,0 +1,292 @@
+"""From what was counted to a result: the figures of run.json and the files beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+import wsbench
+from wsbench import machine, results
+from wsbench.errors import Side, WsbenchError
+from wsbench.load.options import RunOptions
+from wsbench.load.roster import WorkerRecord
+from wsbench.load.target import TargetUse
+from wsbench.measure import findings
+from wsbench.measure.histogram import Buckets, highest_value, lowest_value, percentiles, to_hdr
+from wsbench.measure.phases import FOREVER_NS, Phase
+from wsbench.measure.phases import Plan as PhasePlan
+from wsbench.measure.recorder import CONNECT_SERIES, LATENCY_SERIES, MESSAGE_COUNTS, SERIES, Totals
+from wsbench.report import hgrm, hlog, timeline
+from wsbench.units import NS_PER_S
+
+
+@dataclass
+class Outcome:
+    """Everything that a run left behind, and what is made of it."""
+
+    options: RunOptions
+    scenario: str
+    run_id: str
+    started: datetime
+    command: list[str]
+    plan: PhasePlan
+    totals: Totals
+    workers: Sequence[WorkerRecord]
+    complete: bool
+    target: TargetUse
+
+    @property
+    def opened(self) -> int:
+        """Connections that came about."""
+        return sum(worker.report.connections.opened for worker in self.workers)
+
+    def failure(self) -> WsbenchError:
+        """Why nothing could be measured: the error seen most."""
+        errors = sorted(self._errors(), key=lambda error: -error.count)
+        if not errors:
+            return WsbenchError("no connection was opened: the run was ended before", side=Side.GENERATOR)
+        worst = errors[0]
+        return WsbenchError(worst.example, remedy=worst.remedy, side=Side(worst.side), kind=worst.kind)
+
+    def result(self) -> tuple[results.Run, dict[str, bytes]]:
+        """The run, and the files of its directory by name."""
+        run = self._run()
+        lines = [
+            hlog.Line(name, interval.start_ns, self._length(interval.phase, interval.start_ns), buckets)
+            for interval in self.totals.intervals()
+            for name, buckets in interval.series.items()
+            if name in CONNECT_SERIES or interval.phase == Phase.MEASURE
+        ]
+        begin = min((interval.start_ns for interval in self.totals.intervals()), default=0)
+        begin = begin // 1_000_000 * 1_000_000
+        files = {
+            results.RUN_FILE: results.encode(run),
+            "latency.hlog": hlog.encode(lines, start_ns=begin, comment=f"wsbench {wsbench.__version__} {self.run_id}"),
+            "timeline.csv": timeline.encode(self.totals.intervals(), self._cpu_by_interval),
+        }
+        for name in SERIES:
+            if name in LATENCY_SERIES or self._series[name]:
+                files[f"{name}.hgrm"] = hgrm.encode(self._series[name])
+        return run, files
+
+    # -- parts -----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _counts(self) -> dict[str, int]:
+        return self.totals.counts(Phase.MEASURE)
+
+    @cached_property
+    def _series(self) -> dict[str, Buckets]:
+        of_measure = {name: self.totals.series(name, Phase.MEASURE) for name in LATENCY_SERIES}
+        return {**of_measure, **{name: self.totals.series(name) for name in CONNECT_SERIES}}
+
+    @property
+    def _measured_ns(self) -> int:
+        if self.plan.drain_ns == FOREVER_NS:
+            return 0
+        return max(0, self.plan.drain_ns - self.plan.measure_ns)
+
+    def _length(self, phase: str, start_ns: int) -> int:
+        interval = self.plan.interval_at(start_ns)
+        return interval.end_ns - start_ns if interval.phase == phase else NS_PER_S
+
+    def _run(self) -> results.Run:
+        options, counts = self.options, self._counts
+        seconds = self._measured_ns / NS_PER_S
+        granted = next((w.report.negotiated for w in self.workers if w.report.negotiated is not None), None)
+        negotiated = results.NegotiatedWith(**(granted or {}))
+        return results.Run(
+            schema=results.SCHEMA,
+            id=self.run_id,
+            name=options.name,
+            complete=self.complete,
+            started=self.started.strftime("%Y-%m-%dT%H:%M:%S.") + f"{self.started.microsecond // 1000:03d}Z",
+            wsbench=wsbench.__version__,
+            command=self.command,
+            conditions=self._conditions(),
+            negotiated=negotiated,
+            target=self._target(),
+            environment=machine.environment(),
+            connections=self._connections(),
+            messages=_messages(counts),
+            messages_all_phases=_messages(self.totals.counts()),
+            bytes=results.Bytes(
+                payload_sent=counts["payload_sent"],
+                payload_received=counts["payload_received"],
+                wire_sent=counts.get("wire_sent", 0),
+                wire_received=counts.get("wire_received", 0),
+            ),
+            throughput=results.Throughput(
+                sent_per_s=round(counts["sent"] / seconds, 3) if seconds else 0.0,
+                received_per_s=round(counts.get("replied", 0) / seconds, 3) if seconds else 0.0,
+            ),
+            latency={name: self._latency(name) for name in SERIES},
+            timestamps=_timestamps(counts["received"], counts["user_stamped"]),
+            errors=self._errors(),
+            generator=self._generator(negotiated),
+        )
+
+    def _conditions(self) -> results.Conditions:
+        options = self.options
+        return results.Conditions(
+            url=options.connect.url,
+            scenario=self.scenario,
+            loop="closed" if options.closed_loop else "open",
+            rate=options.rate,
+            arrivals=options.arrivals,
+            in_flight=options.in_flight,
+            users=options.users,
+            processes=options.processes,
+            payload_size=options.payload_size,
+            binary=options.binary,
+            compression=options.connect.compression,
+            tls=options.connect.uri.secure,
+            duration_ns=self._measured_ns,
+            warmup_ns=options.warmup_ns,
+            timeout_ns=options.timeout_ns,
+            drain_ns=options.drain_ns,
+        )
+
+    def _target(self) -> results.Target:
+        use, received = self.target, self._counts["received"]
+        per_message = round(use.cpu_s * 1e6 / received, 3) if use.cpu_s is not None and received else None
+        return results.Target(
+            name=use.name,
+            version=use.version,
+            started_by_wsbench=use.started_by_wsbench,
+            cpu_s=use.cpu_s,
+            cpu_us_per_message=per_message,
+            rss_bytes=use.rss_bytes,
+            bytes_per_connection=use.bytes_per_connection,
+        )
+
+    def _connections(self) -> results.Connections:
+        tallies = [worker.report.connections for worker in self.workers]
+        codes: dict[str, int] = {}
+        for tally in tallies:
+            for code, count in tally.close_codes.items():
+                codes[code] = codes.get(code, 0) + count
+        return results.Connections(
+            asked=self.options.users,
+            opened=sum(tally.opened for tally in tallies),
+            failed=sum(tally.failed for tally in tallies),
+            dropped=sum(tally.dropped for tally in tallies),
+            reconnected=sum(tally.reconnected for tally in tallies),
+            close_codes=dict(sorted(codes.items())),
+        )
+
+    def _latency(self, name: str) -> results.Latency:
+        buckets = self._series[name]
+        lost = self._counts["lost"] if name in ("response", "service", "read_lag") else 0
+        if name == "response":
+            # What was due and could not even be sent has no reply either.
+            lost += self._counts["missed"]
+        percents = findings.PERCENTS
+        names = [f"p{p:g}_ns" for p in percents]
+        of_due = percentiles(buckets, percents, lost)
+        survivors = dict(zip(names, percentiles(buckets, percents), strict=True)) if lost else {}
+        if not buckets:
+            return results.Latency(lost=lost)
+        histogram = to_hdr(buckets)
+        return results.Latency(
+            count=histogram.total_count,
+            lost=lost,
+            min_ns=lowest_value(min(buckets)),
+            mean_ns=round(histogram.get_mean_value()),
+            stddev_ns=round(histogram.get_stddev()),
+            p50_ns=of_due[0],
+            p90_ns=of_due[1],
+            p99_ns=of_due[2],
+            p99_9_ns=of_due[3],
+            p99_99_ns=of_due[4],
+            max_ns=highest_value(max(buckets)),
+            survivors=survivors,
+        )
+
+    def _errors(self) -> list[results.ErrorCount]:
+        merged: dict[tuple[str, str], results.ErrorCount] = {}
+        for worker in self.workers:
+            for error in worker.report.errors:
+                key = (error.kind, error.side)
+                known = merged.get(key)
+                count = error.count + (known.count if known else 0)
+                example = known.example if known else error.example
+                merged[key] = results.ErrorCount(*key, count=count, example=example, remedy=error.remedy)
+        return sorted(merged.values(), key=lambda error: (-error.count, error.kind))
+
+    # -- the generator ---------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _cpu_by_interval(self) -> dict[tuple[str, int], float]:
+        busiest: dict[tuple[str, int], float] = {}
+        for worker in self.workers:
+            for key, percent in worker.cpu_percent().items():
+                busiest[key] = max(busiest.get(key, 0.0), percent)
+        return busiest
+
+    @staticmethod
+    def _fitness(worker: WorkerRecord) -> findings.WorkerFitness:
+        health = worker.report.health
+        mean, most = worker.cpu_of_measure()
+        return findings.WorkerFitness(
+            index=worker.index,
+            cpu_percent_mean=mean,
+            cpu_percent_max=most,
+            stall_max_ns=health.stall_max_ns,
+            gc_pause_max_ns=health.gc_pause_max_ns,
+            clock_steps=health.clock_steps,
+            clock_step_max_ns=health.clock_step_max_ns,
+            descriptors=health.descriptors,
+            nofile=health.nofile,
+            exact_timer=health.exact_timer,
+        )
+
+    def _generator(self, negotiated: results.NegotiatedWith) -> results.Generator:
+        fitness = [self._fitness(worker) for worker in self.workers]
+        connections = self._connections()
+        verdict, found = findings.judge(
+            findings.Evidence(
+                closed_loop=self.options.closed_loop,
+                workers=fitness,
+                series=self._series,
+                counts=self._counts,
+                users=connections.asked,
+                opened=connections.opened,
+                dropped=connections.dropped,
+                compression_asked=self.options.connect.compression,
+                compression_granted=negotiated.compression,
+                subprotocols_asked=self.options.connect.subprotocols,
+                subprotocol_granted=negotiated.subprotocol,
+                measured_ns=self._measured_ns,
+                generator_errors=[e.example for e in self._errors() if e.side == Side.GENERATOR],
+                missing_workers=[worker.index for worker in self.workers if not worker.report.final],
+            )
+        )
+        received, cpu_ns = self._counts["received"], self._counts.get("cpu_ns", 0)
+        return results.Generator(
+            verdict=verdict,
+            findings=[results.Finding(f.code, f.evidence, f.remedy, f.severity) for f in found],
+            cpu_us_per_message=round(cpu_ns / 1000 / received, 3) if received else None,
+            workers=[
+                results.Worker(
+                    index=worker.index,
+                    cpu_percent_mean=fit.cpu_percent_mean,
+                    cpu_percent_max=fit.cpu_percent_max,
+                    rss_bytes=worker.report.health.rss_bytes,
+                    messages=worker.received,
+                )
+                for worker, fit in zip(self.workers, fitness, strict=True)
+            ],
+        )
+
+
+def _messages(counts: dict[str, int]) -> results.Messages:
+    return results.Messages(**{name: counts[name] for name in MESSAGE_COUNTS})
+
+
+def _timestamps(received: int, user: int) -> results.Timestamps:
+    kernel = received - user
+    source = None if not received else "kernel" if not user else "user" if not kernel else "mixed"
+    return results.Timestamps(source, kernel, user)

@@ -1,0 +1,257 @@
+"""The generator judges itself: from what it saw of itself to findings, and from those to a verdict.
+
+    saturated   the generator was the limit: throughput, and all that hangs on it, is its own, not the server's
+    late        it was not punctual: response times hold delays of its own making
+    ok          neither
+
+A finding is a value: a stable code, the evidence in words, and what to do. Findings of severity "note" bear on how a
+figure is to be read, but spoil none. Limits are named here, once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from wsbench.measure.histogram import Buckets, out_of_range, percentile
+from wsbench.units import NS_PER_MS, format_count, format_duration
+
+CPU_LIMIT_PERCENT = 90.0
+"""A worker busier than this on average had no time left to be punctual."""
+LAG_FLOOR_NS = 2 * NS_PER_MS
+"""Lateness below this is what shared machines do; above, it is judged against the response time."""
+LAG_SHARE = 0.5
+"""Lateness that makes up more than this share of the response time at the same percentile spoils it."""
+STALL_LIMIT_NS = 50 * NS_PER_MS
+GC_LIMIT_NS = 20 * NS_PER_MS
+QUEUE_RATIO = 10
+"""Replies that wait for the generator so many times longer than for the server are in the generator's own queue."""
+DESCRIPTOR_SHARE = 0.9
+PERCENTS = (50.0, 90.0, 99.0, 99.9, 99.99)
+
+SATURATED, LATE, NOTE = "saturated", "late", "note"
+_TIMES_NEEDED = 10
+"""A percentile rests on at least so many samples above it: 10 / (1 - q) in all."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One finding.
+
+    Attributes:
+        severity: the verdict it makes necessary, or "note".
+    """
+
+    code: str
+    evidence: str
+    remedy: str
+    severity: str = NOTE
+
+
+@dataclass(frozen=True)
+class WorkerFitness:
+    """What one worker saw of itself in the measure phase. Durations in ns, CPU in percent of one core."""
+
+    index: int
+    cpu_percent_mean: float = 0.0
+    cpu_percent_max: float = 0.0
+    stall_max_ns: int = 0
+    gc_pause_max_ns: int = 0
+    clock_steps: int = 0
+    clock_step_max_ns: int = 0
+    descriptors: int = 0
+    nofile: int = 0
+    exact_timer: bool = True
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that a verdict rests on."""
+
+    closed_loop: bool
+    workers: list[WorkerFitness]
+    series: Mapping[str, Buckets]
+    counts: Mapping[str, int]
+    users: int = 0
+    opened: int = 0
+    dropped: int = 0
+    compression_asked: str = "off"
+    compression_granted: str | None = None
+    subprotocols_asked: tuple[str, ...] = ()
+    subprotocol_granted: str | None = None
+    measured_ns: int = 0
+    generator_errors: list[str] = field(default_factory=list)
+    missing_workers: list[int] = field(default_factory=list)
+
+
+def judge(evidence: Evidence) -> tuple[str, list[Finding]]:
+    """The verdict, and the findings it rests on, the gravest first."""
+    order = {SATURATED: 0, LATE: 1, NOTE: 2}
+    findings = sorted(_findings(evidence), key=lambda finding: order[finding.severity])
+    verdict = findings[0].severity if findings and findings[0].severity != NOTE else "ok"
+    return verdict, findings
+
+
+def _findings(evidence: Evidence) -> Iterator[Finding]:
+    yield from _cpu(evidence)
+    yield from _lags(evidence)
+    yield from _interruptions(evidence)
+    yield from _losses(evidence)
+    yield from _timestamps(evidence)
+    yield from _negotiation(evidence)
+    yield from _samples(evidence)
+
+
+def _cpu(evidence: Evidence) -> Iterator[Finding]:
+    busy = [w for w in evidence.workers if w.cpu_percent_mean >= CPU_LIMIT_PERCENT]
+    if busy:
+        shown = ", ".join(f"worker {w.index} used {w.cpu_percent_mean:.0f} % of a core" for w in busy[:4])
+        yield Finding(
+            "cpu-saturated",
+            f"{shown} over the measure phase: the generator was the limit",
+            "Use more --processes (one a core), fewer messages, or a closed loop with fewer connections.",
+            SATURATED,
+        )
+
+
+def _lags(evidence: Evidence) -> Iterator[Finding]:
+    series = evidence.series
+    if not evidence.closed_loop:
+        lag, response = percentile(series.get("send_lag", {}), 99), percentile(series.get("response", {}), 99)
+        if lag is not None and lag > LAG_FLOOR_NS and (response is None or lag > LAG_SHARE * response):
+            yield Finding(
+                "sent-late",
+                f"1 % of the messages left {format_duration(lag)} or more after they were due "
+                f"(response p99: {format_duration(response)})",
+                "Lower --rate, use more --processes, or a machine that is not shared; `service` is not affected.",
+                LATE,
+            )
+    read, service = percentile(series.get("read_lag", {}), 50), percentile(series.get("service", {}), 50)
+    if read is not None and service is not None and read > LAG_FLOOR_NS / 10 and read > QUEUE_RATIO * service:
+        yield Finding(
+            "read-late",
+            f"half of the replies lay {format_duration(read)} or more in the socket before the generator read them "
+            f"(the server took {format_duration(service)})",
+            "The generator's own queue: use more --processes or fewer connections.",
+            SATURATED if evidence.closed_loop else LATE,
+        )
+
+
+def _interruptions(evidence: Evidence) -> Iterator[Finding]:
+    for worker in evidence.workers:
+        if worker.stall_max_ns > STALL_LIMIT_NS:
+            grave = worker.stall_max_ns > 2 * STALL_LIMIT_NS
+            yield Finding(
+                "hub-stalled",
+                f"worker {worker.index}'s event loop did not come round for {format_duration(worker.stall_max_ns)}",
+                "Something blocked it: code of the scenario, or a machine that was busy elsewhere.",
+                LATE if grave else NOTE,
+            )
+        if worker.gc_pause_max_ns > GC_LIMIT_NS:
+            yield Finding(
+                "gc-pause",
+                f"the garbage collector stopped worker {worker.index} for {format_duration(worker.gc_pause_max_ns)}",
+                "The scenario allocates a lot: keep less, or use more --processes.",
+            )
+        if worker.clock_steps:
+            yield Finding(
+                "clock-stepped",
+                f"the clock of worker {worker.index} jumped {worker.clock_steps} times, "
+                f"by up to {format_duration(worker.clock_step_max_ns)}: latencies around it are wrong",
+                "Let the clock be slewed, not stepped, while measuring.",
+                LATE,
+            )
+        if worker.nofile and worker.descriptors > DESCRIPTOR_SHARE * worker.nofile:
+            yield Finding(
+                "descriptors",
+                f"worker {worker.index} had {worker.descriptors} of {worker.nofile} file descriptors open",
+                "Raise the limit (ulimit -n) or use more --processes.",
+            )
+    if not evidence.closed_loop and any(not worker.exact_timer for worker in evidence.workers):
+        yield Finding(
+            "coarse-timer",
+            "this platform has no timerfd: messages leave up to a millisecond late",
+            "Generate the load on Linux.",
+        )
+
+
+def _losses(evidence: Evidence) -> Iterator[Finding]:
+    counts = evidence.counts
+    if counts.get("missed"):
+        yield Finding(
+            "missed",
+            f"{format_count(counts['missed'])} messages were due but never sent: their connection was gone or its "
+            "socket full",
+            "The target reads too slowly or dropped connections; they count as lost in `response`.",
+        )
+    if counts.get("late"):
+        yield Finding(
+            "late-replies",
+            f"{format_count(counts['late'])} replies came after --timeout; their messages are counted as lost",
+            "Give a longer --timeout to have them in the distribution.",
+        )
+    if evidence.opened < evidence.users:
+        yield Finding(
+            "fewer-connections",
+            f"{evidence.opened} of {evidence.users} connections could be opened",
+            "See `errors`.",
+        )
+    if evidence.dropped:
+        yield Finding("dropped", f"{evidence.dropped} connections were dropped", "See `errors` and `close_codes`.")
+    for index in evidence.missing_workers:
+        yield Finding(
+            "worker-lost",
+            f"worker {index} did not send its last report: what it had reported before is counted",
+            "See locust.log; the figures lack what that worker did last.",
+            LATE,
+        )
+    for what in evidence.generator_errors:
+        yield Finding("generator-error", what, "A fault of wsbench or of the scenario: see locust.log.", LATE)
+
+
+def _timestamps(evidence: Evidence) -> Iterator[Finding]:
+    received, user = evidence.counts.get("received", 0), evidence.counts.get("user_stamped", 0)
+    if received and user == received:
+        yield Finding(
+            "no-kernel-timestamps",
+            "the kernel gave no receive timestamps: `service` and `response` include the time until the reply was read",
+            "Generate the load on Linux.",
+        )
+    for name, buckets in evidence.series.items():
+        negative, over = out_of_range(buckets)
+        if negative or over:
+            yield Finding(
+                "out-of-range",
+                f"{negative} values of {name} were negative and {over} over an hour; they count as 0 and as 1 h",
+                "A clock stepped, or a reply took longer than any histogram holds.",
+            )
+
+
+def _negotiation(evidence: Evidence) -> Iterator[Finding]:
+    if evidence.opened and evidence.compression_asked != "off" and evidence.compression_granted is None:
+        yield Finding(
+            "compression-not-granted",
+            f"compression was asked for ({evidence.compression_asked}) and not granted: messages went uncompressed",
+            "Turn permessage-deflate on in the server (and in the proxy in front of it).",
+        )
+    if evidence.opened and evidence.subprotocols_asked and evidence.subprotocol_granted is None:
+        yield Finding(
+            "subprotocol-not-granted",
+            f"no subprotocol was granted of {', '.join(evidence.subprotocols_asked)}",
+            "Check the names the server supports.",
+        )
+
+
+def _samples(evidence: Evidence) -> Iterator[Finding]:
+    due = evidence.counts.get("sent", 0) + evidence.counts.get("missed", 0)
+    if not due:
+        yield Finding("no-samples", "no message was due in the measure phase", "Give a longer --duration.")
+        return
+    thin = [p for p in PERCENTS if due < _TIMES_NEEDED / (1 - p / 100)]
+    if thin:
+        names = ", ".join(f"p{p:g}" for p in thin)
+        yield Finding(
+            "few-samples",
+            f"{format_count(due)} messages are too few for {names} (each needs 10 / (1 - q))",
+            "Give a longer --duration, or do not rely on these.",
+        )

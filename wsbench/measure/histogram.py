@@ -1,0 +1,116 @@
+"""Latency distributions, counted in the buckets of a HdrHistogram with 3 significant digits from 1 ns to 1 hour.
+
+While a run goes on, a distribution is a dict from bucket key to count: adding to a dict costs a quarter of what
+`HdrHistogram.record_value` costs, merging is adding, and nothing is lost by it, because a key *is* an HDR bucket.
+
+    value < 2048 ns:  key = value
+    else:             key = shift << 11 | value >> shift,   shift = bits(value) - 11   (1024 <= value >> shift < 2048)
+
+Keys sort as their values do. The hot paths in `load/` spell `bucket_key` out in place; this module is its definition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from hdrh.histogram import HdrHistogram
+
+Buckets = dict[int, int]
+
+HIGHEST_NS = 3_600_000_000_000
+DIGITS = 3
+_SUB_BITS = 11
+_SUB_MASK = (1 << _SUB_BITS) - 1
+
+
+def bucket_key(value_ns: int) -> int:
+    """The bucket of a value of at least 0 ns. No upper limit: values over an hour are clamped when read."""
+    shift = value_ns.bit_length() - _SUB_BITS
+    return (shift << _SUB_BITS) | (value_ns >> shift) if shift > 0 else value_ns
+
+
+def lowest_value(key: int) -> int:
+    """The smallest value in a bucket, in ns. A negative key (a clock that stepped back) counts as 0."""
+    if key < 0:
+        return 0
+    return (key & _SUB_MASK) << (key >> _SUB_BITS)
+
+
+def highest_value(key: int) -> int:
+    """The largest value in a bucket, in ns: what a HdrHistogram reports for it."""
+    if key < 0:
+        return 0
+    shift = key >> _SUB_BITS
+    return (((key & _SUB_MASK) + 1) << shift) - 1
+
+
+_HIGHEST_KEY = bucket_key(HIGHEST_NS)
+
+
+def record(buckets: Buckets, value_ns: int, count: int = 1) -> None:
+    """Count a value `count` times."""
+    key = bucket_key(value_ns)
+    buckets[key] = buckets.get(key, 0) + count
+
+
+def merge(into: Buckets, other: Mapping[int, int]) -> None:
+    """Add `other` to `into`. Associative and commutative, as adding is."""
+    get = into.get
+    for key, count in other.items():
+        into[key] = get(key, 0) + count
+
+
+def merged(parts: Iterable[Mapping[int, int]]) -> Buckets:
+    """The sum of several distributions."""
+    total: Buckets = {}
+    for part in parts:
+        merge(total, part)
+    return total
+
+
+def out_of_range(buckets: Mapping[int, int]) -> tuple[int, int]:
+    """(negative, over an hour): counts of values no histogram can hold; they are clamped to its ends."""
+    negative = sum(count for key, count in buckets.items() if key < 0)
+    over = sum(count for key, count in buckets.items() if key > _HIGHEST_KEY)
+    return negative, over
+
+
+def percentile(buckets: Mapping[int, int], percent: float, lost: int = 0) -> int | None:
+    """The value in ns at `percent` (0..100), with `lost` values that never came counted behind all others.
+
+    None when the rank falls among the lost, or when there is nothing. With no loss, the same as
+    `HdrHistogram.get_value_at_percentile` to the nanosecond.
+    """
+    return percentiles(buckets, (percent,), lost)[0]
+
+
+def percentiles(buckets: Mapping[int, int], percents: Iterable[float], lost: int = 0) -> list[int | None]:
+    """As `percentile`, for several at once; in the order given."""
+    received = sum(buckets.values())
+    total = received + lost
+    ranks = {p: max(int(p * total / 100 + 0.5), 1) for p in percents}
+    found: dict[float, int | None] = dict.fromkeys(ranks)
+    waiting = sorted((rank, p) for p, rank in ranks.items() if received and rank <= received)
+    seen, index = 0, 0
+    for key in sorted(buckets):
+        if index == len(waiting):
+            break
+        seen += buckets[key]
+        while index < len(waiting) and waiting[index][0] <= seen:
+            found[waiting[index][1]] = highest_value(min(key, _HIGHEST_KEY))
+            index += 1
+    return [found[p] for p in ranks]
+
+
+def to_hdr(buckets: Mapping[int, int]) -> HdrHistogram:
+    """A HdrHistogram with the same counts; values out of range are clamped to its ends."""
+    histogram = HdrHistogram(1, HIGHEST_NS, DIGITS)
+    for key, count in buckets.items():
+        if count and not histogram.record_value(min(lowest_value(key), HIGHEST_NS), count):
+            raise ValueError(f"bucket {key} does not fit a histogram up to {HIGHEST_NS} ns")
+    return histogram
+
+
+def from_hdr(histogram: HdrHistogram) -> Buckets:
+    """The counts of a HdrHistogram made by `to_hdr`."""
+    return {bucket_key(item.value_iterated_to): item.count_at_this_value for item in histogram.get_recorded_iterator()}

@@ -1,0 +1,119 @@
+"""What is sent, and what a reply must therefore look like.
+
+A message can be built again from its number, so that a reply that is not the one expected next can still be told
+apart: an earlier one again, a later one early, or one that was damaged on its way.
+"""
+
+from __future__ import annotations
+
+import functools
+import random
+from typing import Protocol
+
+import orjson
+
+SMALLEST_JSON = 48
+"""Bytes of the shortest message with room for any `id` and `seq`."""
+
+_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+_ROTATION = 61
+
+
+class Messages(Protocol):
+    """The messages of one connection, numbered from 1.
+
+    Attributes:
+        numbered: whether a message carries its number, so that it can be told from its neighbours.
+    """
+
+    numbered: bool
+
+    def build(self, seq: int) -> bytes:
+        """Message number `seq`. The same bytes every time."""
+
+    def identify(self, payload: bytes) -> int | None:
+        """The number of the message that `payload` claims to be; None when it claims nothing of the kind."""
+
+    def same(self, payload: bytes, seq: int) -> bool:
+        """Whether `payload` says the same as message `seq`, if maybe in other bytes."""
+
+
+class JsonMessages:
+    """`{"id": connection, "seq": number, "pad": ...}`, exactly `size` bytes.
+
+    The padding is printable noise, rotated by the number: constant padding would flatter every server that
+    compresses, and would hide a reply whose number was damaged into a neighbour's.
+    """
+
+    numbered = True
+
+    def __init__(self, connection_id: int, size: int) -> None:
+        if size < SMALLEST_JSON:
+            raise ValueError(f"a JSON message has at least {SMALLEST_JSON} bytes, not {size}")
+        self._id = connection_id
+        self._room = size - len(orjson.dumps({"id": connection_id, "seq": 0, "pad": ""})) + 1
+        self._noise = _noise(size + _ROTATION)
+        self._limit = 10
+        self._digits = 1
+
+    def build(self, seq: int) -> bytes:
+        """Message number `seq`."""
+        if not self._limit // 10 <= seq < self._limit:
+            self._digits = len(str(seq))
+            self._limit = 10**self._digits
+        start = seq % _ROTATION
+        pad = self._noise[start : start + self._room - self._digits]
+        return orjson.dumps({"id": self._id, "seq": seq, "pad": pad})
+
+    def identify(self, payload: bytes) -> int | None:
+        """The `seq` of a JSON object with our `id`."""
+        try:
+            document = orjson.loads(payload)
+        except orjson.JSONDecodeError:
+            return None
+        if not isinstance(document, dict) or document.get("id") != self._id:
+            return None
+        seq = document.get("seq")
+        return seq if isinstance(seq, int) and not isinstance(seq, bool) else None
+
+    def same(self, payload: bytes, seq: int) -> bool:
+        """Equal bytes, or the same JSON in other bytes: a server may re-serialise."""
+        expected = self.build(seq)
+        if payload == expected:
+            return True
+        try:
+            return bool(orjson.loads(payload) == orjson.loads(expected))
+        except orjson.JSONDecodeError:
+            return False
+
+
+class FixedMessages:
+    """The same bytes every time: a payload of the user's own."""
+
+    numbered = False
+
+    def __init__(self, payload: bytes) -> None:
+        self._payload = payload
+
+    def build(self, seq: int) -> bytes:  # noqa: ARG002 - every number has the same message
+        """The payload."""
+        return self._payload
+
+    def identify(self, payload: bytes) -> int | None:  # noqa: ARG002 - it carries no number
+        """None, always."""
+        return None
+
+    def same(self, payload: bytes, seq: int) -> bool:  # noqa: ARG002 - every number has the same message
+        """Equal bytes, or the same JSON in other bytes."""
+        if payload == self._payload:
+            return True
+        try:
+            return bool(orjson.loads(payload) == orjson.loads(self._payload))
+        except orjson.JSONDecodeError:
+            return False
+
+
+@functools.lru_cache(maxsize=8)
+def _noise(size: int) -> str:
+    # Seeded: a run can be repeated byte for byte.
+    return "".join(random.Random(size).choices(_ALPHABET, k=size))

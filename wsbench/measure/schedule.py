@@ -1,0 +1,97 @@
+"""When messages are due in an open loop: a pure function of the rate, the arrivals, and each connection's place.
+
+Constant arrivals lie on one grid for all connections of a run: connection `i` of `n` sends every `n / rate` seconds,
+shifted by `i / n` of that. The grid's origin is the clock's, so workers on one machine share it without a word. A
+connection that comes later takes up its own slots; so the rate of the whole grows with the number of connections.
+
+Due instants never move: what was missed is still due when it was due. They are ns of whatever clock the caller uses.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
+from wsbench.units import NS_PER_S
+
+K = TypeVar("K", bound=Hashable)
+
+
+class Slots:
+    """The due instants of one connection, without end."""
+
+    __slots__ = ("_base", "_count", "_period", "_random")
+
+    def __init__(self, period_ns: float, base_ns: int, rng: random.Random | None) -> None:
+        self._period = period_ns
+        self._base = base_ns
+        self._count = 0
+        self._random = rng
+
+    def next(self) -> int:
+        """The next due instant, strictly later than the one before."""
+        if self._random is not None:
+            self._base += max(1, round(self._random.expovariate(1.0) * self._period))
+            return self._base
+        # Multiplied, not added up: rounding must not become drift.
+        due = self._base + int(self._count * self._period)
+        self._count += 1
+        return due
+
+
+def slots(
+    *, rate: float, connections: int, index: int, now_ns: int, arrivals: str = "constant", seed: int = 0
+) -> Slots:
+    """The slots of connection `index` (0-based) out of `connections` that share `rate` messages a second.
+
+    The first is at `now_ns` or later.
+
+    Raises:
+        ValueError: a rate that leaves less than a nanosecond between two messages of a connection.
+    """
+    period = connections * NS_PER_S / rate
+    if period < 1:
+        raise ValueError(f"{rate:g} messages a second on {connections} connections cannot be scheduled in nanoseconds")
+    if arrivals == "poisson":
+        return Slots(period, now_ns, random.Random(seed * 1_000_003 + index))
+    shift = int(index % connections * period / connections)
+    passed = int(max(0, now_ns - shift) / period)
+    base = shift + int(passed * period)
+    while base < now_ns:
+        passed += 1
+        base = shift + int(passed * period)
+    return Slots(period, base, None)
+
+
+class Schedule(Generic[K]):
+    """The slots of many connections, merged in order of time."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[int, int, K, Slots]] = []
+        self._entries = 0
+
+    def add(self, key: K, its_slots: Slots) -> None:
+        """A connection joins."""
+        self._entries += 1
+        heapq.heappush(self._heap, (its_slots.next(), self._entries, key, its_slots))
+
+    def clear(self) -> None:
+        """Nothing is due any more."""
+        self._heap.clear()
+
+    @property
+    def next_due_ns(self) -> int | None:
+        """The earliest instant that is due and was not taken yet; None when there is none."""
+        return self._heap[0][0] if self._heap else None
+
+    def take(self, now_ns: int, limit: int) -> list[tuple[int, K]]:
+        """What is due at `now_ns`, oldest first, at most `limit`; each connection's next slot is queued."""
+        heap = self._heap
+        due: list[tuple[int, K]] = []
+        while heap and heap[0][0] <= now_ns and len(due) < limit:
+            instant, entry, key, its_slots = heap[0]
+            due.append((instant, key))
+            heapq.heapreplace(heap, (its_slots.next(), entry, key, its_slots))
+        return due

@@ -1,0 +1,88 @@
+"""HdrHistogram logs (.hlog), version 1.3: one line an interval and series, tagged with the series' name.
+
+The format is HdrHistogram's (HistogramLogWriter of its Java version): comments with start and base time in seconds
+since the epoch, a legend, then `Tag=name,start,length,max,histogram` with times relative to the base in seconds, the
+maximum in ms with three decimals, and the histogram (here of ns) V2-encoded, compressed, in base 64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from hdrh.codec import HdrHistogramEncoder
+from hdrh.histogram import HdrHistogram
+
+from wsbench.errors import ResultError
+from wsbench.measure.histogram import Buckets, from_hdr, highest_value, to_hdr
+from wsbench.units import NS_PER_MS, NS_PER_S
+
+LEGEND = '"StartTimestamp","Interval_Length","Interval_Max","Interval_Compressed_Histogram"'
+
+
+@dataclass(frozen=True)
+class Line:
+    """One interval of one series. Instants in ns since the epoch."""
+
+    tag: str
+    start_ns: int
+    length_ns: int
+    buckets: Buckets
+
+
+def encode(lines: Iterable[Line], *, start_ns: int, comment: str) -> bytes:
+    """A log of lines in order of time. `start_ns`, the run's begin, is the base all times are relative to."""
+    start_s = start_ns / NS_PER_S
+    date = datetime.fromtimestamp(start_s, UTC).strftime("%a %b %d %H:%M:%S UTC %Y")
+    rows = [
+        f"#[{comment}]",
+        "#[Histogram log format version 1.3]",
+        f"#[StartTime: {start_s:.3f} (seconds since epoch), {date}]",
+        f"#[BaseTime: {start_s:.3f} (seconds since epoch)]",
+        LEGEND,
+    ]
+    for line in sorted(lines, key=lambda line: (line.start_ns, line.tag)):
+        start = (line.start_ns - start_ns) / NS_PER_S
+        maximum_ms = highest_value(max(line.buckets, default=0)) / NS_PER_MS
+        blob = to_hdr(line.buckets).encode().decode("ascii")
+        rows.append(f"Tag={line.tag},{start:.3f},{line.length_ns / NS_PER_S:.3f},{maximum_ms:.3f},{blob}")
+    return ("\n".join(rows) + "\n").encode()
+
+
+def decode(text: bytes, where: str) -> list[Line]:
+    """The lines of a log made by `encode`.
+
+    Raises:
+        ResultError: a line that is not one; `where` names the log.
+    """
+    base_ns = 0
+    lines: list[Line] = []
+    for number, row in enumerate(text.decode("utf-8", "replace").splitlines(), 1):
+        try:
+            if row.startswith("#[BaseTime: "):
+                base_ns = round(float(row.split()[1]) * NS_PER_S)
+            elif row and not row.startswith(("#", '"')):
+                lines.append(_line(row, base_ns))
+        except Exception as error:  # the decoder of the blob has no one kind of exception
+            raise ResultError(f"{where}, line {number}: not a line of a histogram log ({error})") from error
+    return lines
+
+
+def select(text: bytes, tag: str) -> bytes:
+    """The log with the lines of one series alone."""
+    rows = text.splitlines(keepends=True)
+    return b"".join(row for row in rows if row[:1] in (b"#", b'"') or row.startswith(f"Tag={tag},".encode()))
+
+
+def _line(row: str, base_ns: int) -> Line:
+    tag = ""
+    if row.startswith("Tag="):
+        tag, _, row = row.removeprefix("Tag=").partition(",")
+    start, length, _, blob = row.split(",")
+    payload = HdrHistogramEncoder.decode(blob.encode("ascii"), True)
+    head = payload.payload
+    histogram = HdrHistogram(
+        head.lowest_trackable_value, head.highest_trackable_value, head.significant_figures, hdr_payload=payload
+    )
+    return Line(tag, base_ns + round(float(start) * NS_PER_S), round(float(length) * NS_PER_S), from_hdr(histogram))

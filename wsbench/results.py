@@ -1,0 +1,327 @@
+"""What a run leaves: the model of run.json (immutable, versioned), and the directory it lies in.
+
+A directory appears under its final name whole or not at all: it is filled under a hidden name and renamed at the end.
+Field by field, the model is the project's contract with those who script against it: add to it, never repurpose.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from wsbench.errors import ResultError, UsageError
+
+SCHEMA = 1
+RUN_FILE = "run.json"
+LOG_FILE = "locust.log"
+
+
+class Conditions(msgspec.Struct, frozen=True):
+    """What was asked for. Durations in ns; `duration_ns` is the length the measure phase really had."""
+
+    url: str
+    scenario: str
+    loop: str
+    rate: float | None
+    arrivals: str
+    in_flight: int
+    users: int
+    processes: int
+    payload_size: int
+    binary: bool
+    compression: str
+    tls: bool
+    duration_ns: int
+    warmup_ns: int
+    timeout_ns: int
+    drain_ns: int = 0
+
+
+class NegotiatedWith(msgspec.Struct, frozen=True):
+    """What the server granted, read from the handshake."""
+
+    compression: str | None = None
+    subprotocol: str | None = None
+    tls_version: str | None = None
+    tls_cipher: str | None = None
+
+
+class Target(msgspec.Struct, frozen=True):
+    """The server. Its CPU and memory are known only when wsbench started it; CPU is of the measure phase."""
+
+    name: str | None = None
+    version: str | None = None
+    started_by_wsbench: bool = False
+    cpu_s: float | None = None
+    cpu_us_per_message: float | None = None
+    rss_bytes: int | None = None
+    bytes_per_connection: int | None = None
+
+
+class Environment(msgspec.Struct, frozen=True):
+    """The machine and software that generated the load."""
+
+    cpu: str
+    cores: int
+    kernel: str
+    python: str
+    packages: dict[str, str]
+    nofile: int
+    host_id: str
+
+
+class Connections(msgspec.Struct, frozen=True):
+    """Of the whole run. `close_codes` counts how connections ended, by RFC 6455 code."""
+
+    asked: int = 0
+    opened: int = 0
+    failed: int = 0
+    dropped: int = 0
+    reconnected: int = 0
+    close_codes: dict[str, int] = {}
+
+
+class Messages(msgspec.Struct, frozen=True):
+    """Every message is sent and then received or lost; `missed` were due but could not even be sent.
+
+    A corrupted or reordered message was received; a duplicate is counted beside the first; `late` are replies that
+    came after their message had been given up as lost; `unexpected` answer nothing that was sent.
+    """
+
+    sent: int = 0
+    received: int = 0
+    lost: int = 0
+    duplicated: int = 0
+    reordered: int = 0
+    corrupted: int = 0
+    unexpected: int = 0
+    missed: int = 0
+    late: int = 0
+
+
+class Bytes(msgspec.Struct, frozen=True):
+    """Of the measure phase. `wire` is what went through the sockets: frames, TLS and all."""
+
+    payload_sent: int = 0
+    payload_received: int = 0
+    wire_sent: int = 0
+    wire_received: int = 0
+
+
+class Throughput(msgspec.Struct, frozen=True):
+    """Messages a second in the measure phase; received by when the reply was handled, not when its message was due."""
+
+    sent_per_s: float = 0.0
+    received_per_s: float = 0.0
+
+
+class Latency(msgspec.Struct, frozen=True):
+    """One series. Percentiles are over all that were due, lost ones last; None where they fall among the lost."""
+
+    count: int = 0
+    lost: int = 0
+    min_ns: int | None = None
+    mean_ns: int | None = None
+    stddev_ns: int | None = None
+    p50_ns: int | None = None
+    p90_ns: int | None = None
+    p99_ns: int | None = None
+    p99_9_ns: int | None = msgspec.field(default=None, name="p99.9_ns")
+    p99_99_ns: int | None = msgspec.field(default=None, name="p99.99_ns")
+    max_ns: int | None = None
+    survivors: dict[str, int | None] = {}
+
+
+class Timestamps(msgspec.Struct, frozen=True):
+    """Where `arrived` came from: counts of replies, and "kernel", "user" or "mixed"; None without replies."""
+
+    source: str | None = None
+    kernel: int = 0
+    user: int = 0
+
+
+class ErrorCount(msgspec.Struct, frozen=True):
+    """One kind of error, how often, and one example with what to do about it."""
+
+    kind: str
+    side: str
+    count: int
+    example: str
+    remedy: str = ""
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """Something that bears on how far the figures can be trusted."""
+
+    code: str
+    evidence: str
+    remedy: str
+    severity: str = "note"
+
+
+class Worker(msgspec.Struct, frozen=True):
+    """One load-generating process, over the measure phase."""
+
+    index: int
+    cpu_percent_mean: float
+    cpu_percent_max: float
+    rss_bytes: int
+    messages: int
+
+
+class Generator(msgspec.Struct, frozen=True):
+    """The load generator on itself: verdict `ok`, `late` or `saturated`, with the findings it rests on."""
+
+    verdict: str
+    findings: list[Finding] = []
+    cpu_us_per_message: float | None = None
+    workers: list[Worker] = []
+
+
+class Gate(msgspec.Struct, frozen=True):
+    """A --fail-if and what became of it."""
+
+    expression: str
+    failed: bool
+    value: str
+
+
+class Run(msgspec.Struct, frozen=True):
+    """run.json."""
+
+    schema: int
+    id: str
+    name: str
+    complete: bool
+    started: str
+    wsbench: str
+    command: list[str]
+    conditions: Conditions
+    negotiated: NegotiatedWith
+    target: Target
+    environment: Environment
+    connections: Connections
+    messages: Messages
+    messages_all_phases: Messages
+    bytes: Bytes
+    throughput: Throughput
+    latency: dict[str, Latency]
+    timestamps: Timestamps
+    errors: list[ErrorCount]
+    generator: Generator
+    gates: list[Gate] = []
+
+
+def encode(run: Run) -> bytes:
+    """run.json, indented for people, with a newline at its end."""
+    return msgspec.json.format(msgspec.json.encode(run), indent=2) + b"\n"
+
+
+def decode(text: bytes, where: str) -> Run:
+    """A run from its JSON.
+
+    Raises:
+        ResultError: not JSON, of another schema, or not what the schema says; `where` names it.
+    """
+    try:
+        document = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ResultError(f"{where} is not JSON: {error}", remedy="The file was cut off or edited.") from error
+    schema = document.get("schema") if isinstance(document, dict) else None
+    if schema != SCHEMA:
+        remedy = "It was written by a newer wsbench: upgrade." if isinstance(schema, int) and schema > SCHEMA else ""
+        raise ResultError(f"{where} is no result of schema {SCHEMA} (it says {schema!r})", remedy=remedy)
+    try:
+        return msgspec.convert(document, Run)
+    except msgspec.ValidationError as error:
+        raise ResultError(
+            f"{where} is not a whole result: {error}", remedy="The file was edited or damaged."
+        ) from error
+
+
+def load(path: Path) -> Run:
+    """The run in a result directory (or in its run.json).
+
+    Raises:
+        ResultError: there is none, or it cannot be read.
+    """
+    file = path / RUN_FILE if path.is_dir() else path
+    try:
+        text = file.read_bytes()
+    except OSError as error:
+        raise ResultError(
+            f"no result at {path}: {error.strerror or error}", remedy="Name a directory that holds a run.json."
+        ) from error
+    return decode(text, str(file))
+
+
+class Staging:
+    """A result directory in the making: `<results>/.<run id>.partial`, renamed to `<results>/<run id>` at the end."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.run_id = path.name.removeprefix(".").removesuffix(".partial")
+
+    @classmethod
+    def create(cls, results: Path, name: str, *, now: datetime | None = None) -> Staging:
+        """A new one, under an id that nobody else has.
+
+        Raises:
+            UsageError: the results directory cannot be written.
+        """
+        stamp = (now or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
+        for attempt in range(1, 1000):
+            run_id = f"{stamp}-{name}" if attempt == 1 else f"{stamp}-{name}-{attempt}"
+            path = results / f".{run_id}.partial"
+            try:
+                path.mkdir(parents=True)
+            except FileExistsError:
+                if path.exists():
+                    continue
+                raise UsageError(f"--results {results}: there is a file of that name") from None
+            except OSError as error:
+                raise UsageError(
+                    f"--results {results}: {error.strerror or error}", remedy="Name a directory that can be written."
+                ) from error
+            if (results / run_id).exists():
+                path.rmdir()
+                continue
+            return cls(path)
+        raise UsageError(f"--results {results}: too many results of this second")
+
+    @property
+    def final(self) -> Path:
+        """Where it will be."""
+        return self.path.parent / self.run_id
+
+    def write(self, files: Mapping[str, bytes]) -> None:
+        """Write files into it, each flushed to disk."""
+        for name, content in files.items():
+            with (self.path / name).open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+
+    def commit(self) -> Path:
+        """Give it its final name.
+
+        Raises:
+            OSError: it could not be renamed; the files stay where they are.
+        """
+        self.path.rename(self.final)
+        return self.final
+
+    def discard(self) -> None:
+        """Remove it, if it was not committed."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def to_builtins(run: Run) -> Any:
+    """The run as plain dicts and lists, with the names of the file."""
+    return msgspec.to_builtins(run)

@@ -1,0 +1,75 @@
+"""What the target counts, exact at any moment and summed over its workers.
+
+Each worker has a row of integers in memory that all of them share, and is the only one to write to it: no locks,
+nothing to flush, and whichever worker is asked can add up all rows.
+"""
+
+from __future__ import annotations
+
+import mmap
+import time
+from typing import Any
+
+import psutil
+from websockets.version import version
+
+MESSAGES_IN, MESSAGES_OUT, BYTES_IN, BYTES_OUT, OPENED, CLOSED, PID = range(7)
+# two rows to a cache line would have the workers wait for each other
+_ROW = 16
+
+
+class Counters:
+    """Shared counters; made before the workers are forked."""
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+        self._cells = memoryview(mmap.mmap(-1, workers * _ROW * 8)).cast("q")
+        self._start_ns = time.monotonic_ns()
+
+    def row(self, worker: int) -> memoryview:
+        """The cells of one worker, indexed by MESSAGES_IN and so on."""
+        return self._cells[worker * _ROW : (worker + 1) * _ROW]
+
+    def snapshot(self) -> dict[str, Any]:
+        """The document at /stats.
+
+        Bytes are those of application payloads. `rss_bytes` is resident memory added up over the workers, so what
+        they share counts once for each.
+        """
+        rows = [self.row(worker).tolist() for worker in range(self._workers)]
+
+        def total(cell: int) -> int:
+            return sum(row[cell] for row in rows)
+
+        cpu_s, rss_bytes, processes = _usage([row[PID] for row in rows])
+        return {
+            "name": "websockets",
+            "version": version,
+            "connections_open": total(OPENED) - total(CLOSED),
+            "connections_opened": total(OPENED),
+            "messages_in": total(MESSAGES_IN),
+            "messages_out": total(MESSAGES_OUT),
+            "bytes_in": total(BYTES_IN),
+            "bytes_out": total(BYTES_OUT),
+            "cpu_s": round(cpu_s, 3),
+            "rss_bytes": rss_bytes,
+            "processes": processes,
+            "uptime_s": round((time.monotonic_ns() - self._start_ns) / 1e9, 3),
+        }
+
+
+def _usage(pids: list[int]) -> tuple[float, int, int]:
+    """CPU seconds, resident bytes and number of those of `pids` that live."""
+    cpu_s, rss_bytes, processes = 0.0, 0, 0
+    for pid in pids:
+        if not pid:  # still starting
+            continue
+        try:
+            process = psutil.Process(pid)
+            times, memory = process.cpu_times(), process.memory_info()
+        except psutil.NoSuchProcess:
+            continue
+        cpu_s += times.user + times.system
+        rss_bytes += memory.rss
+        processes += 1
+    return cpu_s, rss_bytes, processes

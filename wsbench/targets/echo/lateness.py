@@ -1,0 +1,63 @@
+"""When a reply may leave: delay, jitter and stalls. Pure arithmetic on monotonic nanoseconds."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from wsbench.units import parse_duration
+
+
+@dataclass(frozen=True)
+class Stall:
+    """In every `every_ns`, the last `stop_ns` are a stall: no reply leaves."""
+
+    stop_ns: int
+    every_ns: int
+
+    def __post_init__(self) -> None:
+        if not 0 < self.stop_ns < self.every_ns:
+            raise ValueError("a stall must be longer than zero and shorter than its period: for example 1s every 5s")
+
+    def release_ns(self, elapsed_ns: int) -> int:
+        """The earliest instant from `elapsed_ns` (since the server's start) on that lies in no stall."""
+        into_period_ns = elapsed_ns % self.every_ns
+        if into_period_ns < self.every_ns - self.stop_ns:
+            return elapsed_ns
+        return elapsed_ns + self.every_ns - into_period_ns
+
+
+def parse_stall(text: str) -> Stall:
+    """The stall of '1s every 5s'.
+
+    Raises:
+        ValueError: not of that form, or not shorter than its period.
+    """
+    stop, every, period = text.partition("every")
+    if not every:
+        raise ValueError(f"{text!r} is not a stall: use for example '1s every 5s'")
+    return Stall(parse_duration(stop), parse_duration(period))
+
+
+@dataclass(frozen=True)
+class Lateness:
+    """The rule by which every reply of this target is late.
+
+    Attributes:
+        start_ns: CLOCK_MONOTONIC at the target's start, the same for all workers: they stall together.
+        delay_ns, jitter_ns, stall: as in `EchoOptions`.
+    """
+
+    start_ns: int
+    delay_ns: int = 0
+    jitter_ns: int = 0
+    stall: Stall | None = None
+
+    def due_ns(self, received_ns: int) -> int:
+        """When the reply to a message received at `received_ns` is to leave (CLOCK_MONOTONIC)."""
+        due_ns = received_ns + self.delay_ns
+        if self.jitter_ns:
+            due_ns += round(random.random() * self.jitter_ns)
+        if self.stall is not None:
+            due_ns = self.start_ns + self.stall.release_ns(due_ns - self.start_ns)
+        return due_ns

@@ -1,0 +1,84 @@
+"""Every worker connected with every other, so that a broadcast reaches the clients of all."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import socket
+import struct
+from collections.abc import Callable
+from typing import cast
+
+from websockets.frames import Opcode
+
+_HEADER = struct.Struct("!BQ")  # opcode, length of the payload that follows
+
+
+class Sockets:
+    """A socket pair for every two workers; made before they are forked."""
+
+    def __init__(self, workers: int) -> None:
+        self._pairs = {pair: socket.socketpair() for pair in itertools.combinations(range(workers), 2)}
+
+    def take(self, worker: int) -> list[socket.socket]:
+        """The ends of `worker`, which is this process now; all other ends are closed in it."""
+        own = []
+        for pair, ends in self._pairs.items():
+            for owner, end in zip(pair, ends, strict=True):
+                if owner == worker:
+                    own.append(end)
+                else:
+                    end.close()
+        return own
+
+    def close(self) -> None:
+        """Close all ends: the workers have theirs."""
+        for end in itertools.chain.from_iterable(self._pairs.values()):
+            end.close()
+
+
+class Mesh:
+    """One worker's connections to the others. With a single worker there are none, and sending does nothing."""
+
+    def __init__(self) -> None:
+        self._links: set[_Link] = set()
+
+    async def join(self, ends: list[socket.socket], deliver: Callable[[Opcode, bytes], None]) -> None:
+        """Connect; messages of the other workers go to `deliver`."""
+        loop = asyncio.get_running_loop()
+        for end in ends:
+            end.setblocking(False)
+            await loop.create_unix_connection(lambda: _Link(self._links, deliver), sock=end)
+
+    def send(self, opcode: Opcode, payload: bytes) -> None:
+        """Give a message to all other workers."""
+        for link in self._links:
+            link.transport.writelines((_HEADER.pack(opcode, len(payload)), payload))
+
+
+class _Link(asyncio.Protocol):
+    transport: asyncio.Transport
+
+    def __init__(self, links: set[_Link], deliver: Callable[[Opcode, bytes], None]) -> None:
+        self._links = links
+        self._deliver = deliver
+        self._buffer = bytearray()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+        self._links.add(self)
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        self._links.discard(self)
+
+    def data_received(self, data: bytes) -> None:
+        buffer, position = self._buffer, 0
+        buffer += data
+        while len(buffer) - position >= _HEADER.size:
+            opcode, length = _HEADER.unpack_from(buffer, position)
+            end = position + _HEADER.size + length
+            if len(buffer) < end:
+                break
+            self._deliver(Opcode(opcode), bytes(buffer[position + _HEADER.size : end]))
+            position = end
+        del buffer[:position]

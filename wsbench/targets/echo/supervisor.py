@@ -1,0 +1,222 @@
+"""The target as a whole: it listens, starts its workers, and sees to it that none outlives it.
+
+With one worker, this process is the worker. With several, it forks them and waits: it serves nothing itself.
+A worker holds the reading end of a pipe whose writing end only this process has, so a worker stops when this
+process is gone, in whatever way it went.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import signal
+import socket
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from wsbench.errors import TargetError
+from wsbench.targets.echo import mesh, sockets, tls, worker
+from wsbench.targets.echo.counters import Counters
+from wsbench.targets.echo.options import EchoOptions, Listening
+
+# after which a worker that was told to stop is killed; it gives itself CLOSING_S and a moment
+_KILL_AFTER_S = worker.CLOSING_S + 0.5
+_STOPPING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_STDIN = 0
+
+OnListening = Callable[[Listening], None]
+
+
+class _StoppedEarlyError(Exception):
+    """SIGTERM before anything served."""
+
+
+def serve(options: EchoOptions, on_listening: OnListening) -> None:
+    """Run the echo target until SIGTERM or SIGINT.
+
+    Args:
+        on_listening: called once, when all workers accept connections.
+
+    Raises:
+        UsageError: the host, port, certificate or key cannot be used.
+        TargetError: a worker died.
+    """
+    raise_descriptor_limit()
+    signal.signal(signal.SIGTERM, _stop_early)
+    try:
+        with tempfile.TemporaryDirectory(prefix="wsbench-") as directory:
+            _serve(options, Path(directory), on_listening)
+    except _StoppedEarlyError:
+        pass
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def raise_descriptor_limit() -> None:
+    """Raise the soft limit of open files to the hard one: every connection is one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    except (OSError, ValueError):  # macOS has a limit of its own below an unlimited hard one
+        pass
+
+
+def _stop_early(_signum: int, _frame: object) -> NoReturn:
+    raise _StoppedEarlyError
+
+
+def _serve(options: EchoOptions, directory: Path, on_listening: OnListening) -> None:
+    context, ca_file = tls.context_for(options, directory)
+    socks = sockets.listen(options.host, options.port, options.workers)
+    scheme = "ws" if context is None else "wss"
+    url = f"{scheme}://{sockets.url_host(options.host)}:{socks[0].getsockname()[1]}/echo"
+    listening = Listening(url, ca_file, sockets.is_loopback(socks[0]))
+    plan = worker.Plan(options, context, Counters(options.workers), time.monotonic_ns())
+    if options.workers == 1:
+        lifeline = _STDIN if options.exit_with_parent else None
+        worker.run(plan, 0, socks[0], on_ready=lambda: on_listening(listening), lifeline=lifeline)
+    else:
+        _Supervisor(plan, socks, lambda: on_listening(listening)).run()
+
+
+class _Supervisor:
+    """Starts the workers, waits for them, and stops them all when one of them ends."""
+
+    def __init__(self, plan: worker.Plan, socks: list[socket.socket], on_ready: Callable[[], None]) -> None:
+        self._plan = plan
+        self._on_ready = on_ready
+        self._socks = socks
+        self._peers = mesh.Sockets(len(socks))
+        self._lifeline, self._lifeline_held = os.pipe()
+        self._ready, self._ready_told = os.pipe()
+        self._starting = len(socks)
+        self._workers: dict[int, int] = {}  # process id: number of the worker
+        self._stopping = False
+        self._failure: TargetError | None = None
+        self._settled = asyncio.Event()  # all accept connections, or none will
+        self._all_gone = asyncio.Event()
+
+    def run(self) -> None:
+        """Until all workers are gone.
+
+        Raises:
+            TargetError: one of them died.
+        """
+        try:
+            self._fork()
+            # a socket left open here would keep taking connections for a worker that is gone
+            for sock in self._socks:
+                sock.close()
+            self._peers.close()
+            os.close(self._lifeline)
+            os.close(self._ready_told)
+            asyncio.run(self._watch())
+        finally:
+            self._signal(signal.SIGKILL)  # of an orderly end, none is left to hear it
+        if self._failure is not None:
+            raise self._failure
+
+    def _fork(self) -> None:
+        # blocked meanwhile, or a signal's exception could unwind a child into code that is the parent's
+        signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING_SIGNALS)
+        for index in range(len(self._socks)):
+            pid = os.fork()
+            if pid == 0:
+                self._be_worker(index)
+            self._workers[pid] = index
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING_SIGNALS)
+
+    def _be_worker(self, index: int) -> NoReturn:
+        """The rest of a forked process's life; leaves without unwinding what belongs to the parent."""
+        code = 1
+        try:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            # Ctrl-C reaches every process of the terminal: the parent tells us when to stop
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING_SIGNALS)
+            os.close(self._lifeline_held)
+            os.close(self._ready)
+            for other, sock in enumerate(self._socks):
+                if other != index:
+                    sock.close()
+            worker.run(
+                self._plan,
+                index,
+                self._socks[index],
+                on_ready=lambda: _tell(self._ready_told),
+                peers=self._peers.take(index),
+                lifeline=self._lifeline,
+            )
+            code = 0
+        except BaseException as exc:
+            debug = os.environ.get("WSBENCH_DEBUG") == "1"
+            lines = traceback.format_exception(exc) if debug else traceback.format_exception_only(exc)
+            sys.stderr.write("".join(lines))
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+
+    async def _watch(self) -> None:
+        loop = asyncio.get_running_loop()
+        for signum in _STOPPING_SIGNALS:
+            loop.add_signal_handler(signum, self._stop)
+        loop.add_signal_handler(signal.SIGCHLD, self._reap)
+        loop.add_reader(self._ready, self._count_ready)
+        if self._plan.options.exit_with_parent:
+            worker.watch_lifeline(loop, _STDIN, self._stop)
+        self._reap()  # whoever died before SIGCHLD was listened to
+        await self._settled.wait()
+        if not self._stopping:
+            self._on_ready()
+        await self._all_gone.wait()
+
+    def _count_ready(self) -> None:
+        told = os.read(self._ready, 4096)
+        if not told:
+            asyncio.get_running_loop().remove_reader(self._ready)
+            return
+        self._starting -= len(told)
+        if not self._starting:
+            self._settled.set()
+
+    def _stop(self) -> None:
+        if not self._stopping:
+            self._stopping = True
+            self._signal(signal.SIGTERM)
+            asyncio.get_running_loop().call_later(_KILL_AFTER_S, self._signal, signal.SIGKILL)
+
+    def _signal(self, signum: signal.Signals) -> None:
+        # no worker's id can have been given to another process: it is ours until it is reaped
+        for pid in self._workers:
+            os.kill(pid, signum)
+
+    def _reap(self) -> None:
+        for pid, index in list(self._workers.items()):
+            done, status = os.waitpid(pid, os.WNOHANG)
+            if not done:
+                continue
+            del self._workers[pid]
+            code = os.waitstatus_to_exitcode(status)
+            if code and not self._stopping and self._failure is None:
+                self._failure = _died(index, pid, code)
+            self._stop()
+        if not self._workers:
+            self._settled.set()
+            self._all_gone.set()
+
+
+def _tell(descriptor: int) -> None:
+    os.write(descriptor, b".")
+    os.close(descriptor)
+
+
+def _died(index: int, pid: int, code: int) -> TargetError:
+    how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+    return TargetError(f"worker {index + 1} of the echo target (process {pid}) {how}; the others were stopped")

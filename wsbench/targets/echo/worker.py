@@ -1,0 +1,182 @@
+"""One process of the target: an event loop that serves one listening socket until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import gc
+import logging
+import os
+import signal
+import socket
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from websockets.asyncio.server import Server, ServerConnection
+from websockets.asyncio.server import serve as serve_websockets
+
+from wsbench.errors import UsageError
+from wsbench.targets.echo import behaviours
+from wsbench.targets.echo.compression import parse_compression
+from wsbench.targets.echo.connection import TargetConnection
+from wsbench.targets.echo.counters import PID, Counters
+from wsbench.targets.echo.lateness import Lateness
+from wsbench.targets.echo.mesh import Mesh
+from wsbench.targets.echo.options import EchoOptions
+from wsbench.targets.echo.routes import Routes, count_opened, first_offered
+from wsbench.targets.echo.sockets import BACKLOG
+
+MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+# of the 2 s in which a target has to be gone
+CLOSING_S = 1.5
+
+_log = logging.getLogger("wsbench.targets.echo")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What all workers have in common.
+
+    Attributes:
+        tls: the context for wss://, None for ws://.
+        start_ns: CLOCK_MONOTONIC at the target's start.
+    """
+
+    options: EchoOptions
+    tls: ssl.SSLContext | None
+    counters: Counters
+    start_ns: int
+
+
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """uvloop's where it is installed (it is, wherever it exists), else asyncio's."""
+    try:
+        import uvloop  # noqa: PLC0415  # an optional dependency
+    except ImportError:
+        return asyncio.new_event_loop()
+    return cast("asyncio.AbstractEventLoop", uvloop.new_event_loop())
+
+
+def run(
+    plan: Plan,
+    index: int,
+    sock: socket.socket,
+    *,
+    on_ready: Callable[[], None],
+    peers: list[socket.socket] | None = None,
+    lifeline: int | None = None,
+) -> None:
+    """Serve on `sock` until SIGTERM or SIGINT, or until `lifeline` ends.
+
+    Args:
+        index: of this worker, from 0.
+        on_ready: called once, when connections are accepted.
+        peers: this worker's ends of the sockets to the other workers.
+        lifeline: descriptor of a pipe whose other end lives as long as the worker should.
+    """
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(_serve(plan, index, sock, on_ready, peers or [], lifeline))
+
+
+def watch_lifeline(loop: asyncio.AbstractEventLoop, descriptor: int, stop: Callable[[], None]) -> None:
+    """Call `stop` when the pipe ends, that is, when nobody holds its other end any more.
+
+    Raises:
+        UsageError: the descriptor is no pipe.
+    """
+
+    def readable() -> None:
+        if not os.read(descriptor, 4096):
+            loop.remove_reader(descriptor)
+            stop()
+
+    try:
+        loop.add_reader(descriptor, readable)
+    except OSError as exc:  # epoll takes neither files nor /dev/null
+        raise UsageError("--exit-with-parent needs a pipe as standard input") from exc
+
+
+async def _serve(
+    plan: Plan,
+    index: int,
+    sock: socket.socket,
+    on_ready: Callable[[], None],
+    peers: list[socket.socket],
+    lifeline: int | None,
+) -> None:
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_quiet_about_clients)
+    stop = asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        loop.add_signal_handler(signal.SIGINT, stop.set)
+    if lifeline is not None:
+        watch_lifeline(loop, lifeline, stop.set)
+    plan.counters.row(index)[PID] = os.getpid()
+    mesh = Mesh()
+    broadcast = behaviours.Broadcast(mesh)
+    await mesh.join(peers, broadcast.deliver)
+    live: set[TargetConnection] = set()
+    server = await _listen(plan, index, sock, broadcast, live)
+    # what exists now stays: the collector need not look through it again while the server is measured
+    gc.collect()
+    gc.freeze()
+    on_ready()
+    await stop.wait()
+    await _close(server, live)
+
+
+async def _listen(
+    plan: Plan, index: int, sock: socket.socket, broadcast: behaviours.Broadcast, live: set[TargetConnection]
+) -> Server:
+    options = plan.options
+    echo: behaviours.Behaviour = behaviours.echo
+    if options.delay_ns or options.jitter_ns or options.stall is not None:
+        echo = behaviours.late_echo(Lateness(plan.start_ns, options.delay_ns, options.jitter_ns, options.stall))
+    routes = Routes(plan.counters, echo, broadcast)
+    connection = functools.partial(TargetConnection, cells=plan.counters.row(index), live=live)
+    _log.addFilter(_says_no_handshake_failed)
+    return await serve_websockets(
+        routes.run,
+        sock=sock,
+        backlog=BACKLOG,
+        ssl=plan.tls,
+        extensions=parse_compression(options.compression),
+        compression=None,
+        select_subprotocol=first_offered,
+        process_request=routes.answer,
+        process_response=count_opened,
+        ping_interval=None,
+        max_size=MAX_MESSAGE_BYTES,
+        logger=_log,
+        create_connection=cast("type[ServerConnection]", connection),
+    )
+
+
+async def _close(server: Server, live: set[TargetConnection]) -> None:
+    """Stop accepting and close every connection with 1001; abort those that have not gone when time is up."""
+    server.close()
+    try:
+        async with asyncio.timeout(CLOSING_S):
+            await server.wait_closed()
+    except TimeoutError:
+        for connection in tuple(live):
+            connection.transport.abort()
+        # connections that aborting did not end within a moment end with the process
+        await asyncio.wait([asyncio.ensure_future(server.wait_closed())], timeout=0.2)
+
+
+def _quiet_about_clients(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """A client that breaks a TLS handshake or vanishes is no fault of this program and needs no traceback."""
+    exc = context.get("exception")
+    if isinstance(exc, (ssl.SSLError, ConnectionError, TimeoutError)):
+        _log.debug("%s: %r", context.get("message"), exc)
+    else:
+        loop.default_exception_handler(context)
+
+
+def _says_no_handshake_failed(record: logging.LogRecord) -> bool:
+    """Older `websockets` log a traceback for every client that speaks no WebSocket."""
+    return record.msg != "opening handshake failed"

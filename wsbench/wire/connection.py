@@ -1,0 +1,314 @@
+"""An open WebSocket connection on gevent, driven by hub callbacks.
+
+Rules that everything below keeps:
+- No greenlet switch a message: the hub calls `_readable`, which calls the receiver, which may send.
+- A full socket never blocks the hub and loses nothing: what does not fit waits in `_unsent`, in order.
+- An exception in a hub callback would be printed by gevent and lost: each is caught at the callback's edge and fails
+  this connection with it.
+- The protocol object (`websockets`' ClientProtocol) is the authority for everything but whole plain frames.
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections import deque
+from typing import Any, Protocol
+
+import gevent
+from gevent.event import Event
+from websockets.exceptions import InvalidState
+from websockets.protocol import OPEN
+
+from wsbench.errors import ConnectionLost, Side, WsbenchError
+from wsbench.wire import timestamps
+from wsbench.wire.frames import BINARY, TEXT, ClientFramer, FrameReader
+from wsbench.wire.opening import Opened, Traffic
+from wsbench.wire.tls import TlsStream
+
+READ_SIZE = 65_536
+_READ, _WRITE = 1, 2
+_now = time.time_ns
+
+
+class Receiver(Protocol):
+    """What a connection tells its owner. All calls come from hub callbacks: they must not block."""
+
+    def predicted(self, data: bytes, arrived_ns: int, handled_ns: int) -> int:
+        """Plain bytes at a frame boundary: how many of them were whole replies known beforehand."""
+
+    def message(self, payload: bytes, text: bool, arrived_ns: int, handled_ns: int) -> None:
+        """Any other whole message."""
+
+    def drained(self) -> None:
+        """A socket that was full takes data again, and nothing is left unsent."""
+
+    def lost(self, error: ConnectionLost) -> None:
+        """The connection ended without our asking; called once."""
+
+
+class Connection:
+    """An open client connection. All methods but `close` may be called from hub callbacks.
+
+    Attributes:
+        plain: no extension was negotiated and nothing has ended, so that a reply's bytes can be predicted.
+        close_code: why it ended (RFC 6455, 7.4), None while it is open.
+    """
+
+    def __init__(self, opened: Opened, receiver: Receiver, traffic: Traffic) -> None:
+        self._receiver = receiver
+        self._traffic = traffic
+        self._protocol = opened.protocol
+        self._reader = FrameReader(opened.protocol)
+        self._framer = ClientFramer()
+        self._tls = opened.tls
+        self._socket = opened.socket
+        # The plain non-blocking socket under gevent's: what the hub calls must never switch greenlets.
+        raw = opened.socket._sock
+        self._recvmsg, self._send = raw.recvmsg, raw.send
+        loop = gevent.get_hub().loop
+        self._read_watcher = loop.io(raw.fileno(), _READ)
+        self._write_watcher = loop.io(raw.fileno(), _WRITE)
+        self._unsent: deque[bytes] = deque()
+        self._early = opened.early
+        self._ended = Event()
+        self._closing = False
+        self.plain = not opened.protocol.extensions
+        self.close_code: int | None = None
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._read_watcher.start(self._readable)
+        if self._early:
+            early, self._early = self._early, b""
+            now = _now()
+            self._guarded(self._incoming, early, now, now)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether messages can be sent."""
+        return self._protocol.state is OPEN and not self._ended.is_set()
+
+    @property
+    def full(self) -> bool:
+        """Whether the socket took less than was given to it: send nothing more until `drained`."""
+        return bool(self._unsent)
+
+    def frame(self, payload: bytes, text: bool) -> bytes:
+        """The bytes that carry `payload` to the server, through extensions where there are any."""
+        if self.plain:
+            return self._framer.frame(payload, TEXT if text else BINARY)
+        protocol = self._protocol
+        if text:
+            protocol.send_text(payload)
+        else:
+            protocol.send_binary(payload)
+        return b"".join(protocol.data_to_send())
+
+    def write(self, data: bytes) -> None:
+        """Send bytes (whole frames). What the socket does not take at once is sent when it does."""
+        if self._tls is not None:
+            data = self._tls.encrypt(data)
+        if self._unsent:
+            self._unsent.append(data)
+            return
+        try:
+            sent = self._send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            self._fail(self._reset_error(error))
+            return
+        self._traffic.sent += sent
+        if sent < len(data):
+            self._unsent.append(data[sent:])
+            self._write_watcher.start(self._writable)
+
+    def _writable(self) -> None:
+        self._guarded(self._flush)
+
+    def _flush(self) -> None:
+        unsent = self._unsent
+        while unsent:
+            data = unsent[0]
+            try:
+                sent = self._send(data)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self._fail(self._reset_error(error))
+                return
+            self._traffic.sent += sent
+            if sent < len(data):
+                unsent[0] = data[sent:]
+                return
+            unsent.popleft()
+        self._write_watcher.stop()
+        self._receiver.drained()
+
+    def _readable(self) -> None:
+        try:
+            try:
+                data, ancillary, _, _ = self._recvmsg(READ_SIZE, timestamps.ANCILLARY_SIZE)
+            except BlockingIOError:
+                return
+            handled = _now()
+            traffic = self._traffic
+            if ancillary:
+                seconds, nanoseconds = timestamps.unpack_timespec(ancillary[0][2])
+                arrived = seconds * 1_000_000_000 + nanoseconds
+                traffic.kernel_stamps += 1
+            else:
+                arrived = handled
+                traffic.user_stamps += 1
+            traffic.received += len(data)
+            if self._tls is not None:
+                self._incoming_tls(self._tls, data, arrived, handled)
+            elif data:
+                self._incoming(data, arrived, handled)
+            else:
+                self._eof(arrived, handled)
+        except OSError as error:
+            self._fail(self._reset_error(error))
+        except Exception as error:  # the callback's edge: gevent would print it and go on
+            self._fail(_internal(error))
+
+    def _incoming_tls(self, tls: TlsStream, data: bytes, arrived: int, handled: int) -> None:
+        if not data:
+            self._eof(arrived, handled)
+            return
+        try:
+            plain = tls.decrypt(data)
+        except ssl.SSLError as error:
+            self._fail(ConnectionLost(f"TLS broke: {error.reason or error}", code=1006, kind="tls"))
+            return
+        reply = tls.outgoing()
+        if reply:
+            self._write_raw(reply)
+        if plain:
+            self._incoming(plain, arrived, handled)
+        if tls.closed and not self._ended.is_set():
+            self._eof(arrived, handled)
+
+    def _incoming(self, data: bytes, arrived: int, handled: int) -> None:
+        receiver, reader = self._receiver, self._reader
+        if not reader.idle:
+            data = reader.join(data)
+            if not data:
+                return
+        if self.plain:
+            consumed = receiver.predicted(data, arrived, handled)
+            if consumed == len(data):
+                return
+            if consumed:
+                data = data[consumed:]
+        for payload, text in reader.feed(data):
+            receiver.message(payload, text, arrived, handled)
+        self._after_protocol()
+
+    def _eof(self, arrived: int, handled: int) -> None:
+        for payload, text in self._reader.feed_eof():
+            self._receiver.message(payload, text, arrived, handled)
+        self._protocol.data_to_send()
+        self._end()
+
+    def _after_protocol(self) -> None:
+        """Send what the protocol object wants to send (pongs, its half of a close), and note an end."""
+        protocol = self._protocol
+        for data in protocol.data_to_send():
+            if data:
+                self.write(data)
+        if protocol.state is not OPEN:
+            self.plain = False
+            # When we asked for the close, the server is to end TCP first (RFC 6455, 7.1.1): wait for its FIN, so that
+            # the port's TIME_WAIT is not ours. When it asked, a FIN that may never come is not worth waiting for.
+            if protocol.parser_exc is not None or (protocol.close_rcvd is not None and not self._closing):
+                self._end()
+
+    # -- ending ----------------------------------------------------------------------------------------------------
+
+    def close(self, code: int = 1000, reason: str = "", *, timeout_s: float = 2.0) -> None:
+        """The closing handshake, from a greenlet: at most `timeout_s`, then the socket is closed regardless."""
+        self._closing = True
+        if not self._ended.is_set():
+            try:
+                self._protocol.send_close(code, reason)
+            except InvalidState:
+                pass
+            else:
+                self._guarded(self._after_protocol)
+            self._ended.wait(timeout_s)
+        if self.close_code is None:
+            received = self._protocol.close_rcvd
+            self.close_code = int(received.code) if received else 1006
+        self._discard()
+
+    def _end(self) -> None:
+        """The stream is over: by a close, by an error of the protocol, or without a word."""
+        protocol = self._protocol
+        received, error = protocol.close_rcvd, protocol.parser_exc
+        if received is not None:
+            lost = ConnectionLost(
+                f"the server closed the connection with {received}",
+                code=int(received.code),
+                reason=received.reason,
+                kind="closed",
+            )
+        elif error is not None and not isinstance(error, EOFError):
+            code = int(protocol.close_sent.code) if protocol.close_sent else 1002
+            lost = ConnectionLost(f"the server broke the protocol: {error}", code=code, kind="protocol-error")
+        else:
+            what = "the server ended the connection without a close frame"
+            lost = ConnectionLost(what, code=1006, kind="closed-abruptly")
+        self._fail(lost)
+
+    def _fail(self, error: ConnectionLost) -> None:
+        if self._ended.is_set():
+            return
+        self.close_code = error.code
+        self._flush_last()
+        self._discard()
+        if not self._closing:
+            self._receiver.lost(error)
+
+    def _flush_last(self) -> None:
+        """One attempt to get a last close frame out, for the server's sake."""
+        try:
+            while self._unsent:
+                self._send(self._unsent.popleft())
+        except OSError:
+            self._unsent.clear()
+
+    def _discard(self) -> None:
+        if self._socket is None:
+            return
+        for watcher in (self._read_watcher, self._write_watcher):
+            watcher.stop()
+            watcher.close()
+        self._unsent.clear()
+        self._socket.close()
+        self._socket = None
+        self.plain = False
+        self._ended.set()
+
+    def _write_raw(self, data: bytes) -> None:
+        """Ciphertext of TLS's own (a key update's answer), in order with everything else."""
+        self._unsent.append(data)
+        self._write_watcher.start(self._writable)
+
+    def _guarded(self, work: Any, *args: Any) -> None:
+        try:
+            work(*args)
+        except Exception as error:  # the callback's edge: see the rules above
+            self._fail(_internal(error))
+
+    @staticmethod
+    def _reset_error(error: OSError) -> ConnectionLost:
+        return ConnectionLost(f"the connection broke: {error.strerror or error}", code=1006, kind="reset")
+
+
+def _internal(error: Exception) -> ConnectionLost:
+    what = error.what if isinstance(error, WsbenchError) else f"{type(error).__name__}: {error}"
+    lost = ConnectionLost(f"wsbench failed: {what}", code=1006, side=Side.GENERATOR, kind="internal")
+    lost.__cause__ = error
+    return lost

@@ -1,0 +1,215 @@
+"""RFC 6455 framing, pure: building frames, and cutting a server's byte stream into messages.
+
+`websockets`' ClientProtocol is the authority. Only what is plainest and most frequent has a lane of its own:
+whole, unfragmented, uncompressed, unmasked data frames while no fragmented message is under way (RFC 6455,
+5.2 to 5.4). Every other byte goes through the protocol object, a whole frame at a time where the frame is
+whole, so that between two frames nothing is pending in it and the fast lane can take over again.
+"""
+
+from __future__ import annotations
+
+import os
+from struct import Struct
+from typing import NamedTuple
+
+from websockets.client import ClientProtocol
+from websockets.frames import Frame, Opcode
+from websockets.protocol import OPEN
+
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # pragma: no cover - wheels without the C extension
+    from websockets.utils import apply_mask
+
+TEXT = 0x81
+BINARY = 0x82
+_MASKED = 0x80
+_U16 = Struct("!BBH")
+_U64 = Struct("!BBQ")
+_MASK_POOL = 1024
+_DATA = (TEXT, BINARY)
+_OPCODES = frozenset(int(opcode) for opcode in Opcode)
+
+
+class Message(NamedTuple):
+    """A whole application message as it came from the server."""
+
+    payload: bytes
+    text: bool
+
+
+def server_frame(payload: bytes, first_byte: int) -> bytes:
+    """The bytes by which a server sends `payload` in one plain frame (`first_byte`: TEXT or BINARY)."""
+    return _header(first_byte, len(payload), 0) + payload
+
+
+class ClientFramer:
+    """Builds masked client frames, with mask keys drawn from a pool of random bytes.
+
+    RFC 6455, 10.3 wants keys an attacker who supplies the payload cannot predict, against proxies that take
+    the payload for HTTP. Here nobody but us supplies payloads, so a pool refilled now and then is enough.
+    """
+
+    __slots__ = ("_keys",)
+
+    def __init__(self) -> None:
+        self._keys: list[bytes] = []
+
+    def frame(self, payload: bytes, first_byte: int) -> bytes:
+        """One masked frame, ready for the socket."""
+        keys = self._keys
+        if not keys:
+            pool = os.urandom(4 * _MASK_POOL)
+            keys.extend(pool[i : i + 4] for i in range(0, len(pool), 4))
+        key = keys.pop()
+        size = len(payload)
+        if size < 126:
+            return b"%c%c%b%b" % (first_byte, _MASKED | size, key, apply_mask(payload, key))
+        return _header(first_byte, size, _MASKED) + key + apply_mask(payload, key)
+
+
+def _header(first_byte: int, size: int, mask_bit: int) -> bytes:
+    if size < 126:
+        return bytes((first_byte, mask_bit | size))
+    if size < 65536:
+        return _U16.pack(first_byte, mask_bit | 126, size)
+    return _U64.pack(first_byte, mask_bit | 127, size)
+
+
+def frame_bounds(data: bytes, start: int) -> tuple[int, int] | None:
+    """Offsets of the payload and of the end of the frame that begins at `start`; None while its header is cut.
+
+    The end may lie beyond the data. A masked frame's key (which a server must not send) counts as header.
+    """
+    available = len(data) - start
+    if available < 2:
+        return None
+    second = data[start + 1]
+    size, header = second & 0x7F, 2
+    if size >= 126:
+        header = 4 if size == 126 else 10
+        if available < header:
+            return None
+        size = int.from_bytes(data[start + 2 : start + header], "big")
+    if second & _MASKED:
+        header += 4
+    return start + header, start + header + size
+
+
+class FrameReader:
+    """Cuts what a server sends after its handshake into messages.
+
+    Invariants: bytes of an incomplete frame wait here, never in the protocol object, unless the frame's stated
+    length is over the limit (then the protocol object gets to see it at once, and refuses it); after a whole
+    frame the protocol object's own buffer is empty.
+    """
+
+    __slots__ = ("_chunks", "_fragments", "_have", "_max_frame", "_need", "_text", "protocol")
+
+    def __init__(self, protocol: ClientProtocol) -> None:
+        self.protocol = protocol
+        limit = protocol.max_message_size
+        self._max_frame = 2**63 if limit is None else limit
+        self._chunks: list[bytes] = []
+        self._have = 0
+        self._need = 0
+        self._fragments: list[bytes] = []
+        self._text = False
+
+    @property
+    def idle(self) -> bool:
+        """Whether the next byte is the first of a frame and no fragmented message is under way."""
+        return not self._chunks and not self._fragments and self.protocol.current_size is None
+
+    def join(self, data: bytes) -> bytes:
+        """What has to be looked at now that `data` came: nothing while the frame is still incomplete.
+
+        Chunks of a long frame are collected and joined once, when the frame is whole.
+        """
+        if not self._chunks:
+            return data
+        self._chunks.append(data)
+        self._have += len(data)
+        if self._have < self._need:
+            return b""
+        joined = b"".join(self._chunks)
+        self._chunks.clear()
+        return joined
+
+    def feed(self, data: bytes) -> list[Message]:
+        """The messages that `data` (from `join`) completes; replies to control frames wait in the protocol."""
+        messages: list[Message] = []
+        protocol = self.protocol
+        offset, size = 0, len(data)
+        while offset < size:
+            bounds = frame_bounds(data, offset)
+            if protocol.state is not OPEN or self._refusable(data, offset, bounds):
+                self._through_protocol(data[offset:], messages)
+                break
+            if bounds is None or bounds[1] > size:
+                self._hold(data[offset:], bounds[1] - offset if bounds else 0)
+                break
+            payload, end = bounds
+            first = data[offset]
+            if first in _DATA and protocol.current_size is None:
+                self._deliver(data[payload:end], first == TEXT, messages)
+            else:
+                self._through_protocol(data[offset:end], messages)
+            offset = end
+        return messages
+
+    def feed_eof(self) -> list[Message]:
+        """The stream ended; an incomplete frame goes to the protocol object, which says what that means."""
+        messages: list[Message] = []
+        if self._chunks:
+            rest = b"".join(self._chunks)
+            self._chunks.clear()
+            self._through_protocol(rest, messages)
+        self.protocol.receive_eof()
+        return messages
+
+    def _refusable(self, data: bytes, start: int, bounds: tuple[int, int] | None) -> bool:
+        """Whether the frame's first two bytes or its length alone are reason enough to fail the connection."""
+        if data[start] & 0x0F not in _OPCODES:
+            return True
+        if bounds is None:
+            return len(data) - start > 1 and bool(data[start + 1] & _MASKED)
+        return bool(data[start + 1] & _MASKED) or bounds[1] - bounds[0] > self._max_frame
+
+    def _hold(self, rest: bytes, need: int) -> None:
+        self._chunks.append(rest)
+        self._have = len(rest)
+        self._need = need if need > 0 else self._have + 1
+
+    def _through_protocol(self, data: bytes, messages: list[Message]) -> None:
+        protocol = self.protocol
+        if protocol.reader.eof:
+            return
+        protocol.receive_data(data)
+        for event in protocol.events_received():
+            if isinstance(event, Frame):
+                self._frame(event, messages)
+
+    def _frame(self, frame: Frame, messages: list[Message]) -> None:
+        if frame.opcode is Opcode.TEXT or frame.opcode is Opcode.BINARY:
+            self._text = frame.opcode is Opcode.TEXT
+            self._fragments = []
+        elif frame.opcode is not Opcode.CONT:
+            return
+        self._fragments.append(bytes(frame.data))
+        if frame.fin:
+            payload = b"".join(self._fragments)
+            self._fragments = []
+            self._deliver(payload, self._text, messages)
+
+    def _deliver(self, payload: bytes, text: bool, messages: list[Message]) -> None:
+        # The sans-I/O protocol leaves the check of text to its callers (RFC 6455, 8.1).
+        if text and not payload.isascii():
+            try:
+                payload.decode()
+            except UnicodeDecodeError as error:
+                if self.protocol.state is OPEN:
+                    self.protocol.fail(1007, f"{error.reason} at position {error.start}")
+                    self.protocol.parser_exc = error
+                return
+        messages.append(Message(payload, text))
