@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from wsbench.errors import ResultError, UsageError
+from wsbench.errors import ExitCode, ResultError, UsageError
 
 SCHEMA = 1
 RUN_FILE = "run.json"
@@ -320,6 +320,15 @@ class Staging:
     def discard(self) -> None:
         """Remove it, if it was not committed."""
         shutil.rmtree(self.path, ignore_errors=True)
+
+
+def exit_code(run: Run, *, strict: bool, interrupted: bool = False) -> ExitCode:
+    """What a command that ends with this run exits with."""
+    if interrupted:
+        return ExitCode.INTERRUPTED
+    if any(gate.failed for gate in run.gates):
+        return ExitCode.GATE_FAILED
+    return ExitCode.NOT_TRUSTED if strict and run.generator.verdict != "ok" else ExitCode.OK
 
 
 def to_builtins(run: Run) -> Any:

@@ -7,24 +7,27 @@ it first: the measure phase is over, somebody pressed Stop, --run-time is up, Ct
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import Enum
 
 import gevent
+import msgspec
 from gevent.event import Event
 
 from wsbench.errors import ExitCode, WsbenchError
-from wsbench.load.launch import Launch
+from wsbench.load.launch import FAILURE_FILE, Failure, Launch, Progress
 from wsbench.load.messages import Order, Report
 from wsbench.load.options import RunOptions
 from wsbench.load.outcome import Outcome
 from wsbench.load.roster import Roster
 from wsbench.load.target import TargetMeter
+from wsbench.measure.histogram import merged, percentile
 from wsbench.measure.phases import FOREVER_NS, Phase, Plan
 from wsbench.measure.recorder import IntervalDelta, Totals
-from wsbench.results import Run, Staging
+from wsbench.results import Run, Staging, exit_code
 from wsbench.units import NS_PER_S
 
 logger = logging.getLogger(__name__)
@@ -90,6 +93,7 @@ class Director:
             return
         self._totals.add(report.deltas)
         self._on_deltas(report.deltas)
+        self._tell_progress(report.deltas)
         self._news.set()
 
     def spawning_complete(self) -> None:
@@ -140,6 +144,31 @@ class Director:
         while (left := instant_ns - time.time_ns()) > 0:
             gevent.sleep(left / NS_PER_S)
 
+    def _tell_progress(self, deltas: list[IntervalDelta]) -> None:
+        descriptor = self._launch.progress_fd
+        if descriptor is None or self.done.is_set():
+            return
+        now = time.time_ns()
+        counts = self._totals.counts()
+        latest = merged(delta.series.get("response", {}) for delta in deltas)
+        lasted_ns = sum(delta.counts.get("wall_ns", 0) for delta in deltas)
+        end = {Phase.WARMUP: self._plan.measure_ns, Phase.MEASURE: self._plan.drain_ns}.get(self.phase, FOREVER_NS)
+        progress = Progress(
+            phase=self.phase,
+            connections=counts.get("connections_opened", 0) - counts.get("connections_closed", 0),
+            asked=self.options.users,
+            received=counts["received"],
+            lost=counts["lost"],
+            per_s=sum(latest.values()) * NS_PER_S / lasted_ns * len(self.roster.workers) if lasted_ns else 0.0,
+            p50_ns=percentile(latest, 50),
+            p99_ns=percentile(latest, 99),
+            left_ns=end - now if end != FOREVER_NS else None,
+        )
+        try:
+            os.write(descriptor, msgspec.json.encode(progress) + b"\n")
+        except OSError:
+            pass  # nobody listens any more
+
     # -- the end ---------------------------------------------------------------------------------------------------
 
     def finish(self, ending: Ending) -> None:
@@ -183,14 +212,21 @@ class Director:
         )
         if not outcome.opened:
             self.failure = outcome.failure()
-            logger.error("Nothing was measured: %s", self.failure.what)
-            self.staging.discard()
-            return ExitCode.NOT_MEASURED
+            return self._fail(self.failure)
         self.run, files = outcome.result()
         self.staging.write(files)
         path = self.staging.commit()
         logger.info("Result: %s", path)
-        return ExitCode.INTERRUPTED if self._ending is Ending.INTERRUPTED else ExitCode.OK
+        return exit_code(self.run, strict=self.options.strict, interrupted=self._ending is Ending.INTERRUPTED)
+
+    def _fail(self, failure: WsbenchError) -> ExitCode:
+        logger.error("Nothing was measured: %s", failure.what)
+        if self._launch.progress_fd is None:
+            self.staging.discard()
+        else:
+            told = Failure(failure.what, failure.remedy, str(failure.side), failure.kind)
+            self.staging.write({FAILURE_FILE: msgspec.json.encode(told)})
+        return ExitCode.INTERRUPTED if self._ending is Ending.INTERRUPTED else ExitCode.NOT_MEASURED
 
     def _complete(self) -> bool:
         if self._ending is Ending.INTERRUPTED or self._plan.drain_ns <= self._plan.measure_ns:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 
 import msgspec
 
@@ -28,15 +27,47 @@ class Launch(msgspec.Struct, frozen=True):
     Attributes:
         staging: the result directory in the making.
         command: what the user typed.
+        progress_fd: a pipe for one `Progress` a second, as lines of JSON.
     """
 
-    staging: Path
+    staging: str
     command: list[str]
     target: TargetInfo | None = None
+    progress_fd: int | None = None
 
     def environment(self) -> dict[str, str]:
         """The variable to set."""
         return {VARIABLE: msgspec.json.encode(self).decode()}
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """Where a run stands. Counts since its begin; latencies of the last second, in ns.
+
+    Attributes:
+        left_ns: of the phase, None when nobody knows.
+    """
+
+    phase: str
+    connections: int
+    asked: int
+    received: int
+    lost: int
+    per_s: float
+    p50_ns: int | None
+    p99_ns: int | None
+    left_ns: int | None
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """Why there is no result: left in place of one, for `wsbench run` to say."""
+
+    what: str
+    remedy: str
+    side: str
+    kind: str
+
+
+FAILURE_FILE = "failure.json"
 
 
 def received(environment: Mapping[str, str] | None = None) -> Launch | None:

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from wsbench.errors import UsageError
+from wsbench.gates import Condition
+from wsbench.gates import parse as parse_gate
 from wsbench.measure.message import SMALLEST_JSON
 from wsbench.units import format_seconds, parse_duration, parse_positive_duration, parse_rate, parse_size
 from wsbench.wire.compression import parse_compression
@@ -142,6 +144,15 @@ OPTIONS: tuple[Option, ...] = (
         "Fire Locust's request event for every message, for listeners that need each one: slower.",
         None,
     ),
+    Option(
+        ("--fail-if",),
+        "Fail the run (exit code 1) if this holds: 'p99 > 5ms', 'lost > 0', 'errors > 0.1%', 'throughput < 1000/s'.",
+        parse_gate,
+        metavar="'EXPR'",
+        repeatable=True,
+    ),
+    Option(("--strict",), "Fail the run (exit code 4) if the generator's verdict is not ok.", None),
+    Option(("--quiet",), "Print no summary.", None, web=False),
     Option(("--results",), "Where results are stored.", metavar="DIR", default="results", web=False),
     Option(("--name",), "A name for the result.", _name, metavar="NAME", default="echo"),
 )
@@ -171,6 +182,9 @@ class RunOptions:
     binary: bool
     reconnect: bool
     request_events: bool
+    gates: tuple[Condition, ...]
+    strict: bool
+    quiet: bool
     results: Path
     name: str
 
@@ -228,6 +242,9 @@ class RunOptions:
             binary=binary,
             reconnect=values["reconnect"] == "on-drop",
             request_events=bool(values["request_events"]),
+            gates=tuple(values["fail_if"]),
+            strict=bool(values["strict"]),
+            quiet=bool(values["quiet"]),
             results=Path(values["results"]),
             name=values["name"],
         )

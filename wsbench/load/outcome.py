@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
+import msgspec
+
 import wsbench
 from wsbench import machine, results
 from wsbench.errors import Side, WsbenchError
@@ -53,6 +55,7 @@ class Outcome:
     def result(self) -> tuple[results.Run, dict[str, bytes]]:
         """The run, and the files of its directory by name."""
         run = self._run()
+        run = msgspec.structs.replace(run, gates=[condition.check(run) for condition in self.options.gates])
         lines = [
             hlog.Line(name, interval.start_ns, self._length(interval.phase, interval.start_ns), buckets)
             for interval in self.totals.intervals()

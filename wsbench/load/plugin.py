@@ -29,10 +29,13 @@ from wsbench.load.engine import Engine
 from wsbench.load.messages import Order, Report, pack, unpack_order, unpack_report
 from wsbench.load.options import DEFAULT_SPAWN_RATE, DEFAULT_USERS, OPTIONS, Option, RunOptions, check_value
 from wsbench.measure.recorder import IntervalDelta
+from wsbench.report import summary
 from wsbench.results import LOG_FILE, Staging
 from wsbench.units import NS_PER_MS
 
 logger = logging.getLogger("wsbench")
+console = logging.getLogger("locust.stats_logger")
+"""Locust's logger for its own closing tables: plain lines, on the terminal."""
 
 _SETUP, _ORDER, _REPORT, _ACK = "wsbench-setup", "wsbench-order", "wsbench-report", "wsbench-ack"
 _registered = False
@@ -221,14 +224,14 @@ class Session:
         told = launch.received()
         if told is None:
             staging = Staging.create(options.results, options.name)
-            told = launch.Launch(staging.path, command=["locust", *sys.argv[1:]])
+            told = launch.Launch(str(staging.path), command=["locust", *sys.argv[1:]])
             self._log = logging.FileHandler(staging.path / LOG_FILE)
             self._log.setFormatter(logging.Formatter("[%(asctime)s] %(levelname)s/%(name)s: %(message)s"))
             logging.getLogger().addHandler(self._log)
         self.director = Director(
             options,
             scenario=Path(self._environment.locustfile or "echo").stem.replace("locustfile", "echo"),
-            staging=Staging(told.staging),
+            staging=Staging(Path(told.staging)),
             launch=told,
             broadcast=broadcast,
             on_deltas=self._feed_locust,
@@ -263,8 +266,13 @@ class Session:
         runner, parsed = self._runner, self._environment.parsed_options
         if code is not ExitCode.OK:
             self._environment.process_exit_code = int(code)
-        if self.director is not None and self.director.failure is not None and launch.received() is None:
-            print(f"wsbench: {self.director.failure}", file=sys.stderr)
+        director = self.director
+        if director is not None and launch.received() is None:
+            if director.failure is not None:
+                print(f"wsbench: error: {director.failure}", file=sys.stderr)
+            elif director.run is not None and not director.options.quiet:
+                for row in summary.text(director.run, str(director.staging.final)).splitlines():
+                    console.info(row)
         # Not from here: this may be a greenlet that quitting would kill.
         gevent.spawn(runner.quit if parsed.headless else runner.stop)
 

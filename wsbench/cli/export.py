@@ -1,0 +1,72 @@
+"""`wsbench export`: a stored result in the format of another tool."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+import msgspec
+
+from wsbench import results
+from wsbench.errors import ResultError, UsageError
+from wsbench.measure.recorder import SERIES
+from wsbench.report import distribution, hlog
+
+
+@click.command("export", short_help="Write a stored result as hlog, hgrm, csv or json.")
+@click.argument("result", type=click.Path(path_type=Path))
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["hlog", "hgrm", "csv", "json"]),
+    required=True,
+    help="hlog: histograms by second; hgrm: percentile distribution; csv: a row a second; json: run.json.",
+)
+@click.option(
+    "--series",
+    type=click.Choice(SERIES),
+    help="One series: hlog, csv and json hold all without it, hgrm is of `response`.",
+)
+@click.option("--output", metavar="FILE|-", default="-", show_default=True, help="Where to write it.")
+def command(result: Path, format_: str, series: str | None, output: str) -> None:
+    """Write a stored result in the format of another tool."""
+    run = results.load(result)
+    directory = result if result.is_dir() else result.parent
+    content = _content(run, directory, format_, series)
+    if output == "-":
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+        return
+    try:
+        Path(output).write_bytes(content)
+    except OSError as error:
+        raise UsageError(f"--output {output}: {error.strerror or error}") from error
+
+
+def _content(run: results.Run, directory: Path, format_: str, series: str | None) -> bytes:
+    if format_ == "json":
+        if series is None:
+            return results.encode(run)
+        return msgspec.json.format(msgspec.json.encode(run.latency[series]), indent=2) + b"\n"
+    if format_ == "csv":
+        return _stored(directory, "timeline.csv") if series is None else _distribution(directory, series)
+    if format_ == "hgrm":
+        return _stored(directory, f"{series or 'response'}.hgrm")
+    log = _stored(directory, "latency.hlog")
+    hlog.decode(log, str(directory / "latency.hlog"))
+    return log if series is None else hlog.select(log, series)
+
+
+def _distribution(directory: Path, series: str) -> bytes:
+    where = directory / "latency.hlog"
+    return distribution.encode(
+        line.buckets for line in hlog.decode(_stored(directory, where.name), str(where)) if line.tag == series
+    )
+
+
+def _stored(directory: Path, name: str) -> bytes:
+    try:
+        return (directory / name).read_bytes()
+    except OSError as error:
+        raise ResultError(f"the result {directory} has no {name}: {error.strerror or error}") from error

@@ -1,0 +1,185 @@
+"""`wsbench run`: one run. Starts the echo target if it is given no URL, runs Locust beside it, prints what came out."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+import wsbench.load
+from wsbench.cli.params import Parsed
+from wsbench.cli.progress import ProgressLine
+from wsbench.cli.runner import Ended, free_port, run_locust
+from wsbench.errors import UsageError
+from wsbench.load.launch import TargetInfo
+from wsbench.load.options import (
+    DEFAULT_DURATION,
+    DEFAULT_SPAWN_RATE,
+    DEFAULT_USERS,
+    OPTIONS,
+    Option,
+    RunOptions,
+    check_value,
+    describe,
+)
+from wsbench.report import summary
+from wsbench.results import Staging, encode, exit_code
+from wsbench.targets.process import TargetProcess
+from wsbench.units import parse_rate
+
+_PLACEHOLDER = "ws://127.0.0.1/echo"
+_RAMP_S = 10
+"""Without --spawn-rate, many connections are opened within so many seconds."""
+
+
+def _click_option(option: Option) -> click.Option:
+    """An option of `OPTIONS` for click. Its value stays text: it goes on to Locust, which parses it again."""
+    if option.parse is None:
+        return click.Option(option.flags, is_flag=True, help=option.help, envvar=option.env)
+    default = DEFAULT_DURATION if option.name == "duration" else option.default
+    return click.Option(
+        option.flags,
+        type=Parsed(option.name, lambda text: check_value(option, text)),
+        metavar=option.metavar or "|".join(option.choices),
+        # --name and --duration depend on other options
+        default=None if option.name in ("name", "duration") else default,
+        show_default=default if not option.repeatable and default is not None else False,
+        multiple=option.repeatable,
+        help=option.help.replace(" Under Locust without it: until --run-time is over or somebody presses Stop.", ""),
+        envvar=option.env,
+    )
+
+
+_OWN_OPTIONS: list[click.Parameter] = [
+    click.Argument(["url"], required=False, metavar="[URL]"),
+    click.Option(
+        ["-u", "--users"],
+        type=click.IntRange(1),
+        default=DEFAULT_USERS,
+        show_default=True,
+        metavar="N",
+        help="Connections.",
+    ),
+    click.Option(
+        ["-r", "--spawn-rate"],
+        type=Parsed("spawn rate", parse_rate),
+        metavar="R",
+        help=f"Connections opened a second (default: {DEFAULT_SPAWN_RATE:g}, or more, for all within {_RAMP_S} s).",
+    ),
+    click.Option(
+        ["-t", "--run-time"],
+        metavar="T",
+        help="Length of the whole run: what is left of it after ramp and warm-up is the measure phase.",
+    ),
+    click.Option(
+        ["--processes"],
+        type=click.IntRange(1),
+        default=1,
+        show_default=True,
+        metavar="N",
+        help="Locust workers on this machine.",
+    ),
+    click.Option(
+        ["--scenario"],
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="A locustfile of your own.",
+    ),
+    click.Option(["--tls"], is_flag=True, help="Start the target with wss."),
+    click.Option(
+        ["--target"],
+        type=click.Choice(["websockets"]),
+        default="websockets",
+        show_default=True,
+        metavar="NAME",
+        help="Which target to start when there is no URL.",
+    ),
+    click.Option(["--json"], is_flag=True, help="Print run.json on standard output, and nothing else there."),
+    click.Option(["--web"], is_flag=True, help="With Locust's web UI, until Ctrl-C."),
+]
+
+
+def _run(url: str | None, **given: Any) -> int:
+    """One run; its exit code."""
+    if url is not None and (given["tls"] or given["target"] != "websockets"):
+        raise UsageError("--tls and --target are for the target that wsbench starts", remedy="With a URL, say wss://.")
+    if given["duration"] is None and not given["run_time"] and not given["web"]:
+        given["duration"] = DEFAULT_DURATION
+    given["name"] = given["name"] or (given["scenario"].stem if given["scenario"] else "echo")
+    options = RunOptions.from_mapping(
+        given, url=url or _PLACEHOLDER, users=given["users"], processes=given["processes"]
+    )
+    quiet = options.quiet or (given["json"] and not sys.stderr.isatty())
+    with ProgressLine(enabled=not quiet) as line, _target(url, options, given) as (where, target):
+        staging = Staging.create(options.results, options.name)
+        try:
+            line.say(f"{where['url']}: {describe(options)}")
+            ended = run_locust(
+                _arguments(options, given, where),
+                staging=staging,
+                command=["wsbench", *sys.argv[1:]],
+                target=target,
+                on_progress=line.update,
+            )
+        finally:
+            staging.discard()
+    return _say(ended, options, as_json=given["json"])
+
+
+@contextlib.contextmanager
+def _target(
+    url: str | None, options: RunOptions, given: dict[str, Any]
+) -> Iterator[tuple[dict[str, str], TargetInfo | None]]:
+    """Where to connect (URL and CA), and the target if it is ours; stopped at the end."""
+    if url is not None:
+        yield {"url": url}, None
+        return
+    compression = "off" if options.connect.compression == "off" else "on"
+    with TargetProcess.start_embedded(tls=given["tls"], compression=compression) as target:
+        where = {"url": target.url}
+        if target.ca_file is not None:
+            where["ca"] = str(target.ca_file)
+        yield where, TargetInfo(target.name, target.version, target.pid)
+
+
+def _arguments(options: RunOptions, given: dict[str, Any], where: dict[str, str]) -> list[str]:
+    """Locust's command line."""
+    locustfile = given["scenario"] or Path(wsbench.load.__file__).parent / "locustfile.py"
+    spawn_rate = given["spawn_rate"] or max(DEFAULT_SPAWN_RATE, options.users / _RAMP_S)
+    arguments = ["-f", str(locustfile), "--host", where["url"], "--users", str(options.users)]
+    arguments += ["--spawn-rate", f"{spawn_rate:g}", "--only-summary"]
+    arguments += ["--autostart"] if given["web"] else ["--headless"]
+    if given["run_time"]:
+        arguments += ["--run-time", given["run_time"]]
+    if options.processes > 1:
+        port = str(free_port())
+        arguments += ["--processes", str(options.processes), "--master-port", port]
+        arguments += ["--master-bind-host", "127.0.0.1", "--master-bind-port", port]
+    for option in OPTIONS:
+        value = where.get(option.name) or given[option.name]
+        if option.parse is None:
+            arguments += [option.flags[-1]] if value else []
+        elif value not in (None, (), ""):
+            # '=': a value may begin with a dash
+            arguments += [f"{option.flags[-1]}={text}" for text in (value if option.repeatable else [value])]
+    return arguments
+
+
+def _say(ended: Ended, options: RunOptions, *, as_json: bool) -> int:
+    if as_json:
+        click.echo(encode(ended.run), nl=False)
+    elif not options.quiet:
+        click.echo(summary.text(ended.run, str(ended.path)), nl=False)
+    return exit_code(ended.run, strict=options.strict, interrupted=ended.interrupted)
+
+
+command = click.Command(
+    "run",
+    callback=_run,
+    params=[*_OWN_OPTIONS, *(_click_option(option) for option in OPTIONS)],
+    help="Put load on a WebSocket server and report its latency. Without URL, an echo target is started for it.",
+)

@@ -1,0 +1,154 @@
+"""Running Locust in a process of its own: start it, follow its progress, pass Ctrl-C on, read the result back."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+
+from wsbench.errors import ExitCode, Side, WsbenchError
+from wsbench.load.launch import FAILURE_FILE, Failure, Launch, Progress, TargetInfo
+from wsbench.results import LOG_FILE, Run, Staging, load
+
+_LOG_TAIL = 5
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run ended.
+
+    Attributes:
+        run: the result; `path` is its directory.
+        interrupted: the user pressed Ctrl-C.
+    """
+
+    run: Run
+    path: Path
+    interrupted: bool
+
+
+class Interruptions:
+    """Turns SIGINT and SIGTERM into calls, for as long as the context lasts; the second one kills."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+        self._before: dict[int, Any] = {}
+        self.count = 0
+
+    def __enter__(self) -> Interruptions:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _handle(self, number: int, frame: Any) -> None:  # noqa: ARG002 - a handler's signature
+        self.count += 1
+        if self._process.poll() is None:
+            if self.count == 1:
+                self._process.terminate()
+            else:
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+
+def run_locust(
+    arguments: Sequence[str],
+    *,
+    staging: Staging,
+    command: list[str],
+    target: TargetInfo | None,
+    on_progress: Callable[[Progress], None],
+) -> Ended:
+    """Run Locust with wsbench's plugin until it is done.
+
+    Raises:
+        WsbenchError: nothing could be measured, with the reason that the process left; or it broke.
+    """
+    reading, writing = os.pipe()
+    launch = Launch(str(staging.path.absolute()), command, target, progress_fd=writing)
+    with (staging.path / LOG_FILE).open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "locust", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env={**os.environ, **launch.environment()},
+            pass_fds=(writing,),
+            # Ctrl-C in the terminal reaches only us: the workers are the master's to stop.
+            start_new_session=True,
+        )
+    os.close(writing)
+    with Interruptions(process) as interruptions:
+        follower = threading.Thread(target=_follow, args=(os.fdopen(reading, "rb"), on_progress), daemon=True)
+        follower.start()
+        try:
+            process.wait()
+        finally:
+            _end_group(process)
+        follower.join(1.0)
+    return _ended(staging, process.returncode, interrupted=interruptions.count > 0)
+
+
+def _ended(staging: Staging, code: int, *, interrupted: bool) -> Ended:
+    if staging.final.is_dir():
+        return Ended(load(staging.final), staging.final, interrupted)
+    try:
+        if interrupted:
+            raise Interrupted
+        raise _failure(staging, code)
+    finally:
+        staging.discard()
+
+
+class Interrupted(WsbenchError):
+    """Ended by the user before anything could be measured."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+    def __init__(self) -> None:
+        super().__init__("interrupted before anything was measured", kind="interrupted")
+
+
+def _failure(staging: Staging, code: int) -> WsbenchError:
+    try:
+        told = msgspec.json.decode((staging.path / FAILURE_FILE).read_bytes(), type=Failure)
+    except (OSError, msgspec.MsgspecError):
+        log = (staging.path / LOG_FILE).read_text(errors="replace").strip().splitlines()
+        tail = "\n  ".join(log[-_LOG_TAIL:])
+        return WsbenchError(f"Locust ended with exit code {code} and left no result", remedy=f"It said:\n  {tail}")
+    return WsbenchError(told.what, remedy=told.remedy, side=Side(told.side), kind=told.kind)
+
+
+def _follow(pipe: IO[bytes], on_progress: Callable[[Progress], None]) -> None:
+    decoder = msgspec.json.Decoder(Progress)
+    with pipe:
+        for line in pipe:
+            on_progress(decoder.decode(line))
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    """Nothing of it may be left, whatever happened to its master."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    process.wait()
+
+
+def free_port() -> int:
+    """A TCP port of loopback that nobody uses right now, for Locust's master."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

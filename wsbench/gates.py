@@ -1,0 +1,145 @@
+"""--fail-if: a small grammar for conditions under which a run has failed.
+
+    gate    =  metric  comparison  value
+    metric  =  [ series "." ] figure  |  count
+    series  =  "response" (when none is given) | "service" | "send_lag" | "read_lag"
+            |  "connect" | "tcp" | "tls" | "upgrade"
+    figure  =  "p50" | "p90" | "p99" | "p99.9" | "p99.99" | "min" | "mean" | "max"
+    count   =  "lost" | "errors" | "duplicated" | "reordered" | "corrupted" | "unexpected" | "missed" | "dropped"
+            |  "throughput"
+    value   =  a duration for a figure, a number or a percentage of the messages for a count, a rate for throughput
+
+A figure without a value (too much was lost, or nothing came) fails a gate that bounds it from above: what was never
+answered was not fast.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from wsbench.results import Gate, Run
+from wsbench.units import format_count, format_duration, parse_duration, parse_rate
+
+_SERIES = ("response", "service", "send_lag", "read_lag", "connect", "tcp", "tls", "upgrade")
+_FIGURES = {
+    "p50": "p50_ns",
+    "p90": "p90_ns",
+    "p99": "p99_ns",
+    "p99.9": "p99_9_ns",
+    "p99.99": "p99_99_ns",
+    "min": "min_ns",
+    "mean": "mean_ns",
+    "max": "max_ns",
+}
+_COUNTS = ("lost", "errors", "duplicated", "reordered", "corrupted", "unexpected", "missed", "dropped")
+_COMPARISONS: dict[str, Callable[[float, float], bool]] = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    "==": operator.eq,
+    "!=": operator.ne,
+    ">": operator.gt,
+    "<": operator.lt,
+}
+_TOKENS = re.compile(r"\s*([A-Za-z_][\w.]*)\s*(>=|<=|==|!=|>|<)?\s*(.*?)\s*")
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A parsed gate: `value` in ns, messages, a fraction of the messages (`share`), or messages a second."""
+
+    expression: str
+    series: str | None
+    metric: str
+    comparison: str
+    value: float
+    share: bool = False
+
+    def check(self, run: Run) -> Gate:
+        """Whether a run fails by it."""
+        actual = self._actual(run)
+        if actual is None:
+            return Gate(self.expression, self.comparison in (">", ">=", "!="), "–")
+        shown = self._shown(actual)
+        return Gate(self.expression, _COMPARISONS[self.comparison](actual, self.value), shown)
+
+    def _actual(self, run: Run) -> float | None:
+        if self.series is not None:
+            value: int | None = getattr(run.latency[self.series], _FIGURES[self.metric])
+            return value
+        if self.metric == "throughput":
+            return run.throughput.received_per_s
+        count = _count(run, self.metric)
+        if not self.share:
+            return count
+        due = run.messages.sent + run.messages.missed
+        return count / due if due else None
+
+    def _shown(self, actual: float) -> str:
+        if self.series is not None:
+            return format_duration(actual)
+        if self.metric == "throughput":
+            return f"{format_count(actual)}/s"
+        return f"{100 * actual:.3g}%" if self.share else format_count(actual)
+
+
+def _count(run: Run, name: str) -> int:
+    if name == "errors":
+        wrong = run.messages.lost + run.messages.corrupted + run.messages.missed
+        return wrong + run.connections.failed + run.connections.dropped
+    if name == "dropped":
+        return run.connections.dropped
+    count: int = getattr(run.messages, name)
+    return count
+
+
+def parse(expression: str) -> Condition:
+    """The condition that an expression stands for.
+
+    Raises:
+        ValueError: what is wrong with it, and at which character (from 1).
+    """
+    match = _TOKENS.fullmatch(expression)
+    if match is None:
+        raise ValueError(f"{expression!r}: a metric is expected at character 1, as in 'p99 > 5ms'")
+    name, comparison, value = match.groups()
+    if comparison is None:
+        at = match.end(1) + 1
+        raise ValueError(f"{expression!r}: a comparison (> >= < <= == !=) is expected at character {at}")
+    series, metric = _metric(expression, name, match.start(1))
+    if not value:
+        raise ValueError(f"{expression!r}: a value is expected at character {match.end(2) + 1}")
+    try:
+        number, share = _value(series, metric, value)
+    except ValueError as error:
+        raise ValueError(f"{expression!r}, character {match.start(3) + 1}: {error}") from error
+    return Condition(expression.strip(), series, metric, comparison, number, share)
+
+
+def _metric(expression: str, name: str, at: int) -> tuple[str | None, str]:
+    if name in _COUNTS or name == "throughput":
+        return None, name
+    series, dot, figure = name.partition(".")
+    if name in _FIGURES:
+        return "response", name
+    if dot and series in _SERIES and figure in _FIGURES:
+        return series, figure
+    known = ", ".join((*_FIGURES, *_COUNTS, "throughput"))
+    raise ValueError(f"{expression!r}, character {at + 1}: {name!r} is no metric: use {known}, or SERIES.FIGURE")
+
+
+def _value(series: str | None, metric: str, text: str) -> tuple[float, bool]:
+    if series is not None:
+        return parse_duration(text), False
+    if metric == "throughput":
+        return parse_rate(text), False
+    number, percent = (text[:-1], True) if text.endswith("%") else (text, False)
+    try:
+        value = float(number)
+    except ValueError:
+        raise ValueError(f"{text!r} is neither a number nor a percentage") from None
+    if not 0 <= value < float("inf"):
+        raise ValueError(f"{text!r} is neither a number nor a percentage")
+    return (value / 100, True) if percent else (value, False)

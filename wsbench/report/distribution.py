@@ -1,0 +1,22 @@
+"""A distribution as CSV: a row for every value that occurred, in ns, with its count and its percentile."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+
+from wsbench.measure.histogram import Buckets, highest_value, merged
+
+
+def encode(parts: Iterable[Buckets]) -> bytes:
+    """The sum of the parts."""
+    buckets = merged(parts)
+    total, seen = sum(buckets.values()), 0
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(("value_ns", "count", "percentile"))
+    for key in sorted(buckets):
+        seen += buckets[key]
+        writer.writerow((highest_value(key), buckets[key], f"{100 * seen / total:.6f}"))
+    return out.getvalue().encode()

@@ -1,0 +1,107 @@
+"""The closing summary of a run: plain text that a person reads in ten seconds."""
+
+from __future__ import annotations
+
+from wsbench.results import Latency, Run
+from wsbench.units import format_bytes, format_count, format_duration, format_seconds
+
+_COLUMNS = ("p50_ns", "p90_ns", "p99_ns", "p99_9_ns", "max_ns")
+_SERIES = {"response": "response", "service": "service", "send_lag": "send lag", "read_lag": "read lag"}
+
+
+def text(run: Run, path: str) -> str:
+    """The summary; `path` is where the result lies."""
+    rows = [_heading(run), "", *_throughput(run), "", *_latency(run), "", *_connections(run), *_errors(run)]
+    rows += ["", *_verdict(run), *_gates(run), "", f"result: {path}"]
+    return "\n".join(rows) + "\n"
+
+
+def _heading(run: Run) -> str:
+    c = run.conditions
+    load = (
+        f"closed loop, {c.in_flight} in flight"
+        if c.loop == "closed"
+        else f"open loop, {format_count(c.rate)} messages/s, {c.arrivals}"
+    )
+    kind = "binary" if c.binary else "text"
+    granted = run.negotiated.compression or ("none granted" if c.compression != "off" else "none")
+    security = f", {run.negotiated.tls_version}" if c.tls else ""
+    processes = f" from {c.processes} processes" if c.processes > 1 else ""
+    incomplete = "" if run.complete else "\nINCOMPLETE: the run was ended before its time; this is what was measured"
+    return (
+        f"{c.url}{_target(run)}\n"
+        f"{format_count(c.users)} connections{processes}, {load}, {c.payload_size} bytes {kind}, "
+        f"compression {granted}{security}, {format_seconds(c.duration_ns)}{incomplete}"
+    )
+
+
+def _target(run: Run) -> str:
+    target = run.target
+    return f"  ({target.name} {target.version})" if target.name else ""
+
+
+def _throughput(run: Run) -> list[str]:
+    t, m = run.throughput, run.messages
+    per_second = run.conditions.duration_ns / 1e9 or 1.0
+    rows = [
+        f"throughput   {format_count(t.received_per_s)} replies/s   "
+        f"({format_bytes(run.bytes.payload_received / per_second)}/s of payload)",
+        f"messages     {format_count(m.sent)} sent, {format_count(m.received)} received, {format_count(m.lost)} lost",
+    ]
+    wrong = {
+        "missed": m.missed,
+        "duplicated": m.duplicated,
+        "reordered": m.reordered,
+        "corrupted": m.corrupted,
+        "unexpected": m.unexpected,
+        "late": m.late,
+    }
+    if any(wrong.values()):
+        rows[-1] += "".join(f", {format_count(count)} {name}" for name, count in wrong.items() if count)
+    return rows
+
+
+def _latency(run: Run) -> list[str]:
+    rows = [f"{'latency':<12}" + "".join(f"{name:>11}" for name in ("p50", "p90", "p99", "p99.9", "max"))]
+    for name, label in _SERIES.items():
+        if name == "send_lag" and run.conditions.loop == "closed":
+            continue
+        rows.append(f"  {label:<10}" + "".join(f"{cell:>11}" for cell in _cells(run.latency[name])))
+    return rows
+
+
+def _cells(latency: Latency) -> list[str]:
+    return [format_duration(getattr(latency, column)) for column in _COLUMNS]
+
+
+def _connections(run: Run) -> list[str]:
+    c = run.connections
+    opened = f"{format_count(c.opened)} of {format_count(c.asked)} opened"
+    trouble = {"failed": c.failed, "dropped": c.dropped, "reconnected": c.reconnected}
+    parts = [opened, *(f"{format_count(count)} {name}" for name, count in trouble.items() if count)]
+    connect = run.latency["connect"]
+    times = (
+        f"   (p50 {format_duration(connect.p50_ns)}, max {format_duration(connect.max_ns)})" if connect.count else ""
+    )
+    return [f"connections  {', '.join(parts)}{times}"]
+
+
+def _errors(run: Run) -> list[str]:
+    return [f"error        {error.count} × {error.example} [{error.side}]" for error in run.errors[:5]]
+
+
+def _verdict(run: Run) -> list[str]:
+    g = run.generator
+    cpu = f"   generator {g.cpu_us_per_message:.1f} µs CPU a message" if g.cpu_us_per_message is not None else ""
+    target = run.target.cpu_us_per_message
+    if target is not None:
+        cpu += f", target {target:.1f} µs"
+    stamps = f", {run.timestamps.source} timestamps" if run.timestamps.source else ""
+    rows = [f"verdict      {g.verdict}{cpu}{stamps}"]
+    for finding in g.findings:
+        rows += [f"  {finding.code}: {finding.evidence}", f"    {finding.remedy}"]
+    return rows
+
+
+def _gates(run: Run) -> list[str]:
+    return [f"{'FAILED' if g.failed else 'passed':<12} --fail-if '{g.expression}'   was {g.value}" for g in run.gates]
