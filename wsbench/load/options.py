@@ -17,7 +17,8 @@ from wsbench.gates import parse as parse_gate
 from wsbench.measure.message import SMALLEST_JSON
 from wsbench.units import format_seconds, parse_duration, parse_positive_duration, parse_rate, parse_size
 from wsbench.wire.compression import parse_compression
-from wsbench.wire.handshake import ConnectOptions, parse_header, parse_url
+from wsbench.wire.handshake import ConnectOptions, parse_header
+from wsbench.wire.tls import client_context
 
 DEFAULT_USERS = 50
 DEFAULT_SPAWN_RATE = 100.0
@@ -227,6 +228,7 @@ class RunOptions:
             insecure=bool(values["insecure"]),
             timeout_ns=values["timeout"],
         )
+        client_context(ca_file=connect.ca_file, insecure=connect.insecure)
         return cls(
             connect=connect,
             users=users,
@@ -311,4 +313,4 @@ def describe(options: RunOptions) -> str:
     return f"{options.users} connections, {load}, {options.payload_size} bytes, {length}"
 
 
-__all__ = ["OPTIONS", "Option", "RunOptions", "check_value", "describe", "parse_url"]
+__all__ = ["OPTIONS", "Option", "RunOptions", "check_value", "describe"]

@@ -22,10 +22,13 @@ from websockets.uri import WebSocketURI, parse_uri
 from wsbench.errors import ConnectError, HandshakeError, Side, UsageError
 from wsbench.wire.compression import parse_compression
 
-PROXY_REMEDY = (
-    "A proxy that dropped the Upgrade and Connection headers is the likely cause; nginx needs proxy_http_version 1.1, "
+_PROXY = (
+    "a proxy that dropped the Upgrade and Connection headers is the likely cause; nginx needs proxy_http_version 1.1, "
     'proxy_set_header Upgrade $http_upgrade and proxy_set_header Connection "upgrade".'
 )
+PROXY_REMEDY = _PROXY[0].upper() + _PROXY[1:]
+HEAD_LIMIT = 65_536
+"""A longer head is no answer."""
 _BODY_START = 200
 
 
@@ -143,6 +146,12 @@ class Reply:
         return next((value for key, value in self.headers if key.lower() == name), None)
 
     @property
+    def granted(self) -> str:
+        """The headers by which a server grants something."""
+        names = ("sec-websocket-extensions", "sec-websocket-protocol")
+        return ", ".join(f"{key}: {value}" for key, value in self.headers if key.lower() in names)
+
+    @property
     def phrase(self) -> str:
         """'404 Not Found'."""
         try:
@@ -195,11 +204,14 @@ def _explain(error: Exception | None, reply: Reply, raw: bytes, options: Connect
         )
     if isinstance(error, NegotiationError | InvalidHeader):
         return (
-            f"{where} granted what was not asked for: {error}",
+            f"{where} granted what was not asked for ({reply.granted})",
             "negotiation",
             "RFC 6455 (4.1) makes a client refuse that; ask for it (--compression, --subprotocol) or mend the server.",
             target,
         )
+    if b"\r\n\r\n" not in raw:
+        cut = "does not end its headers" if len(raw) >= HEAD_LIMIT else "closed the connection amid its answer"
+        return f"{where} {cut}, after {len(raw)} bytes", "handshake-cut", "The server failed: see its log.", target
     return _not_http(raw, where)
 
 
@@ -235,7 +247,7 @@ def _rejected(reply: Reply, options: ConnectOptions) -> tuple[str, str, str, Sid
     if status in (502, 503, 504):
         return what, "unavailable", "The server, or the one behind its proxy, is down or overloaded.", Side.TARGET
     if status == 404:
-        return what, "not-found", f"Check the path of the URL. If it is right: {PROXY_REMEDY}", Side.TARGET
+        return what, "not-found", f"Check the path of the URL; if it is right, {_PROXY}", Side.TARGET
     if b"HTTPS port" in reply.body or b"HTTP request to an HTTPS" in reply.body:
         return what, "tls-expected", "Use wss:// instead of ws://.", Side.TARGET
     if status >= 500:

@@ -21,11 +21,10 @@ from websockets.protocol import OPEN
 
 from wsbench.errors import ConnectError, Side
 from wsbench.wire import timestamps
-from wsbench.wire.handshake import ConnectOptions, Negotiated, diagnose, new_protocol, tls_error
+from wsbench.wire.handshake import HEAD_LIMIT, ConnectOptions, Negotiated, diagnose, new_protocol, tls_error
 from wsbench.wire.tls import TlsStream
 
 _READ_SIZE = 65_536
-_HEAD_LIMIT = 65_536
 _BODY_LIMIT = 512
 _BODY_PATIENCE_S = 0.5
 
@@ -231,7 +230,7 @@ class _Attempt:
             data = self._receive_plain()
             received += data
             plausible = b"HTTP/1.1".startswith(bytes(received[:8])) or received[:8] == b"HTTP/1.1"
-            if not data or not plausible or len(received) > _HEAD_LIMIT:
+            if not data or not plausible or len(received) > HEAD_LIMIT:
                 raise diagnose(None, bytes(received), self._options)
         head, rest = bytes(received[: end + 4]), bytes(received[end + 4 :])
         if head.split(b" ", 2)[1:2] == [b"101"]:
@@ -307,6 +306,7 @@ def _broken(options: ConnectOptions, during: str, step: str, error: OSError) -> 
         step=step,
         side=Side.TARGET,
         kind="handshake-reset",
+        remedy="The server, or a firewall or proxy in between, broke off: see its log.",
     )
 
 
