@@ -166,13 +166,14 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Worker(msgspec.Struct, frozen=True):
-    """One load-generating process, over the measure phase."""
+    """One load-generating process, over the measure phase. `clock_offset_ns`: how far the master's clock is ahead."""
 
     index: int
     cpu_percent_mean: float
     cpu_percent_max: float
     rss_bytes: int
     messages: int
+    clock_offset_ns: int = 0
 
 
 class Generator(msgspec.Struct, frozen=True):

@@ -26,30 +26,30 @@ _DURATION_UNITS = {
 }
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ns|us|µs|μs|ms|min|s|m|h)\s*")
 _SIZE_UNITS = {"": 1, "b": 1, "k": 1000, "kb": 1000, "m": 1000**2, "mb": 1000**2, "kib": 1024, "mib": 1024**2}
-_SIZE = re.compile(r"(\d+)\s*([a-z]*)", re.IGNORECASE)
-_RATE = re.compile(r"(\d+(?:\.\d+)?(?:e\d+)?)\s*(k?)\s*(?:/\s*(s|min|m|h))?", re.IGNORECASE)
+# ASCII: ignoring case, "s" would match "ſ" as well, and "i" match "ı".
+_SIZE = re.compile(r"(\d+)\s*([a-z]*)", re.IGNORECASE | re.ASCII)
+_RATE = re.compile(r"(\d+(?:\.\d+)?(?:e\d+)?)\s*(k?)\s*(?:/\s*(s|min|m|h))?", re.IGNORECASE | re.ASCII)
+_LONGEST_NS = 2**62
+"""So that an instant and a duration together still fit 64 bits."""
 
 
 def parse_duration(text: str) -> int:
     """Nanoseconds of '10s', '250ms', '1m30s', '20us', or a bare number of seconds.
 
     Raises:
-        ValueError: not a duration, or negative.
+        ValueError: not a duration, negative, or longer than 146 years.
     """
     stripped = text.strip()
     try:
-        seconds = float(stripped)
+        total = float(stripped) * NS_PER_S
     except ValueError:
-        pass
-    else:
-        if not math.isfinite(seconds) or seconds < 0:
-            raise ValueError(f"{text!r} is not a duration: use for example 10s, 250ms or 1m30s")
-        return round(seconds * NS_PER_S)
-    total, position = 0.0, 0
-    while match := _DURATION_PART.match(stripped, position):
-        total += float(match[1]) * _DURATION_UNITS[match[2]]
-        position = match.end()
-    if position == 0 or position != len(stripped):
+        total, position = 0.0, 0
+        while match := _DURATION_PART.match(stripped, position):
+            total += float(match[1]) * _DURATION_UNITS[match[2]]
+            position = match.end()
+        if position == 0 or position != len(stripped):
+            total = math.nan
+    if not 0 <= total < _LONGEST_NS:  # false for NaN as well
         raise ValueError(f"{text!r} is not a duration: use for example 10s, 250ms or 1m30s")
     return round(total)
 

@@ -62,6 +62,7 @@ class Director:
         staging: Staging,
         launch: Launch,
         broadcast: Callable[[Order], None],
+        missing: Callable[[], set[int]],
         on_deltas: Callable[[list[IntervalDelta]], None],
         on_done: Callable[[ExitCode], None],
     ) -> None:
@@ -73,6 +74,7 @@ class Director:
         self._scenario = scenario
         self._launch = launch
         self._broadcast = broadcast
+        self._missing = missing
         self._on_deltas = on_deltas
         self._on_done = on_done
         self._started = datetime.now(UTC)
@@ -130,7 +132,8 @@ class Director:
 
     def _ramp_is_over(self) -> bool:
         settled = self.roster.opened + self.roster.failed
-        return self._spawned.is_set() and settled >= self.options.users and not self._hopeless()
+        all_here = settled >= self.options.users or bool(self._missing())
+        return self._spawned.is_set() and all_here and not self._hopeless()
 
     def _hopeless(self) -> bool:
         return self.roster.opened == 0 and self.roster.failed >= min(self.options.users, _HOPELESS)
@@ -193,7 +196,7 @@ class Director:
     def _collect(self) -> None:
         patience_s = min(self.options.drain_ns, self.options.timeout_ns) / NS_PER_S + _FINAL_PATIENCE_S
         with gevent.Timeout(patience_s, False):
-            while not self.roster.all_final:
+            while not self.roster.all_final_but(self._missing()):
                 self._news.clear()
                 self._news.wait(1.0)
 

@@ -88,6 +88,11 @@ class EchoDriver(ABC):
     def fire(self, due_ns: int) -> None:
         """The schedule says: send now."""
 
+    def miss(self, due_ns: int) -> None:
+        """The schedule's message can no longer be sent in time."""
+        if due_ns < self._recorder.plan.drain_ns:
+            self._recorder.at(due_ns).missed += 1
+
     @abstractmethod
     def _begin(self) -> None:
         """The connection has just opened."""
@@ -239,12 +244,12 @@ class OpenLoop(EchoDriver):
         if not recorder.sending and due_ns >= recorder.plan.drain_ns:
             return
         if connection is None:
-            recorder.at(due_ns).missed += 1
+            self.miss(due_ns)
             return
         if connection.full or self._waiting:
             self._waiting.append(due_ns)
             if len(self._waiting) > _BACKLOG:
-                recorder.at(self._waiting.popleft()).missed += 1
+                self.miss(self._waiting.popleft())
             return
         self._send(connection, due_ns)
 
@@ -310,7 +315,7 @@ class OpenLoop(EchoDriver):
     def abandon(self) -> None:
         """What waited behind a full socket will not be sent either."""
         while self._waiting:
-            self._recorder.at(self._waiting.popleft()).missed += 1
+            self.miss(self._waiting.popleft())
         super().abandon()
 
 

@@ -25,7 +25,7 @@ from wsbench.load.messages import ConnectionTally, ErrorTally, Health, Order, Re
 from wsbench.load.options import RunOptions
 from wsbench.load.pacer import Pacer
 from wsbench.measure.phases import Phase, Plan
-from wsbench.measure.recorder import Recorder
+from wsbench.measure.recorder import IntervalDelta, Recorder
 from wsbench.measure.schedule import slots
 from wsbench.units import NS_PER_S
 from wsbench.wire.connection import Connection
@@ -69,7 +69,9 @@ class Engine:
         uri = options.connect.uri
         context = client_context(ca_file=options.connect.ca_file, insecure=options.connect.insecure)
         self._opener = Opener(options.connect, context=context if uri.secure else None, traffic=self._traffic)
-        self._pacer = Pacer(self._offset.offset_ns, self._pacer_failed)
+        self._pacer = Pacer(
+            offset_ns=self._offset.offset_ns, backlog_ns=options.timeout_ns, on_error=self._pacer_failed
+        )
         self._handshakes = BoundedSemaphore(_HANDSHAKES_AT_A_TIME)
         self._drivers: dict[EchoDriver, None] = {}
         self._paced: set[EchoDriver] = set()
@@ -156,7 +158,7 @@ class Engine:
         index = len(self._paced) * self.options.processes + self.worker
         self._paced.add(driver)
         self._pacer.add(
-            driver.fire,
+            driver,
             slots(
                 rate=self.options.rate,
                 connections=self.options.users,
@@ -194,21 +196,33 @@ class Engine:
     def obey(self, order: Order) -> None:
         """The master's word on the phases; when the drain is in sight, see to the end."""
         now = time.time_ns()
-        self.recorder.set_plan(order.plan, now)
-        if order.plan.phase_at(now) is not Phase.RAMP and not self._measuring:
+        plan = order.plan.shifted(-self._health.clock_offset_ns)
+        self.recorder.set_plan(plan, now)
+        if plan.phase_at(now) is not Phase.RAMP and not self._measuring:
             self._measuring = True
             # What lives now lives as long as the run: no need for the collector to look at it again and again.
             gc.collect()
             gc.freeze()
-            self._gc.reset()
-            self._health.stall_max_ns = 0
-        if order.plan.drain_ns - now < 3600 * NS_PER_S and not self._finishing:
+            self._greenlets.append(gevent.spawn(self._forget_before_measure))
+        if plan.drain_ns - now < 3600 * NS_PER_S and not self._finishing:
             gevent.spawn(self._finish_at_drain)
+
+    def master_clock(self, offset_ns: int) -> None:
+        """How far the master's clock is ahead of ours. Not taken back once the phases are set: intervals must fit."""
+        if not self._measuring:
+            self._health.clock_offset_ns = offset_ns
 
     def _finish_at_drain(self) -> None:
         while (left := self.recorder.plan.drain_ns - time.time_ns()) > 0:
             gevent.sleep(min(left / NS_PER_S, 0.5))
         self.finish()
+
+    def _forget_before_measure(self) -> None:
+        """What interrupted the ramp or the warm-up spoils no figure."""
+        while (left := self.recorder.plan.measure_ns - time.time_ns()) > 0:
+            gevent.sleep(min(left / NS_PER_S, 3600.0))
+        self._gc.reset()
+        self._health.stall_max_ns = 0
 
     def finish(self) -> None:
         """Drain, close every connection, send the final report. Blocks until that is done; once."""
@@ -265,7 +279,7 @@ class Engine:
                 Report(
                     worker=self.worker,
                     number=next(self._numbers),
-                    deltas=self.recorder.take(),
+                    deltas=[self._on_masters_clock(delta) for delta in self.recorder.take()],
                     connections=self._connections,
                     errors=list(self._errors.values()),
                     health=health,
@@ -273,6 +287,13 @@ class Engine:
                     final=final,
                 )
             )
+
+    def _on_masters_clock(self, delta: IntervalDelta) -> IntervalDelta:
+        delta.start_ns += self._health.clock_offset_ns
+        if delta.phase == Phase.RAMP:
+            # Intervals of the ramp begin with the clock's seconds: with the master's, then.
+            delta.start_ns -= delta.start_ns % NS_PER_S
+        return delta
 
     def _sweep_loop(self) -> None:
         pause_s = min(max(self.options.timeout_ns / NS_PER_S / 20, 0.01), 1.0)

@@ -35,6 +35,7 @@ class Health(msgspec.Struct):
     Attributes:
         kernel_timestamps: whether the kernel gives any.
         exact_timer: whether the pacer runs on a timerfd.
+        clock_offset_ns: how far the master's clock is ahead; 0 on the same machine.
     """
 
     rss_bytes: int = 0
@@ -43,6 +44,7 @@ class Health(msgspec.Struct):
     gc_pause_total_ns: int = 0
     clock_step_max_ns: int = 0
     clock_steps: int = 0
+    clock_offset_ns: int = 0
     nofile: int = 0
     descriptors: int = 0
     kernel_timestamps: bool = False

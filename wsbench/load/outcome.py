@@ -279,6 +279,7 @@ class Outcome:
                     cpu_percent_max=fit.cpu_percent_max,
                     rss_bytes=worker.report.health.rss_bytes,
                     messages=worker.received,
+                    clock_offset_ns=worker.report.health.clock_offset_ns,
                 )
                 for worker, fit in zip(self.workers, fitness, strict=True)
             ],

@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import gevent
 
@@ -64,20 +64,32 @@ class TimerFd:
         os.close(self.fd)
 
 
+class Paced(Protocol):
+    """Something that sends messages when they are due. Instants are ns of CLOCK_REALTIME."""
+
+    def fire(self, due_ns: int) -> None:
+        """A message is due, now or a little while ago: send it."""
+
+    def miss(self, due_ns: int) -> None:
+        """A message was due so long ago that sending it makes no sense any more: count it."""
+
+
 class Pacer:
-    """Calls `fire(due_ns)` of each connection when a message of it is due.
+    """Fires each connection when a message of it is due.
 
     Due instants are on CLOCK_MONOTONIC; they are handed out on CLOCK_REALTIME, by `offset_ns`, which whoever owns the
-    pacer keeps current.
+    pacer keeps current. They never move: what a late wake-up finds overdue is sent at once and counted as late, and
+    what is overdue by more than `backlog_ns` is missed.
 
     Attributes:
         exact: whether a timerfd wakes it; otherwise a timer of the hub's, late by up to a millisecond.
         offset_ns: CLOCK_REALTIME minus CLOCK_MONOTONIC.
     """
 
-    def __init__(self, offset_ns: int, on_error: Callable[[Exception], None]) -> None:
+    def __init__(self, *, offset_ns: int, backlog_ns: int, on_error: Callable[[Exception], None]) -> None:
         self.offset_ns = offset_ns
-        self._schedule: Schedule[Callable[[int], None]] = Schedule()
+        self._backlog_ns = backlog_ns
+        self._schedule: Schedule[Paced] = Schedule()
         self._on_error = on_error
         self._armed: int | None = None
         loop = gevent.get_hub().loop
@@ -92,9 +104,9 @@ class Pacer:
             self._watcher.start(self._tick)
         self.exact = self._timerfd is not None
 
-    def add(self, fire: Callable[[int], None], slots: Slots) -> None:
+    def add(self, paced: Paced, slots: Slots) -> None:
         """A connection joins with its slots."""
-        self._schedule.add(fire, slots)
+        self._schedule.add(paced, slots)
         self._arm()
 
     def stop(self) -> None:
@@ -127,9 +139,13 @@ class Pacer:
         if self._timerfd is not None:
             self._timerfd.clear()
         try:
-            offset = self.offset_ns
-            for due, fire in self._schedule.take(time.monotonic_ns(), _BATCH):
-                fire(due + offset)
+            offset, now = self.offset_ns, time.monotonic_ns()
+            stale = now - self._backlog_ns
+            for due, paced in self._schedule.take(now, _BATCH):
+                if due >= stale:
+                    paced.fire(due + offset)
+                else:
+                    paced.miss(due + offset)
         except Exception as error:  # the callback's edge: gevent would print it and stop pacing
             self._on_error(error)
         self._armed = None

@@ -78,6 +78,10 @@ class Roster:
         """Connections that failed so far."""
         return sum(worker.report.connections.failed for worker in self._workers.values())
 
+    def all_final_but(self, missing: set[int]) -> bool:
+        """Whether everybody who can still say something has sent a last report."""
+        return all(worker.report.final or index in missing for index, worker in self._workers.items())
+
     @property
     def all_final(self) -> bool:
         """Whether everybody has sent a last report."""

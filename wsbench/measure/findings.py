@@ -201,12 +201,17 @@ def _losses(evidence: Evidence) -> Iterator[Finding]:
     for index in evidence.missing_workers:
         yield Finding(
             "worker-lost",
-            f"worker {index} did not send its last report: what it had reported before is counted",
+            f"worker {index} did not send its last report: what it had reported before is counted, "
+            f"{format_count(_unsettled(counts))} messages have no known end",
             "See locust.log; the figures lack what that worker did last.",
             LATE,
         )
     for what in evidence.generator_errors:
         yield Finding("generator-error", what, "A fault of wsbench or of the scenario: see locust.log.", LATE)
+
+
+def _unsettled(counts: Mapping[str, int]) -> int:
+    return counts.get("sent", 0) - counts.get("received", 0) - counts.get("lost", 0)
 
 
 def _timestamps(evidence: Evidence) -> Iterator[Finding]:

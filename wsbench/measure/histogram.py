@@ -86,20 +86,24 @@ def percentile(buckets: Mapping[int, int], percent: float, lost: int = 0) -> int
 
 def percentiles(buckets: Mapping[int, int], percents: Iterable[float], lost: int = 0) -> list[int | None]:
     """As `percentile`, for several at once; in the order given."""
+    wanted = list(percents)
     received = sum(buckets.values())
     total = received + lost
-    ranks = {p: max(int(p * total / 100 + 0.5), 1) for p in percents}
-    found: dict[float, int | None] = dict.fromkeys(ranks)
-    waiting = sorted((rank, p) for p, rank in ranks.items() if received and rank <= received)
+    found: list[int | None] = [None] * len(wanted)
+    ranks = [max(int(percent * total / 100 + 0.5), 1) for percent in wanted]
+    waiting = sorted((rank, place) for place, rank in enumerate(ranks) if rank <= received)
     seen, index = 0, 0
     for key in sorted(buckets):
         if index == len(waiting):
             break
         seen += buckets[key]
         while index < len(waiting) and waiting[index][0] <= seen:
-            found[waiting[index][1]] = highest_value(min(key, _HIGHEST_KEY))
+            place = waiting[index][1]
+            # As HdrHistogram has it: percentile 0 is the least there is.
+            value_of = highest_value if wanted[place] else lowest_value
+            found[place] = value_of(min(key, _HIGHEST_KEY))
             index += 1
-    return [found[p] for p in ranks]
+    return found
 
 
 def to_hdr(buckets: Mapping[int, int]) -> HdrHistogram:
@@ -113,4 +117,6 @@ def to_hdr(buckets: Mapping[int, int]) -> HdrHistogram:
 
 def from_hdr(histogram: HdrHistogram) -> Buckets:
     """The counts of a HdrHistogram made by `to_hdr`."""
-    return {bucket_key(item.value_iterated_to): item.count_at_this_value for item in histogram.get_recorded_iterator()}
+    # By index: hdrh's own iterator takes ten times as long over the 33,792 counts.
+    value_at = histogram.get_value_from_index
+    return {bucket_key(value_at(index)): count for index, count in enumerate(histogram.counts) if count}

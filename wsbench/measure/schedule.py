@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import heapq
 import random
-from collections.abc import Hashable
 from typing import Generic, TypeVar
 
 from wsbench.units import NS_PER_S
 
-K = TypeVar("K", bound=Hashable)
+K = TypeVar("K")
 
 
 class Slots:

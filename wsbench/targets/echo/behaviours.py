@@ -55,12 +55,10 @@ class LateReplies:
         self._connection = connection
         self._lateness = lateness
         self._waiting: deque[tuple[int, Opcode, bytes]] = deque()
-        self._last_due_ns = 0
 
     def add(self, opcode: Opcode, payload: bytes) -> None:
         """Reply with this message when it is due."""
-        due_ns = self._last_due_ns = max(self._lateness.due_ns(time.monotonic_ns()), self._last_due_ns)
-        self._waiting.append((due_ns, opcode, payload))
+        self._waiting.append((self._lateness.due_ns(time.monotonic_ns()), opcode, payload))
         if len(self._waiting) == 1:
             self._release()
 

@@ -27,7 +27,6 @@ from wsbench.targets.echo.options import EchoOptions, Listening
 
 # after which a worker that was told to stop is killed; it gives itself CLOSING_S and a moment
 _KILL_AFTER_S = worker.CLOSING_S + 0.5
-_STOPPING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _STDIN = 0
 
 OnListening = Callable[[Listening], None]
@@ -38,7 +37,7 @@ class _StoppedEarlyError(Exception):
 
 
 def serve(options: EchoOptions, on_listening: OnListening) -> None:
-    """Run the echo target until SIGTERM or SIGINT.
+    """Run the echo target until SIGTERM or SIGINT, which are ignored from then on: the process is to end.
 
     Args:
         on_listening: called once, when all workers accept connections.
@@ -55,7 +54,8 @@ def serve(options: EchoOptions, on_listening: OnListening) -> None:
     except _StoppedEarlyError:
         pass
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if signal.getsignal(signal.SIGTERM) is _stop_early:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def raise_descriptor_limit() -> None:
@@ -68,6 +68,8 @@ def raise_descriptor_limit() -> None:
 
 
 def _stop_early(_signum: int, _frame: object) -> NoReturn:
+    for signum in worker.STOPPING_SIGNALS:
+        signal.signal(signum, signal.SIG_IGN)
     raise _StoppedEarlyError
 
 
@@ -124,13 +126,13 @@ class _Supervisor:
 
     def _fork(self) -> None:
         # blocked meanwhile, or a signal's exception could unwind a child into code that is the parent's
-        signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING_SIGNALS)
+        signal.pthread_sigmask(signal.SIG_BLOCK, worker.STOPPING_SIGNALS)
         for index in range(len(self._socks)):
             pid = os.fork()
             if pid == 0:
                 self._be_worker(index)
             self._workers[pid] = index
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING_SIGNALS)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, worker.STOPPING_SIGNALS)
 
     def _be_worker(self, index: int) -> NoReturn:
         """The rest of a forked process's life; leaves without unwinding what belongs to the parent."""
@@ -139,7 +141,7 @@ class _Supervisor:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             # Ctrl-C reaches every process of the terminal: the parent tells us when to stop
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING_SIGNALS)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, worker.STOPPING_SIGNALS)
             os.close(self._lifeline_held)
             os.close(self._ready)
             for other, sock in enumerate(self._socks):
@@ -165,7 +167,7 @@ class _Supervisor:
 
     async def _watch(self) -> None:
         loop = asyncio.get_running_loop()
-        for signum in _STOPPING_SIGNALS:
+        for signum in worker.STOPPING_SIGNALS:
             loop.add_signal_handler(signum, self._stop)
         loop.add_signal_handler(signal.SIGCHLD, self._reap)
         loop.add_reader(self._ready, self._count_ready)
@@ -189,8 +191,10 @@ class _Supervisor:
     def _stop(self) -> None:
         if not self._stopping:
             self._stopping = True
+            loop = asyncio.get_running_loop()
+            worker.ignore_further_stops(loop)
             self._signal(signal.SIGTERM)
-            asyncio.get_running_loop().call_later(_KILL_AFTER_S, self._signal, signal.SIGKILL)
+            loop.call_later(_KILL_AFTER_S, self._signal, signal.SIGKILL)
 
     def _signal(self, signum: signal.Signals) -> None:
         # no worker's id can have been given to another process: it is ours until it is reaped

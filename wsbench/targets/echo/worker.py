@@ -31,6 +31,7 @@ from wsbench.targets.echo.sockets import BACKLOG
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 # of the 2 s in which a target has to be gone
 CLOSING_S = 1.5
+STOPPING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 _log = logging.getLogger("wsbench.targets.echo")
 
@@ -80,6 +81,16 @@ def run(
         runner.run(_serve(plan, index, sock, on_ready, peers or [], lifeline))
 
 
+def ignore_further_stops(loop: asyncio.AbstractEventLoop) -> None:
+    """Let no second SIGTERM or SIGINT interrupt an orderly end, until this process is gone."""
+    # a loop that forgets a handler restores the default action, if only for a moment
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING_SIGNALS)
+    for signum in STOPPING_SIGNALS:
+        loop.remove_signal_handler(signum)
+        signal.signal(signum, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING_SIGNALS)
+
+
 def watch_lifeline(loop: asyncio.AbstractEventLoop, descriptor: int, stop: Callable[[], None]) -> None:
     """Call `stop` when the pipe ends, that is, when nobody holds its other end any more.
 
@@ -125,6 +136,7 @@ async def _serve(
     gc.freeze()
     on_ready()
     await stop.wait()
+    ignore_further_stops(loop)
     await _close(server, live)
 
 

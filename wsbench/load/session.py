@@ -1,0 +1,298 @@
+"""A Locust process's part in a run: what Locust's events mean for the engine and the director.
+
+There is an engine where users run (a single process, a worker) and a director where the run is directed (a single
+process, the master); between processes they talk over Locust's own connection. Locust swallows exceptions of
+listeners: each one here that can fail ends the run with a message instead.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import gevent
+from locust.env import Environment
+from locust.runners import STATE_MISSING, LocalRunner, MasterRunner, WorkerRunner
+
+from wsbench import machine
+from wsbench.errors import ExitCode, UsageError
+from wsbench.load import launch, locust_stats
+from wsbench.load.director import Director, Ending
+from wsbench.load.engine import Engine
+from wsbench.load.messages import Order, Report, pack, unpack_order, unpack_report
+from wsbench.load.offset import OffsetEstimate
+from wsbench.load.options import OPTIONS, RunOptions
+from wsbench.measure.recorder import IntervalDelta
+from wsbench.report import summary
+from wsbench.results import LOG_FILE, Staging
+from wsbench.units import NS_PER_MS
+
+logger = logging.getLogger("wsbench")
+console = logging.getLogger("locust.stats_logger")
+"""Locust's logger for its own closing tables: plain lines, on the terminal."""
+
+_SETUP, _ORDER, _REPORT, _ACK = "wsbench-setup", "wsbench-order", "wsbench-report", "wsbench-ack"
+
+
+class Session:
+    """This process's part in a run.
+
+    Attributes:
+        engine: where users run; None in a master, and before the first run.
+        director: where the run is directed; None in a worker, and before the first run.
+    """
+
+    def __init__(self, environment: Environment, runner: Any) -> None:
+        self.engine: Engine | None = None
+        self.director: Director | None = None
+        self._environment = environment
+        self._runner = runner
+        self._setup: dict[str, Any] | None = None
+        self._log: logging.Handler | None = None
+        self._unacknowledged: dict[int, tuple[Report, int]] = {}
+        self._offset = OffsetEstimate(machine.host_id())
+        self._check_options()
+        self._listen()
+        # Ctrl-C as a KeyboardInterrupt would strike anywhere, in the middle of counting a reply too.
+        gevent.signal_handler(signal.SIGINT, self._interrupt)
+
+    def _check_options(self) -> None:
+        """What can be known to be wrong before anything is started, ends the process at once."""
+        if isinstance(self._runner, WorkerRunner) or self._environment.parsed_options is None:
+            return
+        parsed = self._environment.parsed_options
+        host = self._environment.host
+        if not host and parsed.headless:
+            _exit(
+                UsageError(
+                    "no URL to measure",
+                    remedy="Give --host ws://…, or use `wsbench run`, which can start an echo target of its own.",
+                )
+            )
+        try:
+            RunOptions.from_mapping(vars(parsed), url=host or "ws://localhost", users=parsed.num_users or 1)
+        except UsageError as error:
+            _exit(error)
+
+    def _listen(self) -> None:
+        events_ = self._environment.events
+        events_.test_start.add_listener(self._test_start)
+        events_.spawning_complete.add_listener(self._spawning_complete)
+        events_.test_stopping.add_listener(self._test_stopping)
+        events_.quitting.add_listener(self._quitting)
+        runner = self._runner
+        if isinstance(runner, WorkerRunner):
+            runner.register_message(_SETUP, self._on_setup)
+            runner.register_message(_ORDER, self._on_order)
+            runner.register_message(_ACK, self._on_ack)
+        elif isinstance(runner, MasterRunner):
+            runner.register_message(_REPORT, self._on_report)
+
+    # -- the course of a run ---------------------------------------------------------------------------------------
+
+    def _test_start(self, **_: Any) -> None:
+        runner = self._runner
+        try:
+            if isinstance(runner, WorkerRunner):
+                self._start_worker()
+            elif isinstance(runner, MasterRunner):
+                self._start_master()
+            elif isinstance(runner, LocalRunner):
+                self._start_local()
+        except UsageError as error:
+            logger.error("%s", error)
+            if self._environment.parsed_options.headless:
+                _exit(error)
+            gevent.spawn(runner.stop)
+        except Exception:  # Locust would log it and go on without us
+            logger.exception("The run could not be started")
+            sys.exit(int(ExitCode.NOT_MEASURED))
+
+    def _start_local(self) -> None:
+        options = self._options(self._runner.target_user_count, 1)
+        director = self._direct(options, self._obey_locally)
+        director.roster.expect(0)
+        self.engine = Engine(options, worker=0, send=director.receive, on_request=self._fire_request)
+
+    def _start_master(self) -> None:
+        runner = self._runner
+        workers = [*runner.clients.ready, *runner.clients.running, *runner.clients.spawning]
+        options = self._options(runner.target_user_count, len(workers))
+        director = self._direct(options, self._order_workers)
+        setup = {
+            "options": json.dumps(
+                {option.name: getattr(runner.environment.parsed_options, option.name) for option in OPTIONS}
+            ),
+            "url": options.connect.url,
+            "users": options.users,
+            "processes": options.processes,
+            "payload": options.payload,
+        }
+        for worker in workers:
+            director.roster.expect(runner.get_worker_index(worker.id))
+            runner.send_message(_SETUP, setup, client_id=worker.id)
+
+    def _start_worker(self) -> None:
+        setup = self._setup
+        if setup is None:
+            raise UsageError("the master runs no wsbench scenario", remedy="Give master and workers the same -f FILE.")
+        options = RunOptions.from_mapping(
+            json.loads(setup["options"]),
+            url=setup["url"],
+            users=setup["users"],
+            processes=setup["processes"],
+            payload=setup["payload"],
+        )
+        self._unacknowledged.clear()
+        self.engine = Engine(
+            options, worker=self._runner.worker_index, send=self._send_report, on_request=self._fire_request
+        )
+
+    def _options(self, users: int, processes: int) -> RunOptions:
+        parsed = vars(self._environment.parsed_options)
+        return RunOptions.from_mapping(parsed, url=self._environment.host or "", users=users, processes=processes)
+
+    def _direct(self, options: RunOptions, broadcast: Callable[[Order], None]) -> Director:
+        told = launch.received()
+        if told is None:
+            staging = Staging.create(options.results, options.name)
+            told = launch.Launch(str(staging.path), command=["locust", *sys.argv[1:]])
+            self._log = logging.FileHandler(staging.path / LOG_FILE)
+            self._log.setFormatter(logging.Formatter("[%(asctime)s] %(levelname)s/%(name)s: %(message)s"))
+            logging.getLogger().addHandler(self._log)
+        self.director = Director(
+            options,
+            scenario=Path(self._environment.locustfile or "echo").stem.replace("locustfile", "echo"),
+            staging=Staging(Path(told.staging)),
+            launch=told,
+            broadcast=broadcast,
+            missing=self._missing_workers,
+            on_deltas=self._feed_locust,
+            on_done=self._done,
+        )
+        return self.director
+
+    def _spawning_complete(self, **_: Any) -> None:
+        if self.director is not None:
+            self.director.spawning_complete()
+
+    def _test_stopping(self, **_: Any) -> None:
+        """Locust is about to stop all users: --run-time is up, or somebody pressed Stop."""
+        self._finish(Ending.STOPPED)
+
+    def _quitting(self, **_: Any) -> None:
+        """The process is about to end, by Ctrl-C or a signal, if not because all is done."""
+        self._finish(Ending.INTERRUPTED)
+
+    def _finish(self, ending: Ending) -> None:
+        if self.director is not None:
+            self.director.finish(ending)
+        elif self.engine is not None:
+            self.engine.finish()
+            self._await_acknowledgement()
+
+    def _done(self, code: ExitCode) -> None:
+        if self._log is not None:
+            logging.getLogger().removeHandler(self._log)
+            self._log.close()
+            self._log = None
+        runner, parsed = self._runner, self._environment.parsed_options
+        if code is not ExitCode.OK:
+            self._environment.process_exit_code = int(code)
+        director = self.director
+        if director is not None and launch.received() is None:
+            if director.failure is not None:
+                print(f"wsbench: error: {director.failure}", file=sys.stderr)
+            elif director.run is not None and not director.options.quiet:
+                for row in summary.text(director.run, str(director.staging.final)).splitlines():
+                    console.info(row)
+        # Not from here: this may be a greenlet that quitting would kill.
+        gevent.spawn(runner.quit if parsed.headless else runner.stop)
+
+    def _interrupt(self) -> None:
+        gevent.signal_handler(signal.SIGINT, os._exit, int(ExitCode.INTERRUPTED))
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def _missing_workers(self) -> set[int]:
+        """Workers that Locust has not heard of for some seconds, or that have left."""
+        runner = self._runner
+        if not isinstance(runner, MasterRunner):
+            return set()
+        here = {runner.get_worker_index(client.id) for client in runner.clients.all if client.state != STATE_MISSING}
+        return set(runner.worker_indexes.values()) - here
+
+    # -- messages --------------------------------------------------------------------------------------------------
+
+    def _obey_locally(self, order: Order) -> None:
+        assert self.engine is not None
+        self.engine.obey(order)
+
+    def _order_workers(self, order: Order) -> None:
+        self._runner.send_message(_ORDER, {"body": pack(order)})
+
+    def _send_report(self, report: Report) -> None:
+        self._unacknowledged[report.number] = (report, time.time_ns())
+        self._runner.send_message(_REPORT, {"body": pack(report)})
+
+    def _await_acknowledgement(self) -> None:
+        """A worker may not leave before the master has all it said; what is not acknowledged is said again."""
+        for _ in range(10):
+            for _ in range(20):
+                if not self._unacknowledged:
+                    return
+                gevent.sleep(0.05)
+            for report, _ in list(self._unacknowledged.values()):
+                self._runner.send_message(_REPORT, {"body": pack(report)})
+        logger.error("The master has not acknowledged %d reports", len(self._unacknowledged))
+
+    def _on_setup(self, msg: Any, **_: Any) -> None:
+        self._setup = msg.data
+
+    def _on_order(self, msg: Any, **_: Any) -> None:
+        if self.engine is not None:
+            self.engine.obey(unpack_order(msg.data["body"]))
+
+    def _on_ack(self, msg: Any, **_: Any) -> None:
+        answer = msg.data
+        acknowledged = self._unacknowledged.pop(answer["number"], None)
+        if acknowledged is not None and self.engine is not None:
+            self._offset.exchanged(
+                sent_ns=acknowledged[1], answered_ns=answer["clock_ns"], received_ns=time.time_ns(), host=answer["host"]
+            )
+            self.engine.master_clock(self._offset.offset_ns)
+
+    def _on_report(self, msg: Any, **_: Any) -> None:
+        report = unpack_report(msg.data["body"])
+        if self.director is not None:
+            self.director.receive(report)
+        answer = {"number": report.number, "clock_ns": time.time_ns(), "host": machine.host_id()}
+        self._runner.send_message(_ACK, answer, client_id=msg.node_id)
+
+    # -- Locust's own statistics -----------------------------------------------------------------------------------
+
+    def _feed_locust(self, deltas: list[IntervalDelta]) -> None:
+        assert self.director is not None
+        if not self.director.options.request_events:
+            locust_stats.feed(self._environment.stats, deltas)
+
+    def _fire_request(self, latency_ns: int | None, size: int, problem: str | None) -> None:
+        self._environment.events.request.fire(
+            request_type=locust_stats.METHOD,
+            name=locust_stats.ECHO,
+            response_time=None if latency_ns is None else latency_ns / NS_PER_MS,
+            response_length=size,
+            exception=problem,
+            context={},
+        )
+
+
+def _exit(error: UsageError) -> NoReturn:
+    print(f"wsbench: error: {error}", file=sys.stderr)
+    sys.exit(int(error.exit_code))
