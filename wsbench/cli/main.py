@@ -49,6 +49,7 @@ class Lazy:
 COMMANDS = {
     "run": Lazy("wsbench.cli.run:command", "Put load on a server and report its latency."),
     "serve": Lazy("wsbench.cli.serve:command", "Run the standalone echo target."),
+    "calibrate": Lazy("wsbench.cli.calibrate:command", "Find out what this machine's generator can be trusted with."),
     "export": Lazy("wsbench.cli.export:command", "Write a stored result as hlog, hgrm, csv or json."),
 }
 

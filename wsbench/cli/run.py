@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from wsbench.cli.params import Parsed
 from wsbench.cli.progress import ProgressLine
 from wsbench.cli.runner import Ended, free_port, run_locust
 from wsbench.errors import UsageError
-from wsbench.load.launch import TargetInfo
+from wsbench.load.launch import Progress, TargetInfo
 from wsbench.load.options import (
     DEFAULT_DURATION,
     DEFAULT_SPAWN_RATE,
@@ -115,19 +115,41 @@ def _run(url: str | None, **given: Any) -> int:
     )
     quiet = options.quiet or (given["json"] and not sys.stderr.isatty())
     with ProgressLine(enabled=not quiet) as line, _target(url, options, given) as (where, target):
-        staging = Staging.create(options.results, options.name)
-        try:
-            line.say(f"{where['url']}: {describe(options)}")
-            ended = run_locust(
-                _arguments(options, given, where),
-                staging=staging,
-                command=["wsbench", *sys.argv[1:]],
-                target=target,
-                on_progress=line.update,
-            )
-        finally:
-            staging.discard()
+        line.say(f"{where['url']}: {describe(options)}")
+        ended = execute(options, given, where, target, on_progress=line.update)
     return _say(ended, options, as_json=given["json"])
+
+
+def execute(
+    options: RunOptions,
+    given: dict[str, Any],
+    where: dict[str, str],
+    target: TargetInfo | None,
+    *,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+) -> Ended:
+    """Run Locust with checked `options` (and, to pass on, the texts they were `given` as) against `where`.
+
+    Raises:
+        WsbenchError: nothing could be measured.
+    """
+    staging = Staging.create(options.results, options.name)
+    try:
+        return run_locust(
+            _arguments(options, given, where),
+            staging=staging,
+            command=["wsbench", *sys.argv[1:]],
+            target=target,
+            on_progress=on_progress,
+        )
+    finally:
+        staging.discard()
+
+
+def defaults(**changed: Any) -> dict[str, Any]:
+    """The options of `wsbench run` as nobody had given any, but for some."""
+    own = {"users": DEFAULT_USERS, "spawn_rate": None, "processes": 1, "scenario": None, "run_time": None, "web": False}
+    return {**{option.name: option.default for option in OPTIONS}, **own, **changed}
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from wsbench.load.options import RunOptions
 from wsbench.load.roster import WorkerRecord
 from wsbench.load.target import TargetUse
 from wsbench.measure import findings
-from wsbench.measure.histogram import Buckets, highest_value, lowest_value, percentiles, to_hdr
+from wsbench.measure.histogram import Buckets, highest_value, lowest_value, mean_and_deviation, percentiles
 from wsbench.measure.phases import FOREVER_NS, Phase
 from wsbench.measure.phases import Plan as PhasePlan
 from wsbench.measure.recorder import CONNECT_SERIES, LATENCY_SERIES, MESSAGE_COUNTS, SERIES, Totals
@@ -192,13 +192,13 @@ class Outcome:
         survivors = dict(zip(names, percentiles(buckets, percents), strict=True)) if lost else {}
         if not buckets:
             return results.Latency(lost=lost)
-        histogram = to_hdr(buckets)
+        mean, deviation = mean_and_deviation(buckets)
         return results.Latency(
-            count=histogram.total_count,
+            count=sum(buckets.values()),
             lost=lost,
             min_ns=lowest_value(min(buckets)),
-            mean_ns=round(histogram.get_mean_value()),
-            stddev_ns=round(histogram.get_stddev()),
+            mean_ns=round(mean),
+            stddev_ns=round(deviation),
             p50_ns=of_due[0],
             p90_ns=of_due[1],
             p99_ns=of_due[2],

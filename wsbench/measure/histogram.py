@@ -11,6 +11,7 @@ Keys sort as their values do. The hot paths in `load/` spell `bucket_key` out in
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 
 from hdrh.histogram import HdrHistogram
@@ -42,6 +43,10 @@ def highest_value(key: int) -> int:
         return 0
     shift = key >> _SUB_BITS
     return (((key & _SUB_MASK) + 1) << shift) - 1
+
+
+def _middle_value(key: int) -> int:
+    return lowest_value(key) + ((1 << (key >> _SUB_BITS)) >> 1) if key > 0 else 0
 
 
 _HIGHEST_KEY = bucket_key(HIGHEST_NS)
@@ -104,6 +109,20 @@ def percentiles(buckets: Mapping[int, int], percents: Iterable[float], lost: int
             found[place] = value_of(min(key, _HIGHEST_KEY))
             index += 1
     return found
+
+
+def mean_and_deviation(buckets: Mapping[int, int]) -> tuple[float, float]:
+    """Mean and standard deviation in ns, each value taken as the middle of its bucket; zeros when there is nothing.
+
+    The same as HdrHistogram's, which walks through some 30,000 buckets in Python, most of them empty.
+    """
+    total = sum(buckets.values())
+    if not total:
+        return 0.0, 0.0
+    middles = [(_middle_value(min(key, _HIGHEST_KEY)), buckets[key]) for key in sorted(buckets)]
+    mean = sum(middle * count for middle, count in middles) / total
+    variance = sum((middle - mean) ** 2 * count for middle, count in middles) / total
+    return mean, math.sqrt(variance)
 
 
 def to_hdr(buckets: Mapping[int, int]) -> HdrHistogram:

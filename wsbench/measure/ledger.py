@@ -153,10 +153,12 @@ def _likeness(payload: bytes, expected: bytes) -> float:
     size = max(len(payload), len(expected))
     if not size:
         return 1.0
-    forward = sum(a == b for a, b in zip(payload, expected, strict=False))
-    backward = sum(a == b for a, b in zip(reversed(payload), reversed(expected), strict=False))
-    shared = max(forward, backward) / size
     # A reply cut short is still a reply: its beginning is all ours.
-    if payload and len(payload) >= 8 and expected.startswith(payload):
+    if len(payload) >= 8 and expected.startswith(payload):
         return 1.0
-    return shared
+    forward = [a == b for a, b in zip(payload, expected, strict=False)]
+    backward = [a == b for a, b in zip(reversed(payload), reversed(expected), strict=False)]
+    # What both have before and behind the first and last difference: the padding is its neighbours' moved by a byte, so
+    # that a byte put in or left out would look like a neighbour if equal places alone counted.
+    framed = min((*forward, False).index(False) + (*backward, False).index(False), len(forward))
+    return max(sum(forward), sum(backward), framed) / size

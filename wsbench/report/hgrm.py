@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wsbench.measure.histogram import DIGITS, Buckets, to_hdr
+from wsbench.measure.histogram import DIGITS, Buckets, mean_and_deviation, to_hdr
 from wsbench.units import NS_PER_MS
 
 _TICKS_PER_HALF_DISTANCE = 5
@@ -20,7 +20,7 @@ def encode(buckets: Buckets) -> bytes:
             # The last line has no reciprocal: it would be infinite.
             rows.append(f"{row} {1 / (1 - level):14.2f}" if level < 1 else row)
     # hdrh leaves the deviation unscaled; HdrHistogram's own format has all of the footer in the unit of the values.
-    mean, deviation = histogram.get_mean_value() / NS_PER_MS, histogram.get_stddev() / NS_PER_MS
+    mean, deviation = (value / NS_PER_MS for value in mean_and_deviation(buckets))
     maximum = histogram.get_max_value() / NS_PER_MS
     rows += [
         f"#[Mean    = {mean:12.{DIGITS}f}, StdDeviation   = {deviation:12.{DIGITS}f}]",

@@ -1,0 +1,190 @@
+"""`wsbench calibrate`: what this machine's generator can do, how exact it is, and a check against known answers."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from wsbench import machine
+from wsbench.cli.progress import ProgressLine
+from wsbench.cli.run import defaults, execute
+from wsbench.errors import ExitCode, UsageError, WsbenchError
+from wsbench.load.launch import TargetInfo
+from wsbench.load.options import RunOptions
+from wsbench.results import Environment, Run
+from wsbench.targets.echo.lateness import Stall
+from wsbench.targets.process import TargetProcess
+from wsbench.units import NS_PER_MS, NS_PER_S, format_count, format_duration
+
+FILE = "calibration.json"
+_PAYLOAD = 128
+_USERS = 100
+_STEPS = 4
+_DELAY_NS = 5 * NS_PER_MS
+_STALL = Stall(stop_ns=NS_PER_S // 2, every_ns=5 * NS_PER_S // 2)
+_STALL_RATE = 500
+_TOLERANCE = 0.05
+_DELAY_TOLERANCE_NS = NS_PER_MS
+
+
+class Loop(msgspec.Struct, frozen=True):
+    """Messages a second that were reached, and what a round trip cost the generator."""
+
+    per_s: float
+    verdict: str
+    cpu_us_per_message: float | None
+
+
+class KnownAnswer(msgspec.Struct, frozen=True):
+    """A figure whose true value is known: expected, measured, and how far they may be apart. In ns."""
+
+    figure: str
+    expected_ns: int
+    measured_ns: int | None
+    tolerance_ns: int
+
+    @property
+    def right(self) -> bool:
+        """Whether it was measured within the tolerance."""
+        return self.measured_ns is not None and abs(self.measured_ns - self.expected_ns) <= self.tolerance_ns
+
+
+class Calibration(msgspec.Struct, frozen=True):
+    """calibration.json. `machine` is `wsbench.load.calibration.Machine`; `open_loop_limit`: the first rate not held."""
+
+    schema: int
+    environment: Environment
+    machine: dict[str, Any]
+    closed_loop: Loop
+    open_loop: Loop | None
+    open_loop_limit: float | None
+    known_answers: list[KnownAnswer]
+
+
+@click.command("calibrate")
+@click.option("--results", type=click.Path(path_type=Path), default="results", show_default=True, metavar="DIR")
+@click.option("--json", "as_json", is_flag=True, help="Print calibration.json on standard output.")
+@click.option("--quiet", is_flag=True, help="Print nothing but the result's place.")
+def command(results: Path, as_json: bool, quiet: bool) -> int:
+    """Find out what this machine's generator can be trusted with. Takes less than a minute."""
+    with ProgressLine(enabled=not quiet and not (as_json and not sys.stderr.isatty())) as line:
+        calibration = _calibrate(line)
+    document = msgspec.json.format(msgspec.json.encode(calibration), indent=2) + b"\n"
+    try:
+        results.mkdir(parents=True, exist_ok=True)
+        (results / FILE).write_bytes(document)
+    except OSError as error:
+        raise UsageError(f"--results {results}: {error.strerror or error}") from error
+    if as_json:
+        click.echo(document, nl=False)
+    else:
+        click.echo("\n".join([*([] if quiet else _text(calibration)), f"stored: {results / FILE}"]))
+    return ExitCode.OK if all(answer.right for answer in calibration.known_answers) else ExitCode.NOT_TRUSTED
+
+
+def _calibrate(line: ProgressLine) -> Calibration:
+    line.say("timers, timestamps and the loopback floor")
+    of_machine = _of_machine()
+    with TargetProcess.start_embedded() as target:
+        line.say("closed loop at full speed")
+        closed = _run(target, duration="3s")
+        held, limit = _highest_open_loop(target, closed.throughput.received_per_s, line)
+    line.say(f"known answers: a delay of {format_duration(_DELAY_NS)}, a stall of {format_duration(_STALL.stop_ns)}")
+    with TargetProcess.start_embedded(delay_ns=_DELAY_NS, stall=_STALL) as target:
+        stalled = _run(target, rate=f"{_STALL_RATE}", duration=f"{3 * _STALL.every_ns}ns")
+    return Calibration(
+        schema=1,
+        environment=machine.environment(),
+        machine=of_machine,
+        closed_loop=_loop(closed),
+        open_loop=held,
+        open_loop_limit=limit,
+        known_answers=list(_answers(stalled)),
+    )
+
+
+def _of_machine() -> dict[str, Any]:
+    process = subprocess.run(
+        [sys.executable, "-P", "-m", "wsbench.load.calibration", str(_PAYLOAD)], capture_output=True, check=False
+    )
+    if process.returncode != 0:
+        raise WsbenchError("the machine could not be measured", remedy=process.stderr.decode(errors="replace").strip())
+    measured: dict[str, Any] = msgspec.json.decode(process.stdout)
+    return measured
+
+
+def _run(target: TargetProcess, **changed: str) -> Run:
+    given = defaults(users=_USERS, payload_size=str(_PAYLOAD), warmup="500ms", spawn_rate=500.0, **changed)
+    with tempfile.TemporaryDirectory(prefix="wsbench-") as directory:
+        given["results"] = directory
+        options = RunOptions.from_mapping(given, url=target.url, users=_USERS)
+        ended = execute(options, given, {"url": target.url}, TargetInfo(target.name, target.version, target.pid))
+        if ended.interrupted:
+            raise KeyboardInterrupt
+        return ended.run
+
+
+def _loop(run: Run) -> Loop:
+    return Loop(run.throughput.received_per_s, run.generator.verdict, run.generator.cpu_us_per_message)
+
+
+def _highest_open_loop(
+    target: TargetProcess, closed_per_s: float, line: ProgressLine
+) -> tuple[Loop | None, float | None]:
+    """Bisect between nothing and what a closed loop reaches for the highest rate with verdict ok."""
+    low, high = 0.0, closed_per_s
+    held: Loop | None = None
+    limit: float | None = None
+    for _ in range(_STEPS):
+        rate = (low + high) / 2
+        line.say(f"open loop at {format_count(rate)} messages/s")
+        run = _run(target, rate=f"{rate:.0f}", duration="2s")
+        if run.generator.verdict == "ok" and run.throughput.received_per_s > 0.99 * rate:
+            low, held = rate, _loop(run)
+        else:
+            high = limit = rate
+    return held, limit
+
+
+def _answers(run: Run) -> Iterator[KnownAnswer]:
+    """Replies leave `_DELAY_NS` late, and none in a stall: a fifth of them waits for its end, evenly from 0 to all of it."""
+    share = _STALL.stop_ns / _STALL.every_ns
+    latency = run.latency["response"]
+    yield KnownAnswer("p50", _DELAY_NS, latency.p50_ns, _DELAY_TOLERANCE_NS)
+    for name, quantile, measured in (("p90", 0.9, latency.p90_ns), ("p99", 0.99, latency.p99_ns)):
+        waited = (quantile - (1 - share)) / share * _STALL.stop_ns
+        expected = round(waited) + _DELAY_NS
+        yield KnownAnswer(name, expected, measured, round(_TOLERANCE * expected))
+
+
+def _text(found: Calibration) -> list[str]:
+    m, environment = found.machine, found.environment
+    timer, plain, trip = m["timer"], m["plain_timer"], m["round_trip"]
+    kind = "timerfd" if m["exact_timer"] else "plain timer"
+    closed = found.closed_loop
+    held = found.open_loop
+    limit = f" (not {format_count(found.open_loop_limit)})" if found.open_loop_limit else ""
+    return [
+        f"machine        {environment.cpu}, {environment.cores} cores, {environment.kernel}, {environment.python}",
+        f"timer          {kind}: {format_duration(timer['p50_ns'])} late at p50, "
+        f"{format_duration(timer['p99_ns'])} at p99 (gevent's own: {format_duration(plain['p50_ns'])})",
+        f"timestamps     {'kernel' if m['kernel_timestamps'] else 'user space only: the kernel gives none'}",
+        f"loopback floor {format_duration(trip['p50_ns'])} a round trip at p50, "
+        f"{format_duration(trip['p99_ns'])} at p99 (bare TCP, {m['payload_size']} bytes)",
+        f"closed loop    {format_count(closed.per_s)} replies/s from one process, "
+        f"{closed.cpu_us_per_message:.1f} µs CPU a round trip (verdict {closed.verdict})",
+        f"open loop      {format_count(held.per_s) if held else 'no rate'} messages/s with verdict ok{limit}",
+        *(
+            f"known answer   response {answer.figure}: {format_duration(answer.measured_ns)}, expected "
+            f"{format_duration(answer.expected_ns)} ± {format_duration(answer.tolerance_ns)}: "
+            f"{'right' if answer.right else 'WRONG'}"
+            for answer in found.known_answers
+        ),
+    ]
