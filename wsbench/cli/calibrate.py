@@ -154,7 +154,7 @@ def _highest_open_loop(
 
 
 def _answers(run: Run) -> Iterator[KnownAnswer]:
-    """Replies leave `_DELAY_NS` late, and none in a stall: a fifth of them waits for its end, evenly from 0 to all of it."""
+    """Replies leave `_DELAY_NS` late, and none in a stall: those wait for its end, evenly from 0 to all of it."""
     share = _STALL.stop_ns / _STALL.every_ns
     latency = run.latency["response"]
     yield KnownAnswer("p50", _DELAY_NS, latency.p50_ns, _DELAY_TOLERANCE_NS)
