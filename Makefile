@@ -2,7 +2,7 @@
 #   make bench ARGS='--rate 1000'      make test ARGS='tests/measure -x'      make bench PYTHON=python3.13
 
 .DEFAULT_GOAL := help
-.PHONY: help bench test check format clean
+.PHONY: help bench test pacing check format clean
 .NOTPARALLEL:  # two pips in one environment get into each other's way
 .DELETE_ON_ERROR:
 
@@ -20,6 +20,9 @@ bench: $(VENV)/.run  ## benchmark the embedded echo target; the result goes to r
 
 test: $(VENV)/.dev  ## run every test that this machine can run, and say which it cannot and why (ARGS: pytest's)
 	$(PY) -m pytest --no-fold-skipped $(ARGS)
+
+pacing: $(VENV)/.dev  ## lateness of the open loop against a bare timer (a benchmark; wants a quiet machine)
+	cd tests && ../$(PY) -m benchmarks.pacing $(ARGS)
 
 check: $(VENV)/.dev  ## formatter, linter, types, import contracts
 	$(PY) -m ruff format --check .
