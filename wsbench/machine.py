@@ -9,8 +9,11 @@ import resource
 from importlib import metadata
 from pathlib import Path
 
+from wsbench.errors import UsageError
 from wsbench.results import Environment
 
+_OWN_DESCRIPTORS = 64
+"""What a process needs for itself: libraries, logs, the hub, Locust's own sockets."""
 _PACKAGES = ("wsbench", "locust", "gevent", "websockets", "orjson", "hdrhistogram", "uvloop", "msgspec")
 
 
@@ -25,6 +28,35 @@ def environment() -> Environment:
         nofile=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
         host_id=host_id(),
     )
+
+
+def raise_descriptor_limit() -> int:
+    """Let this process open as many files as it may at most; that number."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        except (OSError, ValueError):  # macOS has a lower limit of its own than the one it names
+            return soft
+    return hard
+
+
+def check_descriptors(connections: int, processes: int) -> None:
+    """Whether so many connections can be opened from so many processes, before the first one is.
+
+    Raises:
+        UsageError: they cannot.
+    """
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if limit == resource.RLIM_INFINITY:
+        return
+    room = limit - _OWN_DESCRIPTORS
+    if -(-connections // processes) > room:
+        raise UsageError(
+            f"{connections} connections from {processes} process{'es' if processes > 1 else ''} need more files than "
+            f"a process may open here ({limit})",
+            remedy=f"Use --processes {-(-connections // max(room, 1))}, or raise the hard limit (ulimit -Hn).",
+        )
 
 
 def host_id() -> str:

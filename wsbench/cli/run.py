@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 import wsbench.load
+from wsbench import machine
 from wsbench.cli.params import Parsed
 from wsbench.cli.progress import ProgressLine
 from wsbench.cli.runner import Ended, free_port, run_locust
@@ -113,6 +114,7 @@ def _run(url: str | None, **given: Any) -> int:
     options = RunOptions.from_mapping(
         given, url=url or _PLACEHOLDER, users=given["users"], processes=given["processes"]
     )
+    machine.check_descriptors(options.users, options.processes)
     quiet = options.quiet or (given["json"] and not sys.stderr.isatty())
     with ProgressLine(enabled=not quiet) as line, _target(url, options, given) as (where, target):
         line.say(f"{where['url']}: {describe(options)}")

@@ -8,8 +8,10 @@ from typing import Any
 import click
 
 from wsbench.cli.params import DURATION, Parsed
-from wsbench.targets.echo import EchoOptions, Listening, parse_compression, parse_stall, serve
-from wsbench.targets.echo.options import MAX_WORKERS
+from wsbench.targets.echo.compression import parse_compression
+from wsbench.targets.echo.lateness import parse_stall
+from wsbench.targets.echo.options import MAX_WORKERS, EchoOptions, Listening
+from wsbench.targets.echo.supervisor import serve
 
 _EPILOG = """\b
 Paths:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 import itertools
-import resource
 import time
 from collections.abc import Callable
 
@@ -18,6 +17,7 @@ from gevent.event import Event
 from gevent.lock import BoundedSemaphore
 from gevent.pool import Pool
 
+from wsbench import machine
 from wsbench.errors import ConnectError, ConnectionLost, WsbenchError
 from wsbench.load.clocks import GcWatch, OffsetWatch
 from wsbench.load.echo import EchoDriver, driver_for
@@ -82,7 +82,7 @@ class Engine:
         self._errors: dict[tuple[str, str], ErrorTally] = {}
         self._negotiated: dict[str, str | None] | None = None
         self._health = Health(
-            nofile=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+            nofile=machine.raise_descriptor_limit(),
             kernel_timestamps=self._stamping.available,
             exact_timer=self._pacer.exact,
         )
@@ -271,8 +271,11 @@ class Engine:
             self.recorder.turn(time.time_ns())
             self._pacer.offset_ns = self._offset.refresh()
             health = self._health
-            health.rss_bytes = self._process.memory_info().rss
-            health.descriptors = self._process.num_fds()
+            try:
+                health.rss_bytes = self._process.memory_info().rss
+                health.descriptors = self._process.num_fds()
+            except OSError:  # no descriptor left to read them by: the last ones stand
+                pass
             health.gc_pause_max_ns, health.gc_pause_total_ns = self._gc.pause_max_ns, self._gc.pause_total_ns
             health.clock_steps, health.clock_step_max_ns = self._offset.steps, self._offset.step_max_ns
             self._send(

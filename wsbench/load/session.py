@@ -77,7 +77,10 @@ class Session:
                 )
             )
         try:
-            RunOptions.from_mapping(vars(parsed), url=host or "ws://localhost", users=parsed.num_users or 1)
+            users, processes = parsed.num_users or 1, parsed.processes or 1
+            RunOptions.from_mapping(vars(parsed), url=host or "ws://localhost", users=users)
+            if isinstance(self._runner, LocalRunner) or parsed.processes:
+                machine.check_descriptors(users, processes)
         except UsageError as error:
             _exit(error)
 

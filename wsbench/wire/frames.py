@@ -170,11 +170,14 @@ class FrameReader:
 
     def _refusable(self, data: bytes, start: int, bounds: tuple[int, int] | None) -> bool:
         """Whether the frame's first two bytes or its length alone are reason enough to fail the connection."""
-        if data[start] & 0x0F not in _OPCODES:
+        if len(data) - start < 2:
+            # The protocol object looks at two bytes at once: given one, it would keep it, and we would lose our place.
+            return False
+        if data[start] & 0x0F not in _OPCODES or data[start + 1] & _MASKED:
             return True
-        if bounds is None:
-            return len(data) - start > 1 and bool(data[start + 1] & _MASKED)
-        return bool(data[start + 1] & _MASKED) or bounds[1] - bounds[0] > self._max_frame
+        # What is left of the limit for the rest of a fragmented message.
+        room = self._max_frame - (self.protocol.current_size or 0)
+        return bounds is not None and bounds[1] - bounds[0] > room
 
     def _hold(self, rest: bytes, need: int) -> None:
         self._chunks.append(rest)

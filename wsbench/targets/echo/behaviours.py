@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
-from websockets.frames import TEXT, Opcode
+from websockets.frames import Opcode
 from websockets.protocol import OPEN
 
 from wsbench.targets.echo.connection import TargetConnection
@@ -155,7 +155,7 @@ class Push:
                 continue
             if late_ns > NS_PER_S:
                 slots += int(late_ns / interval_ns)  # after a second without reading: no burst to catch up
-            connection.reply(TEXT, self.message(seq))
+            connection.reply(Opcode.TEXT, self.message(seq))
             connection.flush()
             slots, seq = slots + 1, seq + 1
             try:

@@ -13,11 +13,13 @@ from collections.abc import Callable
 from typing import Any
 
 from websockets.asyncio.server import Server, ServerConnection
-from websockets.frames import CONT, DATA_OPCODES, TEXT, CloseCode, Frame, Opcode
+from websockets.frames import DATA_OPCODES, CloseCode, Frame, Opcode
 from websockets.protocol import OPEN, Event
 from websockets.server import ServerProtocol
 
 from wsbench.targets.echo.counters import BYTES_IN, BYTES_OUT, CLOSED, MESSAGES_IN, MESSAGES_OUT, OPENED
+
+TEXT, CONT = Opcode.TEXT, Opcode.CONT
 
 OnMessage = Callable[[Opcode, bytes], None]
 
