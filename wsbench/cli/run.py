@@ -30,7 +30,7 @@ from wsbench.load.options import (
 from wsbench.report import summary
 from wsbench.results import Staging, encode, exit_code
 from wsbench.targets.process import TargetProcess
-from wsbench.units import parse_rate
+from wsbench.units import NS_PER_S, parse_positive_duration, parse_rate
 
 _PLACEHOLDER = "ws://127.0.0.1/echo"
 _RAMP_S = 10
@@ -55,6 +55,14 @@ def _click_option(option: Option) -> click.Option:
     )
 
 
+def _run_time(text: str) -> str:
+    """As Locust takes it."""
+    seconds, rest = divmod(parse_positive_duration(text), NS_PER_S)
+    if rest:
+        raise ValueError(f"{text!r} is not a whole number of seconds, which is how Locust counts the run time")
+    return f"{seconds}s"
+
+
 _OWN_OPTIONS: list[click.Parameter] = [
     click.Argument(["url"], required=False, metavar="[URL]"),
     click.Option(
@@ -73,6 +81,7 @@ _OWN_OPTIONS: list[click.Parameter] = [
     ),
     click.Option(
         ["-t", "--run-time"],
+        type=Parsed("run time", _run_time),
         metavar="T",
         help="Length of the whole run: what is left of it after ramp and warm-up is the measure phase.",
     ),

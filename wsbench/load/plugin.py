@@ -7,6 +7,7 @@ from typing import Any
 
 import configargparse
 from locust import events
+from locust.argument_parser import raise_argument_type_error
 from locust.env import Environment
 
 from wsbench.load import locust_stats
@@ -15,6 +16,11 @@ from wsbench.load.options import DEFAULT_SPAWN_RATE, DEFAULT_USERS, OPTIONS, Opt
 from wsbench.load.session import Session
 
 _registered = False
+_OF_RUN_ALONE = {
+    "--tls": "under Locust, the URL says it: --host wss://…",
+    "--target": "under Locust, start one (wsbench serve) and give its URL: --host ws://…",
+    "--scenario": "under Locust, it is -f FILE",
+}
 
 
 def register() -> None:
@@ -49,6 +55,9 @@ def _add_options(parser: Any, **_: Any) -> None:
         # Locust's parser takes these as arguments, but the groups it makes do not.
         action.include_in_web_ui = option.web
         action.is_secret = action.is_required = action.is_multiple = False
+    for flag, instead in _OF_RUN_ALONE.items():
+        refused = raise_argument_type_error(f"is an option of `wsbench run` alone: {instead}")
+        group.add_argument(flag, nargs="?", action=refused, help=configargparse.SUPPRESS, dest=f"no{flag}")
     parser.set_defaults(num_users=DEFAULT_USERS, spawn_rate=DEFAULT_SPAWN_RATE)
 
 

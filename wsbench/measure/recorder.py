@@ -42,10 +42,15 @@ class IntervalDelta(msgspec.Struct):
 
     def add(self, other: IntervalDelta) -> None:
         """Add another delta of the same interval."""
-        for name, count in other.counts.items():
-            self.counts[name] = self.counts.get(name, 0) + count
+        merge_counts(self.counts, other.counts)
         for name, buckets in other.series.items():
             merge(self.series.setdefault(name, {}), buckets)
+
+
+def merge_counts(into: dict[str, int], other: Mapping[str, int]) -> None:
+    """Add `other` to `into`, name by name."""
+    for name, count in other.items():
+        into[name] = into.get(name, 0) + count
 
 
 class Tally:
@@ -202,6 +207,7 @@ class Totals:
 
     def __init__(self) -> None:
         self._intervals: dict[tuple[str, int], IntervalDelta] = {}
+        self._counts: dict[str, dict[str, int]] = {}
 
     def add(self, deltas: Iterable[IntervalDelta]) -> None:
         """Add deltas. Each must be added once; in which order does not matter."""
@@ -211,6 +217,8 @@ class Totals:
             if known is None:
                 known = self._intervals[key] = IntervalDelta(*key, {}, {})
             known.add(delta)
+            # Kept along, because progress asks for them every second of a run that may last a day.
+            merge_counts(self._counts.setdefault(delta.phase, {}), delta.counts)
 
     def intervals(self, phase: Phase | None = None) -> list[IntervalDelta]:
         """The intervals of one phase, or of all, in order of time."""
@@ -220,9 +228,9 @@ class Totals:
     def counts(self, phase: Phase | None = None) -> dict[str, int]:
         """Counts summed over one phase, or over all."""
         total: dict[str, int] = dict.fromkeys(TALLY_COUNTS, 0)
-        for interval in self.intervals(phase):
-            for name, count in interval.counts.items():
-                total[name] = total.get(name, 0) + count
+        for name, counts in self._counts.items():
+            if phase is None or name == phase:
+                merge_counts(total, counts)
         return total
 
     def series(self, name: str, phase: Phase | None = None) -> Buckets:

@@ -27,7 +27,8 @@ def parse_compression(text: str) -> ClientPerMessageDeflateFactory | None:
         if name in parameters:
             raise ValueError(f"{name} is given twice")
         parameters[name] = _value(name, value.strip('"'))
-    return ClientPerMessageDeflateFactory(**parameters)
+    # The factory would offer client_max_window_bits of its own accord: offer what was said, no more.
+    return ClientPerMessageDeflateFactory(**{"client_max_window_bits": None, **parameters})
 
 
 def _value(name: str, value: str) -> int | bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from urllib.parse import urlsplit
 
 from websockets.client import ClientProtocol
 from websockets.exceptions import (
@@ -80,7 +82,8 @@ def parse_url(url: str) -> WebSocketURI:
         raise UsageError(f"{url} is an HTTP URL, not a WebSocket one", remedy=f"Use {better} instead.")
     try:
         uri = parse_uri(url)
-        valid = bool(uri.host) and 0 < uri.port < 65536
+        # parse_uri takes port 0 for none at all
+        valid = bool(uri.host) and 0 < uri.port < 65536 and urlsplit(url).port != 0
     except (InvalidURI, ValueError):
         valid = False
     if not valid:
@@ -136,7 +139,7 @@ class Reply:
         head, _, body = raw.partition(b"\r\n\r\n")
         first, *lines = head.decode("latin-1").split("\r\n")
         words = first.split(" ", 2)
-        if not first.startswith("HTTP/") or len(words) < 2 or not words[1].isdigit():
+        if not first.startswith("HTTP/") or len(words) < 2 or not re.fullmatch("[0-9]{3}", words[1]):
             return cls(None, (), raw[:_BODY_START])
         pairs = (line.partition(":") for line in lines if ":" in line)
         return cls(int(words[1]), tuple((name.strip(), value.strip()) for name, _, value in pairs), body[:_BODY_START])
@@ -187,9 +190,9 @@ def _explain(error: Exception | None, reply: Reply, raw: bytes, options: Connect
             "Is this a WebSocket server, and is ws:// (or wss://) the right scheme for its port?",
             target,
         )
-    if reply.status is None:
+    if reply.status is None and not raw.startswith(b"HTTP/1.1"):
         return _not_http(raw, where)
-    if isinstance(error, InvalidStatus) or reply.status != 101:
+    if isinstance(error, InvalidStatus) or reply.status not in (None, 101):
         return _rejected(reply, options)
     if isinstance(error, InvalidUpgrade):
         missing = f"{error.name}: {error.value}" if error.value else f"no {error.name} header"

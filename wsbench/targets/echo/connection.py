@@ -79,8 +79,7 @@ class TargetConnection(ServerConnection):
             return
         try:
             self.send_data()
-        except Exception as exc:  # a transport that has just died; which exception is the event loop's choice
-            self.set_connection_exc(exc)
+        except Exception:  # a transport that has just died; which exception is the event loop's choice
             self.transport.abort()
 
     def count_opened(self) -> None:
@@ -149,7 +148,6 @@ class TargetConnection(ServerConnection):
             payload.decode()
         except UnicodeDecodeError as exc:
             self._failed = True
-            self.set_connection_exc(exc)
             if self.protocol.state is OPEN:
                 self.protocol.fail(CloseCode.INVALID_DATA, f"{exc.reason} at position {exc.start}")
                 self.close_deadline = self.loop.time()  # as the library does where it fails a connection itself
