@@ -74,7 +74,7 @@ class Calibration(msgspec.Struct, frozen=True):
 @click.option("--quiet", is_flag=True, help="Print nothing but the result's place.")
 def command(results: Path, as_json: bool, quiet: bool) -> int:
     """Find out what this machine's generator can be trusted with. Takes less than a minute."""
-    with ProgressLine(enabled=not quiet and not (as_json and not sys.stderr.isatty())) as line:
+    with ProgressLine(enabled=not quiet) as line:
         calibration = _calibrate(line)
     document = msgspec.json.format(msgspec.json.encode(calibration), indent=2) + b"\n"
     try:

@@ -10,6 +10,7 @@ import contextlib
 import difflib
 import importlib
 import os
+import re
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -185,7 +186,8 @@ def _report(exc: Exception) -> int:
 
 def _usage_message(exc: click.ClickException) -> str:
     """click's message, where the bad value came from unless it is plain to see, and where to read more."""
-    message = exc.format_message().rstrip(".")
+    # click lists choices on lines of their own
+    message = re.sub(r"\s*\n\s*", " ", exc.format_message()).rstrip(".")
     ctx = exc.ctx if isinstance(exc, click.UsageError) else None
     if ctx is None:
         return message

@@ -23,6 +23,9 @@ class Parsed(_ParamType):
         parse: from text to value.
     """
 
+    # Several values of one environment variable: a line each, since headers have spaces in them.
+    envvar_list_splitter = "\n"
+
     def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
         self.name = name
         self._parse = parse

@@ -124,8 +124,7 @@ def _run(url: str | None, **given: Any) -> int:
         given, url=url or _PLACEHOLDER, users=given["users"], processes=given["processes"]
     )
     machine.check_descriptors(options.users, options.processes)
-    quiet = options.quiet or (given["json"] and not sys.stderr.isatty())
-    with ProgressLine(enabled=not quiet) as line, _target(url, options, given) as (where, target):
+    with ProgressLine(enabled=not options.quiet) as line, _target(url, options, given) as (where, target):
         line.say(f"{where['url']}: {describe(options)}")
         ended = execute(options, given, where, target, on_progress=line.update)
     return _say(ended, options, as_json=given["json"])
