@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from gevent.event import Event
 
@@ -54,6 +54,7 @@ class EchoDriver(ABC):
         self._pending = self._ledger.pending
         self._header = server_frame(bytes(self._size), TEXT if self._text else BINARY)[: -self._size]
         self._events = options.request_events
+        self._open_loop = not options.closed_loop
         self.connection: Connection | None = None
         self.dropped = Event()
 
@@ -103,9 +104,42 @@ class EchoDriver(ABC):
 
     # -- Receiver --------------------------------------------------------------------------------------------------
 
-    @abstractmethod
     def predicted(self, data: bytes, arrived_ns: int, handled_ns: int) -> int:
-        """See `wire.connection.Receiver`."""
+        """Count the replies at the head of `data` that are just what was expected; how many bytes they take."""
+        if self._events:
+            return 0
+        pending, open_loop = self._pending, self._open_loop
+        size, timeout = self._size, self._timeout_ns
+        value = handled_ns - arrived_ns
+        shift = value.bit_length() - 11
+        lag_key = (shift << 11) | (value >> shift) if shift > 0 else value
+        offset = 0
+        while pending:
+            expected, due, sent, _, tally = pending[0]
+            value = arrived_ns - due
+            if value > timeout or not data.startswith(expected, offset):
+                break
+            del pending[0]
+            offset += len(expected)
+            if open_loop:
+                shift = value.bit_length() - 11
+                key = (shift << 11) | (value >> shift) if shift > 0 else value
+                buckets = tally.response
+                buckets[key] = buckets.get(key, 0) + 1
+                value = arrived_ns - sent
+            shift = value.bit_length() - 11
+            key = (shift << 11) | (value >> shift) if shift > 0 else value
+            buckets = tally.service
+            buckets[key] = buckets.get(key, 0) + 1
+            buckets = tally.read_lag
+            buckets[lag_key] = buckets.get(lag_key, 0) + 1
+            tally.received += 1
+            tally.payload_received += size
+            if arrived_ns == handled_ns:
+                tally.user_stamped += 1
+        if offset:
+            self._refill()
+        return offset
 
     def message(self, payload: bytes, text: bool, arrived_ns: int, handled_ns: int) -> None:
         """A reply that was not predicted, or could not be: settle it with the ledger."""
@@ -127,7 +161,7 @@ class EchoDriver(ABC):
             tally.user_stamped += 1
         record(tally.service, arrived_ns - sent)
         record(tally.read_lag, handled_ns - arrived_ns)
-        if not self._engine.options.closed_loop:
+        if self._open_loop:
             record(tally.response, arrived_ns - due)
         if self._events:
             self._engine.fire_request(arrived_ns - due, len(payload), verdict is Verdict.CORRUPTED)
@@ -164,37 +198,6 @@ class ClosedLoop(EchoDriver):
     def fire(self, due_ns: int) -> None:
         """A closed loop has no schedule."""
         raise NotImplementedError
-
-    def predicted(self, data: bytes, arrived_ns: int, handled_ns: int) -> int:
-        """Count the replies that are just what was expected."""
-        if self._events:
-            return 0
-        pending = self._pending
-        size, timeout = self._size, self._timeout_ns
-        value = handled_ns - arrived_ns
-        shift = value.bit_length() - 11
-        lag_key = (shift << 11) | (value >> shift) if shift > 0 else value
-        offset = 0
-        while pending:
-            expected, _, sent, _, tally = pending[0]
-            value = arrived_ns - sent
-            if value > timeout or not data.startswith(expected, offset):
-                break
-            del pending[0]
-            offset += len(expected)
-            shift = value.bit_length() - 11
-            key = (shift << 11) | (value >> shift) if shift > 0 else value
-            buckets = tally.service
-            buckets[key] = buckets.get(key, 0) + 1
-            buckets = tally.read_lag
-            buckets[lag_key] = buckets.get(lag_key, 0) + 1
-            tally.received += 1
-            tally.payload_received += size
-            if arrived_ns == handled_ns:
-                tally.user_stamped += 1
-        if offset:
-            self._refill()
-        return offset
 
     def _refill(self) -> None:
         connection, recorder, ledger = self.connection, self._recorder, self._ledger
@@ -273,40 +276,6 @@ class OpenLoop(EchoDriver):
         tally.payload_sent += self._size
         connection.write(frame)
 
-    def predicted(self, data: bytes, arrived_ns: int, handled_ns: int) -> int:
-        """Count the replies that are just what was expected."""
-        if self._events:
-            return 0
-        pending = self._pending
-        size, timeout = self._size, self._timeout_ns
-        value = handled_ns - arrived_ns
-        shift = value.bit_length() - 11
-        lag_key = (shift << 11) | (value >> shift) if shift > 0 else value
-        offset = 0
-        while pending:
-            expected, due, sent, _, tally = pending[0]
-            value = arrived_ns - due
-            if value > timeout or not data.startswith(expected, offset):
-                break
-            del pending[0]
-            offset += len(expected)
-            shift = value.bit_length() - 11
-            key = (shift << 11) | (value >> shift) if shift > 0 else value
-            buckets = tally.response
-            buckets[key] = buckets.get(key, 0) + 1
-            value = arrived_ns - sent
-            shift = value.bit_length() - 11
-            key = (shift << 11) | (value >> shift) if shift > 0 else value
-            buckets = tally.service
-            buckets[key] = buckets.get(key, 0) + 1
-            buckets = tally.read_lag
-            buckets[lag_key] = buckets.get(lag_key, 0) + 1
-            tally.received += 1
-            tally.payload_received += size
-            if arrived_ns == handled_ns:
-                tally.user_stamped += 1
-        return offset
-
     def _refill(self) -> None:
         connection, waiting = self.connection, self._waiting
         while waiting and connection is not None and not connection.full:
@@ -319,7 +288,7 @@ class OpenLoop(EchoDriver):
         super().abandon()
 
 
-def driver_for(engine: Engine, connection_id: int) -> Any:
+def driver_for(engine: Engine, connection_id: int) -> EchoDriver:
     """The driver the options ask for."""
-    kind = ClosedLoop if engine.options.closed_loop else OpenLoop
+    kind: type[EchoDriver] = ClosedLoop if engine.options.closed_loop else OpenLoop
     return kind(engine, connection_id)

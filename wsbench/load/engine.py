@@ -96,7 +96,7 @@ class Engine:
 
     def new_driver(self) -> EchoDriver:
         """A driver for one more connection."""
-        driver: EchoDriver = driver_for(self, next(self._ids) * 256 + self.worker)
+        driver = driver_for(self, next(self._ids) * 256 + self.worker)
         self._drivers[driver] = None
         self._connections.attempted += 1
         return driver

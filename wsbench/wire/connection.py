@@ -203,6 +203,9 @@ class Connection:
             if consumed:
                 data = data[consumed:]
         for payload, text in reader.feed(data):
+            if self._socket is None:
+                # The receiver's answer to what came before failed: it has been told, and accounts for nothing more.
+                return
             receiver.message(payload, text, arrived, handled)
         self._after_protocol()
 

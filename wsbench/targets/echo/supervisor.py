@@ -8,6 +8,7 @@ process is gone, in whatever way it went.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import resource
 import signal
@@ -49,8 +50,12 @@ def serve(options: EchoOptions, on_listening: OnListening) -> None:
     raise_descriptor_limit()
     signal.signal(signal.SIGTERM, _stop_early)
     try:
-        with tempfile.TemporaryDirectory(prefix="wsbench-") as directory:
-            _serve(options, Path(directory), on_listening)
+        with contextlib.ExitStack() as stack:
+
+            def new_directory() -> Path:
+                return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wsbench-")))
+
+            _serve(options, new_directory, on_listening)
     except _StoppedEarlyError:
         pass
     finally:
@@ -73,8 +78,8 @@ def _stop_early(_signum: int, _frame: object) -> NoReturn:
     raise _StoppedEarlyError
 
 
-def _serve(options: EchoOptions, directory: Path, on_listening: OnListening) -> None:
-    context, ca_file = tls.context_for(options, directory)
+def _serve(options: EchoOptions, new_directory: Callable[[], Path], on_listening: OnListening) -> None:
+    context, ca_file = tls.context_for(options, new_directory)
     socks = sockets.listen(options.host, options.port, options.workers)
     scheme = "ws" if context is None else "wss"
     url = f"{scheme}://{sockets.url_host(options.host)}:{socks[0].getsockname()[1]}/echo"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 
 import trustme
@@ -62,8 +63,11 @@ def own_certificate(host: str, directory: Path) -> tuple[ssl.SSLContext, Path]:
     return context, ca_file
 
 
-def context_for(options: EchoOptions, directory: Path) -> tuple[ssl.SSLContext | None, Path | None]:
+def context_for(options: EchoOptions, new_directory: Callable[[], Path]) -> tuple[ssl.SSLContext | None, Path | None]:
     """The TLS context these options ask for and the CA file of an own certificate; None where there is none.
+
+    Args:
+        new_directory: makes the private directory for the CA file; called only when one is needed.
 
     Raises:
         UsageError: as in `given_certificate` and `own_certificate`, or a certificate without --tls.
@@ -75,7 +79,7 @@ def context_for(options: EchoOptions, directory: Path) -> tuple[ssl.SSLContext |
         return None, None
     if given:
         return given_certificate(options.cert, options.key), None
-    return own_certificate(options.host, directory)
+    return own_certificate(options.host, new_directory())
 
 
 def _context() -> ssl.SSLContext:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import functools
 import gc
 import logging
@@ -181,9 +182,14 @@ async def _close(server: Server, live: set[TargetConnection]) -> None:
 
 
 def _quiet_about_clients(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """A client that breaks a TLS handshake or vanishes is no fault of this program and needs no traceback."""
+    """A client that breaks a TLS handshake or vanishes is no fault of this program and needs no traceback.
+
+    Nor do connections for which no descriptor is left; they wait in the backlog.
+    """
     exc = context.get("exception")
-    if isinstance(exc, (ssl.SSLError, ConnectionError, TimeoutError)):
+    exhausted = isinstance(exc, OSError) and exc.errno in (errno.EMFILE, errno.ENFILE)
+    # asyncio says so once for every entry of the backlog, in one go
+    if exhausted or isinstance(exc, (ssl.SSLError, ConnectionError, TimeoutError)):
         _log.debug("%s: %r", context.get("message"), exc)
     else:
         loop.default_exception_handler(context)
