@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from wsbench.cli.serve import _say_listening
-from wsbench.targets.echo import Listening
+from wsbench.targets.echo.options import Listening
 
 Program = subprocess.Popen[str]
 
@@ -44,13 +44,20 @@ def serving(*arguments: str, **environment: str) -> Iterator[tuple[Program, str]
                 assert selector.select(60), "not ready after a minute"
             yield program, program.stdout.readline()
         finally:
-            program.kill()
+            program.terminate()  # in order: a killed one leaves its CA file behind
+            try:
+                program.wait(20)
+            except subprocess.TimeoutExpired:
+                program.kill()
 
 
 def failing(*arguments: str, **environment: str) -> tuple[int, str]:
     """Exit code and standard error of a call that is expected not to serve; standard output must be empty."""
     with serve(*arguments, **environment) as program:
-        out, err = program.communicate(timeout=60)
+        try:
+            out, err = program.communicate(timeout=20)
+        finally:
+            program.kill()
     assert out == ""
     assert "Traceback" not in err
     assert 1 <= err.count("\n") <= 2, err

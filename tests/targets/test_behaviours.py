@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 import time
@@ -13,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from websockets.sync.client import ClientConnection, connect
 
-from wsbench.targets.echo.behaviours import Push
+from wsbench.targets.echo.behaviours import Broadcast, Push
+from wsbench.targets.echo.mesh import Mesh
 from wsbench.targets.process import TargetProcess
 
 
@@ -67,6 +69,21 @@ def test_who_left_hears_no_more(target: TargetProcess) -> None:
             pass
         stays.send("alone")
         assert stays.recv(timeout=20) == "alone"
+
+
+def test_who_left_is_forgotten() -> None:
+    class Connection:
+        def start(self, on_message: object) -> None:
+            listeners.append(len(broadcast._listeners))
+
+        async def wait_closed(self) -> None:
+            pass
+
+    listeners: list[int] = []
+    broadcast = Broadcast(Mesh())
+    for _ in range(3):
+        asyncio.run(broadcast(Connection()))  # type: ignore[arg-type]
+    assert listeners == [1, 1, 1]
 
 
 def test_broadcast_and_echo_do_not_mix(target: TargetProcess) -> None:

@@ -8,7 +8,7 @@ import pytest
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory, PerMessageDeflate
 from websockets.sync.client import ClientConnection, connect
 
-from wsbench.targets.echo import parse_compression
+from wsbench.targets.echo.compression import parse_compression
 from wsbench.targets.process import TargetProcess
 
 

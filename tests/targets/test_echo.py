@@ -5,16 +5,18 @@ from __future__ import annotations
 import socket
 import struct
 import threading
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import pytest
 from websockets.exceptions import ConnectionClosedError
-from websockets.frames import BINARY, CLOSE, CONT, TEXT, Frame, Opcode
+from websockets.frames import Frame, Opcode
 from websockets.sync.client import connect
 from websockets.typing import Origin, Subprotocol
 
 from wsbench.targets.process import TargetProcess
 
+TEXT, BINARY, CONT, CLOSE = Opcode.TEXT, Opcode.BINARY, Opcode.CONT, Opcode.CLOSE
 REQUEST = (
     b"GET /echo HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
@@ -89,8 +91,9 @@ def test_a_fragmented_message_comes_back_whole(target: TargetProcess, fragments:
     with connect(target.url, max_size=None) as client:
         client.send(fragments)
         client.send("next")
-        assert client.recv(timeout=20) == type(fragments[0])().join(fragments)  # type: ignore[arg-type]
-        assert client.recv(timeout=20) == "next"
+        client.send(fragments)
+        whole = type(fragments[0])().join(fragments)  # type: ignore[arg-type]
+        assert [client.recv(timeout=20) for _ in range(3)] == [whole, "next", whole]
 
 
 def test_a_character_may_be_split_between_fragments(target: TargetProcess) -> None:
@@ -117,6 +120,15 @@ def test_text_that_is_not_utf8_closes_with_1007(target: TargetProcess, frames: b
         assert opcode == CLOSE
         assert struct.unpack("!H", payload[:2]) == (1007,)
         assert client.reader.read() == b""
+
+
+def test_what_follows_such_a_text_is_not_counted(start_target: Callable[..., TargetProcess]) -> None:
+    target = start_target()
+    with RawClient(target, REQUEST) as client:
+        client.socket.sendall(masked(TEXT, b"good") + masked(TEXT, b"\xff") + masked(TEXT, b"late"))
+        assert client.frame() == (TEXT, b"good")
+        assert client.frame()[0] == CLOSE
+    assert target.stats()["messages_in"] == 1
 
 
 def test_a_message_above_64_mib_closes_with_1009(target: TargetProcess) -> None:

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from websockets.sync.client import connect
 
-from wsbench.targets.echo import Stall, parse_stall
-from wsbench.targets.echo.lateness import Lateness
+from wsbench.targets.echo.lateness import Lateness, Stall, parse_stall
 from wsbench.targets.process import TargetProcess
 from wsbench.units import NS_PER_MS, NS_PER_S
 

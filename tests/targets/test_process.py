@@ -17,7 +17,7 @@ from websockets.sync.client import connect
 
 from wsbench.errors import ExitCode, Side, TargetError
 from wsbench.targets import process
-from wsbench.targets.echo import Stall
+from wsbench.targets.echo.lateness import Stall
 from wsbench.targets.process import TargetProcess
 
 

@@ -68,12 +68,7 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in COMMANDS:
             return None
-        try:
-            command = COMMANDS[cmd_name].load()
-        except ModuleNotFoundError as exc:
-            if exc.name != COMMANDS[cmd_name].location.partition(":")[0]:
-                raise
-            raise click.ClickException(f"{cmd_name} is not part of this version") from exc
+        command = COMMANDS[cmd_name].load()
         for setting, value in _CONTEXT_SETTINGS.items():
             command.context_settings.setdefault(setting, value)
         if not any(param.name == "debug" for param in command.params):
