@@ -85,6 +85,8 @@ class Director:
         self._news = Event()
         self._ending: Ending | None = None
         self._target = TargetMeter(launch.target)
+        if launch.progress_fd is not None:
+            os.set_blocking(launch.progress_fd, False)
         self._greenlet = gevent.spawn(self._direct)
 
     # -- what comes in ---------------------------------------------------------------------------------------------
@@ -169,8 +171,11 @@ class Director:
         )
         try:
             os.write(descriptor, msgspec.json.encode(progress) + b"\n")
-        except OSError:
-            pass  # nobody listens any more
+        except BlockingIOError:
+            pass  # whoever listens does not read: no reason to wait
+        except BrokenPipeError:
+            # Whoever started us died without a word, and our target goes with it.
+            gevent.spawn(self.finish, Ending.INTERRUPTED)
 
     # -- the end ---------------------------------------------------------------------------------------------------
 

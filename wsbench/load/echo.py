@@ -63,6 +63,7 @@ class EchoDriver(ABC):
     def attach(self, connection: Connection) -> None:
         """A connection is open: begin."""
         self.connection = connection
+        self._ledger.reconnected()
         connection.start()
         self._begin()
 
