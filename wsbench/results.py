@@ -232,7 +232,7 @@ def decode(text: bytes, where: str) -> Run:
     """
     try:
         document = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ResultError(f"{where} is not JSON: {error}", remedy="The file was cut off or edited.") from error
     schema = document.get("schema") if isinstance(document, dict) else None
     if schema != SCHEMA:

@@ -36,6 +36,7 @@ from wsbench.wire.tls import client_context
 _HANDSHAKES_AT_A_TIME = 64
 """More would stall the pacer and overflow the server's listen queue."""
 _CLOSES_AT_A_TIME = 256
+_SWEPT_AT_A_TIME = 100
 _CLOSE_TIMEOUT_S = 2.0
 _STALL_PROBE_S = 0.01
 
@@ -86,11 +87,13 @@ class Engine:
             kernel_timestamps=self._stamping.available,
             exact_timer=self._pacer.exact,
         )
+        self._own_descriptors = self._process.num_fds()
         self._measuring = False
         self._finishing = False
         self._reporting = BoundedSemaphore(1)
         self.finished = Event()
-        self._greenlets = [gevent.spawn(self._report_loop), gevent.spawn(self._sweep_loop), gevent.spawn(self._stalls)]
+        self._stall_watch = gevent.spawn(self._stalls)
+        self._greenlets = [gevent.spawn(self._report_loop), gevent.spawn(self._sweep_loop)]
 
     # -- connections -----------------------------------------------------------------------------------------------
 
@@ -232,6 +235,9 @@ class Engine:
         self._finishing = True
         now = time.time_ns()
         self.recorder.set_plan(self.recorder.plan.ended_at(now), now)
+        # What stops us from here on, closing thousands of connections for one, spoils no figure.
+        self._gc.close()
+        self._stall_watch.kill()
         patience_s = min(self.options.drain_ns, self.options.timeout_ns) / NS_PER_S
         with gevent.Timeout(patience_s, False):
             while any(driver.outstanding for driver in self._drivers):
@@ -242,7 +248,6 @@ class Engine:
             closing.spawn(self.disconnect, driver)
         closing.join()
         gevent.killall([greenlet for greenlet in self._greenlets if greenlet is not gevent.getcurrent()])
-        self._gc.close()
         gc.unfreeze()
         self._report(final=True)
         self.finished.set()
@@ -269,13 +274,18 @@ class Engine:
     def _report(self, *, final: bool) -> None:
         with self._reporting:
             self.recorder.turn(time.time_ns())
+            if not self._measuring:
+                # Connections stay: the collector need not look at those of the last second ever again.
+                gc.freeze()
             self._pacer.offset_ns = self._offset.refresh()
             health = self._health
             try:
                 health.rss_bytes = self._process.memory_info().rss
-                health.descriptors = self._process.num_fds()
-            except OSError:  # no descriptor left to read them by: the last ones stand
+            except OSError:  # no descriptor left to read it by: the last one stands
                 pass
+            # Reckoned, not listed: with thousands open, reading /proc/self/fd stops everything for 10 ms.
+            health.descriptors = self._own_descriptors + self._connections.opened + self._connections.reconnected
+            health.descriptors -= sum(self._connections.close_codes.values())
             health.gc_pause_max_ns, health.gc_pause_total_ns = self._gc.pause_max_ns, self._gc.pause_total_ns
             health.clock_steps, health.clock_step_max_ns = self._offset.steps, self._offset.step_max_ns
             self._send(
@@ -299,12 +309,17 @@ class Engine:
         return delta
 
     def _sweep_loop(self) -> None:
-        pause_s = min(max(self.options.timeout_ns / NS_PER_S / 20, 0.01), 1.0)
+        round_s = min(max(self.options.timeout_ns / NS_PER_S / 20, 0.01), 1.0)
         while True:
-            gevent.sleep(pause_s)
-            now = time.time_ns()
-            for driver in list(self._drivers):
-                driver.expire(now)
+            drivers = list(self._drivers)
+            # A few at a time: a look at thousands in one go would keep the pacer from its work for milliseconds.
+            for start in range(0, len(drivers), _SWEPT_AT_A_TIME):
+                now = time.time_ns()
+                for driver in drivers[start : start + _SWEPT_AT_A_TIME]:
+                    driver.expire(now)
+                gevent.sleep(round_s * _SWEPT_AT_A_TIME / len(drivers))
+            if len(drivers) < _SWEPT_AT_A_TIME:
+                gevent.sleep(round_s)
 
     def _stalls(self) -> None:
         """How late the hub comes round at the worst: nothing else it does can be more punctual."""

@@ -26,7 +26,7 @@ DEFAULT_DURATION = "10s"
 
 
 def _count(text: str) -> int:
-    value = int(text) if text.strip().isdigit() else 0
+    value = int(text) if text.strip().isdecimal() else 0
     if value < 1:
         raise ValueError(f"{text!r} is not a whole number of at least 1")
     return value

@@ -38,9 +38,10 @@ def lowest_value(key: int) -> int:
 
 
 def highest_value(key: int) -> int:
-    """The largest value in a bucket, in ns: what a HdrHistogram reports for it."""
+    """The largest value in a bucket, in ns: what a HdrHistogram reports for it. Never more than it can hold."""
     if key < 0:
         return 0
+    key = min(key, _HIGHEST_KEY)
     shift = key >> _SUB_BITS
     return (((key & _SUB_MASK) + 1) << shift) - 1
 

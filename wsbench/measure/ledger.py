@@ -17,7 +17,8 @@ from typing import NamedTuple
 from wsbench.measure.message import Messages
 from wsbench.measure.recorder import Tally
 
-_REMEMBERED = 1000
+_REMEMBERED = 100_000
+"""Messages given up, of one connection: a server that stalls for longer than the timeout answers them all at once."""
 _ALIKE = 0.75
 
 
@@ -101,18 +102,26 @@ class Ledger:
         pending = self.pending
         while pending and pending[0][1] < due_before_ns:
             expired.append(pending.popleft())
-        for entry in expired:
-            self._expired[entry[3]] = None
-        while len(self._expired) > _REMEMBERED:
-            del self._expired[next(iter(self._expired))]
+        self._remember(expired)
         return expired
 
     def abandon(self) -> list[Pending]:
-        """Everything that still waits: the connection is gone, no reply will come."""
+        """Give up on everything that still waits. While the connection is being closed, a reply may still come: late."""
         waiting = [*self._overtaken.values(), *self.pending]
         self._overtaken.clear()
         self.pending.clear()
+        self._remember(waiting)
         return waiting
+
+    def reconnected(self) -> None:
+        """What was given up on the connection before cannot be answered on this one."""
+        self._expired.clear()
+
+    def _remember(self, given_up: list[Pending]) -> None:
+        for entry in given_up:
+            self._expired[entry[3]] = None
+        while len(self._expired) > _REMEMBERED:
+            del self._expired[next(iter(self._expired))]
 
     def _settle_unnumbered(self, payload: bytes) -> tuple[Verdict, Pending | None]:
         if not self.messages.same(payload, 0):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 
 from hdrh.codec import HdrHistogramEncoder
 from hdrh.histogram import HdrHistogram
@@ -61,7 +62,7 @@ def decode(text: bytes, where: str) -> list[Line]:
     for number, row in enumerate(text.decode("utf-8", "replace").splitlines(), 1):
         try:
             if row.startswith("#[BaseTime: "):
-                base_ns = round(float(row.split()[1]) * NS_PER_S)
+                base_ns = _ns(row.split()[1])
             elif row and not row.startswith(("#", '"')):
                 lines.append(_line(row, base_ns))
         except Exception as error:  # the decoder of the blob has no one kind of exception
@@ -85,4 +86,9 @@ def _line(row: str, base_ns: int) -> Line:
     histogram = HdrHistogram(
         head.lowest_trackable_value, head.highest_trackable_value, head.significant_figures, hdr_payload=payload
     )
-    return Line(tag, base_ns + round(float(start) * NS_PER_S), round(float(length) * NS_PER_S), from_hdr(histogram))
+    return Line(tag, base_ns + _ns(start), _ns(length), from_hdr(histogram))
+
+
+def _ns(seconds: str) -> int:
+    # Decimal: an instant since the epoch does not fit a float to the nanosecond.
+    return round(Decimal(seconds) * NS_PER_S)

@@ -45,6 +45,6 @@ def _value(name: str, value: str) -> int | bool:
             return True
         raise ValueError(f"{name} needs a value from 9 to 15")
     # RFC 7692 allows 8, which zlib cannot do for raw deflate
-    if not value.isdigit() or not 9 <= int(value) <= 15:
+    if not value.isdecimal() or not 9 <= int(value) <= 15:
         raise ValueError(f"{name} must be from 9 to 15 (8 is allowed by RFC 7692, but not by zlib), not {value!r}")
     return int(value)

@@ -29,6 +29,7 @@ from wsbench.wire.tls import TlsStream
 READ_SIZE = 65_536
 _READ, _WRITE = 1, 2
 _now = time.time_ns
+_framer = ClientFramer()
 
 
 class Receiver(Protocol):
@@ -60,7 +61,7 @@ class Connection:
         self._traffic = traffic
         self._protocol = opened.protocol
         self._reader = FrameReader(opened.protocol)
-        self._framer = ClientFramer()
+        self._framer = _framer
         self._tls = opened.tls
         self._socket = opened.socket
         # The plain non-blocking socket under gevent's: what the hub calls must never switch greenlets.
@@ -73,6 +74,7 @@ class Connection:
         self._early = opened.early
         self._ended = Event()
         self._closing = False
+        self._send_error: OSError | None = None
         self.plain = not opened.protocol.extensions
         self.close_code: int | None = None
 
@@ -117,7 +119,7 @@ class Connection:
         except BlockingIOError:
             sent = 0
         except OSError as error:
-            self._fail(self._reset_error(error))
+            self._send_failed(error)
             return
         self._traffic.sent += sent
         if sent < len(data):
@@ -136,7 +138,7 @@ class Connection:
             except BlockingIOError:
                 return
             except OSError as error:
-                self._fail(self._reset_error(error))
+                self._send_failed(error)
                 return
             self._traffic.sent += sent
             if sent < len(data):
@@ -145,6 +147,21 @@ class Connection:
             unsent.popleft()
         self._write_watcher.stop()
         self._receiver.drained()
+
+    def _send_failed(self, error: OSError) -> None:
+        """The connection is gone, but replies that came before that may still lie in the kernel: they count."""
+        self._send_error = error
+        self._unsent.append(b"")  # full: nothing more is sent
+        self._write_watcher.stop()
+        # Later: whoever sends may be in the middle of counting what was read before.
+        gevent.get_hub().loop.run_callback(self._read_the_rest, error)
+
+    def _read_the_rest(self, error: OSError) -> None:
+        read_before = -1
+        while not self._ended.is_set() and self._traffic.received > read_before:
+            read_before = self._traffic.received
+            self._readable()
+        self._fail(self._reset_error(error))
 
     def _readable(self) -> None:
         try:
@@ -260,6 +277,8 @@ class Connection:
         elif error is not None and not isinstance(error, EOFError):
             code = int(protocol.close_sent.code) if protocol.close_sent else 1002
             lost = ConnectionLost(f"the server broke the protocol: {error}", code=code, kind="protocol-error")
+        elif self._send_error is not None:
+            lost = self._reset_error(self._send_error)
         else:
             what = "the server ended the connection without a close frame"
             lost = ConnectionLost(what, code=1006, kind="closed-abruptly")

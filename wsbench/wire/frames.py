@@ -44,7 +44,7 @@ def server_frame(payload: bytes, first_byte: int) -> bytes:
 
 
 class ClientFramer:
-    """Builds masked client frames, with mask keys drawn from a pool of random bytes.
+    """Builds masked client frames, with mask keys from a pool of random bytes. One serves any number of connections.
 
     RFC 6455, 10.3 wants keys an attacker who supplies the payload cannot predict, against proxies that take
     the payload for HTTP. Here nobody but us supplies payloads, so a pool refilled now and then is enough.
