@@ -59,6 +59,11 @@ class ConnectOptions:
     def __post_init__(self) -> None:
         object.__setattr__(self, "uri", parse_url(self.url))
 
+    @property
+    def where(self) -> str:
+        """host:port, for people."""
+        return f"{self.uri.host}:{self.uri.port}"
+
 
 @dataclass(frozen=True)
 class Negotiated:
@@ -182,7 +187,7 @@ def diagnose(error: Exception | None, raw: bytes, options: ConnectOptions) -> Ha
 
 
 def _explain(error: Exception | None, reply: Reply, raw: bytes, options: ConnectOptions) -> tuple[str, str, str, Side]:
-    target, where = Side.TARGET, _where(options)
+    target, where = Side.TARGET, options.where
     if not raw:
         return (
             f"{where} closed the connection without answering the upgrade request",
@@ -218,10 +223,6 @@ def _explain(error: Exception | None, reply: Reply, raw: bytes, options: Connect
     return _not_http(raw, where)
 
 
-def _where(options: ConnectOptions) -> str:
-    return f"{options.uri.host}:{options.uri.port}"
-
-
 def _not_http(raw: bytes, where: str) -> tuple[str, str, str, Side]:
     if raw[:1] == b"\x15" or raw[:2] == b"\x16\x03":
         return f"{where} speaks TLS", "tls-expected", "Use wss:// instead of ws://.", Side.TARGET
@@ -238,7 +239,7 @@ def _not_http(raw: bytes, where: str) -> tuple[str, str, str, Side]:
 
 def _rejected(reply: Reply, options: ConnectOptions) -> tuple[str, str, str, Side]:
     path = options.uri.resource_name
-    what = f"{_where(options)} answered {reply.phrase} to the upgrade request for {path}{reply.excerpt}"
+    what = f"{options.where} answered {reply.phrase} to the upgrade request for {path}{reply.excerpt}"
     status = reply.status or 0
     location = reply.header("location")
     if status in (301, 302, 303, 307, 308) and location:
@@ -266,7 +267,7 @@ def _as_ws(location: str) -> str:
 
 def tls_error(error: ssl.SSLError, options: ConnectOptions) -> ConnectError:
     """Why TLS did not come about, in words."""
-    where = _where(options)
+    where = options.where
     if isinstance(error, ssl.SSLCertVerificationError):
         return ConnectError(
             f"the certificate of {where} is not trusted: {error.verify_message}",

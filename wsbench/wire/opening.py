@@ -195,7 +195,7 @@ class _Attempt:
                 received = self._receive()
                 if not received:
                     raise ConnectError(
-                        f"{_where(self._options)} closed the connection during the TLS handshake",
+                        f"{self._options.where} closed the connection during the TLS handshake",
                         step="tls",
                         side=Side.TARGET,
                         kind="tls",
@@ -265,12 +265,8 @@ class _Attempt:
         return b""
 
 
-def _where(options: ConnectOptions) -> str:
-    return f"{options.uri.host}:{options.uri.port}"
-
-
 def _tcp_error(options: ConnectOptions, error: OSError) -> ConnectError:
-    where = _where(options)
+    where = options.where
     if error.errno == errno.ECONNREFUSED:
         return ConnectError(
             f"nothing listens on {where} (connection refused)",
@@ -302,7 +298,7 @@ def _tcp_error(options: ConnectOptions, error: OSError) -> ConnectError:
 def _broken(options: ConnectOptions, during: str, step: str, error: OSError) -> ConnectError:
     reason = error.strerror or str(error)
     return ConnectError(
-        f"{_where(options)} broke the connection during {during}: {reason}",
+        f"{options.where} broke the connection during {during}: {reason}",
         step=step,
         side=Side.TARGET,
         kind="handshake-reset",
@@ -314,7 +310,7 @@ def _timed_out(options: ConnectOptions, step: str, received: int) -> ConnectErro
     waited = f"{options.timeout_ns / 1e9:g} s"
     if step == "tcp":
         return ConnectError(
-            f"{_where(options)} did not accept the connection within {waited}",
+            f"{options.where} did not accept the connection within {waited}",
             step=step,
             side=Side.NETWORK,
             kind="connect-timeout",
@@ -327,7 +323,7 @@ def _timed_out(options: ConnectOptions, step: str, received: int) -> ConnectErro
     else:
         what, kind = "accepted the connection, but never answered the upgrade request", "handshake-timeout"
     return ConnectError(
-        f"{_where(options)} {what} within {waited}",
+        f"{options.where} {what} within {waited}",
         step=step,
         side=Side.TARGET,
         kind=kind,
