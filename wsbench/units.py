@@ -106,7 +106,7 @@ def format_seconds(duration_ns: int) -> str:
     if duration_ns % NS_PER_S:
         if duration_ns < NS_PER_S:
             return f"{duration_ns / NS_PER_MS:g}ms"
-        return f"{duration_ns / NS_PER_S:.1f}s"
+        return f"{duration_ns / NS_PER_S:.3f}".rstrip("0") + "s"
     hours, rest = divmod(duration_ns // NS_PER_S, 3600)
     minutes, seconds = divmod(rest, 60)
     parts = [f"{value}{unit}" for value, unit in ((hours, "h"), (minutes, "m"), (seconds, "s")) if value]

@@ -23,6 +23,7 @@ from wsbench.wire.tls import client_context
 DEFAULT_USERS = 50
 DEFAULT_SPAWN_RATE = 100.0
 DEFAULT_DURATION = "10s"
+_MAX_SIZE = 64 * 1024 * 1024
 
 
 def _count(text: str) -> int:
@@ -227,6 +228,8 @@ class RunOptions:
             ca_file=values["ca"],
             insecure=bool(values["insecure"]),
             timeout_ns=values["timeout"],
+            # An echo is as long as the message; a server that answers a little longer is not refused for it.
+            max_size=max(_MAX_SIZE, 2 * (len(payload) if payload is not None else values["payload_size"])),
         )
         client_context(ca_file=connect.ca_file, insecure=connect.insecure)
         return cls(
@@ -265,7 +268,7 @@ def check_value(option: Option, text: str) -> str:
 
 def _checked(option: Option, raw: Any) -> Any:
     if option.parse is None:
-        return raw in (True, "true", "True", "1", "on", "yes")
+        return str(raw).lower() in ("true", "1", "on", "yes")
     if option.repeatable:
         texts = [raw] if isinstance(raw, str) else list(raw or ())
         return [_parsed(option, text) for text in texts if text]

@@ -106,7 +106,7 @@ class Ledger:
         return expired
 
     def abandon(self) -> list[Pending]:
-        """Give up on everything that still waits. While the connection is being closed, a reply may still come: late."""
+        """Give up on everything that still waits. While the connection closes, a reply may still come: late."""
         waiting = [*self._overtaken.values(), *self.pending]
         self._overtaken.clear()
         self.pending.clear()

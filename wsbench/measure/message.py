@@ -6,6 +6,7 @@ apart: an earlier one again, a later one early, or one that was damaged on its w
 
 from __future__ import annotations
 
+import base64
 import functools
 import random
 from typing import Protocol
@@ -15,8 +16,10 @@ import orjson
 SMALLEST_JSON = 48
 """Bytes of the shortest message with room for any `id` and `seq`."""
 
-_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-_ROTATION = 61
+_NOISE = 1 << 20
+"""Far more than deflate's window of 32 KiB, so that it hardly ever finds a padding it has seen."""
+_STRIDE = 7919
+"""A prime: consecutive messages take their padding from places far apart, and all places come up in the end."""
 
 
 class Messages(Protocol):
@@ -41,8 +44,8 @@ class Messages(Protocol):
 class JsonMessages:
     """`{"id": connection, "seq": number, "pad": ...}`, exactly `size` bytes.
 
-    The padding is printable noise, rotated by the number: constant padding would flatter every server that
-    compresses, and would hide a reply whose number was damaged into a neighbour's.
+    The padding is printable noise, from another place for every message: padding that repeats would flatter every
+    server that compresses, and would hide a reply whose number was damaged into a neighbour's.
     """
 
     numbered = True
@@ -52,7 +55,7 @@ class JsonMessages:
             raise ValueError(f"a JSON message has at least {SMALLEST_JSON} bytes, not {size}")
         self._id = connection_id
         self._room = size - len(orjson.dumps({"id": connection_id, "seq": 0, "pad": ""})) + 1
-        self._noise = _noise(size + _ROTATION)
+        self._noise = _noise(size)
         self._limit = 10
         self._digits = 1
 
@@ -61,7 +64,7 @@ class JsonMessages:
         if not self._limit // 10 <= seq < self._limit:
             self._digits = len(str(seq))
             self._limit = 10**self._digits
-        start = seq % _ROTATION
+        start = seq * _STRIDE % _NOISE
         pad = self._noise[start : start + self._room - self._digits]
         return orjson.dumps({"id": self._id, "seq": seq, "pad": pad})
 
@@ -113,7 +116,9 @@ class FixedMessages:
             return False
 
 
-@functools.lru_cache(maxsize=8)
-def _noise(size: int) -> str:
+@functools.lru_cache(maxsize=2)
+def _noise(longest: int) -> str:
+    """Printable noise from which `longest` characters can be taken at any of `_NOISE` places."""
     # Seeded: a run can be repeated byte for byte.
-    return "".join(random.Random(size).choices(_ALPHABET, k=size))
+    size = _NOISE + longest
+    return base64.b64encode(random.Random(0).randbytes(size * 3 // 4 + 3)).decode("ascii")[:size]

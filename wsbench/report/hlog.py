@@ -59,6 +59,8 @@ def decode(text: bytes, where: str) -> list[Line]:
     """
     base_ns = 0
     lines: list[Line] = []
+    if not text.strip():
+        raise ResultError(f"{where} is empty", remedy="The file was cut off.")
     for number, row in enumerate(text.decode("utf-8", "replace").splitlines(), 1):
         try:
             if row.startswith("#[BaseTime: "):

@@ -220,9 +220,6 @@ class Connection:
             if consumed:
                 data = data[consumed:]
         for payload, text in reader.feed(data):
-            if self._socket is None:
-                # The receiver's answer to what came before failed: it has been told, and accounts for nothing more.
-                return
             receiver.message(payload, text, arrived, handled)
         self._after_protocol()
 
@@ -297,7 +294,9 @@ class Connection:
         """One attempt to get a last close frame out, for the server's sake."""
         try:
             while self._unsent:
-                self._send(self._unsent.popleft())
+                data = self._unsent.popleft()
+                if self._send(data) < len(data):
+                    break  # what follows would land inside a frame
         except OSError:
             self._unsent.clear()
 
@@ -308,10 +307,19 @@ class Connection:
             watcher.stop()
             watcher.close()
         self._unsent.clear()
+        if self._tls is not None:
+            self._say_goodbye(self._tls)
         self._socket.close()
         self._socket = None
         self.plain = False
         self._ended.set()
+
+    def _say_goodbye(self, tls: TlsStream) -> None:
+        """TLS's close_notify, if the socket takes it: without it a server must suspect that the end was cut off."""
+        try:
+            self._send(tls.close())
+        except OSError:
+            pass
 
     def _write_raw(self, data: bytes) -> None:
         """Ciphertext of TLS's own (a key update's answer), in order with everything else."""

@@ -94,11 +94,6 @@ class TlsStream:
             self.closed = True
         return plain
 
-    def eof(self) -> bytes:
-        """The peer's socket ended; nothing more can be decrypted."""
-        self._incoming.write_eof()
-        return b""
-
     def close(self) -> bytes:
         """close_notify for the peer."""
         try:

@@ -1,0 +1,389 @@
+"""Counting per interval: everything counts where its message was due, once, and adds up in any order."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wsbench.measure.histogram import Buckets, bucket_key, merged, record
+from wsbench.measure.phases import INTERVAL_NS, Interval, Phase, Plan
+from wsbench.measure.recorder import TALLY_COUNTS, IntervalDelta, Recorder, Tally, Totals
+
+S = INTERVAL_NS
+T = 1_000 * S
+PLAN = Plan(T, T + 2 * S, T + 5 * S)
+INTERVALS = (T - S, T, T + S, T + 2 * S, T + 3 * S, T + 4 * S, T + 5 * S)
+
+
+class Worker:
+    """A process that sends and receives, as the drivers in `load/` do, on a clock of the test's."""
+
+    def __init__(self, *, closed_loop: bool = False, plan: Plan = PLAN, now_ns: int = T - S) -> None:
+        self.now_ns = now_ns
+        self.sample = {"cpu_ns": 100, "wire_sent": 0}
+        self.recorder = Recorder(plan, now_ns, closed_loop=closed_loop, sample=lambda: self.sample)
+
+    def advance(self, duration_ns: int) -> Tally:
+        self.now_ns += duration_ns
+        return self.recorder.turn(self.now_ns)
+
+    def send(self, late_ns: int = 0) -> Tally:
+        """A message that was due `late_ns` ago."""
+        tally = self.recorder.at(self.now_ns - late_ns)
+        tally.sent += 1
+        record(tally.send_lag, late_ns)
+        return tally
+
+    def receive(self, tally: Tally, *, service_ns: int = 7_000, response_ns: int = 9_000) -> None:
+        tally.received += 1
+        record(tally.service, service_ns)
+        record(tally.response, response_ns)
+        record(tally.read_lag, 300)
+
+    def take(self) -> dict[int, IntervalDelta]:
+        """What was gained, by the interval's start; without the counts that are zero, and the sampled ones."""
+        taken = {delta.start_ns: delta for delta in self.recorder.take()}
+        for delta in taken.values():
+            delta.counts = {name: count for name, count in delta.counts.items() if count and name in TALLY_COUNTS}
+        return {start: delta for start, delta in taken.items() if delta.counts or delta.series}
+
+
+def total(deltas: Iterable[IntervalDelta]) -> Totals:
+    totals = Totals()
+    totals.add(deltas)
+    return totals
+
+
+def flat(totals: Totals) -> list[tuple[str, int, dict[str, int], dict[str, Buckets]]]:
+    return [
+        (each.phase, each.start_ns, {k: v for k, v in each.counts.items() if v}, each.series)
+        for each in totals.intervals()
+    ]
+
+
+# -- where something counts ----------------------------------------------------------------------------------------
+
+
+def test_a_reply_counts_in_the_interval_in_which_its_message_was_due() -> None:
+    worker = Worker(now_ns=T + 2 * S)
+    tally = worker.send()
+    assert worker.take()[T + 2 * S].counts == {"sent": 1}
+    worker.advance(2 * S)
+    worker.receive(tally, service_ns=2 * S, response_ns=2 * S)
+    taken = worker.take()
+    assert list(taken) == [T + 2 * S]
+    assert (taken[T + 2 * S].phase, taken[T + 2 * S].counts) == ("measure", {"received": 1})
+    assert taken[T + 2 * S].series["service"] == {bucket_key(2 * S): 1}
+
+
+def test_a_message_due_in_the_warm_up_but_answered_while_measuring_is_the_warm_ups() -> None:
+    worker = Worker(now_ns=T + 2 * S - 1)
+    tally = worker.send()
+    worker.advance(1)
+    worker.receive(tally)
+    totals = total(worker.recorder.take())
+    assert totals.counts(Phase.WARMUP)["received"] == 1
+    assert totals.counts(Phase.MEASURE)["received"] == 0
+    assert totals.series("service", Phase.MEASURE) == {}
+
+
+def test_a_message_sent_late_counts_where_it_was_due() -> None:
+    worker = Worker(now_ns=T + 3 * S)
+    worker.take()
+    worker.advance(int(1.2 * S))
+    tally = worker.send(late_ns=int(0.5 * S))
+    assert tally.interval.start_ns == T + 3 * S
+    assert worker.send(late_ns=0) is worker.recorder.current
+    assert {start: delta.counts for start, delta in worker.take().items()} == {
+        T + 3 * S: {"sent": 1},
+        T + 4 * S: {"sent": 1},
+    }
+
+
+def test_an_interval_is_the_same_tally_until_it_ends() -> None:
+    worker = Worker(now_ns=T + 2 * S)
+    tally = worker.recorder.current
+    assert worker.recorder.boundary_ns == T + 3 * S
+    assert worker.advance(S - 1) is tally
+    assert worker.advance(1) is not tally
+    assert worker.recorder.current.interval == Interval(Phase.MEASURE, T + 3 * S, T + 4 * S)
+    assert worker.recorder.boundary_ns == T + 4 * S
+
+
+def test_nothing_is_sent_in_the_drain_phase() -> None:
+    worker = Worker(now_ns=T + 5 * S - 1)
+    assert worker.recorder.sending
+    worker.advance(1)
+    assert not worker.recorder.sending
+    assert not Worker(now_ns=T + 6 * S).recorder.sending
+
+
+def test_orders_move_the_phases_from_now_on() -> None:
+    worker = Worker(plan=Plan(), now_ns=T)
+    worker.send()
+    assert worker.recorder.current.interval.phase is Phase.RAMP
+    worker.recorder.set_plan(Plan(T, T + S // 2, T + 9 * S), T + S // 2)
+    assert worker.recorder.plan == Plan(T, T + S // 2, T + 9 * S)
+    assert worker.recorder.current.interval == Interval(Phase.MEASURE, T + S // 2, T + S // 2 + S)
+    worker.recorder.set_plan(worker.recorder.plan.ended_at(T + S), T + S)
+    assert not worker.recorder.sending
+    assert [delta.phase for delta in worker.take().values()] == ["ramp"]
+
+
+# -- what is kept, and until when ----------------------------------------------------------------------------------
+
+
+def test_an_interval_is_kept_until_everything_in_it_is_settled() -> None:
+    worker = Worker(now_ns=T + 2 * S)
+    one, two = worker.send(), worker.send()
+    assert one is two
+    for _ in range(3):
+        worker.advance(S)
+        worker.take()
+        assert worker.recorder.at(T + 2 * S) is one
+    worker.receive(one)
+    worker.take()
+    assert worker.recorder.at(T + 2 * S) is one
+    one.lost += 1
+    assert worker.take()[T + 2 * S].counts == {"lost": 1}
+    assert worker.recorder.at(T + 2 * S) is not one
+
+
+def test_what_comes_to_a_forgotten_interval_is_counted_all_the_same() -> None:
+    worker = Worker(now_ns=T + 2 * S)
+    worker.advance(S)
+    worker.take()
+    worker.recorder.at(T + 2 * S).missed += 1
+    worker.recorder.at(T + 2 * S + 1).missed += 1
+    assert worker.take()[T + 2 * S].counts == {"missed": 2}
+
+
+def test_the_current_interval_is_never_forgotten() -> None:
+    worker = Worker(now_ns=T)
+    tally = worker.recorder.current
+    worker.take()
+    worker.take()
+    assert worker.recorder.at(T) is tally
+    tally.missed += 1
+    assert worker.take()[T].counts == {"missed": 1}
+
+
+def test_a_tally_that_gained_nothing_has_nothing_to_say() -> None:
+    tally = Tally(Interval(Phase.MEASURE, 0, S))
+    assert tally.take(closed_loop=False) is None
+    assert tally.take(closed_loop=True) is None
+    tally.sent += 1
+    assert tally.take(closed_loop=False) == IntervalDelta("measure", 0, {"sent": 1}, {})
+    assert tally.take(closed_loop=False) is None
+
+
+# -- what the deltas hold ------------------------------------------------------------------------------------------
+
+
+def test_an_open_loop_has_four_series_of_its_own() -> None:
+    worker = Worker(now_ns=T + 2 * S + 5_000)
+    worker.receive(worker.send(late_ns=5_000), service_ns=7_000, response_ns=12_000)
+    assert worker.take()[T + 2 * S].series == {
+        "response": {bucket_key(12_000): 1},
+        "service": {bucket_key(7_000): 1},
+        "send_lag": {bucket_key(5_000): 1},
+        "read_lag": {300: 1},
+    }
+
+
+def test_in_a_closed_loop_response_is_service_and_nothing_is_sent_late() -> None:
+    tally = Tally(Interval(Phase.MEASURE, 0, S))
+    tally.sent, tally.received = 3, 2
+    record(tally.service, 7_000, 2)
+    record(tally.read_lag, 300, 2)
+    delta = tally.take(closed_loop=True)
+    assert delta is not None
+    assert delta.series == {
+        "response": {bucket_key(7_000): 2},
+        "service": {bucket_key(7_000): 2},
+        "send_lag": {0: 3},
+        "read_lag": {300: 2},
+    }
+    delta.series["response"][1] = 5
+    assert 1 not in delta.series["service"], "two series that are one dict would be merged twice"
+
+
+def test_all_counts_of_a_tally_come_out() -> None:
+    tally = Tally(Interval(Phase.MEASURE, 0, S))
+    for number, name in enumerate(TALLY_COUNTS, 1):
+        setattr(tally, name, number)
+    delta = tally.take(closed_loop=False)
+    assert delta is not None
+    assert delta.counts == {name: number for number, name in enumerate(TALLY_COUNTS, 1)}
+
+
+def test_durations_of_opened_connections_count_by_when_they_opened() -> None:
+    worker = Worker(now_ns=T - S)
+    worker.recorder.connected({"connect": 900, "tcp": 400, "upgrade": 500})
+    worker.recorder.connected({"connect": 900, "tcp": 300, "tls": 100, "upgrade": 500})
+    assert worker.take()[T - S].series == {
+        "connect": {900: 2},
+        "tcp": {400: 1, 300: 1},
+        "tls": {100: 1},
+        "upgrade": {500: 2},
+    }
+    worker.advance(S)
+    worker.recorder.connected({"connect": 1})
+    assert worker.take()[T].series == {"connect": {1: 1}}
+
+
+def test_running_totals_of_the_process_are_shared_out_by_interval() -> None:
+    worker = Worker(now_ns=T)
+    worker.sample = {"cpu_ns": 130, "wire_sent": 5}
+    first = worker.recorder.take()
+    worker.sample = {"cpu_ns": 150, "wire_sent": 5}
+    worker.advance(S)
+    worker.sample = {"cpu_ns": 151, "wire_sent": 9}
+    totals = total([*first, *worker.recorder.take()])
+    shares = [(each.start_ns, each.counts["cpu_ns"], each.counts["wire_sent"]) for each in totals.intervals()]
+    assert shares == [(T, 50, 5), (T + S, 1, 4)]
+
+
+def test_replied_counts_replies_by_when_they_were_handled() -> None:
+    worker = Worker(now_ns=T + 2 * S)
+    tally = worker.send()
+    first = worker.recorder.take()
+    worker.advance(S)
+    worker.receive(tally)
+    worker.receive(worker.send())
+    second = worker.recorder.take()
+    worker.advance(S)
+    third = worker.recorder.take()
+    by_interval = {each.start_ns: each.counts["replied"] for each in total([*first, *second, *third]).intervals()}
+    assert by_interval == {T + 2 * S: 0, T + 3 * S: 2, T + 4 * S: 0}
+
+
+# -- adding up -----------------------------------------------------------------------------------------------------
+
+# (what, which one, how much): of a worker that lives through all phases
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["send", "send", "reply", "reply", "lose", "advance", "take"]), st.integers(0, 10**9)),
+    min_size=20,
+    max_size=80,
+)
+
+
+class Truth:
+    """What all workers together sent and received, by the interval in which it was due."""
+
+    def __init__(self) -> None:
+        self.counts: dict[tuple[int, str], int] = {}
+        self.service: dict[int, Buckets] = {}
+
+    def count(self, tally: Tally, name: str) -> None:
+        key = (tally.interval.start_ns, name)
+        self.counts[key] = self.counts.get(key, 0) + 1
+
+
+def live(steps: list[tuple[str, int]], truth: Truth, *, closed_loop: bool) -> list[IntervalDelta]:
+    """A worker does all that; its deltas."""
+    worker = Worker(closed_loop=closed_loop)
+    under_way: list[Tally] = []
+    deltas: list[IntervalDelta] = []
+    for what, number in steps:
+        if what == "send":
+            tally = worker.send(late_ns=number % (S // 2) if number % 3 == 0 else 0)
+            truth.count(tally, "sent")
+            under_way.append(tally)
+        elif what == "advance":
+            worker.advance(number % (2 * S))
+        elif what == "take":
+            deltas += worker.recorder.take()
+        elif under_way:
+            tally = under_way.pop(number % len(under_way))
+            if what == "lose":
+                tally.lost += 1
+                truth.count(tally, "lost")
+            else:
+                worker.receive(tally, service_ns=number, response_ns=number + 5)
+                truth.count(tally, "received")
+                record(truth.service.setdefault(tally.interval.start_ns, {}), number)
+    return [*deltas, *worker.recorder.take()]
+
+
+@given(workers=st.lists(STEPS, min_size=1, max_size=3), closed_loop=st.booleans(), seed=st.integers(0, 2**32))
+@settings(max_examples=80, deadline=None)
+def test_deltas_add_up_to_what_happened_in_any_order_and_grouping(
+    workers: list[list[tuple[str, int]]], closed_loop: bool, seed: int
+) -> None:
+    truth = Truth()
+    deltas = [delta for steps in workers for delta in live(steps, truth, closed_loop=closed_loop)]
+    expected = flat(total(_copies(deltas)))
+
+    counted = {
+        (start, name): n for _, start, counts, _ in expected for name, n in counts.items() if name in TALLY_COUNTS
+    }
+    assert counted == truth.counts
+    assert {start: series["service"] for _, start, _, series in expected if "service" in series} == truth.service
+    assert sum(counts.get("replied", 0) for _, _, counts, _ in expected) == sum(
+        n for (_, name), n in truth.counts.items() if name == "received"
+    )
+
+    source = random.Random(seed)
+    shuffled = _copies(deltas)
+    source.shuffle(shuffled)
+    assert flat(total(shuffled)) == expected
+
+    # two masters that each add up a part, and a third one that adds up theirs
+    cut = source.randrange(len(shuffled) + 1)
+    parts = [total(_copies(shuffled[:cut])), total(_copies(shuffled[cut:]))]
+    assert flat(total(interval for part in parts for interval in part.intervals())) == expected
+
+
+def _copies(deltas: Iterable[IntervalDelta]) -> list[IntervalDelta]:
+    """As they come out of a worker's report: no two share a dict."""
+    return [msgspec.msgpack.decode(msgspec.msgpack.encode(delta), type=IntervalDelta) for delta in deltas]
+
+
+def test_adding_leaves_the_delta_that_was_added_as_it_was() -> None:
+    delta = IntervalDelta("measure", T, {"sent": 1}, {"service": {5: 1}})
+    totals = total([delta, delta])
+    assert totals.counts()["sent"] == 2
+    assert delta == IntervalDelta("measure", T, {"sent": 1}, {"service": {5: 1}})
+    totals.series("service")[5] = 99
+    assert totals.series("service") == {5: 2}
+
+
+TOTALS = total(
+    IntervalDelta(phase, start, {"sent": n, "cpu_ns": 7}, {"service": {n: 1}})
+    for n, (phase, start) in enumerate(
+        [("measure", T + 2 * S), ("ramp", T - S), ("measure", T + 3 * S), ("warmup", T)], 1
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("phase", "sent", "starts", "service"),
+    [
+        (None, 10, [T - S, T, T + 2 * S, T + 3 * S], {1: 1, 2: 1, 3: 1, 4: 1}),
+        (Phase.RAMP, 2, [T - S], {2: 1}),
+        (Phase.MEASURE, 4, [T + 2 * S, T + 3 * S], {1: 1, 3: 1}),
+        (Phase.DRAIN, 0, [], {}),
+    ],
+)
+def test_totals_of_one_phase_or_of_all(phase: Phase | None, sent: int, starts: list[int], service: Buckets) -> None:
+    assert TOTALS.counts(phase)["sent"] == sent
+    assert TOTALS.counts(phase).get("cpu_ns", 0) == 7 * len(starts)
+    assert [each.start_ns for each in TOTALS.intervals(phase)] == starts
+    assert TOTALS.series("service", phase) == service
+    assert TOTALS.series("response", phase) == {}
+
+
+def test_totals_name_every_count_even_when_there_is_none() -> None:
+    assert Totals().counts() == dict.fromkeys(TALLY_COUNTS, 0)
+
+
+def test_series_of_intervals_add_up_to_the_series_of_the_phase() -> None:
+    parts: list[Any] = [each.series["service"] for each in TOTALS.intervals(Phase.MEASURE)]
+    assert merged(parts) == TOTALS.series("service", Phase.MEASURE)
