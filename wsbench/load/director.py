@@ -16,6 +16,7 @@ from enum import Enum
 import gevent
 import msgspec
 from gevent.event import Event
+from gevent.queue import Queue
 
 from wsbench.errors import ExitCode, WsbenchError
 from wsbench.load.launch import FAILURE_FILE, Failure, Launch, Progress
@@ -24,7 +25,7 @@ from wsbench.load.options import RunOptions
 from wsbench.load.outcome import Outcome
 from wsbench.load.roster import Roster
 from wsbench.load.target import TargetMeter
-from wsbench.measure.histogram import merged, percentile
+from wsbench.measure.histogram import merged, percentiles
 from wsbench.measure.phases import FOREVER_NS, Phase, Plan
 from wsbench.measure.recorder import IntervalDelta, Totals
 from wsbench.results import Run, Staging, exit_code
@@ -35,6 +36,7 @@ logger = logging.getLogger(__name__)
 _HOPELESS = 10
 """So many failed connections and not one open: the target cannot be measured."""
 _FINAL_PATIENCE_S = 10.0
+_BREATH_S = 0.001
 
 
 class Ending(Enum):
@@ -87,18 +89,30 @@ class Director:
         self._target = TargetMeter(launch.target)
         if launch.progress_fd is not None:
             os.set_blocking(launch.progress_fd, False)
+        self._inbox: Queue[Report] = Queue()
         self._greenlet = gevent.spawn(self._direct)
+        self._taking_in = gevent.spawn(self._take_in)
 
     # -- what comes in ---------------------------------------------------------------------------------------------
 
     def receive(self, report: Report) -> None:
-        """A worker's report. One that came before is not counted again."""
-        if not self.roster.take(report):
-            return
-        self._totals.add(report.deltas)
-        self._on_deltas(report.deltas)
-        self._tell_progress(report.deltas)
-        self._news.set()
+        """A worker's report. It is taken in by and by; one that came before is not counted again."""
+        self._inbox.put(report)
+
+    def _take_in(self) -> None:
+        """Adding thousands of buckets in one go would keep an engine in this process from its work for milliseconds."""
+        while True:
+            report: Report = self._inbox.get()
+            if self.roster.knows(report):
+                continue
+            for delta in report.deltas:
+                for part in delta.parts():
+                    self._totals.add([part])
+                    self._on_deltas([part])
+                    gevent.sleep(_BREATH_S)
+            self._tell_progress(report.deltas)
+            self.roster.take(report)
+            self._news.set()
 
     def spawning_complete(self) -> None:
         """Locust has started all users."""
@@ -156,6 +170,7 @@ class Director:
         now = time.time_ns()
         counts = self._totals.counts()
         latest = merged(delta.series.get("response", {}) for delta in deltas)
+        p50, p99 = percentiles(latest, (50.0, 99.0))
         lasted_ns = sum(delta.counts.get("wall_ns", 0) for delta in deltas)
         end = {Phase.WARMUP: self._plan.measure_ns, Phase.MEASURE: self._plan.drain_ns}.get(self.phase, FOREVER_NS)
         progress = Progress(
@@ -165,8 +180,8 @@ class Director:
             received=counts["received"],
             lost=counts["lost"],
             per_s=sum(latest.values()) * NS_PER_S / lasted_ns * len(self.roster.workers) if lasted_ns else 0.0,
-            p50_ns=percentile(latest, 50),
-            p99_ns=percentile(latest, 99),
+            p50_ns=p50,
+            p99_ns=p99,
             left_ns=end - now if end != FOREVER_NS else None,
         )
         try:
@@ -204,6 +219,7 @@ class Director:
             while not self.roster.all_final_but(self._missing()):
                 self._news.clear()
                 self._news.wait(1.0)
+        self._taking_in.kill()
 
     def _conclude(self) -> ExitCode:
         outcome = Outcome(

@@ -91,9 +91,15 @@ class EchoDriver(ABC):
         """The schedule says: send now."""
 
     def miss(self, due_ns: int) -> None:
-        """The schedule's message can no longer be sent in time."""
+        """The generator did not get round to the schedule's message in time."""
+        self._miss(due_ns, overdue=1)
+
+    def _miss(self, due_ns: int, *, overdue: int = 0) -> None:
         if due_ns < self._recorder.plan.drain_ns:
-            self._recorder.at(due_ns).missed += 1
+            tally = self._recorder.at(due_ns)
+            tally.missed += 1
+            if overdue:
+                tally.extra["overdue"] = tally.extra.get("overdue", 0) + overdue
 
     @abstractmethod
     def _begin(self) -> None:
@@ -248,12 +254,12 @@ class OpenLoop(EchoDriver):
         if not recorder.sending and due_ns >= recorder.plan.drain_ns:
             return
         if connection is None:
-            self.miss(due_ns)
+            self._miss(due_ns)
             return
         if connection.full or self._waiting:
             self._waiting.append(due_ns)
             if len(self._waiting) > _BACKLOG:
-                self.miss(self._waiting.popleft())
+                self._miss(self._waiting.popleft())
             return
         self._send(connection, due_ns)
 
@@ -285,7 +291,7 @@ class OpenLoop(EchoDriver):
     def abandon(self) -> None:
         """What waited behind a full socket will not be sent either."""
         while self._waiting:
-            self.miss(self._waiting.popleft())
+            self._miss(self._waiting.popleft())
         super().abandon()
 
 

@@ -18,7 +18,7 @@ from gevent.lock import BoundedSemaphore
 from gevent.pool import Pool
 
 from wsbench import machine
-from wsbench.errors import ConnectError, ConnectionLost, WsbenchError
+from wsbench.errors import ConnectError, ConnectionLost, Side, WsbenchError
 from wsbench.load.clocks import GcWatch, OffsetWatch
 from wsbench.load.echo import EchoDriver, driver_for
 from wsbench.load.messages import ConnectionTally, ErrorTally, Health, Order, Report
@@ -39,6 +39,11 @@ _CLOSES_AT_A_TIME = 256
 _SWEPT_AT_A_TIME = 100
 _CLOSE_TIMEOUT_S = 2.0
 _STALL_PROBE_S = 0.01
+_TOO_LATE = "too-late"
+
+
+def _too_late() -> ConnectError:
+    return ConnectError("the run is about to end", step="tcp", side=Side.GENERATOR, kind=_TOO_LATE)
 
 
 class Engine:
@@ -79,6 +84,7 @@ class Engine:
         self._ids = itertools.count()
         self._numbers = itertools.count(1)
         self._connections = ConnectionTally()
+        self._opening = 0
         self.recorder = Recorder(Plan(), time.time_ns(), closed_loop=options.closed_loop, sample=self._sample)
         self._errors: dict[tuple[str, str], ErrorTally] = {}
         self._negotiated: dict[str, str | None] | None = None
@@ -104,16 +110,31 @@ class Engine:
         self._connections.attempted += 1
         return driver
 
+    def user_failed(self, error: Exception) -> None:
+        """A user of the scenario ended before it could ask for a connection."""
+        self._connections.attempted += 1
+        self._connections.failed += 1
+        what = f"the scenario failed: {type(error).__name__}: {error}"
+        self._count_error(WsbenchError(what, kind="scenario", remedy="`locust -f` with it shows the traceback."))
+
     def connect(self, driver: EchoDriver, *, again: bool = False) -> None:
         """Open a connection for a driver, and let it begin.
 
         Raises:
-            ConnectError: it did not come about; it has been counted.
+            ConnectError: it did not come about; it has been counted, unless it was not even tried.
         """
         try:
             with self._handshakes:
-                opened = self._opener.open()
+                if self._finishing:
+                    raise _too_late()
+                self._opening += 1
+                try:
+                    opened = self._opener.open()
+                finally:
+                    self._opening -= 1
         except ConnectError as error:
+            if error.kind == _TOO_LATE:
+                raise
             if not again:
                 self._connections.failed += 1
             self._count_error(error)
@@ -243,6 +264,10 @@ class Engine:
             while any(driver.outstanding for driver in self._drivers):
                 gevent.sleep(0.01)
         self._pacer.stop()
+        # Those that are just being opened are counted too: the server has counted them.
+        with gevent.Timeout(_CLOSE_TIMEOUT_S, False):
+            while self._opening:
+                gevent.sleep(0.01)
         closing = Pool(_CLOSES_AT_A_TIME)
         for driver in list(self._drivers):
             closing.spawn(self.disconnect, driver)

@@ -7,13 +7,14 @@ for that.
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from collections.abc import Iterable
 from typing import Any
 
 from locust import stats as locust_stats
-from locust.stats import RequestStats, StatsCSV, StatsEntry, StatsError
+from locust.stats import RequestStats, StatsCSV, StatsCSVFileWriter, StatsEntry, StatsError
 
 from wsbench.measure.histogram import highest_value, lowest_value
 from wsbench.measure.recorder import IntervalDelta
@@ -25,12 +26,13 @@ CONNECT = "connect"
 
 
 def install() -> None:
-    """Keep sub-millisecond values as they are, in every table and file of Locust's."""
-    locust_stats.bucket_response_time = three_digits
+    """Keep sub-millisecond values as they are, in every table and file of Locust's; and its files whole."""
+    locust_stats.bucket_response_time = two_digits
     StatsEntry.to_string = _to_string
     StatsEntry.percentile = _percentile_row
     StatsEntry.to_dict = _to_dict
     StatsCSV._percentile_fields = _percentile_fields
+    StatsCSVFileWriter.close_files = _close_files
 
 
 def feed(stats: RequestStats, deltas: Iterable[IntervalDelta]) -> None:
@@ -38,13 +40,15 @@ def feed(stats: RequestStats, deltas: Iterable[IntervalDelta]) -> None:
     now = time.time()
     for delta in deltas:
         counts = delta.counts
+        if not (counts or "response" in delta.series or "connect" in delta.series):
+            continue
         echo = StatsEntry(stats, ECHO, METHOD)
         _fill(echo, delta.series.get("response", {}), counts.get("lost", 0), now)
         echo.total_content_length = counts.get("payload_received", 0)
         connect = StatsEntry(stats, CONNECT, METHOD)
         _fill(connect, delta.series.get("connect", {}), 0, now)
         for entry in (echo, connect):
-            if entry.num_requests:
+            if entry.num_requests or entry.total_content_length:  # counts can come in a part of their own
                 stats.entries[(entry.name, entry.method)].extend(entry)
                 stats.total.extend(entry)
         _errors(stats, ECHO, "lost: no reply within --timeout", counts.get("lost", 0))
@@ -62,11 +66,13 @@ def failed_connections(stats: RequestStats, error: str, count: int) -> None:
 
 
 def _fill(entry: StatsEntry, buckets: dict[int, int], lost: int, now: float) -> None:
+    times, total = entry.response_times, 0.0
     for key, count in buckets.items():
-        value_ms = (lowest_value(key) + highest_value(key)) / 2 / NS_PER_MS
-        entry.response_times[three_digits(value_ms)] += count
-        entry.total_response_time += value_ms * count
-        entry.num_requests += count
+        value_ms = _milliseconds(key)
+        times[value_ms] += count
+        total += value_ms * count
+    entry.total_response_time = total
+    entry.num_requests = sum(buckets.values())
     if buckets:
         entry.min_response_time = three_digits(lowest_value(min(buckets)) / NS_PER_MS)
         entry.max_response_time = three_digits(highest_value(max(buckets)) / NS_PER_MS)
@@ -90,11 +96,26 @@ def _errors(stats: RequestStats, name: str, error: str, count: int) -> None:
     known.first_seen = known.first_seen or known.last_seen
 
 
+@functools.cache
+def _milliseconds(key: int) -> float:
+    """The middle of a bucket, in Locust's precision. Cached: the same few thousand come up every second."""
+    return two_digits((lowest_value(key) + highest_value(key)) / 2 / NS_PER_MS)
+
+
+def two_digits(value: float) -> float:
+    """Rounded to two significant digits, as Locust does, but at any size: few enough keys for its dicts."""
+    return _rounded(value, 2)
+
+
 def three_digits(value: float) -> float:
-    """Rounded to three significant digits: few enough keys for a dict, fine enough for microseconds."""
+    """Rounded to three significant digits, for a smallest and a largest value."""
+    return _rounded(value, 3)
+
+
+def _rounded(value: float, significant: int) -> float:
     if value <= 0:
         return 0
-    digits = 2 - math.floor(math.log10(value))
+    digits = significant - 1 - math.floor(math.log10(value))
     return round(value, digits) if digits > 0 else int(round(value, digits))
 
 
@@ -147,3 +168,20 @@ def _percentile_fields(self: Any, stats_entry: Any, use_current: bool = False) -
     else:
         value = stats_entry.get_response_time_percentile
     return [value(percentile) or 0 for percentile in self.percentiles_to_report]
+
+
+_locusts_close_files = StatsCSVFileWriter.close_files
+
+
+def _close_files(self: Any) -> None:
+    """Locust writes its files once a second; what came after the last time, the final reports above all, is missing."""
+    for file, writer, columns, rows in (
+        (self.requests_csv_filehandle, self.requests_csv_writer, self.requests_csv_columns, self._requests_data_rows),
+        (self.failures_csv_filehandle, self.failures_csv_writer, self.failures_columns, self._failures_data_rows),
+    ):
+        file.seek(0)
+        writer.writerow(columns)
+        rows(writer)
+        file.truncate()
+    self._stats_history_data_rows(self.stats_history_csv_writer, time.time())
+    _locusts_close_files(self)

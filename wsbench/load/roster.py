@@ -20,9 +20,13 @@ class WorkerRecord:
         self.received = 0
         self._cpu: dict[tuple[str, int], tuple[int, int]] = {}
 
+    def knows(self, report: Report) -> bool:
+        """Whether it came before."""
+        return report.number <= self.report.number
+
     def take(self, report: Report) -> bool:
         """Note a report; False when it came before and must not be counted again."""
-        if report.number <= self.report.number:
+        if self.knows(report):
             return False
         self.report = report
         for delta in report.deltas:
@@ -58,6 +62,10 @@ class Roster:
         if index not in self._workers:
             self._workers[index] = WorkerRecord(index)
         return self._workers[index]
+
+    def knows(self, report: Report) -> bool:
+        """Whether a report came before."""
+        return self.expect(report.worker).knows(report)
 
     def take(self, report: Report) -> bool:
         """Note a report; False when it came before."""

@@ -164,9 +164,10 @@ class Session:
 
     def _direct(self, options: RunOptions, broadcast: Callable[[Order], None]) -> Director:
         told = launch.received()
-        if told is None:
+        if told is None or not Path(told.staging).is_dir():  # the web UI can start one run after another
             staging = Staging.create(options.results, options.name)
-            told = launch.Launch(str(staging.path), command=["locust", *sys.argv[1:]])
+            command = told.command if told else ["locust", *sys.argv[1:]]
+            told = launch.Launch(str(staging.path), command, told.target if told else None)
             self._log = logging.FileHandler(staging.path / LOG_FILE)
             self._log.setFormatter(logging.Formatter("[%(asctime)s] %(levelname)s/%(name)s: %(message)s"))
             logging.getLogger().addHandler(self._log)

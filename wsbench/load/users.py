@@ -36,6 +36,15 @@ class EchoUser(User):
         self._driver: EchoDriver | None = None
         self._engine: Engine | None = None
 
+    def run(self) -> None:
+        """Locust's; and a user that fails before it connects is counted, or the ramp would wait for it for ever."""
+        try:
+            super().run()
+        except Exception as error:
+            if self._driver is None:
+                plugin.engine_of(self.environment).user_failed(error)
+            raise
+
     @task
     def hold(self) -> None:
         """Open the connection and keep it until the run is over."""

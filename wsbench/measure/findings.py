@@ -177,11 +177,19 @@ def _interruptions(evidence: Evidence) -> Iterator[Finding]:
 
 def _losses(evidence: Evidence) -> Iterator[Finding]:
     counts = evidence.counts
-    if counts.get("missed"):
+    overdue = counts.get("overdue", 0)
+    if overdue:
+        yield Finding(
+            "overdue",
+            f"{format_count(overdue)} messages were due, but the generator did not get round to sending them",
+            "Lower --rate, or use more --processes; they count as lost in `response`.",
+            SATURATED,
+        )
+    if counts.get("missed", 0) > overdue:
         yield Finding(
             "missed",
-            f"{format_count(counts['missed'])} messages were due but never sent: their connection was gone or its "
-            "socket full",
+            f"{format_count(counts['missed'] - overdue)} messages were due but never sent: their connection was gone "
+            "or its socket full",
             "The target reads too slowly or dropped connections; they count as lost in `response`.",
         )
     if counts.get("late"):

@@ -8,7 +8,7 @@ they arrive, and who adds them, makes no difference.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -39,6 +39,12 @@ class IntervalDelta(msgspec.Struct):
     start_ns: int
     counts: dict[str, int] = {}
     series: dict[str, Buckets] = {}
+
+    def parts(self) -> Iterator[IntervalDelta]:
+        """The same in small pieces, a series each, for somebody who must not stop for long."""
+        yield IntervalDelta(self.phase, self.start_ns, self.counts, {})
+        for name, buckets in self.series.items():
+            yield IntervalDelta(self.phase, self.start_ns, {}, {name: buckets})
 
     def add(self, other: IntervalDelta) -> None:
         """Add another delta of the same interval."""

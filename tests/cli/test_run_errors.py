@@ -1,0 +1,167 @@
+"""What `wsbench run` says, and leaves, when nothing can be measured."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from helpers import runs
+from helpers.bad_handshakes import FAULTS, BadHandshakes
+from helpers.process import CliResult, no_leftovers
+from helpers.runs import assert_error
+
+RunCli = Callable[..., CliResult]
+BRIEF = ("-u", "1", "-d", "300ms", "--warmup", "0s", "--drain", "300ms", "--timeout", "500ms", "--json", "--quiet")
+
+
+def assert_nothing_left(result: CliResult, tmp_path: Path) -> None:
+    assert runs.directories(tmp_path / "results") == []
+    no_leftovers(result)
+
+
+# -- nothing is started ------------------------------------------------------------------------------------------------
+
+WRONG_USAGE: dict[str, tuple[list[str], str]] = {
+    "http": (["http://127.0.0.1:1/echo"], "http"),
+    "no-scheme": (["127.0.0.1:8765/echo"], "ws://"),
+    "no-host": (["ws:///echo"], "is not a WebSocket URL"),
+    "port-of-words": (["ws://127.0.0.1:echo/"], "is not a WebSocket URL"),
+    "two-urls": (["ws://127.0.0.1:1/", "ws://127.0.0.1:2/"], "ws://127.0.0.1:2/"),
+    "rate-zero": (["--rate", "0"], "--rate"),
+    "rate-of-words": (["--rate", "fast"], "'fast'"),
+    "arrivals": (["--arrivals", "random"], "'random'"),
+    "in-flight-zero": (["--in-flight", "0"], "--in-flight"),
+    "users-zero": (["--users", "0"], "--users"),
+    "users-of-words": (["--users", "many"], "--users"),
+    "processes-zero": (["--processes", "0"], "--processes"),
+    "spawn-rate-zero": (["--spawn-rate", "0"], "--spawn-rate"),
+    "duration-zero": (["--duration", "0"], "--duration"),
+    "duration-of-words": (["--duration", "soon"], "'soon'"),
+    "run-time-of-words": (["--run-time", "soon"], "'soon'"),
+    "run-time-of-fractions": (["--run-time", "1500ms"], "whole number of seconds"),
+    "timeout-negative": (["--timeout", "-1s"], "--timeout"),
+    "payload-size-small": (["--payload-size", "10"], "48 bytes"),
+    "payload-file-missing": (["--payload-file", "nowhere.json"], "nowhere.json"),
+    "payload-file-directory": (["--payload-file", "."], "--payload-file"),
+    "payload-file-empty": (["--payload-file", "empty"], "empty"),
+    "compression": (["--compression", "sometimes"], "'sometimes'"),
+    "compression-window": (["--compression", "client_max_window_bits=99"], "client_max_window_bits"),
+    "header-without-colon": (["--header", "X-Token"], "X-Token"),
+    "gate-metric": (["--fail-if", "p42 > 5ms"], "p42"),
+    "gate-value": (["--fail-if", "p99 >"], "value"),
+    "reconnect": (["--reconnect", "maybe"], "'maybe'"),
+    "name": (["--name", "../elsewhere"], "../elsewhere"),
+    "ca-missing": (["--ca", "nowhere.pem"], "nowhere.pem"),
+    "scenario-missing": (["--scenario", "nowhere.py"], "nowhere.py"),
+    "target": (["--target", "nginx"], "'nginx'"),
+    "tls-with-url": (["wss://127.0.0.1:1/", "--tls"], "--tls"),
+    "misspelt-option": (["--paylod-size", "128"], "--payload-size"),
+    "results-in-a-file": (["--results", "file/results"], "--results"),
+    "results-a-file": (["--results", "file"], "--results"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_USAGE)
+def test_wrong_usage(run_cli: RunCli, tmp_path: Path, case: str) -> None:
+    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "empty").touch()
+    arguments, said = WRONG_USAGE[case]
+    result = run_cli("run", *arguments, "--json", "--quiet")
+    assert_error(result, 2, said)
+    assert (tmp_path / "file").read_text() == "in the way"
+    assert_nothing_left(result, tmp_path)
+
+
+def test_a_misspelt_command(run_cli: RunCli) -> None:
+    assert_error(run_cli("rum", "ws://127.0.0.1:1/"), 2, "Did you mean run?")
+
+
+def test_a_wrong_value_from_the_environment_is_said_to_be_from_there(run_cli: RunCli) -> None:
+    assert_error(run_cli("run", env={"WSBENCH_RATE": "fast"}), 2, "WSBENCH_RATE")
+
+
+# -- the target cannot be measured -------------------------------------------------------------------------------------
+
+
+def test_a_closed_port(run_cli: RunCli, tmp_path: Path) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # taken, and nobody listens
+        port = unused.getsockname()[1]
+        result = run_cli("run", f"ws://127.0.0.1:{port}/echo", *BRIEF)
+    assert_error(result, 3, f"127.0.0.1:{port}")
+    assert "refused" in result.stderr
+    assert_nothing_left(result, tmp_path)
+
+
+def test_a_host_that_does_not_exist(run_cli: RunCli, tmp_path: Path) -> None:
+    result = run_cli("run", "ws://something.invalid/echo", *BRIEF)
+    assert_error(result, 3, "something.invalid")
+    assert_nothing_left(result, tmp_path)
+
+
+def test_wss_where_ws_is_spoken(run_cli: RunCli, tmp_path: Path, bad_handshakes: BadHandshakes) -> None:
+    result = run_cli("run", bad_handshakes.url("/ok", "wss"), *BRIEF)
+    assert_error(result, 3, "TLS")
+    assert_nothing_left(result, tmp_path)
+
+
+SAID = {
+    "/200": "200 OK",
+    "/redirect": "/moved",
+    "/401": "401 Unauthorized",
+    "/403": "403 Forbidden",
+    "/404": "404 Not Found",
+    "/503": "503 Service Unavailable",
+    "/no-upgrade": "proxy",
+    "/101-no-upgrade": "Upgrade",
+    "/wrong-accept": "Sec-WebSocket-Accept",
+    "/unrequested-extension": "permessage-deflate",
+    "/unrequested-subprotocol": "never-asked-for",
+    "/http10": "HTTP/1.0",
+    "/silent": "within 0.5 s",
+    "/close": "closed the connection",
+    "/rst": "reset",
+    "/garbage": "HTTP",
+    "/slow": "within 0.5 s",
+    "/endless-headers": "headers",
+}
+
+
+def test_there_is_a_text_for_every_fault() -> None:
+    assert SAID.keys() == FAULTS.keys() - {"/ok", "/302"}  # which is /redirect
+
+
+@pytest.mark.parametrize("path", SAID)
+def test_a_handshake_that_fails(run_cli: RunCli, tmp_path: Path, bad_handshakes: BadHandshakes, path: str) -> None:
+    result = run_cli("run", bad_handshakes.url(path), *BRIEF)
+    assert_error(result, 3, SAID[path])
+    assert f"127.0.0.1:{bad_handshakes.port}" in result.stderr
+    assert_nothing_left(result, tmp_path)
+
+
+def test_two_processes_fail_like_one(run_cli: RunCli, tmp_path: Path, bad_handshakes: BadHandshakes) -> None:
+    """And what was asked for was in every request."""
+    options = ("--header", "X-Token: a=b; c", "--header", "X-Empty:", "--origin", "https://example.org")
+    options += ("--subprotocol", "chat.v2", "--subprotocol", "chat.v1", "--compression", "on")
+    result = run_cli("run", bad_handshakes.url("/404?q=1"), *BRIEF, "-u", "4", "--processes", "2", *options)
+    assert_error(result, 3, "404 Not Found")
+    assert_nothing_left(result, tmp_path)
+    assert len(bad_handshakes.requests) == 4
+    for request in bad_handshakes.requests:
+        assert request.target == "/404?q=1"
+        assert (request.headers["x-token"], request.headers["x-empty"]) == ("a=b; c", "")
+        assert request.headers["origin"] == "https://example.org"
+        assert request.headers["sec-websocket-protocol"].replace(" ", "") == "chat.v2,chat.v1"
+        assert request.headers["sec-websocket-extensions"].startswith("permessage-deflate")
+
+
+def test_replies_that_never_come_are_a_result(run_cli: RunCli, tmp_path: Path, bad_handshakes: BadHandshakes) -> None:
+    """The server took the connection and keeps still: that was measured, and it is what a gate is for."""
+    result = run_cli("run", bad_handshakes.url("/ok"), *BRIEF, "--fail-if", "lost > 0", "--fail-if", "p50 > 1h")
+    assert result.returncode == 1, result.stderr
+    run = runs.read(runs.only(tmp_path / "results"))
+    assert run["messages"]["received"] == 0 < run["messages"]["lost"]
+    assert [gate["failed"] for gate in run["gates"]] == [True, True]
+    assert run["latency"]["response"]["p50_ns"] is None

@@ -1,0 +1,256 @@
+"""Runs of wsbench and of Locust, and their results read back without wsbench's own code.
+
+`read` is what most tests need: it loads a result directory, and fails unless everything in it says the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import itertools
+import json
+import math
+import re
+import ssl
+import sys
+import urllib.request
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from hdrh.histogram import HdrHistogram
+from hdrh.log import HistogramLogReader
+
+from . import process
+from .process import CliResult, Running, scaled
+
+ROOT = process.TESTS.parent
+SCENARIO = ROOT / "scenarios" / "echo.py"
+QUICK = ("--duration", "400ms", "--warmup", "100ms")
+Document = dict[str, Any]
+
+LATENCIES = ("response", "service", "send_lag", "read_lag")
+CONNECTING = ("connect", "tcp", "tls", "upgrade")
+_PERCENTILES = {"p50_ns": 50.0, "p90_ns": 90.0, "p99_ns": 99.0, "p99.9_ns": 99.9, "p99.99_ns": 99.99}
+_HIGHEST_NS = 3_600_000_000_000
+
+
+# -- starting ----------------------------------------------------------------------------------------------------------
+
+
+def locust(*args: str, cwd: Path, scenario: Path = SCENARIO, env: Mapping[str, str] | None = None) -> Running:
+    """`locust -f scenarios/echo.py ARGS`, running."""
+    return Running([sys.executable, "-m", "locust", "-f", str(scenario), *args], cwd=cwd, env=env)
+
+
+@dataclass(frozen=True)
+class EchoTarget:
+    """A `wsbench serve` of the test's own: where it listens, whom to trust, the process."""
+
+    url: str
+    ca: str | None
+    server: Running
+
+    def stats(self) -> Document:
+        """Its counts at this moment."""
+        parts = urlsplit(self.url)
+        scheme, context = "http", None
+        if self.ca is not None:
+            scheme, context = "https", ssl.create_default_context(cafile=self.ca)
+        opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
+        )
+        with opener.open(f"{scheme}://{parts.netloc}/stats", timeout=scaled(10)) as answer:
+            document: Document = json.load(answer)
+        return document
+
+
+@contextlib.contextmanager
+def echo_target(*options: str) -> Iterator[EchoTarget]:
+    """`wsbench serve --port 0 OPTIONS`, ready."""
+    server = process.start_cli("serve", "--port", "0", *options)
+    try:
+        ready = server.wait_for(r"^listening on (ws\S+)(?: \(CA: (.+)\))?$")
+        yield EchoTarget(ready[1], ready[2], server)
+    finally:
+        server.stop()
+
+
+# -- results -----------------------------------------------------------------------------------------------------------
+
+
+def directories(results: Path) -> list[Path]:
+    """All result directories, the hidden ones of unfinished runs included, in order of their names."""
+    return sorted(results.iterdir()) if results.exists() else []
+
+
+def only(results: Path) -> Path:
+    """The one result directory that is there."""
+    found = directories(results)
+    assert [path.name.startswith(".") for path in found] == [False], found
+    return found[0]
+
+
+def read(directory: Path, *, echoed: bool = True) -> Document:
+    """run.json of a result directory, checked against every other file of it.
+
+    Args:
+        echoed: every reply has the bytes of its message; not so when replies were cut, changed or re-serialised.
+    """
+    run: Document = json.loads((directory / "run.json").read_bytes())
+    assert directory.name == run["id"]
+    _check_counts(run, echoed=echoed)
+    _check_latencies(run, log_by_tag(directory / "latency.hlog"))
+    _check_distributions(run, directory)
+    _check_timeline(run, timeline(directory / "timeline.csv"))
+    return run
+
+
+def log_by_tag(path: Path) -> dict[str, HdrHistogram]:
+    """A histogram log as HdrHistogram's own reader has it, its intervals added up by tag."""
+    reader = HistogramLogReader(str(path), HdrHistogram(1, _HIGHEST_NS, 3))
+    totals: dict[str, HdrHistogram] = {}
+    with contextlib.closing(reader):
+        while (interval := reader.get_next_interval_histogram()) is not None:
+            total = totals.setdefault(interval.get_tag(), HdrHistogram(1, _HIGHEST_NS, 3))
+            total.add(interval)
+    return totals
+
+
+def timeline(path: Path) -> list[dict[str, str]]:
+    """The rows of a timeline.csv."""
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def recorded(histogram: HdrHistogram) -> list[tuple[int, int]]:
+    """(highest value of the bucket, count) of what was recorded, lowest first; hdrh's own iterator takes 40 ms."""
+    value_at, highest = histogram.get_value_from_index, histogram.get_highest_equivalent_value
+    return [(highest(value_at(index)), count) for index, count in enumerate(histogram.counts) if count]
+
+
+def values_at(buckets: list[tuple[int, int]], percents: Iterable[float], lost: int) -> list[int | None]:
+    """The values at percentiles of all that were due, the lost ones behind all others; None among those."""
+    total = sum(count for _, count in buckets) + lost
+    reached = list(itertools.accumulate(count for _, count in buckets))
+    values: list[int | None] = []
+    for percent in percents:
+        rank = max(int(percent * total / 100 + 0.5), 1)
+        values.append(next((value for (value, _), seen in zip(buckets, reached, strict=True) if seen >= rank), None))
+    return values
+
+
+def mean_and_deviation(histogram: HdrHistogram) -> tuple[float, float]:
+    """Of the middle of every bucket, as HdrHistogram takes it."""
+    lowest = histogram.get_lowest_equivalent_value
+    middles = [((lowest(value) + value + 1) // 2, count) for value, count in recorded(histogram)]
+    mean = sum(middle * count for middle, count in middles) / histogram.total_count
+    square = sum((middle - mean) ** 2 * count for middle, count in middles) / histogram.total_count
+    return mean, math.sqrt(square)
+
+
+def _check_counts(run: Document, *, echoed: bool) -> None:
+    conditions, connections = run["conditions"], run["connections"]
+    for name in ("messages", "messages_all_phases"):
+        messages = run[name]
+        assert messages["sent"] == messages["received"] + messages["lost"], name
+    messages, sent_bytes = run["messages"], run["bytes"]
+    assert sent_bytes["payload_sent"] == messages["sent"] * conditions["payload_size"]
+    if echoed:
+        assert sent_bytes["payload_received"] == messages["received"] * conditions["payload_size"]
+    assert run["timestamps"]["kernel"] + run["timestamps"]["user"] == messages["received"]
+    assert sum(worker["messages"] for worker in run["generator"]["workers"]) == messages["received"]
+    assert len(run["generator"]["workers"]) == conditions["processes"]
+    ended = sum(connections["close_codes"].values())
+    assert ended == connections["opened"] + connections["reconnected"]
+    if conditions["duration_ns"]:
+        per_s = messages["sent"] * 1e9 / conditions["duration_ns"]
+        assert abs(run["throughput"]["sent_per_s"] - per_s) < 0.001
+
+
+def _check_latencies(run: Document, logged: Mapping[str, HdrHistogram]) -> None:
+    messages, connections = run["messages"], run["connections"]
+    counts = dict.fromkeys(("response", "service", "read_lag"), messages["received"])
+    counts["send_lag"] = messages["sent"]
+    counts |= dict.fromkeys(("connect", "tcp", "upgrade"), connections["opened"] + connections["reconnected"])
+    counts["tls"] = counts["connect"] if run["conditions"]["tls"] else 0
+    lost = {"response": messages["lost"] + messages["missed"]}
+    lost |= dict.fromkeys(("service", "read_lag"), messages["lost"])
+    assert run["latency"].keys() == counts.keys()
+    assert set(logged) == {name for name, count in counts.items() if count}
+    for name, latency in run["latency"].items():
+        assert (latency["count"], latency["lost"]) == (counts[name], lost.get(name, 0)), name
+        if counts[name]:
+            assert logged[name].total_count == counts[name], name
+            _check_figures(latency, logged[name], name)
+        else:
+            assert all(value is None for key, value in latency.items() if key.endswith("_ns")), name
+
+
+def _check_figures(latency: Document, histogram: HdrHistogram, name: str) -> None:
+    figures = [latency[key] for key in _PERCENTILES]
+    assert figures == values_at(recorded(histogram), _PERCENTILES.values(), latency["lost"]), name
+    for key, percent in _PERCENTILES.items():
+        if not latency["lost"]:
+            assert latency[key] == histogram.get_value_at_percentile(percent), f"{name} {key}"
+    assert latency["min_ns"] == histogram.get_min_value(), name
+    assert latency["max_ns"] == histogram.get_max_value(), name
+    mean, deviation = mean_and_deviation(histogram)
+    assert abs(latency["mean_ns"] - mean) <= 1 and abs(latency["stddev_ns"] - deviation) <= 1, name
+
+
+def _check_distributions(run: Document, directory: Path) -> None:
+    """The .hgrm of every series: its footer in ms, and as many values as run.json has."""
+    for name, latency in run["latency"].items():
+        path = directory / f"{name}.hgrm"
+        if name in CONNECTING and not latency["count"]:
+            assert not path.exists(), path
+            continue
+        text = path.read_text()
+        footer = {
+            key: float(value) for key, value in re.findall(r"(Mean|StdDeviation|Max|Total count) += +([\d.]+)", text)
+        }
+        assert footer["Total count"] == latency["count"], path
+        for key, figure in (("Mean", "mean_ns"), ("StdDeviation", "stddev_ns"), ("Max", "max_ns")):
+            assert abs(footer[key] - (latency[figure] or 0) / 1e6) <= 0.001, (path, key)
+        rows = [line.split() for line in text.splitlines()[1:] if line and not line.startswith("#")]
+        assert bool(rows) == bool(latency["count"]), path
+        if rows:
+            assert (rows[-1][1], int(rows[-1][2])) == ("1.000000000000", latency["count"]), path
+
+
+def _check_timeline(run: Document, rows: list[dict[str, str]]) -> None:
+    assert rows, "an empty timeline"
+    phases = [row["phase"] for row in rows]
+    assert phases == sorted(phases, key=["ramp", "warmup", "measure", "drain"].index)
+    assert [row["time"] for row in rows] == sorted(row["time"] for row in rows)
+    everything, measured = run["messages_all_phases"], run["messages"]
+    for name in ("sent", "received", "lost"):
+        assert sum(int(row[name]) for row in rows) == everything[name], name
+        assert sum(int(row[name]) for row in rows if row["phase"] == "measure") == measured[name], name
+    sent_bytes = sum(int(row["bytes_sent"]) for row in rows)
+    assert sent_bytes == everything["sent"] * run["conditions"]["payload_size"]
+    assert rows[-1]["connections"] == "0"
+
+
+def assert_equals_stats(run: Document, before: Document, after: Document) -> None:
+    """What a `wsbench serve` counted during a run without losses is what the run says that it did."""
+    gained = {name: after[name] - before[name] for name in after if isinstance(after[name], int)}
+    messages, connections = run["messages_all_phases"], run["connections"]
+    assert gained["messages_in"] == gained["messages_out"] == messages["sent"] == messages["received"] > 0
+    assert gained["bytes_in"] == gained["bytes_out"] == messages["sent"] * run["conditions"]["payload_size"]
+    assert gained["connections_opened"] == connections["opened"] + connections["reconnected"]
+    assert after["connections_open"] == 0
+
+
+def assert_error(result: CliResult, code: int, said: str = "") -> None:
+    """The command ended as the contract says errors do: its code, one or two lines, and nothing else."""
+    lines = result.stderr.splitlines()
+    assert result.returncode == code, result.stderr
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+    assert 1 <= len(lines) <= 2 and all(line.strip() for line in lines), result.stderr
+    assert lines[0].startswith("wsbench: error: "), result.stderr
+    assert said in result.stderr
