@@ -184,7 +184,8 @@ def _arguments(options: RunOptions, given: dict[str, Any], where: dict[str, str]
     spawn_rate = given["spawn_rate"] or max(DEFAULT_SPAWN_RATE, options.users / _RAMP_S)
     arguments = ["-f", str(locustfile), "--host", where["url"], "--users", str(options.users)]
     arguments += ["--spawn-rate", f"{spawn_rate:g}", "--only-summary"]
-    arguments += ["--autostart"] if given["web"] else ["--headless"]
+    # Locust's own default is every interface, which is for its users to choose, not for us.
+    arguments += ["--autostart", "--web-host", "127.0.0.1"] if given["web"] else ["--headless"]
     if given["run_time"]:
         arguments += ["--run-time", given["run_time"]]
     if options.processes > 1:

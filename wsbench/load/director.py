@@ -37,6 +37,7 @@ _HOPELESS = 10
 """So many failed connections and not one open: the target cannot be measured."""
 _FINAL_PATIENCE_S = 10.0
 _BREATH_S = 0.001
+_LATECOMERS_NS = 3 * NS_PER_S
 
 
 class Ending(Enum):
@@ -84,6 +85,7 @@ class Director:
         self._totals = Totals()
         self.roster = Roster()
         self._spawned = Event()
+        self._spawned_ns = 0
         self._news = Event()
         self._ending: Ending | None = None
         self._target = TargetMeter(launch.target)
@@ -116,6 +118,7 @@ class Director:
 
     def spawning_complete(self) -> None:
         """Locust has started all users."""
+        self._spawned_ns = time.monotonic_ns()
         self._spawned.set()
         self._news.set()
 
@@ -148,8 +151,13 @@ class Director:
 
     def _ramp_is_over(self) -> bool:
         settled = self.roster.opened + self.roster.failed
-        all_here = settled >= self.options.users or bool(self._missing())
+        all_here = settled >= self.options.users or self._no_more_to_come() or bool(self._missing())
         return self._spawned.is_set() and all_here and not self._hopeless()
+
+    def _no_more_to_come(self) -> bool:
+        """A scenario may have users without a connection: then nobody asks for one for a while after the last."""
+        waited_ns = time.monotonic_ns() - self._spawned_ns
+        return self.roster.attempted == self.roster.opened + self.roster.failed > 0 and waited_ns > _LATECOMERS_NS
 
     def _hopeless(self) -> bool:
         return self.roster.opened == 0 and self.roster.failed >= min(self.options.users, _HOPELESS)

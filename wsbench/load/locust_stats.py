@@ -68,8 +68,8 @@ def failed_connections(stats: RequestStats, error: str, count: int) -> None:
 def _fill(entry: StatsEntry, buckets: dict[int, int], lost: int, now: float) -> None:
     times, total = entry.response_times, 0.0
     for key, count in buckets.items():
-        value_ms = _milliseconds(key)
-        times[value_ms] += count
+        value_ms, shown_ms = _milliseconds(key)
+        times[shown_ms] += count
         total += value_ms * count
     entry.total_response_time = total
     entry.num_requests = sum(buckets.values())
@@ -97,9 +97,10 @@ def _errors(stats: RequestStats, name: str, error: str, count: int) -> None:
 
 
 @functools.cache
-def _milliseconds(key: int) -> float:
-    """The middle of a bucket, in Locust's precision. Cached: the same few thousand come up every second."""
-    return two_digits((lowest_value(key) + highest_value(key)) / 2 / NS_PER_MS)
+def _milliseconds(key: int) -> tuple[float, float]:
+    """The middle of a bucket, as it is and in Locust's precision. Cached: a few thousand come up again and again."""
+    middle = (lowest_value(key) + highest_value(key)) / 2 / NS_PER_MS
+    return middle, two_digits(middle)
 
 
 def two_digits(value: float) -> float:

@@ -77,6 +77,11 @@ class Roster:
         return [self._workers[index] for index in sorted(self._workers)]
 
     @property
+    def attempted(self) -> int:
+        """Connections that users asked for so far."""
+        return sum(worker.report.connections.attempted for worker in self._workers.values())
+
+    @property
     def opened(self) -> int:
         """Connections opened so far."""
         return sum(worker.report.connections.opened for worker in self._workers.values())
