@@ -15,11 +15,9 @@ from typing import IO, Any
 
 import msgspec
 
-from wsbench.errors import ExitCode, Side, WsbenchError
+from wsbench.errors import ExitCode, Side, UsageError, WsbenchError
 from wsbench.load.launch import FAILURE_FILE, Failure, Launch, Progress, TargetInfo
 from wsbench.results import LOG_FILE, Run, Staging, load
-
-_LOG_TAIL = 5
 
 
 @dataclass(frozen=True)
@@ -124,10 +122,19 @@ def _failure(staging: Staging, code: int) -> WsbenchError:
     try:
         told = msgspec.json.decode((staging.path / FAILURE_FILE).read_bytes(), type=Failure)
     except (OSError, msgspec.MsgspecError):
-        log = (staging.path / LOG_FILE).read_text(errors="replace").strip().splitlines()
-        tail = "\n  ".join(log[-_LOG_TAIL:])
-        return WsbenchError(f"Locust ended with exit code {code} and left no result", remedy=f"It said:\n  {tail}")
+        return _broken(staging, code)
     return WsbenchError(told.what, remedy=told.remedy, side=Side(told.side), kind=told.kind)
+
+
+def _broken(staging: Staging, code: int) -> WsbenchError:
+    """Locust ended without our plugin's having a say: mostly by a scenario that it could not load."""
+    log = (staging.path / LOG_FILE).read_text(errors="replace").strip()
+    last = log.splitlines()[-1].strip() if log else "nothing"
+    if "Ramping to" in log:
+        return WsbenchError(f"Locust ended with exit code {code} and left no result: {last}")
+    if "unrecognized arguments" in log:
+        last = "it has no user of wsbench (from wsbench import EchoUser)"
+    return UsageError(f"the scenario cannot be run: {last}", remedy="`locust -f FILE --host URL` shows all of it.")
 
 
 def _follow(pipe: IO[bytes], on_progress: Callable[[Progress], None]) -> None:
