@@ -387,3 +387,14 @@ def test_totals_name_every_count_even_when_there_is_none() -> None:
 def test_series_of_intervals_add_up_to_the_series_of_the_phase() -> None:
     parts: list[Any] = [each.series["service"] for each in TOTALS.intervals(Phase.MEASURE)]
     assert merged(parts) == TOTALS.series("service", Phase.MEASURE)
+
+
+def test_a_delta_in_parts_adds_up_to_the_same() -> None:
+    buckets = {key: key + 1 for key in range(1000)}
+    delta = IntervalDelta("measure", 0, {"sent": 7}, {"service": dict(buckets), "read_lag": {5: 2}})
+    total = Totals()
+    total.add(delta.parts())
+    assert total.counts()["sent"] == 7
+    assert total.series("service") == buckets
+    assert total.series("read_lag") == {5: 2}
+    assert all(len(series) <= 250 for part in delta.parts() for series in part.series.values())
