@@ -554,3 +554,12 @@ def test_with_the_web_ui_there_can_be_another_run(target: EchoTarget, tmp_path: 
     assert first.name in result.stdout
     assert (second / "locust.log").stat().st_size > 0
     no_leftovers(result)
+
+
+def test_a_signal_to_the_process_and_to_its_group_is_one_wish(tmp_path: Path) -> None:
+    running = process.start_cli("run", "-u", "3", "--duration", "30s", "--warmup", "0s", cwd=tmp_path)
+    running.wait_for("^measure")
+    running.signal(signal.SIGINT)
+    running.signal(signal.SIGINT)
+    assert running.finish(30).returncode == 130
+    assert runs.read(runs.only(tmp_path / "results"))["complete"] is False

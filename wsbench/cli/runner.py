@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,9 @@ import msgspec
 from wsbench.errors import ExitCode, Side, UsageError, WsbenchError
 from wsbench.load.launch import FAILURE_FILE, Failure, Launch, Progress, TargetInfo
 from wsbench.results import LOG_FILE, Run, Staging, load
+
+_ONE_PRESS_S = 1.0
+"""timeout(1), for one, sends its signal to the process and to its group: that is one wish, not two."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,7 @@ class Interruptions:
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
         self._before: dict[int, Any] = {}
+        self._last = 0.0
         self.count = 0
 
     def __enter__(self) -> Interruptions:
@@ -52,6 +57,10 @@ class Interruptions:
             signal.signal(number, handler)
 
     def _handle(self, number: int, frame: Any) -> None:  # noqa: ARG002 - a handler's signature
+        now = time.monotonic()
+        if self.count and now - self._last < _ONE_PRESS_S:
+            return
+        self._last = now
         self.count += 1
         if self._process.poll() is None:
             if self.count == 1:

@@ -39,6 +39,7 @@ console = logging.getLogger("locust.stats_logger")
 """Locust's logger for its own closing tables: plain lines, on the terminal."""
 
 _SETUP, _ORDER, _REPORT, _ACK = "wsbench-setup", "wsbench-order", "wsbench-report", "wsbench-ack"
+_ONE_PRESS_S = 1.0
 
 
 class Session:
@@ -57,6 +58,7 @@ class Session:
         self._setup: dict[str, Any] | None = None
         self._log: logging.Handler | None = None
         self._unacknowledged: dict[int, tuple[Report, int]] = {}
+        self._interrupted = 0.0
         self._offset = OffsetEstimate(machine.host_id())
         self._check_options()
         self._listen()
@@ -221,7 +223,12 @@ class Session:
         gevent.spawn(runner.quit if parsed.headless else runner.stop)
 
     def _interrupt(self) -> None:
-        gevent.signal_handler(signal.SIGINT, os._exit, int(ExitCode.INTERRUPTED))
+        if self._interrupted:
+            # A second press means it; the same signal to the process and to its group is still the first.
+            if time.monotonic() - self._interrupted > _ONE_PRESS_S:
+                os._exit(int(ExitCode.INTERRUPTED))
+            return
+        self._interrupted = time.monotonic()
         os.kill(os.getpid(), signal.SIGTERM)
 
     def _missing_workers(self) -> set[int]:
