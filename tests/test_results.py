@@ -26,7 +26,6 @@ from wsbench.results import (
     encode,
     exit_code,
     load,
-    to_builtins,
 )
 
 NOW = datetime(2026, 11, 22, 9, 15, 0, 999_999, UTC)
@@ -94,7 +93,7 @@ def test_it_is_for_people_too() -> None:
 
 def test_what_is_written_is_what_is_read() -> None:
     assert decode(encode(RUN), "here") == RUN
-    assert json.loads(encode(RUN)) == to_builtins(RUN)
+    assert json.loads(encode(RUN)) == msgspec.to_builtins(RUN)
 
 
 COUNTS = st.integers(0, 2**62)

@@ -11,7 +11,6 @@ import shutil
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -330,8 +329,3 @@ def exit_code(run: Run, *, strict: bool, interrupted: bool = False) -> ExitCode:
     if any(gate.failed for gate in run.gates):
         return ExitCode.GATE_FAILED
     return ExitCode.NOT_TRUSTED if strict and run.generator.verdict != "ok" else ExitCode.OK
-
-
-def to_builtins(run: Run) -> Any:
-    """The run as plain dicts and lists, with the names of the file."""
-    return msgspec.to_builtins(run)

@@ -314,6 +314,3 @@ def describe(options: RunOptions) -> str:
     )
     length = format_seconds(options.duration_ns) if options.duration_ns else "until stopped"
     return f"{options.users} connections, {load}, {options.payload_size} bytes, {length}"
-
-
-__all__ = ["OPTIONS", "Option", "RunOptions", "check_value", "describe"]

@@ -262,7 +262,6 @@ class Outcome:
                 compression_granted=negotiated.compression,
                 subprotocols_asked=self.options.connect.subprotocols,
                 subprotocol_granted=negotiated.subprotocol,
-                measured_ns=self._measured_ns,
                 generator_errors=[e.example for e in self._errors() if e.side == Side.GENERATOR],
                 missing_workers=[worker.index for worker in self.workers if not worker.report.final],
             )

@@ -79,7 +79,6 @@ class Evidence:
     compression_granted: str | None = None
     subprotocols_asked: tuple[str, ...] = ()
     subprotocol_granted: str | None = None
-    measured_ns: int = 0
     generator_errors: list[str] = field(default_factory=list)
     missing_workers: list[int] = field(default_factory=list)
 
