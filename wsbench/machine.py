@@ -6,6 +6,8 @@ import hashlib
 import os
 import platform
 import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 
@@ -28,6 +30,22 @@ def environment() -> Environment:
         nofile=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
         host_id=host_id(),
     )
+
+
+@contextmanager
+def in_background() -> Iterator[None]:
+    """While this lasts, the calling thread and those it starts never push another process off its core (Linux).
+
+    Whoever watches a generator wakes up once a second: on the generator's core, that would make messages late.
+    """
+    if not hasattr(os, "SCHED_BATCH") or os.sched_getscheduler(0) != os.SCHED_OTHER:
+        yield
+        return
+    os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 def raise_descriptor_limit() -> int:

@@ -165,7 +165,12 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Worker(msgspec.Struct, frozen=True):
-    """One load-generating process, over the measure phase. `clock_offset_ns`: how far the master's clock is ahead."""
+    """One load-generating process, over the measure phase.
+
+    Attributes:
+        polling_percent: the part of `cpu_percent_mean` that was spent waiting for the next message to be due.
+        clock_offset_ns: how far the master's clock is ahead.
+    """
 
     index: int
     cpu_percent_mean: float
@@ -173,14 +178,19 @@ class Worker(msgspec.Struct, frozen=True):
     rss_bytes: int
     messages: int
     clock_offset_ns: int = 0
+    polling_percent: float = 0.0
 
 
 class Generator(msgspec.Struct, frozen=True):
-    """The load generator on itself: verdict `ok`, `late` or `saturated`, with the findings it rests on."""
+    """The load generator on itself: verdict `ok`, `late` or `saturated`, with the findings it rests on.
+
+    CPU is the whole process's; `polling_us_per_message` is the part of it spent waiting for messages to be due.
+    """
 
     verdict: str
     findings: list[Finding] = []
     cpu_us_per_message: float | None = None
+    polling_us_per_message: float | None = None
     workers: list[Worker] = []
 
 

@@ -28,7 +28,7 @@ PERCENTS = (50.0, 90.0, 99.0)
 
 def bare_loop(rate: int, seconds: float) -> list[int | None]:
     """Lateness of a loop that only waits for its timer, at PERCENTS, in ns."""
-    timer, seen, period = TimerFd(), Buckets(), NS_PER_S // rate
+    timer, seen, period = TimerFd(lambda: None), Buckets(), NS_PER_S // rate
     os.set_blocking(timer.fd, True)
     due = time.monotonic_ns() + period
     end = due + int(seconds * NS_PER_S)

@@ -17,10 +17,12 @@ from wsbench.measure.histogram import (
     lowest_value,
     mean_and_deviation,
     merge,
+    merge_coarsely,
     merged,
     out_of_range,
     percentile,
     percentiles,
+    pieces,
     record,
     to_hdr,
 )
@@ -190,3 +192,24 @@ def test_negative_values_sort_first_and_count_as_zero(value: int) -> None:
 @settings(max_examples=50, deadline=None)
 def test_what_a_histogram_can_hold_is_not_out_of_range(values: list[int]) -> None:
     assert out_of_range(bucketed(values)) == (0, 0)
+
+
+@given(st.dictionaries(st.integers(0, 60_000), st.integers(1, 1000), max_size=300), st.integers(1, 100))
+def test_pieces_add_up_to_the_whole(buckets: Buckets, size: int) -> None:
+    parts = list(pieces(buckets, size))
+    assert merged(parts) == buckets
+    assert all(0 < len(part) <= size for part in parts)
+
+
+@given(st.lists(st.integers(0, HIGHEST_NS), min_size=1, max_size=200), st.sampled_from([0.0, 50.0, 99.0, 100.0]))
+def test_a_coarse_percentile_is_off_by_three_percent_at_most(values: list[int], percent: float) -> None:
+    exact: Buckets = {}
+    for value in values:
+        record(exact, value)
+    coarse: Buckets = {}
+    merge_coarsely(coarse, exact)
+    assert sum(coarse.values()) == len(values)
+    precise, rough = percentile(exact, percent), percentile(coarse, percent)
+    assert precise is not None
+    assert rough is not None
+    assert abs(rough - precise) <= max(32, 0.033 * precise)

@@ -16,6 +16,7 @@ from typing import IO, Any
 
 import msgspec
 
+from wsbench import machine
 from wsbench.errors import ExitCode, Side, UsageError, WsbenchError
 from wsbench.load.launch import FAILURE_FILE, Failure, Launch, Progress, TargetInfo
 from wsbench.results import LOG_FILE, Run, Staging, load
@@ -96,7 +97,7 @@ def run_locust(
             start_new_session=True,
         )
     os.close(writing)
-    with Interruptions(process) as interruptions:
+    with Interruptions(process) as interruptions, machine.in_background():
         follower = threading.Thread(target=_follow, args=(os.fdopen(reading, "rb"), on_progress), daemon=True)
         follower.start()
         try:

@@ -20,14 +20,15 @@ from gevent.queue import Queue
 
 from wsbench.errors import ExitCode, WsbenchError
 from wsbench.load.launch import FAILURE_FILE, Failure, Launch, Progress
+from wsbench.load.locust_stats import Feed
 from wsbench.load.messages import Order, Report
 from wsbench.load.options import RunOptions
 from wsbench.load.outcome import Outcome
 from wsbench.load.roster import Roster
 from wsbench.load.target import TargetMeter
-from wsbench.measure.histogram import merged, percentiles
+from wsbench.measure.histogram import Buckets, merge_coarsely, percentiles, pieces
 from wsbench.measure.phases import FOREVER_NS, Phase, Plan
-from wsbench.measure.recorder import IntervalDelta, Totals
+from wsbench.measure.recorder import Totals
 from wsbench.results import Run, Staging, exit_code
 from wsbench.units import NS_PER_S
 
@@ -36,6 +37,8 @@ logger = logging.getLogger(__name__)
 _HOPELESS = 10
 """So many failed connections and not one open: the target cannot be measured."""
 _FINAL_PATIENCE_S = 10.0
+_PIECE = 500
+"""Buckets that are worked through in a few tens of microseconds."""
 _BREATH_S = 0.001
 _LATECOMERS_NS = 3 * NS_PER_S
 
@@ -66,7 +69,7 @@ class Director:
         launch: Launch,
         broadcast: Callable[[Order], None],
         missing: Callable[[], set[int]],
-        on_deltas: Callable[[list[IntervalDelta]], None],
+        feed: Feed | None,
         on_done: Callable[[ExitCode], None],
     ) -> None:
         self.options = options
@@ -78,7 +81,7 @@ class Director:
         self._launch = launch
         self._broadcast = broadcast
         self._missing = missing
-        self._on_deltas = on_deltas
+        self._feed = feed
         self._on_done = on_done
         self._started = datetime.now(UTC)
         self._plan = Plan()
@@ -102,17 +105,22 @@ class Director:
         self._inbox.put(report)
 
     def _take_in(self) -> None:
-        """Adding thousands of buckets in one go would keep an engine in this process from its work for milliseconds."""
+        """What takes long is done in pieces: an engine in this process must not be kept from its work."""
         while True:
             report: Report = self._inbox.get()
             if self.roster.knows(report):
                 continue
+            self._totals.add(report.deltas)
+            latest: Buckets = {}
             for delta in report.deltas:
-                for part in delta.parts():
-                    self._totals.add([part])
-                    self._on_deltas([part])
+                for piece in pieces(delta.series.get("response", {}), _PIECE):
                     gevent.sleep(_BREATH_S)
-            self._tell_progress(report.deltas)
+                    merge_coarsely(latest, piece)
+            gevent.sleep(_BREATH_S)
+            if self._feed is not None:
+                self._feed.take(report, latest)
+                gevent.sleep(_BREATH_S)
+            self._tell_progress(latest, sum(delta.counts.get("wall_ns", 0) for delta in report.deltas))
             self.roster.take(report)
             self._news.set()
 
@@ -171,15 +179,13 @@ class Director:
         while (left := instant_ns - time.time_ns()) > 0:
             gevent.sleep(left / NS_PER_S)
 
-    def _tell_progress(self, deltas: list[IntervalDelta]) -> None:
+    def _tell_progress(self, latest: Buckets, lasted_ns: int) -> None:
         descriptor = self._launch.progress_fd
         if descriptor is None or self.done.is_set():
             return
         now = time.time_ns()
         counts = self._totals.counts()
-        latest = merged(delta.series.get("response", {}) for delta in deltas)
         p50, p99 = percentiles(latest, (50.0, 99.0))
-        lasted_ns = sum(delta.counts.get("wall_ns", 0) for delta in deltas)
         end = {Phase.WARMUP: self._plan.measure_ns, Phase.MEASURE: self._plan.drain_ns}.get(self.phase, FOREVER_NS)
         progress = Progress(
             phase=self.phase,

@@ -10,14 +10,14 @@ from __future__ import annotations
 import functools
 import math
 import time
-from collections.abc import Iterable
 from typing import Any
 
 from locust import stats as locust_stats
 from locust.stats import RequestStats, StatsCSV, StatsCSVFileWriter, StatsEntry, StatsError
 
-from wsbench.measure.histogram import highest_value, lowest_value
-from wsbench.measure.recorder import IntervalDelta
+from wsbench.load.messages import Report
+from wsbench.measure.histogram import Buckets, highest_value, lowest_value, merge
+from wsbench.measure.recorder import merge_counts
 from wsbench.units import NS_PER_MS
 
 METHOD = "WS"
@@ -35,65 +35,68 @@ def install() -> None:
     StatsCSVFileWriter.close_files = _close_files
 
 
-def feed(stats: RequestStats, deltas: Iterable[IntervalDelta]) -> None:
-    """Add what intervals gained: echoes by response time, connections by time to open."""
-    now = time.time()
-    for delta in deltas:
-        counts = delta.counts
-        if not (counts or "response" in delta.series or "connect" in delta.series):
-            continue
-        echo = StatsEntry(stats, ECHO, METHOD)
-        _fill(echo, delta.series.get("response", {}), counts.get("lost", 0), now)
-        echo.total_content_length = counts.get("payload_received", 0)
-        connect = StatsEntry(stats, CONNECT, METHOD)
-        _fill(connect, delta.series.get("connect", {}), 0, now)
-        for entry in (echo, connect):
-            if entry.num_requests or entry.total_content_length:  # counts can come in a part of their own
-                stats.entries[(entry.name, entry.method)].extend(entry)
-                stats.total.extend(entry)
-        _errors(stats, ECHO, "lost: no reply within --timeout", counts.get("lost", 0))
-        _errors(stats, ECHO, "corrupted: the reply is not what was sent", counts.get("corrupted", 0))
+class Feed:
+    """Gives Locust's statistics what a worker's report says, in one go.
 
+    Echoes by response time, connections by time to open; what went wrong as Locust's failures.
+    """
 
-def failed_connections(stats: RequestStats, error: str, count: int) -> None:
-    """Add connections that did not come about."""
-    entry = StatsEntry(stats, CONNECT, METHOD)
-    _fill(entry, {}, count, time.time())
-    if count:
-        stats.entries[(CONNECT, METHOD)].extend(entry)
-        stats.total.extend(entry)
-        _errors(stats, CONNECT, error, count)
+    def __init__(self, stats: RequestStats) -> None:
+        self._stats = stats
+        self._told: dict[tuple[int, str], int] = {}
 
+    def take(self, report: Report, response: Buckets) -> None:
+        """A report, and its response times summed up: coarsely will do, for Locust keeps two digits."""
+        counts: dict[str, int] = {}
+        connect: Buckets = {}
+        for delta in report.deltas:
+            merge_counts(counts, delta.counts)
+            merge(connect, delta.series.get("connect", {}))
+        lost = counts.get("lost", 0)
+        self._extend(ECHO, response, lost, counts.get("payload_received", 0))
+        # Connections and errors are totals of the worker's.
+        self._extend(CONNECT, connect, self._news(report.worker, "", report.connections.failed), 0)
+        self._error(ECHO, "lost: no reply within --timeout", lost)
+        self._error(ECHO, "corrupted: the reply is not what was sent", counts.get("corrupted", 0))
+        for error in report.errors:
+            self._error(CONNECT, error.example, self._news(report.worker, f"{error.side} {error.kind}", error.count))
 
-def _fill(entry: StatsEntry, buckets: dict[int, int], lost: int, now: float) -> None:
-    times, total = entry.response_times, 0.0
-    for key, count in buckets.items():
-        value_ms, shown_ms = _milliseconds(key)
-        times[shown_ms] += count
-        total += value_ms * count
-    entry.total_response_time = total
-    entry.num_requests = sum(buckets.values())
-    if buckets:
-        entry.min_response_time = three_digits(lowest_value(min(buckets)) / NS_PER_MS)
-        entry.max_response_time = three_digits(highest_value(max(buckets)) / NS_PER_MS)
-    entry.num_requests += lost
-    entry.num_none_requests = lost
-    entry.num_failures = lost
-    if entry.num_requests:
-        entry.num_reqs_per_sec[int(now)] = entry.num_requests
-        entry.last_request_timestamp = now
-    if lost:
-        entry.num_fail_per_sec[int(now)] = lost
+    def _news(self, worker: int, what: str, total: int) -> int:
+        gained = total - self._told.get((worker, what), 0)
+        self._told[worker, what] = total
+        return gained
 
+    def _extend(self, name: str, buckets: Buckets, failed: int, size: int) -> None:
+        if not (buckets or failed or size):
+            return
+        now = time.time()
+        entry = StatsEntry(self._stats, name, METHOD)
+        for key, count in buckets.items():
+            value_ms, shown_ms = _milliseconds(key)
+            entry.response_times[shown_ms] += count
+            entry.total_response_time += value_ms * count
+        if buckets:
+            entry.min_response_time = three_digits(lowest_value(min(buckets)) / NS_PER_MS)
+            entry.max_response_time = three_digits(highest_value(max(buckets)) / NS_PER_MS)
+        entry.num_requests = sum(buckets.values()) + failed
+        entry.num_none_requests = entry.num_failures = failed
+        entry.total_content_length = size
+        if entry.num_requests:
+            entry.num_reqs_per_sec[int(now)] = entry.num_requests
+            entry.last_request_timestamp = now
+        if failed:
+            entry.num_fail_per_sec[int(now)] = failed
+        self._stats.entries[(name, METHOD)].extend(entry)
+        self._stats.total.extend(entry)
 
-def _errors(stats: RequestStats, name: str, error: str, count: int) -> None:
-    if not count:
-        return
-    key = StatsError.create_key(METHOD, name, error)
-    known = stats.errors.setdefault(key, StatsError(METHOD, name, error))
-    known.occurrences += count
-    known.last_seen = time.time()
-    known.first_seen = known.first_seen or known.last_seen
+    def _error(self, name: str, error: str, count: int) -> None:
+        if not count:
+            return
+        key = StatsError.create_key(METHOD, name, error)
+        known = self._stats.errors.setdefault(key, StatsError(METHOD, name, error))
+        known.occurrences += count
+        known.last_seen = time.time()
+        known.first_seen = known.first_seen or known.last_seen
 
 
 @functools.cache

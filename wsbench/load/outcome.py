@@ -237,6 +237,7 @@ class Outcome:
             index=worker.index,
             cpu_percent_mean=mean,
             cpu_percent_max=most,
+            polling_percent=worker.polling_of_measure(),
             stall_max_ns=health.stall_max_ns,
             gc_pause_max_ns=health.gc_pause_max_ns,
             clock_steps=health.clock_steps,
@@ -266,16 +267,18 @@ class Outcome:
                 missing_workers=[worker.index for worker in self.workers if not worker.report.final],
             )
         )
-        received, cpu_ns = self._counts["received"], self._counts.get("cpu_ns", 0)
+        received, cpu_ns, polled_ns = (self._counts.get(name, 0) for name in ("received", "cpu_ns", "polled_ns"))
         return results.Generator(
             verdict=verdict,
             findings=[results.Finding(f.code, f.evidence, f.remedy, f.severity) for f in found],
             cpu_us_per_message=round(cpu_ns / 1000 / received, 3) if received else None,
+            polling_us_per_message=round(polled_ns / 1000 / received, 3) if received else None,
             workers=[
                 results.Worker(
                     index=worker.index,
                     cpu_percent_mean=fit.cpu_percent_mean,
                     cpu_percent_max=fit.cpu_percent_max,
+                    polling_percent=fit.polling_percent,
                     rss_bytes=worker.report.health.rss_bytes,
                     messages=worker.received,
                     clock_offset_ns=worker.report.health.clock_offset_ns,

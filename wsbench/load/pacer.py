@@ -22,12 +22,15 @@ _READ = 1
 _CLOCK_MONOTONIC = 1
 _TFD_NONBLOCK_CLOEXEC = os.O_NONBLOCK | os.O_CLOEXEC
 _TFD_TIMER_ABSTIME = 1
+_NEVER_NS = 2**62
 _BATCH = 64
 """Messages sent in one wake-up before replies get their turn."""
 _LEAD_NS = 50_000
-"""An idle process is woken this much early, and spins for what is left: about what waking up takes."""
-_IDLE_NS = 3 * _LEAD_NS
-"""With less than this until the next message the process is busy anyway, and spinning would cost more than it gives."""
+"""Woken this much early, the pacer polls for what is left: about what waking up takes, and has code and data warm."""
+_NEAR_NS = 70_000
+"""For less than this it polls at once: setting a timer that is to expire soon takes 10 to 20 µs of CPU by itself."""
+_ROUND_NS = 5_000
+"""A round of the hub's that took less handled nothing: no reply is handled in so short a time."""
 
 
 class _TimerSpec(ctypes.Structure):
@@ -35,13 +38,13 @@ class _TimerSpec(ctypes.Structure):
 
 
 class TimerFd:
-    """A one-shot timer that is a file descriptor.
+    """Calls back on the hub at an instant of CLOCK_MONOTONIC, and from then on at every round of the hub's.
 
     Raises:
-        OSError: the platform has none.
+        OSError: the platform has no timerfd.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, callback: Callable[[], None]) -> None:
         if sys.platform != "linux":
             raise OSError("timerfd is Linux's")
         self._libc = ctypes.CDLL(None, use_errno=True)
@@ -50,22 +53,39 @@ class TimerFd:
             raise OSError(ctypes.get_errno(), "timerfd_create failed")
         self._spec = _TimerSpec(0, 0, 0, 0)
         self._reference = ctypes.byref(self._spec)
+        self._watcher = gevent.get_hub().loop.io(self.fd, _READ)
+        self._watcher.start(callback)
 
     def arm(self, instant_ns: int) -> None:
-        """Become readable at an instant of CLOCK_MONOTONIC; at once if it is past."""
+        """Call back at `instant_ns`, at once if that is past, and not before."""
         self._spec.value_s, self._spec.value_ns = divmod(max(instant_ns, 1), NS_PER_S)
         self._libc.timerfd_settime(self.fd, _TFD_TIMER_ABSTIME, self._reference, None)
 
-    def clear(self) -> None:
-        """Be readable no more."""
-        try:
-            os.read(self.fd, 8)
-        except BlockingIOError:
-            pass
+    def close(self) -> None:
+        """Call back no more."""
+        self._watcher.stop()
+        self._watcher.close()
+        os.close(self.fd)
+
+
+class HubTimer:
+    """The same with a timer of the hub's, where there is no timerfd: late by up to a millisecond."""
+
+    def __init__(self, callback: Callable[[], None]) -> None:
+        self._callback = callback
+        self._watcher: Any = None
+
+    def arm(self, instant_ns: int) -> None:
+        """Call back at `instant_ns`, at once if that is past, and not before."""
+        self.close()
+        self._watcher = gevent.get_hub().loop.timer(max(0.0, (instant_ns - time.monotonic_ns()) / NS_PER_S), 1e-9)
+        self._watcher.start(self._callback)
 
     def close(self) -> None:
-        """Give the descriptor back."""
-        os.close(self.fd)
+        """Call back no more."""
+        if self._watcher is not None:
+            self._watcher.stop()
+            self._watcher.close()
 
 
 class Paced(Protocol):
@@ -85,9 +105,14 @@ class Pacer:
     pacer keeps current. They never move: what a late wake-up finds overdue is sent at once and counted as late, and
     what is overdue by more than `backlog_ns` is missed.
 
+    An expired timerfd stays readable until it is set again, so that the hub comes round without sleeping: that is how
+    the pacer polls, with every other socket getting its turn, and how a batch that is not the last is followed by the
+    next. So a wake-up costs one system call, and messages that are due at once cost none but their own.
+
     Attributes:
         exact: whether a timerfd wakes it; otherwise a timer of the hub's, late by up to a millisecond.
         offset_ns: CLOCK_REALTIME minus CLOCK_MONOTONIC.
+        polled_ns: time spent polling so far, which the process could have spent on something else.
     """
 
     def __init__(self, *, offset_ns: int, backlog_ns: int, on_error: Callable[[Exception], None]) -> None:
@@ -95,23 +120,22 @@ class Pacer:
         self._backlog_ns = backlog_ns
         self._schedule: Schedule[Paced] = Schedule()
         self._on_error = on_error
-        self._armed: int | None = None
-        loop = gevent.get_hub().loop
-        self._timerfd: TimerFd | None
+        self._next: int | None = None
+        self._expired = False
+        self._polled_at = 0
+        self.polled_ns = 0
+        self._timer: TimerFd | HubTimer
         try:
-            self._timerfd = TimerFd()
+            self._timer = TimerFd(self._tick)
         except OSError:
-            self._timerfd = None
-            self._watcher: Any = None
-        else:
-            self._watcher = loop.io(self._timerfd.fd, _READ)
-            self._watcher.start(self._tick)
-        self.exact = self._timerfd is not None
+            self._timer = HubTimer(self._tick)
+        self.exact = isinstance(self._timer, TimerFd)
 
     def add(self, paced: Paced, slots: Slots) -> None:
         """A connection joins with its slots."""
         self._schedule.add(paced, slots)
-        self._arm()
+        if self._schedule.next_due_ns != self._next:
+            self._set_timer()
 
     def stop(self) -> None:
         """Fire no more, and give everything back. What was due and has not been got to is missed."""
@@ -120,45 +144,18 @@ class Pacer:
             for due, paced in overdue:
                 paced.miss(due + offset)
         self._schedule.clear()
-        if self._watcher is not None:
-            self._watcher.stop()
-            self._watcher.close()
-            self._watcher = None
-        if self._timerfd is not None:
-            self._timerfd.close()
-            self._timerfd = None
-
-    def _arm(self) -> None:
-        due = self._schedule.next_due_ns
-        if due is None or due == self._armed:
-            return
-        self._armed = due
-        if self._timerfd is not None:
-            idle = due - time.monotonic_ns() > _IDLE_NS
-            self._timerfd.arm(due - _LEAD_NS if idle else due)
-        else:
-            if self._watcher is not None:
-                self._watcher.stop()
-                self._watcher.close()
-            delay_s = max(0.0, (due - time.monotonic_ns()) / NS_PER_S)
-            self._watcher = gevent.get_hub().loop.timer(delay_s)
-            self._watcher.start(self._tick)
-
-    @staticmethod
-    def _awaited(due_ns: int) -> int:
-        """The instant of now, once `due_ns` has come, if it is only a spin away."""
-        now = time.monotonic_ns()
-        if due_ns - now <= _LEAD_NS:
-            while now < due_ns:
-                now = time.monotonic_ns()
-        return now
+        self._timer.close()
 
     def _tick(self) -> None:
-        if self._timerfd is not None:
-            self._timerfd.clear()
+        self._expired = True
+        now = time.monotonic_ns()
+        if self._next is not None and now < self._next:  # woken early, on purpose: poll
+            if now - self._polled_at < _ROUND_NS:
+                self.polled_ns += now - self._polled_at
+            self._polled_at = now
+            return
         try:
-            offset, now = self.offset_ns, self._awaited(self._armed or 0)
-            stale = now - self._backlog_ns
+            offset, stale = self.offset_ns, now - self._backlog_ns
             for due, paced in self._schedule.take(now, _BATCH):
                 if due >= stale:
                     paced.fire(due + offset)
@@ -166,6 +163,15 @@ class Pacer:
                     paced.miss(due + offset)
         except Exception as error:  # the callback's edge: gevent would print it and stop pacing
             self._on_error(error)
-        self._armed = None
-        if self._watcher is not None:
-            self._arm()
+        self._set_timer()
+
+    def _set_timer(self) -> None:
+        due = self._next = self._schedule.next_due_ns
+        if due is None:
+            self._timer.arm(_NEVER_NS)
+            return
+        left = due - time.monotonic_ns()
+        if self._expired and left < _NEAR_NS:
+            return
+        self._timer.arm(due - _LEAD_NS)
+        self._expired = False

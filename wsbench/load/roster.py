@@ -18,6 +18,7 @@ class WorkerRecord:
         self.index = index
         self.report = Report(index, 0, [], ConnectionTally(), [], Health())
         self.received = 0
+        self.polled_ns = 0
         self._cpu: dict[tuple[str, int], tuple[int, int]] = {}
 
     def knows(self, report: Report) -> bool:
@@ -35,6 +36,7 @@ class WorkerRecord:
             self._cpu[key] = (cpu + delta.counts.get("cpu_ns", 0), wall + delta.counts.get("wall_ns", 0))
             if delta.phase == Phase.MEASURE:
                 self.received += delta.counts.get("received", 0)
+                self.polled_ns += delta.counts.get("polled_ns", 0)
         return True
 
     def cpu_percent(self) -> dict[tuple[str, int], float]:
@@ -49,6 +51,11 @@ class WorkerRecord:
         # A sliver of an interval says nothing about how busy the worker was.
         long = [100 * cpu / wall for cpu, wall in measured if wall > 100_000_000]
         return round(mean, 1), round(max(long, default=mean), 1)
+
+    def polling_of_measure(self) -> float:
+        """The part of the mean of `cpu_of_measure` that was spent waiting for the next message to be due."""
+        total = sum(wall for (phase, _), (_, wall) in self._cpu.items() if phase == Phase.MEASURE)
+        return round(100 * self.polled_ns / total, 1) if total else 0.0
 
 
 class Roster:

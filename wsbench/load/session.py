@@ -29,7 +29,6 @@ from wsbench.load.engine import Engine
 from wsbench.load.messages import Order, Report, pack, unpack_order, unpack_report
 from wsbench.load.offset import OffsetEstimate
 from wsbench.load.options import OPTIONS, RunOptions
-from wsbench.measure.recorder import IntervalDelta
 from wsbench.report import summary
 from wsbench.results import LOG_FILE, Staging
 from wsbench.units import NS_PER_MS
@@ -180,7 +179,8 @@ class Session:
             launch=told,
             broadcast=broadcast,
             missing=self._missing_workers,
-            on_deltas=self._feed_locust,
+            # With --request-events Locust counts by itself.
+            feed=None if options.request_events else locust_stats.Feed(self._environment.stats),
             on_done=self._done,
         )
         return self.director
@@ -287,11 +287,6 @@ class Session:
         self._runner.send_message(_ACK, answer, client_id=msg.node_id)
 
     # -- Locust's own statistics -----------------------------------------------------------------------------------
-
-    def _feed_locust(self, deltas: list[IntervalDelta]) -> None:
-        assert self.director is not None
-        if not self.director.options.request_events:
-            locust_stats.feed(self._environment.stats, deltas)
 
     def _fire_request(self, latency_ns: int | None, size: int, problem: str | None) -> None:
         self._environment.events.request.fire(

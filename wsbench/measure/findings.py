@@ -55,6 +55,7 @@ class WorkerFitness:
     index: int
     cpu_percent_mean: float = 0.0
     cpu_percent_max: float = 0.0
+    polling_percent: float = 0.0
     stall_max_ns: int = 0
     gc_pause_max_ns: int = 0
     clock_steps: int = 0
@@ -102,7 +103,8 @@ def _findings(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _cpu(evidence: Evidence) -> Iterator[Finding]:
-    busy = [w for w in evidence.workers if w.cpu_percent_mean >= CPU_LIMIT_PERCENT]
+    # What was spent polling for the next message to be due was there to be spent on messages.
+    busy = [w for w in evidence.workers if w.cpu_percent_mean - w.polling_percent >= CPU_LIMIT_PERCENT]
     if busy:
         shown = ", ".join(f"worker {w.index} used {w.cpu_percent_mean:.0f} % of a core" for w in busy[:4])
         yield Finding(

@@ -11,8 +11,9 @@ Keys sort as their values do. The hot paths in `load/` spell `bucket_key` out in
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from hdrh.histogram import HdrHistogram
 
@@ -22,6 +23,7 @@ HIGHEST_NS = 3_600_000_000_000
 DIGITS = 3
 _SUB_BITS = 11
 _SUB_MASK = (1 << _SUB_BITS) - 1
+_COARSE = ~31
 
 
 def bucket_key(value_ns: int) -> int:
@@ -66,12 +68,27 @@ def merge(into: Buckets, other: Mapping[int, int]) -> None:
         into[key] = get(key, 0) + count
 
 
+def merge_coarsely(into: Buckets, other: Mapping[int, int]) -> None:
+    """As `merge`, into buckets 32 times as wide (3 %): so few that a percentile of them takes microseconds."""
+    get = into.get
+    for key, count in other.items():
+        key &= _COARSE
+        into[key] = get(key, 0) + count
+
+
 def merged(parts: Iterable[Mapping[int, int]]) -> Buckets:
     """The sum of several distributions."""
     total: Buckets = {}
     for part in parts:
         merge(total, part)
     return total
+
+
+def pieces(buckets: Mapping[int, int], size: int) -> Iterator[Buckets]:
+    """The same counts in parts of at most `size` buckets, for somebody who must not stop for long."""
+    items = iter(buckets.items())
+    while piece := dict(itertools.islice(items, size)):
+        yield piece
 
 
 def out_of_range(buckets: Mapping[int, int]) -> tuple[int, int]:

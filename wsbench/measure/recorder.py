@@ -8,8 +8,7 @@ they arrive, and who adds them, makes no difference.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
@@ -30,8 +29,6 @@ MESSAGE_COUNTS = (
 TALLY_COUNTS = (*MESSAGE_COUNTS, "payload_sent", "payload_received", "user_stamped")
 LATENCY_SERIES = ("response", "service", "send_lag", "read_lag")
 CONNECT_SERIES = ("connect", "tcp", "tls", "upgrade")
-_PIECE = 250
-"""Buckets that are added in a tenth of a millisecond or so."""
 SERIES = (*LATENCY_SERIES, *CONNECT_SERIES)
 
 
@@ -43,19 +40,15 @@ class IntervalDelta(msgspec.Struct):
     counts: dict[str, int] = {}
     series: dict[str, Buckets] = {}
 
-    def parts(self) -> Iterator[IntervalDelta]:
-        """The same in small pieces, for somebody who must not stop for long."""
-        yield IntervalDelta(self.phase, self.start_ns, self.counts, {})
-        for name, buckets in self.series.items():
-            items = iter(buckets.items())
-            while piece := dict(itertools.islice(items, _PIECE)):
-                yield IntervalDelta(self.phase, self.start_ns, {}, {name: piece})
-
     def add(self, other: IntervalDelta) -> None:
         """Add another delta of the same interval."""
         merge_counts(self.counts, other.counts)
         for name, buckets in other.series.items():
-            merge(self.series.setdefault(name, {}), buckets)
+            known = self.series.get(name, {})
+            # Copying takes a hundredth of the time that adding takes: what is added is the smaller one.
+            larger, smaller = (dict(buckets), known) if len(buckets) > len(known) else (known, buckets)
+            merge(larger, smaller)
+            self.series[name] = larger
 
 
 def merge_counts(into: dict[str, int], other: Mapping[str, int]) -> None:

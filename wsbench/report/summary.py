@@ -93,6 +93,8 @@ def _errors(run: Run) -> list[str]:
 def _verdict(run: Run) -> list[str]:
     g = run.generator
     cpu = f"   generator {g.cpu_us_per_message:.1f} µs CPU a message" if g.cpu_us_per_message is not None else ""
+    if g.polling_us_per_message:
+        cpu += f" ({g.polling_us_per_message:.1f} µs of it waiting)"
     target = run.target.cpu_us_per_message
     if target is not None:
         cpu += f", target {target:.1f} µs"

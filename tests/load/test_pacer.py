@@ -1,0 +1,137 @@
+"""The pacer on a real hub and a real timer: what it fires, what it misses, and that it lets others have their turn."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import gevent
+import pytest
+
+from wsbench.load import pacer as pacer_module
+from wsbench.load.pacer import Pacer
+from wsbench.measure.schedule import slots
+
+OFFSET_NS = 10**18
+"""Between the clocks, as far as the pacer is told."""
+
+
+class Noted:
+    """Notes what the pacer asks for, and when."""
+
+    def __init__(self) -> None:
+        self.fired: list[tuple[int, int]] = []
+        self.missed: list[int] = []
+        self.fail_at = -1
+
+    def fire(self, due_ns: int) -> None:
+        self.fired.append((due_ns - OFFSET_NS, time.monotonic_ns()))
+        if len(self.fired) == self.fail_at:
+            raise RuntimeError("as asked")
+
+    def miss(self, due_ns: int) -> None:
+        self.missed.append(due_ns - OFFSET_NS)
+
+    @property
+    def dues(self) -> list[int]:
+        return [due for due, _ in self.fired]
+
+
+class Bench:
+    """A pacer and the errors it reports."""
+
+    def __init__(self, backlog_ns: int = 10**10) -> None:
+        self.errors: list[Exception] = []
+        self.pacer = Pacer(offset_ns=OFFSET_NS, backlog_ns=backlog_ns, on_error=self.errors.append)
+
+    def add(self, rate: float, *, start_ns: int | None = None) -> Noted:
+        noted = Noted()
+        now = time.monotonic_ns() if start_ns is None else start_ns
+        self.pacer.add(noted, slots(rate=rate, connections=1, index=0, now_ns=now))
+        return noted
+
+
+@pytest.fixture(params=["timerfd", "hub timer"])
+def bench(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    if request.param == "hub timer":
+        monkeypatch.setattr(pacer_module.sys, "platform", "plan9")
+    made = Bench()
+    assert made.pacer.exact == (request.param == "timerfd")
+    yield made
+    made.pacer.stop()
+
+
+@pytest.mark.parametrize("rate", [200, 20_000, 100_000])
+def test_every_slot_is_fired_once_in_order_and_none_before_it_is_due(bench: Bench, rate: int) -> None:
+    start = time.monotonic_ns()
+    noted = bench.add(rate, start_ns=start)
+    gevent.sleep(0.2)
+    expected = slots(rate=rate, connections=1, index=0, now_ns=start)
+    assert noted.dues == [expected.next() for _ in noted.fired]
+    assert len(noted.fired) > 10
+    assert all(at >= due for due, at in noted.fired)
+    assert noted.missed == []
+    assert bench.errors == []
+
+
+def test_who_comes_later_and_is_due_earlier_is_not_kept_waiting(bench: Bench) -> None:
+    late = bench.add(0.001)
+    early = bench.add(1000)
+    gevent.sleep(0.1)
+    assert late.fired == []
+    assert early.fired
+
+
+def test_others_have_their_turn_while_everything_is_overdue(bench: Bench) -> None:
+    bench.add(10**6, start_ns=time.monotonic_ns() - 10**9)
+    before = time.monotonic()
+    rounds = 0
+    while time.monotonic() < before + 0.1:
+        gevent.sleep(0)
+        rounds += 1
+    assert rounds > 1
+
+
+def test_an_error_is_reported_and_pacing_goes_on(bench: Bench) -> None:
+    noted = bench.add(1000)
+    noted.fail_at = 3
+    gevent.sleep(0.1)
+    assert [str(error) for error in bench.errors] == ["as asked"]
+    assert len(noted.fired) > 3
+
+
+def test_what_is_overdue_by_more_than_the_backlog_is_missed() -> None:
+    bench = Bench(backlog_ns=10**7)
+    try:
+        start = time.monotonic_ns() - 10**9
+        noted = bench.add(1000, start_ns=start)
+        gevent.sleep(0.05)
+    finally:
+        bench.pacer.stop()
+    seen = sorted(noted.missed + noted.dues)
+    expected = slots(rate=1000, connections=1, index=0, now_ns=start)
+    assert seen == [expected.next() for _ in seen]
+    assert len(noted.missed) > 900
+    assert all(at - due <= 10**7 + 10**8 for due, at in noted.fired)
+
+
+def test_what_was_due_when_it_stops_is_missed_and_nothing_comes_after() -> None:
+    bench = Bench()
+    noted = bench.add(1000, start_ns=time.monotonic_ns() - 10**8)
+    bench.pacer.stop()
+    assert len(noted.missed) >= 100
+    assert noted.fired == []
+    gevent.sleep(0.02)
+    assert noted.fired == []
+
+
+def test_time_spent_polling_is_known() -> None:
+    bench = Bench()
+    try:
+        bench.add(15_000)  # never far enough apart to sleep
+        before, start = bench.pacer.polled_ns, time.monotonic_ns()
+        gevent.sleep(0.2)
+        polled, passed = bench.pacer.polled_ns - before, time.monotonic_ns() - start
+    finally:
+        bench.pacer.stop()
+    assert 0 < polled < passed
