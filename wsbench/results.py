@@ -76,7 +76,8 @@ class Environment(msgspec.Struct, frozen=True):
 
 
 class Connections(msgspec.Struct, frozen=True):
-    """Of the whole run. `close_codes` counts how connections ended, by RFC 6455 code."""
+    """Of the whole run. `close_codes` counts how connections ended, by RFC 6455 code; `tls_resumed` those opened with
+    an earlier one's TLS session."""
 
     asked: int = 0
     opened: int = 0
@@ -84,6 +85,7 @@ class Connections(msgspec.Struct, frozen=True):
     dropped: int = 0
     reconnected: int = 0
     close_codes: dict[str, int] = {}
+    tls_resumed: int = 0
 
 
 class Messages(msgspec.Struct, frozen=True):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsbench.measure.ledger import Ledger, Pending, Verdict
+from wsbench.measure.ledger import Ledger, Verdict
 from wsbench.measure.message import SMALLEST_JSON, FixedMessages, JsonMessages, Messages
 from wsbench.measure.phases import Interval, Phase
 from wsbench.measure.recorder import Tally
@@ -34,19 +34,19 @@ class Client:
     def send(self, due_ns: int = 0) -> bytes:
         self.ledger.last_seq += 1
         payload = self.messages.build(self.ledger.last_seq)
-        self.ledger.pending.append(Pending(self._header + payload, due_ns, due_ns, self.ledger.last_seq, TALLY))
+        self.ledger.pending.append((self._header + payload, due_ns, due_ns, self.ledger.last_seq, TALLY))
         return payload
 
     def receive(self, payload: bytes, *, text: bool | None = None) -> tuple[Verdict, int | None]:
         """The verdict, and the number of the message that is settled by it."""
         verdict, entry = self.ledger.settle(payload, self._text if text is None else text)
-        return verdict, entry and entry.seq
+        return verdict, entry and entry[3]
 
     def receive_all(self, *payloads: bytes) -> list[tuple[Verdict, int | None]]:
         return [self.receive(payload) for payload in payloads]
 
     def expire(self, due_before_ns: int) -> list[int]:
-        return sorted(entry.seq for entry in self.ledger.expire(due_before_ns))
+        return sorted(entry[3] for entry in self.ledger.expire(due_before_ns))
 
 
 @pytest.fixture(params=[b"", b"\x81\x7e\x00\x80"], ids=["payload-expected", "frame-expected"])
@@ -218,7 +218,7 @@ def test_a_reply_after_the_message_was_given_up_is_late_once(client: Client) -> 
 def test_what_is_abandoned_is_all_that_waited(client: Client) -> None:
     sent = [client.send() for _ in range(4)]
     client.receive_all(sent[0], sent[2])
-    assert sorted(entry.seq for entry in client.ledger.abandon()) == [2, 4]
+    assert sorted(entry[3] for entry in client.ledger.abandon()) == [2, 4]
     assert client.ledger.outstanding == 0
     assert client.ledger.abandon() == []
     assert client.receive_all(sent[1], sent[1], sent[3]) == [(LATE, None), (DUPLICATED, None), (LATE, None)]
@@ -307,7 +307,7 @@ class Truth:
         elif action == "expire":
             self._give_up(self.client.expire(1))
         elif action == "abandon":
-            self._give_up(sorted(entry.seq for entry in self.client.ledger.abandon()))
+            self._give_up(sorted(entry[3] for entry in self.client.ledger.abandon()))
         elif action == "drop":
             if self._unanswered:
                 self._unanswered.pop(number % len(self._unanswered))

@@ -23,6 +23,7 @@ from helpers.process import scaled
 
 from wsbench.errors import ConnectionLost
 from wsbench.wire.connection import Connection
+from wsbench.wire.frames import BINARY, TEXT
 from wsbench.wire.handshake import ConnectOptions
 from wsbench.wire.opening import Opened, Opener, Traffic
 from wsbench.wire.tls import client_context
@@ -210,7 +211,7 @@ class Pair:
         return self
 
     def send(self, payload: bytes, *, text: bool = True) -> None:
-        self.connection.write(self.connection.frame(payload, text))
+        self.connection.write(self.connection.frame(payload, TEXT if text else BINARY))
 
     def stop(self) -> None:
         self.peer.stop()

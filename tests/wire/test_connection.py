@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from wsbench.errors import Side
 from wsbench.targets.process import TargetProcess
 from wsbench.wire.connection import Connection
+from wsbench.wire.frames import BINARY, TEXT
 from wsbench.wire.handshake import ConnectOptions
 from wsbench.wire.opening import Opener, Traffic
 
@@ -105,7 +106,6 @@ def test_arrival_is_never_after_handling_and_by_the_kernels_clock(pair: MakePair
     until(lambda: len(both.log.messages) == 20)
     after = time.time_ns()
     assert all(before <= arrived <= handled <= after for arrived, handled in both.log.instants)
-    assert both.traffic.kernel_stamps + both.traffic.user_stamps > 0
 
 
 def test_bytes_on_the_wire_are_counted(pair: MakePair) -> None:
@@ -170,7 +170,7 @@ def test_nothing_is_offered_for_prediction_when_messages_are_compressed(deflatin
     payload = json.dumps({"again": ["and again"] * 500}).encode()
     before = traffic.sent
     for text in (True, False):
-        connection.write(connection.frame(payload, text))
+        connection.write(connection.frame(payload, TEXT if text else BINARY))
     until(lambda: len(log.messages) == 2)
     assert log.messages == [(payload, True), (payload, False)]
     assert log.offered == []
@@ -189,7 +189,7 @@ def test_what_a_slow_server_does_not_take_waits_in_order(pair: MakePair, securit
     payloads = [struct.pack("!I", number) * 2500 for number in range(500)]  # 5 MB
     full_after = None
     for number, payload in enumerate(payloads, 1):
-        connection.write(connection.frame(payload, False))
+        connection.write(connection.frame(payload, BINARY))
         if connection.full and full_after is None:
             full_after = number
     assert full_after is not None
@@ -415,7 +415,7 @@ PAYLOADS = [json.dumps({"seq": number, "pad": "grüß" * number}).encode() for n
 def test_echoes_whole_fragmented_and_split(truth_url: str, misdeed: dict[str, object]) -> None:
     connection, log = opened_to(truth_url, **misdeed)
     for payload in PAYLOADS:
-        connection.write(connection.frame(payload, True))
+        connection.write(connection.frame(payload, TEXT))
     until(lambda: len(log.messages) == len(PAYLOADS))
     assert log.messages == [(payload, True) for payload in PAYLOADS]
     connection.close()
@@ -428,7 +428,7 @@ def test_echoes_whole_fragmented_and_split(truth_url: str, misdeed: dict[str, ob
 def test_a_server_that_ends_it_after_five(truth_url: str, misdeed: dict[str, object], code: int, kind: str) -> None:
     connection, log = opened_to(truth_url, **misdeed)
     for payload in PAYLOADS[:5]:
-        connection.write(connection.frame(payload, True))
+        connection.write(connection.frame(payload, TEXT))
     assert (log.loss.code, log.loss.kind) == (code, kind)
     assert log.messages[:5] == [(payload, True) for payload in PAYLOADS[: len(log.messages)]]
     connection.close()

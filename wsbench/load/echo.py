@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from gevent.event import Event
 
@@ -42,7 +42,8 @@ class EchoDriver(ABC):
         options = engine.options
         self._engine = engine
         self._recorder = engine.recorder
-        self._text = not options.binary
+        text = not options.binary
+        self._opcode = TEXT if text else BINARY
         self._timeout_ns = options.timeout_ns
         self._size = options.payload_size
         self._messages: Messages = (
@@ -50,9 +51,10 @@ class EchoDriver(ABC):
             if options.payload is not None
             else JsonMessages(connection_id, options.payload_size)
         )
-        self._ledger = Ledger(self._messages, text=self._text)
+        self._build = self._messages.build
+        self._ledger = Ledger(self._messages, text=text)
         self._pending = self._ledger.pending
-        self._header = server_frame(bytes(self._size), TEXT if self._text else BINARY)[: -self._size]
+        self._header = server_frame(bytes(self._size), self._opcode)[: -self._size]
         self._events = options.request_events
         self._open_loop = not options.closed_loop
         self.connection: Connection | None = None
@@ -120,13 +122,14 @@ class EchoDriver(ABC):
         value = handled_ns - arrived_ns
         shift = value.bit_length() - 11
         lag_key = (shift << 11) | (value >> shift) if shift > 0 else value
-        offset = 0
-        while pending:
-            expected, due, sent, _, tally = pending[0]
+        offset, whole = 0, len(data)
+        while offset < whole and pending:
+            entry = pending.popleft()
+            expected, due, sent, _, tally = entry
             value = arrived_ns - due
             if value > timeout or not data.startswith(expected, offset):
+                pending.appendleft(entry)
                 break
-            del pending[0]
             offset += len(expected)
             if open_loop:
                 shift = value.bit_length() - 11
@@ -207,33 +210,51 @@ class ClosedLoop(EchoDriver):
         raise NotImplementedError
 
     def _refill(self) -> None:
-        connection, recorder, ledger = self.connection, self._recorder, self._ledger
-        if connection is None or not recorder.sending or connection.full:
+        connection, ledger = self.connection, self._ledger
+        if connection is None or connection.full:
             return
-        room = self._window - ledger.outstanding
-        if room <= 0:
-            return
-        seq, build, text = ledger.last_seq, self._messages.build, self._text
-        header = self._header if connection.plain else b""
-        expected, frames = [], []
-        for _ in range(room):
-            seq += 1
-            payload = build(seq)
-            expected.append(header + payload)
-            frames.append(connection.frame(payload, text))
+        room = self._window - len(self._pending) - len(ledger.overtaken)
+        if room == 1:
+            self._send_one(connection, ledger)
+        elif room > 1:
+            self._send_many(connection, ledger, room)
+
+    def _send_one(self, connection: Connection, ledger: Ledger) -> None:
+        recorder = self._recorder
+        seq = ledger.last_seq + 1
+        payload = self._build(seq)
+        data = connection.frame(payload, self._opcode)
+        expected = self._header + payload if connection.plain else payload
         now = _now()
         if now >= recorder.boundary_ns:
             recorder.turn(now)
-            if not recorder.sending:
-                return
+        if not recorder.sending:
+            return
         tally = recorder.current
-        pending = self._pending
-        for number, bytes_ in enumerate(expected, ledger.last_seq + 1):
-            pending.append(cast("Pending", (bytes_, now, now, number, tally)))
+        self._pending.append((expected, now, now, seq, tally))
         ledger.last_seq = seq
-        tally.sent += room
-        tally.payload_sent += room * self._size
-        connection.write(frames[0] if room == 1 else b"".join(frames))
+        tally.sent += 1
+        tally.payload_sent += self._size
+        connection.write(data)
+
+    def _send_many(self, connection: Connection, ledger: Ledger, count: int) -> None:
+        """As `_send_one`, for several at once: they share an instant and a system call."""
+        recorder, opcode, frame = self._recorder, self._opcode, connection.frame
+        seq = ledger.last_seq + 1
+        payloads = list(map(self._build, range(seq, seq + count)))
+        data = b"".join([frame(payload, opcode) for payload in payloads])
+        header = self._header if connection.plain else b""
+        now = _now()
+        if now >= recorder.boundary_ns:
+            recorder.turn(now)
+        if not recorder.sending:
+            return
+        tally = recorder.current
+        self._pending.extend([(header + payload, now, now, n, tally) for n, payload in enumerate(payloads, seq)])
+        ledger.last_seq += count
+        tally.sent += count
+        tally.payload_sent += count * self._size
+        connection.write(data)
 
 
 class OpenLoop(EchoDriver):
@@ -269,8 +290,8 @@ class OpenLoop(EchoDriver):
         if due_ns < tally.interval[1]:
             tally = recorder.at(due_ns)
         seq = ledger.last_seq = ledger.last_seq + 1
-        payload = self._messages.build(seq)
-        frame = connection.frame(payload, self._text)
+        payload = self._build(seq)
+        frame = connection.frame(payload, self._opcode)
         expected = self._header + payload if connection.plain else payload
         now = _now()
         value = now - due_ns
@@ -278,7 +299,7 @@ class OpenLoop(EchoDriver):
         key = (shift << 11) | (value >> shift) if shift > 0 else value
         buckets = tally.send_lag
         buckets[key] = buckets.get(key, 0) + 1
-        self._pending.append(cast("Pending", (expected, due_ns, now, seq, tally)))
+        self._pending.append((expected, due_ns, now, seq, tally))
         tally.sent += 1
         tally.payload_sent += self._size
         connection.write(frame)

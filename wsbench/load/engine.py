@@ -30,6 +30,7 @@ from wsbench.measure.schedule import slots
 from wsbench.units import NS_PER_S
 from wsbench.wire.connection import Connection
 from wsbench.wire.opening import Opener, Traffic
+from wsbench.wire.sources import spread
 from wsbench.wire.timestamps import KeepStamping
 from wsbench.wire.tls import client_context
 
@@ -75,7 +76,13 @@ class Engine:
         self._traffic = Traffic()
         uri = options.connect.uri
         context = client_context(ca_file=options.connect.ca_file, insecure=options.connect.insecure)
-        self._opener = Opener(options.connect, context=context if uri.secure else None, traffic=self._traffic)
+        sources = options.connect.sources
+        self._opener = Opener(
+            options.connect,
+            context=context if uri.secure else None,
+            traffic=self._traffic,
+            sources=spread(sources, start=worker, step=options.processes) if sources else None,
+        )
         self._pacer = Pacer(
             offset_ns=self._offset.offset_ns, backlog_ns=options.timeout_ns, on_error=self._pacer_failed
         )
@@ -145,6 +152,7 @@ class Engine:
         if times.tls_ns is not None:
             steps["tls"] = times.tls_ns
         self.recorder.connected(steps)
+        self._connections.tls_resumed += opened.resumed
         if again:
             self._connections.reconnected += 1
         else:

@@ -26,6 +26,7 @@ class ConnectionTally(msgspec.Struct):
     failed: int = 0
     dropped: int = 0
     reconnected: int = 0
+    tls_resumed: int = 0
     close_codes: dict[str, int] = {}
 
 

@@ -17,7 +17,8 @@ from wsbench.gates import parse as parse_gate
 from wsbench.measure.message import SMALLEST_JSON
 from wsbench.units import format_seconds, parse_duration, parse_positive_duration, parse_rate, parse_size
 from wsbench.wire.compression import parse_compression
-from wsbench.wire.handshake import ConnectOptions, parse_header
+from wsbench.wire.handshake import ConnectOptions, parse_header, parse_url
+from wsbench.wire.sources import check_sources, for_loopback, parse_sources
 from wsbench.wire.tls import client_context
 
 DEFAULT_USERS = 50
@@ -133,6 +134,15 @@ OPTIONS: tuple[Option, ...] = (
     Option(("--origin",), "The Origin header.", metavar="ORIGIN"),
     Option(("--ca",), "wss: trust the CA in this PEM file.", metavar="FILE"),
     Option(("--insecure",), "wss: accept any certificate.", None),
+    Option(("--tls-resume",), "wss: later connections resume the TLS session of an earlier one.", None),
+    Option(
+        ("--source-ip",),
+        "Connect from these addresses of this machine in turn: 10.0.0.5, 10.0.0.5-10.0.0.9 or 127.0.0.0/8. "
+        "For more connections than one address has ports; on loopback that is done unasked.",
+        parse_sources,
+        metavar="ADDRESSES",
+        repeatable=True,
+    ),
     Option(("--timeout",), "A reply later than this is lost.", parse_positive_duration, "10s", "T"),
     Option(
         ("--reconnect",),
@@ -228,9 +238,12 @@ class RunOptions:
             ca_file=values["ca"],
             insecure=bool(values["insecure"]),
             timeout_ns=values["timeout"],
+            sources=tuple(values["source_ip"]) or for_loopback(parse_url(url).host, users),
+            resume_tls=bool(values["tls_resume"]),
             # An echo is as long as the message; a server that answers a little longer is not refused for it.
             max_size=max(_MAX_SIZE, 2 * (len(payload) if payload is not None else values["payload_size"])),
         )
+        check_sources(values["source_ip"])
         client_context(ca_file=connect.ca_file, insecure=connect.insecure)
         return cls(
             connect=connect,

@@ -177,6 +177,7 @@ class Outcome:
             failed=sum(tally.failed for tally in tallies),
             dropped=sum(tally.dropped for tally in tallies),
             reconnected=sum(tally.reconnected for tally in tallies),
+            tls_resumed=sum(tally.tls_resumed for tally in tallies),
             close_codes=dict(sorted(codes.items())),
         )
 

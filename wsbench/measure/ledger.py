@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections import deque
 from enum import Enum
-from typing import NamedTuple
 
 from wsbench.measure.message import Messages
 from wsbench.measure.recorder import Tally
@@ -22,20 +21,14 @@ _REMEMBERED = 100_000
 _ALIKE = 0.75
 
 
-class Pending(NamedTuple):
-    """One message under way. Hot paths build it as a bare tuple, and read it by position.
+Pending = tuple[bytes, int, int, int, Tally]
+"""One message under way; a bare tuple, because hot paths make one a message:
 
-    Attributes:
-        expected: the bytes that answer it, as the connection compares them.
-        due_ns, sent_ns: instants of CLOCK_REALTIME.
-        tally: the interval in which it was due, and to which everything that becomes of it belongs.
-    """
-
-    expected: bytes
-    due_ns: int
-    sent_ns: int
-    seq: int
-    tally: Tally
+0. the bytes that answer it, as the connection compares them,
+1. when it was due, 2. when it was sent (ns of CLOCK_REALTIME),
+3. its number,
+4. the tally of the interval in which it was due, and to which everything that becomes of it belongs.
+"""
 
 
 class Verdict(Enum):
@@ -54,23 +47,24 @@ class Ledger:
 
     Attributes:
         pending: oldest first. Owned here, but hot paths append and popleft directly.
+        overtaken: by number, those that a later one was answered before.
         last_seq: number of the message sent last.
     """
 
-    __slots__ = ("_expired", "_overtaken", "_text", "last_seq", "messages", "pending")
+    __slots__ = ("_expired", "overtaken", "_text", "last_seq", "messages", "pending")
 
     def __init__(self, messages: Messages, *, text: bool) -> None:
         self.messages = messages
         self.pending: deque[Pending] = deque()
         self.last_seq = 0
-        self._overtaken: dict[int, Pending] = {}
+        self.overtaken: dict[int, Pending] = {}
         self._expired: dict[int, None] = {}
         self._text = text
 
     @property
     def outstanding(self) -> int:
         """How many messages wait for a reply."""
-        return len(self.pending) + len(self._overtaken)
+        return len(self.pending) + len(self.overtaken)
 
     def settle(self, payload: bytes, text: bool) -> tuple[Verdict, Pending | None]:
         """What a reply is, and the message it settles, if any."""
@@ -83,8 +77,8 @@ class Ledger:
         seq = self.messages.identify(payload)
         if seq is None or not self.messages.same(payload, seq):
             return self._damaged(payload)
-        if seq in self._overtaken:
-            return Verdict.REORDERED, self._overtaken.pop(seq)
+        if seq in self.overtaken:
+            return Verdict.REORDERED, self.overtaken.pop(seq)
         entry = self._take(seq)
         if entry is not None:
             return Verdict.RECEIVED, entry
@@ -97,8 +91,8 @@ class Ledger:
 
     def expire(self, due_before_ns: int) -> list[Pending]:
         """Give up on messages that were due before an instant. A reply that still comes will be late."""
-        overdue = [seq for seq, entry in self._overtaken.items() if entry[1] < due_before_ns]
-        expired = [self._overtaken.pop(seq) for seq in overdue]
+        overdue = [seq for seq, entry in self.overtaken.items() if entry[1] < due_before_ns]
+        expired = [self.overtaken.pop(seq) for seq in overdue]
         pending = self.pending
         while pending and pending[0][1] < due_before_ns:
             expired.append(pending.popleft())
@@ -107,8 +101,8 @@ class Ledger:
 
     def abandon(self) -> list[Pending]:
         """Give up on everything that still waits. While the connection closes, a reply may still come: late."""
-        waiting = [*self._overtaken.values(), *self.pending]
-        self._overtaken.clear()
+        waiting = [*self.overtaken.values(), *self.pending]
+        self.overtaken.clear()
         self.pending.clear()
         self._remember(waiting)
         return waiting
@@ -140,20 +134,20 @@ class Ledger:
             return None
         while pending[0][3] < seq:
             overtaken = pending.popleft()
-            self._overtaken[overtaken[3]] = overtaken
+            self.overtaken[overtaken[3]] = overtaken
         return pending.popleft() if pending[0][3] == seq else None
 
     def _damaged(self, payload: bytes) -> tuple[Verdict, Pending | None]:
         """A reply that equals no message: the one it is most like, if it is like any."""
         build = self.messages.build
-        waiting = [*self._overtaken.values(), *self.pending]
+        waiting = [*self.overtaken.values(), *self.pending]
         scored = [(_likeness(payload, build(entry[3])), -index) for index, entry in enumerate(waiting)]
         best, index = max(scored, default=(0.0, 0))
         if best < _ALIKE:
             return Verdict.UNEXPECTED, None
         entry = waiting[-index]
-        if entry[3] in self._overtaken:
-            return Verdict.CORRUPTED, self._overtaken.pop(entry[3])
+        if entry[3] in self.overtaken:
+            return Verdict.CORRUPTED, self.overtaken.pop(entry[3])
         return Verdict.CORRUPTED, self._take(entry[3])
 
 

@@ -56,14 +56,15 @@ class JsonMessages:
         self._id = connection_id
         self._room = size - len(orjson.dumps({"id": connection_id, "seq": 0, "pad": ""})) + 1
         self._noise = _noise(size)
-        self._limit = 10
-        self._digits = 1
+        # Numbers from `_least` to below `_limit` have `_digits` digits.
+        self._least, self._limit, self._digits = 0, 10, 1
 
     def build(self, seq: int) -> bytes:
         """Message number `seq`."""
-        if not self._limit // 10 <= seq < self._limit:
+        if not self._least <= seq < self._limit:
             self._digits = len(str(seq))
             self._limit = 10**self._digits
+            self._least = self._limit // 10
         start = seq * _STRIDE % _NOISE
         pad = self._noise[start : start + self._room - self._digits]
         return orjson.dumps({"id": self._id, "seq": seq, "pad": pad})

@@ -13,6 +13,7 @@ from __future__ import annotations
 import ssl
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import gevent
@@ -21,9 +22,9 @@ from websockets.exceptions import InvalidState
 from websockets.protocol import OPEN
 
 from wsbench.errors import ConnectionLost, Side, WsbenchError
-from wsbench.wire import timestamps
-from wsbench.wire.frames import BINARY, TEXT, ClientFramer, FrameReader
+from wsbench.wire.frames import TEXT, ClientFramer, FrameReader
 from wsbench.wire.opening import Opened, Traffic
+from wsbench.wire.timestamps import ANCILLARY_SIZE, unpack_timespec
 from wsbench.wire.tls import TlsStream
 
 READ_SIZE = 65_536
@@ -52,6 +53,8 @@ class Connection:
     """An open client connection. All methods but `close` may be called from hub callbacks.
 
     Attributes:
+        full: the socket took less than was given to it: send nothing more until `drained`.
+        frame: builds the bytes that carry a payload to the server, from the payload and TEXT or BINARY.
         plain: no extension was negotiated and nothing has ended, so that a reply's bytes can be predicted.
         close_code: why it ended (RFC 6455, 7.4), None while it is open.
     """
@@ -61,7 +64,6 @@ class Connection:
         self._traffic = traffic
         self._protocol = opened.protocol
         self._reader = FrameReader(opened.protocol)
-        self._framer = _framer
         self._tls = opened.tls
         self._socket = opened.socket
         # The plain non-blocking socket under gevent's: what the hub calls must never switch greenlets.
@@ -75,7 +77,9 @@ class Connection:
         self._ended = Event()
         self._closing = False
         self._send_error: OSError | None = None
+        self.full = False
         self.plain = not opened.protocol.extensions
+        self.frame: Callable[[bytes, int], bytes] = _framer.frame if self.plain else self._frame_through_protocol
         self.close_code: int | None = None
 
     def start(self) -> None:
@@ -91,17 +95,9 @@ class Connection:
         """Whether messages can be sent."""
         return self._protocol.state is OPEN and not self._ended.is_set()
 
-    @property
-    def full(self) -> bool:
-        """Whether the socket took less than was given to it: send nothing more until `drained`."""
-        return bool(self._unsent)
-
-    def frame(self, payload: bytes, text: bool) -> bytes:
-        """The bytes that carry `payload` to the server, through extensions where there are any."""
-        if self.plain:
-            return self._framer.frame(payload, TEXT if text else BINARY)
+    def _frame_through_protocol(self, payload: bytes, first_byte: int) -> bytes:
         protocol = self._protocol
-        if text:
+        if first_byte == TEXT:
             protocol.send_text(payload)
         else:
             protocol.send_binary(payload)
@@ -111,7 +107,7 @@ class Connection:
         """Send bytes (whole frames). What the socket does not take at once is sent when it does."""
         if self._tls is not None:
             data = self._tls.encrypt(data)
-        if self._unsent:
+        if self.full:
             self._unsent.append(data)
             return
         try:
@@ -123,8 +119,12 @@ class Connection:
             return
         self._traffic.sent += sent
         if sent < len(data):
-            self._unsent.append(data[sent:])
-            self._write_watcher.start(self._writable)
+            self._keep(data[sent:])
+
+    def _keep(self, data: bytes) -> None:
+        self._unsent.append(data)
+        self.full = True
+        self._write_watcher.start(self._writable)
 
     def _writable(self) -> None:
         self._guarded(self._flush)
@@ -145,13 +145,14 @@ class Connection:
                 unsent[0] = data[sent:]
                 return
             unsent.popleft()
+        self.full = False
         self._write_watcher.stop()
         self._receiver.drained()
 
     def _send_failed(self, error: OSError) -> None:
         """The connection is gone, but replies that came before that may still lie in the kernel: they count."""
         self._send_error = error
-        self._unsent.append(b"")  # full: nothing more is sent
+        self.full = True  # nothing more is sent
         self._write_watcher.stop()
         # Later: whoever sends may be in the middle of counting what was read before.
         gevent.get_hub().loop.run_callback(self._read_the_rest, error)
@@ -166,19 +167,16 @@ class Connection:
     def _readable(self) -> None:
         try:
             try:
-                data, ancillary, _, _ = self._recvmsg(READ_SIZE, timestamps.ANCILLARY_SIZE)
+                data, ancillary, _, _ = self._recvmsg(READ_SIZE, ANCILLARY_SIZE)
             except BlockingIOError:
                 return
             handled = _now()
-            traffic = self._traffic
             if ancillary:
-                seconds, nanoseconds = timestamps.unpack_timespec(ancillary[0][2])
+                seconds, nanoseconds = unpack_timespec(ancillary[0][2])
                 arrived = seconds * 1_000_000_000 + nanoseconds
-                traffic.kernel_stamps += 1
             else:
                 arrived = handled
-                traffic.user_stamps += 1
-            traffic.received += len(data)
+            self._traffic.received += len(data)
             if self._tls is not None:
                 self._incoming_tls(self._tls, data, arrived, handled)
             elif data:
@@ -323,8 +321,7 @@ class Connection:
 
     def _write_raw(self, data: bytes) -> None:
         """Ciphertext of TLS's own (a key update's answer), in order with everything else."""
-        self._unsent.append(data)
-        self._write_watcher.start(self._writable)
+        self._keep(data)
 
     def _guarded(self, work: Any, *args: Any) -> None:
         try:

@@ -8,6 +8,7 @@ whole, so that between two frames nothing is pending in it and the fast lane can
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator
 from struct import Struct
@@ -65,12 +66,10 @@ class ClientFramer:
             # Cut up one by one, as they are needed: a thousand in one go would make a message 0.2 ms late.
             self._keys = _KEY.iter_unpack(os.urandom(_KEY.size * _MASK_POOL))
             (key,) = next(self._keys)
-        size = len(payload)
-        if size < 126:
-            return b"%c%c%b%b" % (first_byte, _MASKED | size, key, apply_mask(payload, key))
-        return _header(first_byte, size, _MASKED) + key + apply_mask(payload, key)
+        return _header(first_byte, len(payload), _MASKED) + key + apply_mask(payload, key)
 
 
+@functools.lru_cache(maxsize=4096)
 def _header(first_byte: int, size: int, mask_bit: int) -> bytes:
     if size < 126:
         return bytes((first_byte, mask_bit | size))
@@ -102,12 +101,15 @@ def frame_bounds(data: bytes, start: int) -> tuple[int, int] | None:
 class FrameReader:
     """Cuts what a server sends after its handshake into messages.
 
+    Attributes:
+        idle: whether the next byte is the first of a frame and no fragmented message is under way.
+
     Invariants: bytes of an incomplete frame wait here, never in the protocol object, unless the frame's stated
     length is over the limit (then the protocol object gets to see it at once, and refuses it); after a whole
     frame the protocol object's own buffer is empty.
     """
 
-    __slots__ = ("_chunks", "_fragments", "_have", "_max_frame", "_need", "_text", "protocol")
+    __slots__ = ("_chunks", "_fragments", "_have", "_max_frame", "_need", "_text", "idle", "protocol")
 
     def __init__(self, protocol: ClientProtocol) -> None:
         self.protocol = protocol
@@ -118,11 +120,7 @@ class FrameReader:
         self._need = 0
         self._fragments: list[bytes] = []
         self._text = False
-
-    @property
-    def idle(self) -> bool:
-        """Whether the next byte is the first of a frame and no fragmented message is under way."""
-        return not self._chunks and not self._fragments and self.protocol.current_size is None
+        self.idle = protocol.current_size is None
 
     def join(self, data: bytes) -> bytes:
         """What has to be looked at now that `data` came: nothing while the frame is still incomplete.
@@ -159,6 +157,7 @@ class FrameReader:
             else:
                 self._through_protocol(data[offset:end], messages)
             offset = end
+        self.idle = not self._chunks and not self._fragments and protocol.current_size is None
         return messages
 
     def feed_eof(self) -> list[Message]:

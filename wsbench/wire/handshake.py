@@ -23,6 +23,7 @@ from websockets.uri import WebSocketURI, parse_uri
 
 from wsbench.errors import ConnectError, HandshakeError, Side, UsageError
 from wsbench.wire.compression import parse_compression
+from wsbench.wire.sources import SourceRange
 
 _PROXY = (
     "a proxy that dropped the Upgrade and Connection headers is the likely cause; nginx needs proxy_http_version 1.1, "
@@ -43,6 +44,8 @@ class ConnectOptions:
         headers: extra headers of the upgrade request, in order.
         compression: 'off', 'on' or permessage-deflate parameters.
         max_size: the longest message accepted, in bytes.
+        sources: addresses to connect from, in turn; none for the system's choice.
+        resume_tls: whether later connections resume the TLS session of an earlier one.
     """
 
     url: str
@@ -54,6 +57,8 @@ class ConnectOptions:
     insecure: bool = False
     timeout_ns: int = 10_000_000_000
     max_size: int = 64 * 1024 * 1024
+    sources: tuple[SourceRange, ...] = ()
+    resume_tls: bool = False
     uri: WebSocketURI = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

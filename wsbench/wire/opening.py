@@ -8,8 +8,9 @@ from __future__ import annotations
 import errno
 import socket
 import ssl
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,7 @@ from websockets.protocol import OPEN
 from wsbench.errors import ConnectError, Side
 from wsbench.wire import timestamps
 from wsbench.wire.handshake import HEAD_LIMIT, ConnectOptions, Negotiated, diagnose, new_protocol, tls_error
+from wsbench.wire.sources import IP_BIND_ADDRESS_NO_PORT
 from wsbench.wire.tls import TlsStream
 
 _READ_SIZE = 65_536
@@ -31,12 +33,10 @@ _BODY_PATIENCE_S = 0.5
 
 @dataclass
 class Traffic:
-    """Bytes on the wire and where timestamps came from, summed over the connections that share it."""
+    """Bytes on the wire, summed over the connections that share it."""
 
     received: int = 0
     sent: int = 0
-    kernel_stamps: int = 0
-    user_stamps: int = 0
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,7 @@ class Opened:
 
     Attributes:
         socket: gevent's socket; nothing is left in its buffers but what the kernel holds.
+        resumed: the TLS session of an earlier connection was resumed.
         early: bytes that came behind the handshake's answer: the server's first frames.
     """
 
@@ -95,14 +96,25 @@ class Opened:
     negotiated: Negotiated
     times: OpenTimes
     early: bytes
+    resumed: bool = False
 
 
 class Opener:
-    """Opens connections with the same options: shares their TLS context, names and byte counts."""
+    """Opens connections with the same options: shares their TLS context and session, names and byte counts."""
 
-    def __init__(self, options: ConnectOptions, *, context: ssl.SSLContext | None, traffic: Traffic) -> None:
+    def __init__(
+        self,
+        options: ConnectOptions,
+        *,
+        context: ssl.SSLContext | None,
+        traffic: Traffic,
+        sources: Iterator[str] | None = None,
+    ) -> None:
+        """`sources`: the addresses to connect from, one a connection; None for the system's choice."""
         self.options = options
         self.traffic = traffic
+        self._sources = sources
+        self._session: ssl.SSLSession | None = None
         self._context = context
         self._resolver = Resolver()
 
@@ -112,11 +124,12 @@ class Opener:
         Raises:
             ConnectError: which step failed, on whose side, what to do.
         """
-        attempt = _Attempt(self.options, self._context, self.traffic)
+        source = next(self._sources) if self._sources is not None else None
+        attempt = _Attempt(self.options, self._context, self.traffic, source, self._session)
         timer = gevent.Timeout(self.options.timeout_ns / 1e9)
         timer.start()
         try:
-            return attempt.run(self._resolver.addresses(self.options.uri.host, self.options.uri.port))
+            opened = attempt.run(self._resolver.addresses(self.options.uri.host, self.options.uri.port))
         except gevent.Timeout as timeout:
             attempt.discard()
             if timeout is not timer:
@@ -127,14 +140,26 @@ class Opener:
             raise
         finally:
             timer.close()
+        if self.options.resume_tls and opened.tls is not None:
+            self._session = opened.tls.session or self._session
+        return opened
 
 
 class _Attempt:
     """One attempt, with what is known of it when it fails half-way."""
 
-    def __init__(self, options: ConnectOptions, context: ssl.SSLContext | None, traffic: Traffic) -> None:
+    def __init__(
+        self,
+        options: ConnectOptions,
+        context: ssl.SSLContext | None,
+        traffic: Traffic,
+        source: str | None,
+        session: ssl.SSLSession | None,
+    ) -> None:
         self._options = options
         self._context = context
+        self._source = source
+        self._session = session
         self._traffic = traffic
         self._socket: Any = None
         self._tls: TlsStream | None = None
@@ -160,7 +185,7 @@ class _Attempt:
             tls_cipher=tls.cipher if tls else None,
         )
         times = OpenTimes(tcp_done - began, tls_done - tcp_done if tls else None, done - tls_done)
-        return Opened(self._socket, protocol, tls, negotiated, times, early)
+        return Opened(self._socket, protocol, tls, negotiated, times, early, resumed=tls is not None and tls.resumed)
 
     def discard(self) -> None:
         if self._socket is not None:
@@ -168,12 +193,16 @@ class _Attempt:
 
     def _connect_tcp(self, addresses: Sequence[Any]) -> None:
         problem: OSError | None = None
-        for family, kind, proto, _, address in addresses:
+        for family, kind, proto, _, address in self._reachable(addresses):
             try:
                 self._socket = green.socket(family, kind, proto)
                 self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 # Before the first packet, so that no read goes without its timestamp.
                 timestamps.enable(self._socket)
+                if self._source is not None:
+                    if sys.platform == "linux":
+                        self._socket.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+                    self._socket.bind((self._source, 0))
                 self._socket.connect(address)
             except OSError as error:
                 self.discard()
@@ -183,8 +212,24 @@ class _Attempt:
         assert problem is not None
         raise _tcp_error(self._options, problem)
 
+    def _reachable(self, addresses: Sequence[Any]) -> Sequence[Any]:
+        """Those of our own address's family."""
+        if self._source is None:
+            return addresses
+        family = socket.AF_INET6 if ":" in self._source else socket.AF_INET
+        reachable = [address for address in addresses if address[0] == family]
+        if not reachable:
+            raise ConnectError(
+                f"{self._options.where} cannot be reached from {self._source}: one is IPv4, the other IPv6",
+                step="tcp",
+                side=Side.GENERATOR,
+                kind="source-ip",
+                remedy="Give a --source-ip of the server's kind, or none.",
+            )
+        return reachable
+
     def _connect_tls(self, context: ssl.SSLContext) -> None:
-        tls = self._tls = TlsStream(context, self._options.uri.host)
+        tls = self._tls = TlsStream(context, self._options.uri.host, self._session)
         received = b""
         try:
             while True:
@@ -289,7 +334,7 @@ def _tcp_error(options: ConnectOptions, error: OSError) -> ConnectError:
             step="tcp",
             side=Side.GENERATOR,
             kind="ports",
-            remedy="Use fewer connections, or widen net.ipv4.ip_local_port_range.",
+            remedy="Spread over several addresses of this machine (--source-ip), or use fewer connections.",
         )
     reason = error.strerror or str(error)
     return ConnectError(f"no connection to {where}: {reason}", step="tcp", side=Side.NETWORK, kind="unreachable")
