@@ -13,6 +13,7 @@ import pytest
 from helpers import process, runs
 from helpers.process import CliResult
 from helpers.runs import Document, assert_error
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 RunCli = Callable[..., CliResult]
 
@@ -99,6 +100,17 @@ def test_the_file_run_json_names_its_result_as_well(run_cli: RunCli, result: Pat
     assert (shown.returncode, shown.stdout) == (0, (result / "latency.hlog").read_text())
 
 
+def test_openmetrics(run_cli: RunCli, result: Path, run: Document) -> None:
+    text = export(run_cli, result, "--format", "openmetrics")
+    found = {family.name: family for family in text_string_to_metric_families(text)}
+    samples = {tuple(sample.labels.values()): sample.value for sample in found["wsbench_latency_seconds"].samples}
+    assert samples["service", "0.99"] == run["latency"]["service"]["p99_ns"] / 1e9
+    sent = {sample.labels["outcome"]: sample.value for sample in found["wsbench_messages"].samples}
+    assert sent["sent"] == run["messages"]["sent"] > 0
+    alone = export(run_cli, result, "--format", "openmetrics", "--series", "service")
+    assert 'series="service"' in alone and 'series="response"' not in alone
+
+
 # -- what cannot be exported -------------------------------------------------------------------------------------------
 
 
@@ -124,7 +136,7 @@ def damaged(result: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(result, tmp_path / "damaged"))
 
 
-@pytest.mark.parametrize("format_", ["json", "hlog", "csv", "hgrm"])
+@pytest.mark.parametrize("format_", ["json", "hlog", "csv", "hgrm", "openmetrics"])
 def test_a_truncated_document(run_cli: RunCli, damaged: Path, format_: str) -> None:
     document = damaged / "run.json"
     document.write_bytes(document.read_bytes()[:1000])

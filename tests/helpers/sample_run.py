@@ -64,6 +64,6 @@ RUN = Run(
     },
     timestamps=Timestamps("kernel", 9_950, 0),
     errors=[ErrorCount("closed", "target", 1, "the server closed the connection with 1011")],
-    generator=Generator("ok", [Finding("few-samples", "…", "…")], 11.5, [Worker(0, 40.0, 70.0, 10**8, 9_950)]),
+    generator=Generator("ok", [Finding("few-samples", "…", "…")], 11.5, workers=[Worker(0, 40.0, 70.0, 10**8, 9_950)]),
     gates=[Gate("p99 > 5ms", False, "1.20 ms")],
 )

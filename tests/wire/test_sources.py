@@ -59,10 +59,10 @@ def test_workers_share_addresses_out_without_a_word() -> None:
 def test_loopback_gets_as_many_as_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sources_module, "_ports", lambda: 1000)
     for host in ("127.0.0.1", "localhost", "127.9.9.9"):
-        assert for_loopback(host, 700) == ()
-        (needed,) = for_loopback(host, 701)
+        assert for_loopback(host, 250) == ()
+        (needed,) = for_loopback(host, 251)
         assert (needed[0], len(needed)) == ("127.0.0.1", 2)
-        (needed,) = for_loopback(host, 7001)
+        (needed,) = for_loopback(host, 2501)
         assert len(needed) == 11
     assert for_loopback("10.0.0.1", 10**6) == ()
     assert for_loopback("example.org", 10**6) == ()

@@ -11,22 +11,23 @@ import msgspec
 from wsbench import results
 from wsbench.errors import ResultError, UsageError
 from wsbench.measure.recorder import SERIES
-from wsbench.report import distribution, hlog
+from wsbench.report import distribution, hlog, openmetrics
 
 
-@click.command("export", short_help="Write a stored result as hlog, hgrm, csv or json.")
+@click.command("export", short_help="Write a stored result as hlog, hgrm, csv, json or openmetrics.")
 @click.argument("result", type=click.Path(path_type=Path))
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(["hlog", "hgrm", "csv", "json"]),
+    type=click.Choice(["hlog", "hgrm", "csv", "json", "openmetrics"]),
     required=True,
-    help="hlog: histograms by second; hgrm: percentile distribution; csv: a row a second; json: run.json.",
+    help="hlog: histograms by second; hgrm: percentile distribution; csv: a row a second; json: run.json; "
+    "openmetrics: for Prometheus.",
 )
 @click.option(
     "--series",
     type=click.Choice(SERIES),
-    help="One series: hlog, csv and json hold all without it, hgrm is of `response`.",
+    help="One series: hlog, csv, json and openmetrics hold all without it, hgrm is of `response`.",
 )
 @click.option("--output", metavar="FILE|-", default="-", show_default=True, help="Where to write it.")
 def command(result: Path, format_: str, series: str | None, output: str) -> None:
@@ -49,6 +50,8 @@ def _content(run: results.Run, directory: Path, format_: str, series: str | None
         if series is None:
             return results.encode(run)
         return msgspec.json.format(msgspec.json.encode(run.latency[series]), indent=2) + b"\n"
+    if format_ == "openmetrics":
+        return openmetrics.encode(run, SERIES if series is None else [series])
     if format_ == "csv":
         return _stored(directory, "timeline.csv") if series is None else _distribution(directory, series)
     if format_ == "hgrm":

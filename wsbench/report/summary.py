@@ -17,6 +17,12 @@ def text(run: Run, path: str) -> str:
 
 
 def _heading(run: Run) -> str:
+    incomplete = "" if run.complete else "\nINCOMPLETE: the run was ended before its time; this is what was measured"
+    return f"{run.conditions.url}{_target(run)}\n{conditions(run)}{incomplete}"
+
+
+def conditions(run: Run) -> str:
+    """What was asked for and granted, in one line."""
     c = run.conditions
     load = (
         f"closed loop, {c.in_flight} in flight"
@@ -27,11 +33,9 @@ def _heading(run: Run) -> str:
     granted = run.negotiated.compression or ("none granted" if c.compression != "off" else "none")
     security = f", {run.negotiated.tls_version}" if c.tls else ""
     processes = f" from {c.processes} processes" if c.processes > 1 else ""
-    incomplete = "" if run.complete else "\nINCOMPLETE: the run was ended before its time; this is what was measured"
     return (
-        f"{c.url}{_target(run)}\n"
         f"{format_count(c.users)} connections{processes}, {load}, {c.payload_size} bytes {kind}, "
-        f"compression {granted}{security}, {format_seconds(c.duration_ns)}{incomplete}"
+        f"compression {granted}{security}, {format_seconds(c.duration_ns)}"
     )
 
 

@@ -19,8 +19,9 @@ from wsbench.errors import UsageError
 
 _PORT_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _DEFAULT_PORTS = 28_232
-_PORTS_USED = 0.7
-"""The share of an address's ports that is used before the next address: others, and TIME_WAIT, need some as well."""
+_PORTS_USED = 0.25
+"""The share of an address's ports that is used before the next address is: the fuller it gets, the longer the kernel
+searches for a free one (a quarter of the ramp's CPU at 15,000), and others need some as well."""
 IP_BIND_ADDRESS_NO_PORT = 24
 """Linux: bind to an address, and leave the port to connect(), which may share it between destinations."""
 

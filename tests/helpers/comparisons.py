@@ -1,0 +1,96 @@
+"""Results as runs and experiments leave them, with figures of the test's choice: what `wsbench compare` compares."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from wsbench import results
+from wsbench.experiment import model
+from wsbench.experiment.model import Cell, CellRun, Experiment, Load
+from wsbench.results import Generator, Latency, Messages, Run, Throughput
+
+from .sample_run import RUN
+
+SAMPLES = 20_000
+
+
+def run_with(
+    *,
+    p50_ns: int | None = 50_000,
+    p99_ns: int | None = 100_000,
+    p99_9_ns: int | None = 200_000,
+    per_s: float = 1000.0,
+    samples: int = SAMPLES,
+    **conditions: object,
+) -> Run:
+    """A trusted run; `conditions` are fields of its conditions."""
+    latency = Latency(count=samples, p50_ns=p50_ns, p99_ns=p99_ns, p99_9_ns=p99_9_ns)
+    return replace(
+        RUN,
+        conditions=replace(RUN.conditions, **conditions),
+        latency={**RUN.latency, "response": latency},
+        throughput=Throughput(per_s, per_s),
+        messages=Messages(sent=samples, received=samples),
+        generator=Generator("ok"),
+        gates=[],
+    )
+
+
+def spread_runs(count: int, seed: int, *, factor: float = 1.0, sigma: float = 0.01, **figures: object) -> list[Run]:
+    """Runs whose latencies are `factor` times the usual, with so much log-normal spread from run to run."""
+    rng = random.Random(seed)
+    found = []
+    for _ in range(count):
+        by = factor * rng.lognormvariate(0, sigma)
+        found.append(
+            run_with(p50_ns=int(50_000 * by), p99_ns=int(100_000 * by), p99_9_ns=int(200_000 * by), **figures)  # type: ignore[arg-type]
+        )
+    return found
+
+
+def write_run(where: Path, run: Run) -> Path:
+    """The directory `where`, with the run's run.json; the run's id is the directory's name."""
+    where.mkdir(parents=True)
+    (where / results.RUN_FILE).write_bytes(results.encode(replace(run, id=where.name)))
+    return where
+
+
+def cell(target: str, *, payload_size: int = 128, hole: str | None = None) -> Cell:
+    """A cell without runs."""
+    load = Load("open", rate=1000.0, arrivals="constant")
+    key = f"{target} ws off {payload_size}B 50c open/1000"
+    return Cell(key, target, "ws", "off", payload_size, 50, load, [], hole)
+
+
+def write_experiment(where: Path, cells: Iterable[tuple[Cell, Sequence[Run | str]]], *, complete: bool = True) -> Path:
+    """The directory `where` with an experiment; for every cell its runs, or why one failed."""
+    filled, order = [], 0
+    for number, (empty, runs) in enumerate(cells):
+        entries = []
+        for repetition, run in enumerate(runs):
+            name = f"{number}-{repetition}"
+            if isinstance(run, str):
+                entries.append(CellRun(repetition, order, model.FAILED, None, run))
+            else:
+                write_run(where / model.RUNS / name, run)
+                entries.append(CellRun(repetition, order, model.DONE, f"{model.RUNS}/{name}"))
+            order += 1
+        filled.append(replace(empty, runs=entries))
+    experiment = Experiment(
+        schema=model.SCHEMA,
+        id=where.name,
+        name="sample",
+        complete=complete,
+        started="2026-11-22T09:15:00.000Z",
+        wsbench="0.1.0",
+        seed=1,
+        baseline=None,
+        cells=filled,
+    )
+    where.mkdir(parents=True, exist_ok=True)
+    (where / model.EXPERIMENT_FILE).write_bytes(model.encode(experiment))
+    return where

@@ -1,0 +1,93 @@
+"""JUnit XML, read by a parser that is not ours."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+
+import pytest
+from helpers.sample_run import RUN
+from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
+from msgspec.structs import replace
+
+from wsbench.report.junit import encode_comparison, encode_run
+from wsbench.results import Finding, Gate, Generator
+
+from .test_comparison import ANYWAY, COMPARISON, PAIRS
+
+NASTY = "\x00\x1b[1m<b>&\"']]>\ud800\ufffe p99 > 5ms"
+LATE = Generator("late", [Finding("sent-late", "1 % < 2 & more", "Lower --rate.")])
+
+
+def cases(document: bytes) -> dict[str, TestCase]:
+    (suite,) = JUnitXml.fromstring(document)
+    assert isinstance(suite, TestSuite)
+    found = {case.name: case for case in suite}
+    outcomes = [type(result) for case in suite for result in case.result]
+    counted = (suite.tests, suite.failures, suite.errors, suite.skipped)
+    assert counted == (len(list(suite)), *(outcomes.count(kind) for kind in (Failure, Error, Skipped)))
+    return found
+
+
+def outcome(case: TestCase) -> tuple[type, str] | None:
+    return (type(case.result[0]), case.result[0].message) if case.result else None
+
+
+def test_a_case_for_every_gate() -> None:
+    run = replace(RUN, gates=[Gate("p99 > 5ms", False, "1.20 ms"), Gate("lost > 0", True, "50")])
+    found = cases(encode_run(run))
+    assert list(found) == ["verdict", "--fail-if 'p99 > 5ms'", "--fail-if 'lost > 0'"]
+    assert outcome(found["--fail-if 'p99 > 5ms'"]) is None
+    assert found["--fail-if 'p99 > 5ms'"].system_out == "was 1.20 ms"
+    assert outcome(found["--fail-if 'lost > 0'"]) == (Failure, "lost > 0: was 50")
+    assert {case.classname for case in found.values()} == {"wsbench run echo"}
+
+
+def test_the_verdict_fails_a_strict_run_alone() -> None:
+    late = replace(RUN, generator=LATE)
+    assert outcome(cases(encode_run(late))["verdict"]) is None
+    assert "sent-late: 1 % < 2 & more" in cases(encode_run(late))["verdict"].system_out
+    strict = cases(encode_run(late, strict=True))["verdict"]
+    assert outcome(strict) == (Failure, "the generator was late")
+    assert "Lower --rate." in strict.result[0].text
+    assert outcome(cases(encode_run(RUN, strict=True))["verdict"]) is None
+
+
+def test_a_run_that_was_ended_early_is_an_error() -> None:
+    ended = cases(encode_run(replace(RUN, complete=False)))["verdict"]
+    assert outcome(ended) == (Error, "the run was ended before its time")
+
+
+def test_a_case_for_every_metric_of_a_comparison() -> None:
+    found = cases(encode_comparison(COMPARISON))
+    assert list(found) == [f"echo: {metric}" for metric in ("throughput", "p50", "p99", "p99.9")]
+    assert outcome(found["echo: throughput"]) is None
+    kind, said = outcome(found["echo: p50"]) or (None, "")
+    assert (kind, said.split(" (")[0]) == (Failure, "slower")
+    assert "base 50.0 µs, new 2.05 ms, ratio 41.0, interval 27.1 – 62.1" in said
+    kind, said = outcome(found["echo: p99"]) or (None, "")
+    assert (kind, said.split(" (")[0]) == (Skipped, "inconclusive: about 12")
+    assert outcome(found["echo: p99.9"]) == (Skipped, "not compared: too few | <messages>")
+
+
+def test_pairs_without_runs_and_what_was_compared_anyway() -> None:
+    found = cases(encode_comparison(PAIRS))
+    assert len(found) == 5
+    assert outcome(found["x 2B"]) == (Skipped, "not compared: NEW has no run of it")
+    output = ElementTree.fromstring(encode_comparison(ANYWAY)).findtext("testsuite/system-out") or ""
+    assert output.splitlines()[:2] == [
+        "NEW is slower: p50 ×41",
+        "compared anyway: payload: 128 B against 256 B",
+    ]
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_text_that_xml_cannot_hold(strict: bool) -> None:
+    finding = Finding(NASTY, NASTY, NASTY)
+    run = replace(RUN, name=NASTY, gates=[Gate(NASTY, True, NASTY)], generator=Generator("late", [finding]))
+    document = encode_run(run, strict=strict)
+    cleaned = "\ufffd\ufffd[1m<b>&\"']]>\ufffd\ufffd p99 > 5ms"
+    suite = ElementTree.fromstring(document)[0]
+    assert suite.get("name") == f"wsbench run {cleaned}"
+    failure = suite.findall("testcase/failure")[-1]
+    assert failure.get("message") == f"{cleaned}: was {cleaned}"
+    assert outcome(cases(document)[f"--fail-if '{cleaned}'"]) == (Failure, f"{cleaned}: was {cleaned}")

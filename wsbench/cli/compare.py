@@ -1,0 +1,96 @@
+"""`wsbench compare`: is NEW slower than BASE, by more than chance and more than matters?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from wsbench import comparison
+from wsbench.cli import outputs
+from wsbench.cli.params import Parsed
+from wsbench.experiment.compare import compare
+from wsbench.experiment.statistics import MARGINS
+from wsbench.report import comparison as table
+from wsbench.report import junit as junit_report
+from wsbench.report import markdown
+
+
+def _share(text: str) -> float:
+    number = text.strip()
+    try:
+        return float(number[:-1]) / 100 if number.endswith("%") else float(number)
+    except ValueError:
+        return -1.0
+
+
+def _margin(text: str) -> tuple[str, float]:
+    metric, equals, value = text.partition("=")
+    metric = metric.strip()
+    if not equals or metric not in MARGINS:
+        raise ValueError(f"{text!r} is not a margin: use for example p99=10%, of {', '.join(MARGINS)}")
+    share = _share(value)
+    if not 0 <= share < float("inf") or not value.strip().endswith("%"):
+        raise ValueError(f"{text!r}: {value!r} is not a percentage, as in {metric}=10%")
+    return metric, share
+
+
+def _confidence(text: str) -> float:
+    share = _share(text)
+    if not 0.5 <= share < 1:
+        raise ValueError(f"{text!r} is not a level of confidence: use for example 0.95 or 99%")
+    return share
+
+
+def _compare(
+    base: str,
+    new: str,
+    *,
+    anyway: bool,
+    confidence: float,
+    margin: tuple[tuple[str, float], ...],
+    json: bool,
+    summary: Path | None,
+    junit: Path | None,
+) -> int:
+    found = compare(base, new, margins={**MARGINS, **dict(margin)}, confidence=confidence, anyway=anyway)
+    click.echo(comparison.encode(found) if json else table.text(found), nl=False)
+    outputs.write(
+        summary=summary,
+        markdown=markdown.comparison_summary(found),
+        junit=junit,
+        xml=junit_report.encode_comparison(found),
+    )
+    return comparison.exit_code(found)
+
+
+_DEFAULTS = ", ".join(f"{metric}={share:.0%}" for metric, share in MARGINS.items())
+
+command = click.Command(
+    "compare",
+    callback=_compare,
+    params=[
+        click.Argument(["base"], metavar="BASE"),
+        click.Argument(["new"], metavar="NEW"),
+        click.Option(["--anyway"], is_flag=True, help="Compare what is not comparable; the output says so."),
+        click.Option(
+            ["--confidence"],
+            type=Parsed("level", _confidence),
+            default="0.95",
+            show_default=True,
+            metavar="LEVEL",
+            help="Of the intervals, and against a false alarm in the whole comparison.",
+        ),
+        click.Option(
+            ["--margin"],
+            type=Parsed("margin", _margin),
+            multiple=True,
+            metavar="METRIC=PERCENT",
+            help=f"A difference that does not matter; repeatable (default: {_DEFAULTS}).",
+        ),
+        click.Option(["--json"], is_flag=True, help="Print one JSON document on standard output."),
+        *outputs.options(),
+    ],
+    help="Compare two results: directories of runs or of experiments, or EXPERIMENT:TARGET for one target of an "
+    "experiment. Exits with 1 when NEW is slower, with 5 when that cannot be told.",
+)

@@ -1,0 +1,1 @@
+"""Experiments: many runs, in an order that is fair, and what their figures say about each other."""

@@ -1,0 +1,123 @@
+"""experiment.json: what an experiment leaves, beside the results of its runs (immutable, versioned).
+
+    results/<experiment id>/
+      experiment.json     written anew after every run
+      experiment.toml     the file as given
+      runs/<run id>/      an ordinary result directory for every run: see wsbench.results
+
+A cell is one combination of target and conditions; it has a run for every repetition, and the run is the unit of its
+statistics. A cell that cannot exist (a target without TLS, say) is a hole: it has no runs, and says why.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from wsbench.errors import ResultError
+
+SCHEMA = 1
+EXPERIMENT_FILE = "experiment.json"
+TOML_FILE = "experiment.toml"
+RUNS = "runs"
+
+DONE, FAILED, PENDING = "done", "failed", "pending"
+
+
+class Load(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`in_flight` messages a connection in a closed loop; `rate` (messages a second) and `arrivals` in an open one."""
+
+    loop: str
+    in_flight: int | None = None
+    rate: float | None = None
+    arrivals: str | None = None
+
+
+class CellRun(msgspec.Struct, frozen=True):
+    """One repetition of a cell.
+
+    Attributes:
+        order: its place among all runs of the experiment.
+        status: "done", "failed" or "pending".
+        run: its result's directory, relative to the experiment's; None while there is none.
+        reason: why it failed.
+    """
+
+    repetition: int
+    order: int
+    status: str = PENDING
+    run: str | None = None
+    reason: str | None = None
+
+
+class Cell(msgspec.Struct, frozen=True):
+    """One combination of target and conditions. `hole` says why it has no runs, if it can have none."""
+
+    key: str
+    target: str
+    transport: str
+    compression: str
+    payload_size: int
+    connections: int
+    load: Load
+    runs: list[CellRun] = []
+    hole: str | None = None
+
+
+class Experiment(msgspec.Struct, frozen=True):
+    """experiment.json."""
+
+    schema: int
+    id: str
+    name: str
+    complete: bool
+    started: str
+    wsbench: str
+    seed: int
+    baseline: str | None
+    cells: list[Cell]
+
+
+def encode(experiment: Experiment) -> bytes:
+    """experiment.json, indented for people, with a newline at its end."""
+    return msgspec.json.format(msgspec.json.encode(experiment), indent=2) + b"\n"
+
+
+def decode(text: bytes, where: str) -> Experiment:
+    """An experiment from its JSON.
+
+    Raises:
+        ResultError: not JSON, of another schema, or not what the schema says; `where` names it.
+    """
+    try:
+        document = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ResultError(f"{where} is not JSON: {error}", remedy="The file was cut off or edited.") from error
+    schema = document.get("schema") if isinstance(document, dict) else None
+    if schema != SCHEMA:
+        remedy = "It was written by a newer wsbench: upgrade." if isinstance(schema, int) and schema > SCHEMA else ""
+        raise ResultError(f"{where} is no experiment of schema {SCHEMA} (it says {schema!r})", remedy=remedy)
+    try:
+        return msgspec.convert(document, Experiment)
+    except msgspec.ValidationError as error:
+        raise ResultError(
+            f"{where} is not a whole experiment: {error}", remedy="The file was edited or damaged."
+        ) from error
+
+
+def load(path: Path) -> Experiment:
+    """The experiment in a directory (or in its experiment.json).
+
+    Raises:
+        ResultError: there is none, or it cannot be read.
+    """
+    file = path / EXPERIMENT_FILE if path.is_dir() else path
+    try:
+        text = file.read_bytes()
+    except OSError as error:
+        raise ResultError(
+            f"no experiment at {path}: {error.strerror or error}",
+            remedy="Name a directory that holds an experiment.json.",
+        ) from error
+    return decode(text, str(file))

@@ -1,0 +1,112 @@
+"""GitHub-flavoured Markdown, for the summary page of a CI job and for a comment on a pull request."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from wsbench.comparison import Comparison, Pair, Verdict
+from wsbench.report.comparison import HEADINGS, basis, cells
+from wsbench.report.summary import conditions
+from wsbench.results import Run
+from wsbench.units import format_count, format_duration
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~!&])")
+_COLUMNS = {"p50": "p50_ns", "p90": "p90_ns", "p99": "p99_ns", "p99.9": "p99_9_ns", "max": "max_ns"}
+_SERIES = {"response": "response", "service": "service", "send_lag": "send lag", "read_lag": "read lag"}
+_MARKS = {
+    Verdict.SLOWER: "❌",
+    Verdict.FASTER: "✅",
+    Verdict.NO_DIFFERENCE: "✅",
+    Verdict.INCONCLUSIVE: "❔",
+    Verdict.NOT_COMPARED: "–",
+}
+
+
+def run_summary(run: Run) -> str:
+    """A run's key figures, its gates and what it says of itself."""
+    mark = "❌" if any(gate.failed for gate in run.gates) else "⚠️" if run.generator.verdict != "ok" else "✅"
+    rows = [f"### {mark} wsbench run: {_escape(run.name)}", "", f"{_escape(run.conditions.url)}  "]
+    rows += [_escape(conditions(run)), ""]
+    if not run.complete:
+        rows += ["**Incomplete:** the run was ended before its time; this is what was measured.", ""]
+    rows += [*_latency(run), "", *_figures(run), ""]
+    if run.gates:
+        gates = [("❌ failed" if gate.failed else "✅ passed", gate.expression, gate.value) for gate in run.gates]
+        rows += [*_table(("gate", "fails if", "was"), gates), ""]
+    rows.append(f"**Verdict: {_escape(run.generator.verdict)}**")
+    rows += [f"- `{f.code}`: {_escape(f.evidence)} *{_escape(f.remedy)}*" for f in run.generator.findings]
+    return "\n".join(rows) + "\n\n"
+
+
+def comparison_summary(comparison: Comparison) -> str:
+    """A table a pair, and the verdict above all of it."""
+    rows = [f"### {_MARKS[comparison.verdict]} wsbench compare: {_escape(comparison.said)}", ""]
+    rows += _table(
+        ("", "result", "target"),
+        [
+            (name, side.given, ", ".join(side.targets))
+            for name, side in (("BASE", comparison.base), ("NEW", comparison.new))
+        ],
+    )
+    for pair in comparison.pairs:
+        rows += ["", *_pair(pair, named=len(comparison.pairs) > 1)]
+    rows += ["", _escape(basis(comparison)) + "."]
+    if comparison.differences:
+        rows += ["", "**Compared anyway**, although they are not comparable:"]
+        rows += [f"- {_escape(difference)}" for difference in comparison.differences]
+    if comparison.notes:
+        rows += ["", *(f"- {_escape(note)}" for note in comparison.notes)]
+    return "\n".join(rows) + "\n\n"
+
+
+def _pair(pair: Pair, *, named: bool) -> list[str]:
+    if pair.reason:
+        return [f"**{_escape(pair.key)}**: not compared: {_escape(pair.reason)}"]
+    body = [
+        (
+            metric.metric,
+            *cells(metric),
+            f"{_MARKS[metric.verdict]} {metric.verdict}" + (f": {metric.reason}" if metric.reason else ""),
+        )
+        for metric in pair.metrics
+    ]
+    heading = [f"**{_escape(pair.key)}** ({len(pair.base)} against {len(pair.new)} runs)", ""] if named else []
+    return [*heading, *_table(("", *HEADINGS, "verdict"), body)]
+
+
+def _latency(run: Run) -> list[str]:
+    body = [
+        (label, *(format_duration(getattr(run.latency[name], column)) for column in _COLUMNS.values()))
+        for name, label in _SERIES.items()
+        if not (name == "send_lag" and run.conditions.loop == "closed")
+    ]
+    return _table(("latency", *_COLUMNS), body)
+
+
+def _figures(run: Run) -> list[str]:
+    m, c = run.messages, run.connections
+    return _table(
+        ("throughput", "sent", "received", "lost", "connections"),
+        [
+            (
+                f"{format_count(run.throughput.received_per_s)} replies/s",
+                format_count(m.sent),
+                format_count(m.received),
+                format_count(m.lost),
+                f"{format_count(c.opened)} of {format_count(c.asked)}",
+            )
+        ],
+    )
+
+
+def _table(head: Sequence[str], body: Iterable[Sequence[str]]) -> list[str]:
+    rule = [":---"] * len(head)
+    rows = [[_escape(cell) for cell in row] for row in (head, *body)]
+    rows.insert(1, rule)
+    return ["| " + " | ".join(row) + " |" for row in rows]
+
+
+def _escape(text: str) -> str:
+    """As it stands: no markup or line break of its own."""
+    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
