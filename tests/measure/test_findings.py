@@ -199,3 +199,22 @@ def test_evidence_holds_the_figures() -> None:
     assert "asked for (client_max_window_bits=12)" in findings["compression-not-granted"].evidence
     _, findings = judged(subprotocols_asked=("chat", "v2"))
     assert "chat, v2" in findings["subprotocol-not-granted"].evidence
+
+
+@pytest.mark.parametrize(
+    ("closed_loop", "polling", "late_ns", "verdict", "code"),
+    [
+        (True, 0.0, 100 * US, "saturated", "cpu-saturated"),
+        (False, 0.0, 100 * US, "ok", "cpu-busy"),
+        (False, 0.0, 600 * US, "saturated", "cpu-saturated"),
+        (False, 20.0, 600 * US, "ok", None),
+    ],
+)
+def test_a_busy_open_loop_is_judged_by_its_lateness(
+    closed_loop: bool, polling: float, late_ns: int, verdict: str, code: str | None
+) -> None:
+    busy = {"cpu_percent_mean": 97.0, "polling_percent": polling}
+    series = {"send_lag": spread((late_ns, 1000)), "response": spread((5 * MS, 1000))}
+    found, findings = judged(worker=busy, series=series, closed_loop=closed_loop)
+    assert found == verdict
+    assert list(findings) == ([code] if code else [])
