@@ -109,3 +109,11 @@ def test_what_is_offered_is_what_is_used(text: str, ours: tuple[bool, int], thei
 def test_off_negotiates_nothing_even_with_a_server_that_would_compress() -> None:
     client, server = negotiated("off")
     assert (client.extensions, server.extensions) == ([], [])
+
+
+@pytest.mark.parametrize(("size", "level"), [(1, 1), (128, 1), (129, 2), (500, 3), (16_384, 8), (10**9, 8)])
+def test_zlib_gets_the_memory_that_holds_a_message_in_one_block(size: int, level: int) -> None:
+    for text in ("on", "server_no_context_takeover"):
+        factory = parse_compression(text, message_size=size)
+        assert factory is not None
+        assert factory.compress_settings["memLevel"] == level

@@ -76,11 +76,7 @@ class EchoDriver(ABC):
 
     def expire(self, now_ns: int) -> None:
         """Give up on what is overdue."""
-        limit = now_ns - self._timeout_ns
-        pending = self._pending
-        # The ledger is asked only when there is something to give up: this runs for every connection.
-        if (pending and pending[0][1] < limit) or self._ledger.outstanding > len(pending):
-            self._lose(self._ledger.expire(limit))
+        if self._give_up(now_ns - self._timeout_ns):
             self._refill()
 
     def abandon(self) -> None:
@@ -153,7 +149,7 @@ class EchoDriver(ABC):
 
     def message(self, payload: bytes, text: bool, arrived_ns: int, handled_ns: int) -> None:
         """A reply that was not predicted, or could not be: settle it with the ledger."""
-        self._lose(self._ledger.expire(arrived_ns - self._timeout_ns))
+        self._give_up(arrived_ns - self._timeout_ns)
         verdict, entry = self._ledger.settle(payload, text)
         if entry is None:
             tally = self._recorder.turn(handled_ns)
@@ -185,6 +181,14 @@ class EchoDriver(ABC):
         """The connection is gone: so are the messages under way."""
         self.abandon()
         self._engine.dropped(self, error)
+
+    def _give_up(self, due_before_ns: int) -> bool:
+        """Whether there was anything to give up: it is asked of every connection, again and again."""
+        pending, ledger = self._pending, self._ledger
+        if (pending and pending[0][1] < due_before_ns) or ledger.overtaken:
+            self._lose(ledger.expire(due_before_ns))
+            return True
+        return False
 
     # -- counting --------------------------------------------------------------------------------------------------
 

@@ -229,6 +229,7 @@ class RunOptions:
             raise UsageError(
                 f"--rate {values['rate']:g} is more than a million messages a second on each of {users} connections"
             )
+        payload_size = len(payload) if payload is not None else values["payload_size"]
         connect = ConnectOptions(
             url=url,
             headers=tuple(values["header"]),
@@ -241,7 +242,8 @@ class RunOptions:
             sources=tuple(values["source_ip"]) or for_loopback(parse_url(url).host, users),
             resume_tls=bool(values["tls_resume"]),
             # An echo is as long as the message; a server that answers a little longer is not refused for it.
-            max_size=max(_MAX_SIZE, 2 * (len(payload) if payload is not None else values["payload_size"])),
+            max_size=max(_MAX_SIZE, 2 * payload_size),
+            message_size=payload_size,
         )
         check_sources(values["source_ip"])
         client_context(ca_file=connect.ca_file, insecure=connect.insecure)
@@ -255,7 +257,7 @@ class RunOptions:
             rate=values["rate"],
             arrivals=values["arrivals"],
             in_flight=values["in_flight"],
-            payload_size=len(payload) if payload is not None else values["payload_size"],
+            payload_size=payload_size,
             payload=payload,
             binary=binary,
             reconnect=values["reconnect"] == "on-drop",

@@ -7,20 +7,25 @@ from typing import Any
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 
 _FLAGS = ("server_no_context_takeover", "client_no_context_takeover")
+_SMALLEST_BLOCK, _LARGEST_BLOCK = 1 << 7, 1 << 14
+"""Symbols in a block of zlib's at memLevel 1 and 8: 1 << (memLevel + 6)."""
 _BITS = ("server_max_window_bits", "client_max_window_bits")
 
 
-def parse_compression(text: str) -> ClientPerMessageDeflateFactory | None:
+def parse_compression(text: str, *, message_size: int = _LARGEST_BLOCK) -> ClientPerMessageDeflateFactory | None:
     """The offer for 'off', 'on', or parameters such as 'client_max_window_bits=12; server_no_context_takeover'.
+
+    `message_size` in bytes: of the messages that will be compressed.
 
     Raises:
         ValueError: an unknown parameter or a value out of range.
     """
+    settings = _settings(message_size)
     stripped = text.strip()
     if stripped.lower() in ("off", "none", ""):
         return None
     if stripped.lower() in ("on", "deflate", "permessage-deflate"):
-        return ClientPerMessageDeflateFactory(client_max_window_bits=True)
+        return ClientPerMessageDeflateFactory(client_max_window_bits=True, compress_settings=settings)
     parameters: dict[str, Any] = {}
     for part in stripped.removeprefix("permessage-deflate").strip("; ").split(";"):
         name, _, value = (piece.strip() for piece in part.partition("="))
@@ -28,7 +33,17 @@ def parse_compression(text: str) -> ClientPerMessageDeflateFactory | None:
             raise ValueError(f"{name} is given twice")
         parameters[name] = _value(name, value.strip('"'))
     # The factory would offer client_max_window_bits of its own accord: offer what was said, no more.
-    return ClientPerMessageDeflateFactory(**{"client_max_window_bits": None, **parameters})
+    return ClientPerMessageDeflateFactory(**{"client_max_window_bits": None, **parameters}, compress_settings=settings)
+
+
+def _settings(message_size: int) -> dict[str, Any]:
+    """zlib's, for a generator: compressing is most of what it does with a compressed message.
+
+    The lowest level saves a percent less than the highest on short messages, at half the cost. With just as much memory
+    as holds a message in one block, the tables of hundreds of connections stay in the processor's cache.
+    """
+    block_bits = (min(max(message_size, _SMALLEST_BLOCK), _LARGEST_BLOCK) - 1).bit_length()
+    return {"level": 1, "memLevel": block_bits - 6}
 
 
 def _value(name: str, value: str) -> int | bool:

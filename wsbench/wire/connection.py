@@ -22,7 +22,7 @@ from websockets.exceptions import InvalidState
 from websockets.protocol import OPEN
 
 from wsbench.errors import ConnectionLost, Side, WsbenchError
-from wsbench.wire.frames import TEXT, ClientFramer, FrameReader
+from wsbench.wire.frames import ClientFramer, DeflatingFramer, FrameReader, deflate_of
 from wsbench.wire.opening import Opened, Traffic
 from wsbench.wire.timestamps import ANCILLARY_SIZE, unpack_timespec
 from wsbench.wire.tls import TlsStream
@@ -79,7 +79,10 @@ class Connection:
         self._send_error: OSError | None = None
         self.full = False
         self.plain = not opened.protocol.extensions
-        self.frame: Callable[[bytes, int], bytes] = _framer.frame if self.plain else self._frame_through_protocol
+        deflate = deflate_of(opened.protocol)
+        self.frame: Callable[[bytes, int], bytes] = (
+            _framer.frame if deflate is None else DeflatingFramer(deflate, _framer).frame
+        )
         self.close_code: int | None = None
 
     def start(self) -> None:
@@ -94,14 +97,6 @@ class Connection:
     def is_open(self) -> bool:
         """Whether messages can be sent."""
         return self._protocol.state is OPEN and not self._ended.is_set()
-
-    def _frame_through_protocol(self, payload: bytes, first_byte: int) -> bytes:
-        protocol = self._protocol
-        if first_byte == TEXT:
-            protocol.send_text(payload)
-        else:
-            protocol.send_binary(payload)
-        return b"".join(protocol.data_to_send())
 
     def write(self, data: bytes) -> None:
         """Send bytes (whole frames). What the socket does not take at once is sent when it does."""

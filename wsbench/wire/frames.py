@@ -1,9 +1,10 @@
 """RFC 6455 framing, pure: building frames, and cutting a server's byte stream into messages.
 
 `websockets`' ClientProtocol is the authority. Only what is plainest and most frequent has a lane of its own:
-whole, unfragmented, uncompressed, unmasked data frames while no fragmented message is under way (RFC 6455,
-5.2 to 5.4). Every other byte goes through the protocol object, a whole frame at a time where the frame is
-whole, so that between two frames nothing is pending in it and the fast lane can take over again.
+whole, unfragmented, unmasked data frames while no fragmented message is under way (RFC 6455, 5.2 to 5.4), plain or
+compressed by permessage-deflate, whose state stays in the protocol's own extension object. Every other byte goes
+through the protocol object, a whole frame at a time where the frame is whole, so that between two frames nothing is
+pending in it and the fast lane can take over again.
 """
 
 from __future__ import annotations
@@ -15,8 +16,11 @@ from struct import Struct
 from typing import NamedTuple
 
 from websockets.client import ClientProtocol
+from websockets.exceptions import PayloadTooBig, ProtocolError
+from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN
+from websockets.typing import BytesLike
 
 try:
     from websockets.speedups import apply_mask
@@ -31,6 +35,8 @@ _U64 = Struct("!BBQ")
 _KEY = Struct("4s")
 _MASK_POOL = 1024
 _DATA = (TEXT, BINARY)
+_RSV1 = 0x40
+_DEFLATED = (TEXT | _RSV1, BINARY | _RSV1)
 _OPCODES = frozenset(int(opcode) for opcode in Opcode)
 
 
@@ -58,7 +64,7 @@ class ClientFramer:
     def __init__(self) -> None:
         self._keys: Iterator[tuple[bytes]] = iter(())
 
-    def frame(self, payload: bytes, first_byte: int) -> bytes:
+    def frame(self, payload: BytesLike, first_byte: int) -> bytes:
         """One masked frame, ready for the socket."""
         try:
             (key,) = next(self._keys)
@@ -67,6 +73,28 @@ class ClientFramer:
             self._keys = _KEY.iter_unpack(os.urandom(_KEY.size * _MASK_POOL))
             (key,) = next(self._keys)
         return _header(first_byte, len(payload), _MASKED) + key + apply_mask(payload, key)
+
+
+def deflate_of(protocol: ClientProtocol) -> PerMessageDeflate | None:
+    """The permessage-deflate that was negotiated, if it and nothing else was."""
+    if len(protocol.extensions) == 1 and isinstance(protocol.extensions[0], PerMessageDeflate):
+        return protocol.extensions[0]
+    return None
+
+
+class DeflatingFramer:
+    """Builds masked, compressed client frames of one connection (RFC 7692, 7.2.1)."""
+
+    __slots__ = ("_encode", "_framer")
+
+    def __init__(self, deflate: PerMessageDeflate, framer: ClientFramer) -> None:
+        self._encode = deflate.encode
+        self._framer = framer
+
+    def frame(self, payload: bytes, first_byte: int) -> bytes:
+        """One masked frame, ready for the socket."""
+        encoded = self._encode(Frame(Opcode.TEXT if first_byte == TEXT else Opcode.BINARY, payload))
+        return self._framer.frame(encoded.data, first_byte | _RSV1)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -109,10 +137,11 @@ class FrameReader:
     frame the protocol object's own buffer is empty.
     """
 
-    __slots__ = ("_chunks", "_fragments", "_have", "_max_frame", "_need", "_text", "idle", "protocol")
+    __slots__ = ("_chunks", "_deflate", "_fragments", "_have", "_max_frame", "_need", "_text", "idle", "protocol")
 
     def __init__(self, protocol: ClientProtocol) -> None:
         self.protocol = protocol
+        self._deflate = deflate_of(protocol)
         limit = protocol.max_message_size
         self._max_frame = 2**63 if limit is None else limit
         self._chunks: list[bytes] = []
@@ -154,6 +183,8 @@ class FrameReader:
             first = data[offset]
             if first in _DATA and protocol.current_size is None:
                 self._deliver(data[payload:end], first == TEXT, messages)
+            elif first in _DEFLATED and protocol.current_size is None and self._deflate is not None:
+                self._inflate(self._deflate, data[payload:end], first == TEXT | _RSV1, messages)
             else:
                 self._through_protocol(data[offset:end], messages)
             offset = end
@@ -206,6 +237,22 @@ class FrameReader:
             payload = b"".join(self._fragments)
             self._fragments = []
             self._deliver(payload, self._text, messages)
+
+    def _inflate(self, deflate: PerMessageDeflate, data: bytes, text: bool, messages: list[Message]) -> None:
+        """What the protocol object does with a whole compressed frame."""
+        frame = Frame(Opcode.TEXT if text else Opcode.BINARY, data, rsv1=True)
+        error: Exception
+        try:
+            payload = deflate.decode(frame, max_size=self.protocol.max_message_size).data
+        except ProtocolError as broken:
+            code, error = 1002, broken
+        except PayloadTooBig as bomb:
+            code, error = 1009, bomb
+        else:
+            self._deliver(bytes(payload), text, messages)
+            return
+        self.protocol.fail(code, str(error))
+        self.protocol.parser_exc = error
 
     def _deliver(self, payload: bytes, text: bool, messages: list[Message]) -> None:
         # The sans-I/O protocol leaves the check of text to its callers (RFC 6455, 8.1).

@@ -44,6 +44,7 @@ class ConnectOptions:
         headers: extra headers of the upgrade request, in order.
         compression: 'off', 'on' or permessage-deflate parameters.
         max_size: the longest message accepted, in bytes.
+        message_size: of the messages that will be sent, as far as known.
         sources: addresses to connect from, in turn; none for the system's choice.
         resume_tls: whether later connections resume the TLS session of an earlier one.
     """
@@ -57,6 +58,7 @@ class ConnectOptions:
     insecure: bool = False
     timeout_ns: int = 10_000_000_000
     max_size: int = 64 * 1024 * 1024
+    message_size: int = 16_384
     sources: tuple[SourceRange, ...] = ()
     resume_tls: bool = False
     uri: WebSocketURI = field(init=False, repr=False, compare=False)
@@ -118,7 +120,7 @@ def parse_header(text: str) -> tuple[str, str]:
 
 def new_protocol(options: ConnectOptions) -> tuple[ClientProtocol, Request]:
     """A protocol object for one connection, and the upgrade request to send through it."""
-    offer = parse_compression(options.compression)
+    offer = parse_compression(options.compression, message_size=options.message_size)
     protocol = ClientProtocol(
         options.uri,
         origin=Origin(options.origin) if options.origin is not None else None,
