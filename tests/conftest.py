@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 import pytest
@@ -12,7 +14,18 @@ from helpers import components, process
 from helpers.bad_handshakes import BadHandshakes
 from helpers.process import CliResult, Running
 
-FIXTURE_NEEDS = {"picows_echo": "picows", "node_echo": "node", "node_echo_deflate": "node"}
+from wsbench.targets import catalogue
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+FIXTURE_NEEDS = {
+    "picows_echo": "picows",
+    "node_echo": "node",
+    "node_echo_deflate": "node",
+    "browser": "chromium",
+    "open_page": "chromium",
+}
 
 
 def _needs(item: pytest.Item) -> list[str]:
@@ -72,12 +85,6 @@ def _serve(*command: str) -> Iterator[str]:
         server.stop()
 
 
-def _serve_node(*options: str) -> Iterator[str]:
-    node = components.tool("node")
-    assert node is not None
-    yield from _serve(node, str(components.NODE_WS / "echo.js"), *options)
-
-
 @pytest.fixture
 def picows_echo() -> Iterator[str]:
     """URL of a fast echo server, in a process of its own."""
@@ -87,13 +94,15 @@ def picows_echo() -> Iterator[str]:
 @pytest.fixture
 def node_echo() -> Iterator[str]:
     """URL of an echo server on Node's ws, compression refused; `http_json(url, "/stats")` has its counts."""
-    yield from _serve_node()
+    with catalogue.find("ws").start() as target:
+        yield target.url
 
 
 @pytest.fixture
 def node_echo_deflate() -> Iterator[str]:
     """The same with permessage-deflate granted to whoever asks, for messages of every size."""
-    yield from _serve_node("--deflate")
+    with catalogue.find("ws").start(compression="on") as target:
+        yield target.url
 
 
 @pytest.fixture
@@ -135,3 +144,21 @@ def run_cli(tmp_path: Path) -> Iterator[Callable[..., CliResult]]:
     for result in results:
         for left in process.leftovers(result.session, result.mark):
             left.kill()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium. No longer than a module: as long as it is open, `asyncio.run` fails in this thread."""
+    from helpers.browser import chromium  # noqa: PLC0415  # playwright may be missing
+
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """`helpers.browser.open_page` for this test: `open_page(width=390, dark=True, offline=True)` is an empty page."""
+    from helpers import browser as helper  # noqa: PLC0415  # playwright may be missing
+
+    with contextlib.ExitStack() as pages:
+        yield lambda **options: pages.enter_context(helper.open_page(browser, **options))

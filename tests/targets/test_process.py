@@ -16,7 +16,7 @@ import pytest
 from websockets.sync.client import connect
 
 from wsbench.errors import ExitCode, Side, TargetError
-from wsbench.targets import process
+from wsbench.targets import child
 from wsbench.targets.echo.lateness import Stall
 from wsbench.targets.process import TargetProcess
 
@@ -90,8 +90,8 @@ def test_a_target_that_says_nothing_is_given_up_and_killed(monkeypatch: pytest.M
         time.sleep(600)
         """,
     )
-    monkeypatch.setattr(process, "START_TIMEOUT_S", 1.0)
-    monkeypatch.setattr(TargetProcess.stop, "__defaults__", (0.2,))
+    monkeypatch.setattr(child, "START_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(child, "STOP_TIMEOUT_S", 0.2)
     with pytest.raises(TargetError, match=r"not ready after 1 s") as caught:
         TargetProcess.start_embedded()
     assert caught.value.remedy == "it wrote: thinking"

@@ -145,8 +145,9 @@ def test_the_target_stops_when_whoever_started_it_is_gone(start_target: StartTar
     for workers in (1, 2):
         target = start_target(workers=workers)
         processes = [psutil.Process(target.pid), *children(target)]
-        assert target._process.stdin is not None
-        target._process.stdin.close()  # what the kernel does for a process that dies
+        lifeline = target.children[0]._process.stdin
+        assert lifeline is not None
+        lifeline.close()  # what the kernel does for a process that dies
         assert gone(processes)
         assert target.stop() == 0
 

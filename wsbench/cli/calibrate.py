@@ -125,7 +125,7 @@ def _run(target: TargetProcess, **changed: str) -> Run:
     with tempfile.TemporaryDirectory(prefix="wsbench-") as directory:
         given["results"] = directory
         options = RunOptions.from_mapping(given, url=target.url, users=_USERS)
-        ended = execute(options, given, {"url": target.url}, TargetInfo(target.name, target.version, target.pid))
+        ended = execute(options, given, {"url": target.url}, TargetInfo(target.name, target.version, target.pids))
         if ended.interrupted:
             raise KeyboardInterrupt
         return ended.run

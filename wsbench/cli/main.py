@@ -50,8 +50,11 @@ class Lazy:
 COMMANDS = {
     "run": Lazy("wsbench.cli.run:command", "Put load on a server and report its latency."),
     "serve": Lazy("wsbench.cli.serve:command", "Run the standalone echo target."),
+    "targets": Lazy("wsbench.cli.targets:command", "List the servers that can be started to be measured."),
+    "matrix": Lazy("wsbench.cli.matrix:command", "Run an experiment: targets under many conditions, in fair turns."),
     "calibrate": Lazy("wsbench.cli.calibrate:command", "Find out what this machine's generator can be trusted with."),
-    "export": Lazy("wsbench.cli.export:command", "Write a stored result as hlog, hgrm, csv or json."),
+    "compare": Lazy("wsbench.cli.compare:command", "Say whether one result is slower than another."),
+    "export": Lazy("wsbench.cli.export:command", "Write a stored result as hlog, hgrm, csv, json or openmetrics."),
 }
 
 

@@ -1,4 +1,4 @@
-"""`wsbench run`: one run. Starts the echo target if it is given no URL, runs Locust beside it, prints what came out."""
+"""`wsbench run`: one run. Starts a target if it is given no URL, runs Locust beside it, prints what came out."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import click
 
 import wsbench.load
 from wsbench import machine
+from wsbench.cli import outputs
 from wsbench.cli.params import Parsed
 from wsbench.cli.progress import ProgressLine
 from wsbench.cli.runner import Ended, free_port, run_locust
@@ -27,12 +28,14 @@ from wsbench.load.options import (
     check_value,
     describe,
 )
-from wsbench.report import summary
+from wsbench.report import junit, markdown, summary
 from wsbench.results import Staging, encode, exit_code
-from wsbench.targets.process import TargetProcess
+from wsbench.targets import catalogue
+from wsbench.targets.running import RunningTarget
 from wsbench.units import NS_PER_S, parse_positive_duration, parse_rate
 
 _PLACEHOLDER = "ws://127.0.0.1/echo"
+_BASELINE = "websockets"
 _RAMP_S = 10
 """Without --spawn-rate, many connections are opened within so many seconds."""
 
@@ -102,20 +105,21 @@ _OWN_OPTIONS: list[click.Parameter] = [
     click.Option(["--tls"], is_flag=True, help="Start the target with wss."),
     click.Option(
         ["--target"],
-        type=click.Choice(["websockets"]),
-        default="websockets",
+        default=_BASELINE,
         show_default=True,
         metavar="NAME",
-        help="Which target to start when there is no URL.",
+        help="Which target to start when there is no URL, of those that `wsbench targets` lists; "
+        "behind a proxy: 'nginx>picows'.",
     ),
     click.Option(["--json"], is_flag=True, help="Print run.json on standard output, and nothing else there."),
+    *outputs.options(),
     click.Option(["--web"], is_flag=True, help="With Locust's web UI, until Ctrl-C."),
 ]
 
 
 def _run(url: str | None, **given: Any) -> int:
     """One run; its exit code."""
-    if url is not None and (given["tls"] or given["target"] != "websockets"):
+    if url is not None and (given["tls"] or given["target"] != _BASELINE):
         raise UsageError("--tls and --target are for the target that wsbench starts", remedy="With a URL, say wss://.")
     if given["duration"] is None and not given["run_time"] and not given["web"]:
         given["duration"] = DEFAULT_DURATION
@@ -127,7 +131,14 @@ def _run(url: str | None, **given: Any) -> int:
     with ProgressLine(enabled=not options.quiet) as line, _target(url, options, given) as (where, target):
         line.say(f"{where['url']}: {describe(options)}")
         ended = execute(options, given, where, target, on_progress=line.update)
-    return _say(ended, options, as_json=given["json"])
+    code = _say(ended, options, as_json=given["json"])
+    outputs.write(
+        summary=given["summary"],
+        markdown=markdown.run_summary(ended.run),
+        junit=given["junit"],
+        xml=junit.encode_run(ended.run, strict=options.strict),
+    )
+    return code
 
 
 def execute(
@@ -170,12 +181,24 @@ def _target(
     if url is not None:
         yield {"url": url}, None
         return
+    target = catalogue.find(given["target"])
+    if target.protocol != "echo" and given["scenario"] is None:
+        raise UsageError(
+            f"target {target.name} speaks {target.protocol}, which wsbench's own users do not",
+            remedy="Name a --scenario whose users do, or take another target.",
+        )
     compression = "off" if options.connect.compression == "off" else "on"
-    with TargetProcess.start_embedded(tls=given["tls"], compression=compression) as target:
-        where = {"url": target.url}
-        if target.ca_file is not None:
-            where["ca"] = str(target.ca_file)
-        yield where, TargetInfo(target.name, target.version, target.pid)
+    with target.start(tls=given["tls"], compression=compression) as running:
+        yield reach(running)
+
+
+def reach(running: RunningTarget) -> tuple[dict[str, str], TargetInfo | None]:
+    """Where to connect (URL and CA), and what is to be measured along, unless somebody else started it."""
+    where = {"url": running.url}
+    if running.ca_file is not None:
+        where["ca"] = str(running.ca_file)
+    ours = TargetInfo(running.name, running.version, running.pids) if running.children else None
+    return where, ours
 
 
 def _arguments(options: RunOptions, given: dict[str, Any], where: dict[str, str]) -> list[str]:

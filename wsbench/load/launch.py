@@ -14,11 +14,11 @@ VARIABLE = "WSBENCH_LAUNCH"
 
 
 class TargetInfo(msgspec.Struct, frozen=True):
-    """The target that wsbench started: its process (and that one's children) is measured along."""
+    """The target that wsbench started: its processes (`pids`, and what descends from them) are measured along."""
 
     name: str
     version: str
-    pid: int
+    pids: list[int]
 
 
 class Launch(msgspec.Struct, frozen=True):
@@ -45,6 +45,8 @@ class Progress(msgspec.Struct, frozen=True):
 
     Attributes:
         left_ns: of the phase, None when nobody knows.
+        verdict: of the generator on itself so far, None before the measure phase.
+        evidence: what a verdict other than ok rests on.
     """
 
     phase: str
@@ -56,6 +58,8 @@ class Progress(msgspec.Struct, frozen=True):
     p50_ns: int | None
     p99_ns: int | None
     left_ns: int | None
+    verdict: str | None = None
+    evidence: str = ""
 
 
 class Failure(msgspec.Struct, frozen=True):

@@ -66,13 +66,14 @@ class TargetMeter:
         )
 
     def _processes(self) -> list[psutil.Process]:
-        if self._info is None:
-            return []
-        try:
-            process = psutil.Process(self._info.pid)
-            return [process, *process.children(recursive=True)]
-        except psutil.Error:
-            return []
+        found: list[psutil.Process] = []
+        for pid in self._info.pids if self._info is not None else []:
+            try:
+                process = psutil.Process(pid)
+                found += [process, *process.children(recursive=True)]
+            except psutil.Error:
+                continue
+        return found
 
     def _cpu(self) -> float | None:
         total, seen = 0.0, False

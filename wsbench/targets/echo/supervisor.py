@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import resource
 import signal
 import socket
 import sys
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from wsbench.errors import TargetError
+from wsbench.targets.descriptors import raise_descriptor_limit
 from wsbench.targets.echo import mesh, sockets, tls, worker
 from wsbench.targets.echo.counters import Counters
 from wsbench.targets.echo.options import EchoOptions, Listening
@@ -61,15 +61,6 @@ def serve(options: EchoOptions, on_listening: OnListening) -> None:
     finally:
         if signal.getsignal(signal.SIGTERM) is _stop_early:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-def raise_descriptor_limit() -> None:
-    """Raise the soft limit of open files to the hard one: every connection is one."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    except (OSError, ValueError):  # macOS has a limit of its own below an unlimited hard one
-        pass
 
 
 def _stop_early(_signum: int, _frame: object) -> NoReturn:

@@ -1,0 +1,121 @@
+"""`wsbench targets`: the catalogue, and what this machine can start of it."""
+
+from __future__ import annotations
+
+import click
+import msgspec
+
+from wsbench.errors import TargetError
+from wsbench.targets import catalogue
+from wsbench.targets.catalogue import Proxy, Target
+
+_HEADINGS = ("target", "version", "protocol", "tls", "compression", "workers")
+_WIDTHS = (20, 28, 11, 5, 13, 7)
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """A target, as --json has it.
+
+    Attributes:
+        version: None when it cannot be started.
+        missing: what this machine lacks to start it; None when it lacks nothing.
+        install: the command that installs what is missing; None when nothing is.
+    """
+
+    name: str
+    version: str | None
+    protocol: str
+    tls: bool
+    compression: bool
+    workers: bool
+    missing: str | None
+    install: str | None
+
+
+class ProxyEntry(msgspec.Struct, frozen=True):
+    """A proxy: TLS ends at it, all else is of the target behind it."""
+
+    name: str
+    version: str | None
+    missing: str | None
+    install: str | None
+
+
+class Document(msgspec.Struct, frozen=True):
+    """What --json prints. A proxy may stand before every target, and before another proxy: 'nginx>websockets'."""
+
+    targets: list[Entry]
+    proxies: list[ProxyEntry]
+
+
+@click.command("targets")
+@click.option("--json", "as_json", is_flag=True, help="Print the catalogue as JSON.")
+def command(as_json: bool) -> None:
+    """List the servers that can be started to be measured: `wsbench run --target NAME`.
+
+    What this machine lacks something for comes with the command that installs it.
+    """
+    document = Document(
+        targets=[_entry(target) for target in catalogue.ENTRIES],
+        proxies=[_proxy_entry(proxy) for proxy in catalogue.PROXIES.values()],
+    )
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(document), indent=2))
+    else:
+        click.echo("\n".join(_lines(document)))
+
+
+def _entry(target: Target) -> Entry:
+    (version, missing), able = _version(target), target.capabilities
+    return Entry(
+        name=target.name,
+        version=version,
+        protocol=target.protocol,
+        tls=able.tls,
+        compression=able.compression,
+        workers=able.workers,
+        missing=missing,
+        install=target.install_command if missing else None,
+    )
+
+
+def _proxy_entry(proxy: Proxy) -> ProxyEntry:
+    version, missing = _version(proxy)
+    return ProxyEntry(
+        name=proxy.name,
+        version=version,
+        missing=missing,
+        install=proxy.install_command if missing else None,
+    )
+
+
+def _version(target: Target | Proxy) -> tuple[str | None, str | None]:
+    """Its version, or else what it lacks."""
+    if missing := target.missing():
+        return None, missing
+    try:
+        return target.version(), None
+    except TargetError as exc:  # one that is broken must not hide the others
+        return None, exc.what
+
+
+def _lines(document: Document) -> list[str]:
+    lines = [_row(*_HEADINGS)]
+    for entry in document.targets:
+        able = ("yes" if has else "no" for has in (entry.tls, entry.compression, entry.workers))
+        lines += [_row(entry.name, entry.version or "-", entry.protocol, *able), *_remedy(entry)]
+    lines += ["", _row("proxy", "version")]
+    for proxy in document.proxies:
+        lines += [_row(proxy.name, proxy.version or "-", f"in front of a target: '{proxy.name}>websockets'")]
+        lines += _remedy(proxy)
+    return [*lines, "", "wsbench run --target NAME starts one, puts load on it, and stops it."]
+
+
+def _row(*cells: str) -> str:
+    return "".join(f"{cell:<{width}}" for cell, width in zip(cells, _WIDTHS, strict=False)).rstrip()
+
+
+def _remedy(entry: Entry | ProxyEntry) -> list[str]:
+    if entry.missing is None:
+        return []
+    return [f"  {entry.missing}; to install it:", f"    {entry.install}"]

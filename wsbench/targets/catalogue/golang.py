@@ -1,0 +1,97 @@
+"""Building the Go server: from Debian's source packages, without modules and so without any download."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+
+from wsbench.errors import Side, TargetError
+from wsbench.targets.catalogue import programs
+
+_LIBRARY = "github.com/gorilla/websocket"
+_DEBIAN_PACKAGE = "golang-github-gorilla-websocket-dev"
+_DEBIAN_GOPATH = "/usr/share/gocode"
+_BUILD_TIMEOUT_S = 300.0
+
+
+def missing() -> str | None:
+    """What this machine lacks to build it."""
+    if programs.find("go") is None:
+        return "no go on PATH"
+    if _library() is None:
+        return f"no source of {_LIBRARY} in {' or '.join(_gopath())}"
+    return None
+
+
+def library_version() -> str:
+    """As Debian counts; the newest file's date for a source that dpkg does not know."""
+    with contextlib.suppress(TargetError):
+        return programs.said("dpkg-query", "--show", "--showformat=${Version}", _DEBIAN_PACKAGE)
+    return "of unknown version"
+
+
+def compiler_version() -> str:
+    """Such as 1.19.8."""
+    return programs.version_in(programs.said("go", "version"))
+
+
+def built(source: Path) -> Path:
+    """The program that `source` makes; compiled once for each version of source, library and compiler.
+
+    Raises:
+        TargetError: it does not compile.
+    """
+    inputs = source.read_bytes() + f"\n{library_version()}\n{compiler_version()}".encode()
+    program = _cache() / f"{source.stem}-{hashlib.sha256(inputs).hexdigest()[:16]}"
+    if not program.exists():
+        program.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="wsbench-", dir=program.parent) as directory:
+            made = Path(directory) / program.name
+            _compile(source, made)
+            # whoever else builds it at this moment makes the same
+            made.replace(program)
+    return program
+
+
+def _compile(source: Path, to: Path) -> None:
+    environment = {
+        **os.environ,
+        "GO111MODULE": "off",
+        "GOPATH": os.pathsep.join(_gopath()),
+        "GOFLAGS": "",
+        "GOCACHE": str(_cache() / "go-build"),
+    }
+    command = [programs.find("go") or "go", "build", "-o", str(to), str(source)]
+    try:
+        subprocess.run(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_BUILD_TIMEOUT_S,
+            check=True,
+        )
+    except subprocess.CalledProcessError as exc:
+        raise TargetError(
+            f"{source.name} does not compile", remedy=f"go wrote: {exc.stderr.strip()}", side=Side.GENERATOR
+        ) from exc
+    except (OSError, subprocess.TimeoutExpired) as exc:
+        raise TargetError(f"{source.name} does not compile: {exc}", side=Side.GENERATOR) from exc
+
+
+def _gopath() -> list[str]:
+    return [*filter(None, os.environ.get("GOPATH", "").split(os.pathsep)), _DEBIAN_GOPATH]
+
+
+def _library() -> Path | None:
+    places = (Path(root) / "src" / _LIBRARY for root in _gopath())
+    return next((place for place in places if place.is_dir()), None)
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wsbench"

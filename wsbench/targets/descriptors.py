@@ -1,0 +1,15 @@
+"""Open files: every connection is one."""
+
+from __future__ import annotations
+
+import resource
+
+
+def raise_descriptor_limit() -> int:
+    """Raise the soft limit of open files to the hard one; what it is then."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    except (OSError, ValueError):  # macOS has a limit of its own below an unlimited hard one
+        return soft
+    return hard

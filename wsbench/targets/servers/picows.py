@@ -1,0 +1,45 @@
+"""picows: WebSockets in Cython, on asyncio transports. It has no permessage-deflate."""
+
+from __future__ import annotations
+
+import socket
+
+from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest, ws_create_server
+
+from wsbench.targets.echo.sockets import BACKLOG
+from wsbench.targets.servers import program
+
+
+class Echo(WSListener):
+    """Text as text, binary as binary, fragments as they came; a ping with a pong, a close with its own code."""
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        """Called for every frame."""
+        kind = frame.msg_type
+        if kind in (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION):
+            transport.send(kind, frame.get_payload_as_bytes(), fin=frame.fin)
+        elif kind == WSMsgType.PING:
+            transport.send_pong(frame.get_payload_as_bytes())
+        elif kind == WSMsgType.CLOSE:
+            transport.send_close(frame.get_close_code(), frame.get_close_message())
+            transport.disconnect()
+
+
+def _listener(_request: WSUpgradeRequest) -> WSListener:
+    return Echo()
+
+
+async def _serve(sock: socket.socket, given: program.Options) -> None:
+    server = await ws_create_server(
+        _listener,
+        sock=sock,
+        ssl=given.tls,
+        backlog=BACKLOG,
+        enable_auto_pong=False,
+        max_frame_size=program.MAX_MESSAGE_BYTES,
+    )
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    program.run(_serve, program.options(compression=False))
