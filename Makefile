@@ -2,7 +2,7 @@
 #   make bench ARGS='--rate 1000'      make test ARGS='tests/measure -x'      make bench PYTHON=python3.13
 
 .DEFAULT_GOAL := help
-.PHONY: help bench test pacing check format clean
+.PHONY: help bench test pacing peers scale profile check format clean
 .NOTPARALLEL:  # two pips in one environment get into each other's way
 .DELETE_ON_ERROR:
 
@@ -23,6 +23,15 @@ test: $(VENV)/.dev  ## run every test that this machine can run, and say which i
 
 pacing: $(VENV)/.dev  ## lateness of the open loop against a bare timer (a benchmark; wants a quiet machine)
 	cd tests && ../$(PY) -m benchmarks.pacing $(ARGS)
+
+peers: $(VENV)/.peers  ## wsbench against other load generators, those that are installed (ARGS: --quick, --markdown ...)
+	cd tests && ../$(PY) -m peers $(ARGS)
+
+scale: $(VENV)/.dev  ## what windows, TLS, compression and thousands of connections cost, beside their limits (a benchmark)
+	cd tests && ../$(PY) -m benchmarks.scale $(ARGS)
+
+profile: $(VENV)/.peers  ## where a round trip's time goes: kernel, Python functions, calls a message
+	cd tests && ../$(PY) -m benchmarks.profile $(ARGS)
 
 check: $(VENV)/.dev  ## formatter, linter, types, import contracts
 	$(PY) -m ruff format --check .
@@ -54,4 +63,8 @@ $(VENV)/.run: pyproject.toml | $(VENV)/.made
 
 $(VENV)/.dev: pyproject.toml | $(VENV)/.made
 	$(PIP) -e '.[test,check]'
+	@touch $@ $(VENV)/.run
+
+$(VENV)/.peers: pyproject.toml | $(VENV)/.made
+	$(PIP) -e '.[test,peers]'
 	@touch $@ $(VENV)/.run

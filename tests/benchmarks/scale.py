@@ -1,0 +1,180 @@
+"""How wsbench's cost changes with the load: windows, TLS, compression, open loop, many connections.
+
+    python -m benchmarks.scale [--quick]        from tests/, or `make scale`
+
+Every repetition runs every setting once, each against a server of its own on another core; a ratio is of two runs of
+one repetition. The limit beside a figure is what wsbench wants to keep. A benchmark: the exit code is 0 whatever it
+shows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.bench import (
+    disturbance,
+    machine_line,
+    median_and_spread,
+    run_wsbench,
+    serving,
+    stop_on_signals,
+    used_by_others,
+)
+from wsbench.units import NS_PER_US
+
+_QUICK_S = 2.0
+_PICOWS = ("helpers.picows_echo",)
+_EMBEDDED = (sys.executable, "-m", "wsbench", "serve", "--port", "0", "--compression", "on")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One run of every repetition: a server, and options of `wsbench run` beside those of the duration."""
+
+    name: str
+    server: Sequence[str] = _PICOWS
+    options: Sequence[str] = ("-u", "100")
+
+
+SETTINGS = (
+    Setting("plain"),
+    # A server that answers every message by itself is what a window of many would measure.
+    Setting("window", server=(*_PICOWS, "--batch"), options=("-u", "100", "--in-flight", "32")),
+    Setting("tls", server=(*_PICOWS, "--tls"), options=("-u", "100", "--insecure")),
+    Setting("embedded", server=_EMBEDDED),
+    Setting("deflate", server=_EMBEDDED, options=("-u", "100", "--compression", "on")),
+    Setting("1,000", options=("-u", "1000")),
+    Setting("10,000", options=("-u", "10000", "-r", "2000")),
+)
+HALF = Setting("half")
+"""The open loop at half of what `plain` did: its rate is known only when that has run."""
+
+Runs = Mapping[str, Any]
+"""run.json of every setting, in one repetition."""
+
+
+def _throughput(run: Any) -> float:
+    return run["throughput"]["received_per_s"]
+
+
+def _cost(run: Any) -> float:
+    return run["generator"]["cpu_us_per_message"]
+
+
+def _send_lag_us(run: Any) -> float:
+    return run["latency"]["send_lag"]["p90_ns"] / NS_PER_US
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number of one repetition, and its limit: no more than it, or with `at_least` no less."""
+
+    name: str
+    of: Callable[[Runs], float]
+    unit: str
+    limit: float | None = None
+    at_least: bool = False
+    digits: int = 2
+
+    def row(self, repetitions: Sequence[Runs]) -> tuple[str, str, str, str]:
+        """Name, median and spread, limit, whether the median keeps it."""
+        values = [self.of(runs) for runs in repetitions]
+        shown = f"{median_and_spread(values, self.digits)} {self.unit}"
+        if self.limit is None:
+            return self.name, shown, "", ""
+        median = statistics.median(values)
+        kept = median >= self.limit if self.at_least else median <= self.limit
+        limit = f"{'at least' if self.at_least else 'at most'} {self.limit:g} {self.unit}"
+        return self.name, shown, limit, "kept" if kept else "missed"
+
+
+FIGURES = (
+    Figure("closed loop, 1 in flight", lambda runs: _throughput(runs["plain"]), "messages/s", digits=0),
+    Figure(
+        "closed loop, 32 in flight, server --batch", lambda runs: _throughput(runs["window"]), "messages/s", digits=0
+    ),
+    Figure(
+        "  32 in flight against 1, messages/s",
+        lambda runs: _throughput(runs["window"]) / _throughput(runs["plain"]),
+        "x",
+        limit=4,
+        at_least=True,
+    ),
+    Figure("ws, CPU a message", lambda runs: _cost(runs["plain"]), "µs", digits=1),
+    Figure("wss, CPU a message", lambda runs: _cost(runs["tls"]), "µs", digits=1),
+    Figure("  wss against ws", lambda runs: _cost(runs["tls"]) / _cost(runs["plain"]), "x", limit=1.7),
+    Figure("embedded target, plain, CPU a message", lambda runs: _cost(runs["embedded"]), "µs", digits=1),
+    Figure("embedded target, deflate, CPU a message", lambda runs: _cost(runs["deflate"]), "µs", digits=1),
+    Figure("  deflate against plain", lambda runs: _cost(runs["deflate"]) / _cost(runs["embedded"]), "x", limit=4),
+    Figure(
+        "open loop at half the maximum, rate",
+        lambda runs: runs["half"]["conditions"]["rate"],
+        "messages/s",
+        digits=0,
+    ),
+    Figure("  send_lag p90", lambda runs: _send_lag_us(runs["half"]), "µs", limit=500, digits=1),
+    Figure(
+        "  share of runs with the verdict ok",
+        lambda runs: 100.0 * (runs["half"]["generator"]["verdict"] == "ok"),
+        "%",
+        limit=100,
+        at_least=True,
+        digits=0,
+    ),
+    Figure("100 connections, CPU a round trip", lambda runs: _cost(runs["plain"]), "µs", digits=1),
+    Figure("1,000 connections, CPU a round trip", lambda runs: _cost(runs["1,000"]), "µs", digits=1),
+    Figure("10,000 connections, CPU a round trip", lambda runs: _cost(runs["10,000"]), "µs", digits=1),
+    Figure("  10,000 against 100", lambda runs: _cost(runs["10,000"]) / _cost(runs["plain"]), "x", limit=1.5),
+)
+
+
+def _run(setting: Setting, options: Sequence[str], seconds: float) -> Any:
+    with serving(*setting.server) as (_, url):
+        return run_wsbench(url, *options, "-d", f"{seconds:g}s", "--warmup", "1s")
+
+
+def _repetition(number: int, seconds: float) -> tuple[Runs, float]:
+    """And the most of a core that others used between the runs."""
+    runs: dict[str, Any] = {}
+    others = 0.0
+    # Every other time the other way round, so that no setting always follows the same one; `plain` leads, for its rate.
+    rest = SETTINGS[1:] if number % 2 else SETTINGS[:0:-1]
+    for setting in (SETTINGS[0], HALF, *rest):
+        rate = ("--rate", f"{_throughput(runs['plain']) / 2:.0f}") if setting is HALF else ()
+        others = max(others, used_by_others())
+        runs[setting.name] = run = _run(setting, (*setting.options, *rate), seconds)
+        asked, opened = run["connections"]["asked"], run["connections"]["opened"]
+        told = f"{_throughput(run):,.0f}/s, {_cost(run):.1f} µs, {run['generator']['verdict']}, {opened} of {asked}"
+        print(f"{number} {setting.name}: {told}", file=sys.stderr, flush=True)
+    return runs, others
+
+
+def main() -> None:
+    """Print a row a figure."""
+    parser = argparse.ArgumentParser(prog="benchmarks.scale", description="wsbench's cost under different loads.")
+    parser.add_argument("--repetitions", type=int, default=3, metavar="N", help="of every setting (default 3)")
+    parser.add_argument("--duration", type=float, default=5.0, metavar="S", help="of a run (default 5 s)")
+    parser.add_argument("--quick", action="store_true", help=f"one repetition of {_QUICK_S:g} s")
+    arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.repetitions, arguments.duration = 1, _QUICK_S
+    stop_on_signals()
+    done = [_repetition(number, arguments.duration) for number in range(1, arguments.repetitions + 1)]
+    print(f"{machine_line()}\nmedian (min..max) of {arguments.repetitions} x {arguments.duration:g} s\n")
+    rows = [figure.row([runs for runs, _ in done]) for figure in FIGURES]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    print(disturbance(max(others for _, others in done)))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("interrupted")

@@ -1,0 +1,52 @@
+"""The echo scenario, with the calls of every function counted between two SIGUSR1: run by benchmarks/probes.py.
+
+It is cProfile that counts. What it says of times is no use: it makes a short function look dear.
+"""
+
+from __future__ import annotations
+
+import cProfile
+import json
+import os
+import signal
+from pathlib import Path
+from types import CodeType
+
+import gevent
+
+from wsbench import EchoUser
+
+_profile = cProfile.Profile()
+_results = Path(os.environ["BENCHMARKS_CALLS"])
+_signals = 0
+
+
+class Echo(EchoUser):
+    """One connection that sends JSON messages and verifies every echo."""
+
+
+def _name(code: CodeType | str) -> str:
+    if isinstance(code, str):  # a function in C
+        return code
+    return f"{code.co_qualname} ({'/'.join(Path(code.co_filename).parts[-2:])})"
+
+
+def _toggle() -> None:
+    global _signals
+    _signals += 1
+    if _signals == 1:
+        _profile.enable()
+        return
+    _profile.disable()
+    calls = {_name(entry.code): entry.callcount for entry in _profile.getstats()}
+    part = _results.with_suffix(".part")
+    part.write_text(json.dumps(calls))
+    part.replace(_results)
+
+
+def _on_signal() -> None:
+    # On the hub: a profiler sees the greenlet in which it was switched on, and it is the hub that does the work.
+    gevent.get_hub().loop.run_callback(_toggle)
+
+
+gevent.signal_handler(signal.SIGUSR1, _on_signal)

@@ -1,0 +1,32 @@
+"""The benchmarks' count of messages is a server's own: it must be what a client really sent."""
+
+from __future__ import annotations
+
+import ssl
+
+import pytest
+from websockets.sync.client import connect
+
+from helpers import process, tally
+
+
+def insecure() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+@pytest.mark.needs("picows")
+@pytest.mark.parametrize("options", [(), ("--tls",), ("--batch",)], ids=" ".join)
+def test_a_server_tells_what_it_echoed_and_who_is_connected(options: tuple[str, ...]) -> None:
+    server, url = process.start_server("helpers.picows_echo", *options)
+    try:
+        assert tally.read(server) == (0, 0)
+        with connect(url, ssl=insecure() if "--tls" in options else None, compression=None, proxy=None) as client:
+            for number in range(3):
+                client.send(str(number))
+                assert client.recv(5) == str(number)
+            assert tally.read(server) == (3, 1)
+        assert tally.read(server) == (3, 0)
+    finally:
+        server.stop()

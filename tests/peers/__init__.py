@@ -1,0 +1,1 @@
+"""wsbench against other load generators, in one run: `make peers`."""

@@ -1,0 +1,35 @@
+"""A locustfile as people write it by hand: websocket-client, a greenlet a user, one request event a message."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import websocket
+from locust import User, task
+
+PAYLOAD = os.environ["PEERS_PAYLOAD"]
+
+
+class Echo(User):
+    """Sends, waits for whatever comes, tells Locust how long it took."""
+
+    def on_start(self) -> None:
+        self.socket = websocket.create_connection(self.host)
+
+    def on_stop(self) -> None:
+        self.socket.close()
+
+    @task
+    def echo(self) -> None:
+        started = time.perf_counter()
+        self.socket.send(PAYLOAD)
+        reply = self.socket.recv()
+        self.environment.events.request.fire(
+            request_type="WS",
+            name="echo",
+            response_time=(time.perf_counter() - started) * 1000,
+            response_length=len(reply),
+            exception=None,
+            context={},
+        )
