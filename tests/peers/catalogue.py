@@ -24,7 +24,7 @@ from peers.peer import (
 )
 
 WSBENCH, BARE, BY_HAND = "wsbench", "bare picows client", "Locust + websocket-client"
-_NPM = "npm ci --prefix tests/peers/node"
+_NPM = "npm install --prefix tests/peers/node"
 _TCPKALI_RATE = 300
 """Messages a second and connection: tcpkali has no closed loop."""
 
