@@ -21,7 +21,7 @@ from wsbench.units import format_count
 
 SERIES = "response"
 _FIGURES = {"p50": "p50_ns", "p99": "p99_ns", "p99.9": "p99_9_ns"}
-_SAMPLES = {"p50": 20, "p99": 1_000, "p99.9": 10_000}
+SAMPLES = {"p50": 20, "p99": 1_000, "p99.9": 10_000}
 """10 / (1 - q): a percentile rests on at least ten messages above it."""
 _HELD = 0.99
 _NAMED_AT_MOST = 3
@@ -117,12 +117,12 @@ def _question(metric: str, pair: Matched, margin: float) -> Question | Metric:
     runs = (*pair.base, *pair.new)
     if metric != THROUGHPUT:
         fewest = min(_due(run.latency[SERIES]) for run in runs)
-        if fewest < _SAMPLES[metric]:
-            reason = f"a run has {format_count(fewest)} messages; {metric} wants {format_count(_SAMPLES[metric])}"
+        if fewest < SAMPLES[metric]:
+            reason = f"a run has {format_count(fewest)} messages; {metric} wants {format_count(SAMPLES[metric])}"
             return Metric(metric, Verdict.NOT_COMPARED, margin, reason=reason)
     base, new = [[_value(metric, run) for run in side] for side in (pair.base, pair.new)]
     assumed = ASSUMED_SPREAD[metric]
-    if metric == THROUGHPUT and all(_held_rate(run) for run in runs):
+    if metric == THROUGHPUT and all(held_rate(run) for run in runs):
         assumed = ASSUMED_SPREAD_OF_HELD_RATE
     return Question(metric, base, new, margin, assumed)
 
@@ -131,7 +131,8 @@ def _due(latency: Latency) -> int:
     return latency.count + latency.lost
 
 
-def _held_rate(run: Run) -> bool:
+def held_rate(run: Run) -> bool:
+    """Whether an open loop kept to its rate."""
     rate = run.conditions.rate
     return rate is not None and run.throughput.received_per_s >= _HELD * rate
 

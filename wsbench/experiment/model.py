@@ -3,7 +3,8 @@
     results/<experiment id>/
       experiment.json     written anew after every run
       experiment.toml     the file as given
-      runs/<run id>/      an ordinary result directory for every run: see wsbench.results
+      runs/<run id>/      an ordinary result directory for every run: see wsbench.results. One that was interrupted, or
+                          failed, stays when it is made again: experiment.json says which are the experiment's
 
 A cell is one combination of target and conditions; it has a run for every repetition, and the run is the unit of its
 statistics. A cell that cannot exist (a target without TLS, say) is a hole: it has no runs, and says why.

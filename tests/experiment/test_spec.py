@@ -1,0 +1,175 @@
+"""Experiment files: what they say, and what is said about their mistakes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from wsbench.cli.matrix import PARSERS
+from wsbench.errors import UsageError
+from wsbench.experiment import spec
+from wsbench.experiment.model import Load
+from wsbench.experiment.spec import Spec
+from wsbench.targets.catalogue import CommandTarget, UrlTarget
+
+SCENARIOS = Path(__file__).parents[2] / "scenarios"
+
+
+def read(tmp_path: Path, text: str, name: str = "sample.toml") -> Spec:
+    file = tmp_path / name
+    file.write_text(text)
+    return spec.load(file, PARSERS)
+
+
+def test_everything_that_can_be_said(tmp_path: Path) -> None:
+    found = read(
+        tmp_path,
+        """
+        name = "tuesday"
+        targets = ["picows", "nginx>websockets"]
+        baseline = "mine"
+        repetitions = 5
+        seed = 7
+        transport = ["wss", "ws"]
+        compression = ["off", "client_max_window_bits=12"]
+        payload_size = [128, "4k"]
+        connections = [10, 200]
+        load = [{ in_flight = 8 }, { rate = "2k/s", arrivals = "poisson" }, { rate = 50.5 }]
+        duration = "1m30s"
+        warmup = 1
+        drain = "100ms"
+        timeout = "2s"
+        spawn_rate = "1k"
+        processes = 2
+        binary = true
+
+        [[target]]
+        name = "mine"
+        command = "./server --port {port}"
+        url = "wss://localhost:{port}/echo"
+        version = "1.2"
+        insecure = true
+        header = ["X-Token: 1", "X-Room: 2"]
+        """,
+    )
+    assert (found.name, found.baseline, found.repetitions, found.seed) == ("tuesday", "mine", 5, 7)
+    assert [subject.name for subject in found.targets] == ["picows", "nginx>websockets", "mine"]
+    assert found.transport == ("wss", "ws")
+    assert found.compression == ("off", "client_max_window_bits=12")
+    assert found.payload_size == (128, 4000)
+    assert found.connections == (10, 200)
+    assert found.load == (
+        Load("closed", in_flight=8),
+        Load("open", rate=2000.0, arrivals="poisson"),
+        Load("open", rate=50.5, arrivals="constant"),
+    )
+    assert found.settings == {"duration": "1m30s", "warmup": "1", "drain": "100ms", "timeout": "2s", "binary": True}
+    assert (found.connections_per_s, found.processes, found.run_ns) == (1000.0, 2, 91_000_000_000)
+    mine = found.subject("mine")
+    assert isinstance(mine.target, CommandTarget)
+    assert (mine.transport, mine.target.version()) == ("wss", "1.2")
+    assert mine.options == {"insecure": True, "header": ["X-Token: 1", "X-Room: 2"]}
+    assert found.text == (tmp_path / "sample.toml").read_bytes()
+
+
+def test_targets_alone_will_do(tmp_path: Path) -> None:
+    found = read(tmp_path, "targets = ['picows', 'websockets']")
+    assert (found.name, found.baseline, found.repetitions) == ("sample", "websockets", 3)
+    assert (found.transport, found.compression, found.payload_size) == (("ws",), ("off",), (128,))
+    assert (found.connections, found.load) == ((50,), (Load("closed", in_flight=1),))
+    assert found.run_ns == 12_000_000_000
+    assert found.seed != read(tmp_path, "targets = ['picows', 'websockets']").seed
+
+
+def test_a_url_of_ones_own(tmp_path: Path) -> None:
+    found = read(tmp_path, "target = { url = 'wss://example.org/echo' }")
+    (subject,) = found.targets
+    assert isinstance(subject.target, UrlTarget)
+    assert found.baseline == subject.name == "wss://example.org/echo"
+    assert subject.hole("wss", "on") is None
+    assert subject.hole("ws", "off") == "wss://example.org/echo is at a wss:// URL"
+
+
+def test_a_command_without_a_url_is_ws(tmp_path: Path) -> None:
+    (subject,) = read(tmp_path, "target = { command = 'serve {port}' }").targets
+    assert (subject.name, subject.transport) == ("serve", "ws")
+
+
+def test_a_file_whose_name_no_directory_can_have(tmp_path: Path) -> None:
+    assert read(tmp_path, "targets = ['picows']", "my experiment.toml").name == "experiment"
+
+
+@pytest.mark.parametrize("name", ["compare.toml", "full.toml"])
+def test_examples(name: str) -> None:
+    assert spec.load(SCENARIOS / name, PARSERS).baseline == "websockets"
+
+
+OWN = "[[target]]\nname = 'mine'\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "what", "remedy"),
+    [
+        ("targets = ", "it is not TOML: ", "toml.io"),
+        ("", "targets: there is none", "targets = ["),
+        ("targets = []", "targets: the list is empty", "one value at least"),
+        ("targets = ['picow']", "targets: there is no target 'picow'", "'picows'"),
+        ("targets = ['ngnix>ws']", "targets: there is no proxy 'ngnix'", "'nginx'"),
+        ("targets = [1, true]", "targets: True is neither text nor a number", ""),
+        ("targets = ['ws', 'ws']", "targets: 'ws' is there twice", ""),
+        ("targets = ['ws']\nrepetition = 3", "repetition: there is no such key", "Did you mean 'repetitions'?"),
+        ("targets = ['ws']\nqwertz = 3", "qwertz: there is no such key", "There are: name, targets,"),
+        ("targets = ['ws']\nname = 'a/b'", "name: 'a/b' cannot be part of", ""),
+        ("targets = ['ws']\nbaseline = 'picows'", "baseline: 'picows' is none of ws", ""),
+        ("targets = ['ws']\nrepetitions = 0", "repetitions: 0 is not a whole number from 1 to", ""),
+        ("targets = ['ws']\nrepetitions = '3'", "repetitions: '3' is not a whole number", ""),
+        ("targets = ['ws']\nseed = -1", "seed: -1 is not a whole number of at least 0", ""),
+        ("targets = ['ws']\nseed = true", "seed: True is not a whole number", ""),
+        ("targets = ['ws']\ntransport = 'tls'", "transport: 'tls' is none of ws, wss", ""),
+        ("targets = ['ws']\ncompression = ['on', 'gzip']", "compression: ", ""),
+        ("targets = ['ws']\ncompression = [true]", "compression: True is neither text nor a number", ""),
+        ("targets = ['ws']\npayload_size = 3", "payload_size: a JSON message with id and seq has at least", ""),
+        ("targets = ['ws']\npayload_size = [4000, '4k']", "payload_size: 4000 is there twice", ""),
+        ("targets = ['ws']\nconnections = [10, 1.5]", "connections: 1.5 is not a whole number of at least 1", ""),
+        ("targets = ['ws']\nconnections = '10'", "connections: '10' is not a whole number", ""),
+        ("targets = ['ws']\nconnections = []", "connections: the list is empty", ""),
+        ("targets = ['ws']\nload = 1", "load: 1 is not a table", "{ rate = 1000 }"),
+        ("targets = ['ws']\nload = {}", "load: it needs either in_flight (closed loop) or rate (open loop)", ""),
+        ("targets = ['ws']\nload = { in_flight = 1, rate = 2 }", "load: it needs either", ""),
+        ("targets = ['ws']\nload = [{ rate = 1 }, { rte = 2 }]", "load 2.rte: there is no such key", "'rate'"),
+        ("targets = ['ws']\nload = [{ rate = 1 }, { rate = '1/s' }]", "load 2: it is there twice", ""),
+        ("targets = ['ws']\nload = { rate = 0 }", "load.rate: '0' is not a rate", ""),
+        ("targets = ['ws']\nload = { in_flight = 1, arrivals = 'poisson' }", "load.arrivals: a closed loop has", ""),
+        ("targets = ['ws']\nload = { rate = 1, arrivals = 'even' }", "load.arrivals: 'even' is none of", ""),
+        ("targets = ['ws']\nduration = 'soon'", "duration: 'soon' is not a duration", ""),
+        ("targets = ['ws']\nduration = 0", "duration: '0' must be longer than zero", ""),
+        ("targets = ['ws']\nspawn_rate = 'fast'", "spawn_rate: 'fast' is not a rate", ""),
+        ("targets = ['ws']\nprocesses = 0", "processes: 0 is not a whole number of at least 1", ""),
+        ("targets = ['ws']\nbinary = 'yes'", "binary: 'yes' is neither true nor false", ""),
+        ("targets = ['ws']\ntarget = 'mine'", "target: 'mine' is not a table", "[[target]]"),
+        (OWN, "target: it needs a command with {port}, or a url", ""),
+        (OWN + "command = 'serve'", "target: the target's command 'serve' and URL", "{port}"),
+        (OWN + "url = 'http://localhost/'", "target: 'http://localhost/' is no WebSocket URL", "ws://"),
+        (OWN + "url = 'ws://localhost/'\nport = 80", "target.port: there is no such key", ""),
+        (OWN + "url = 'ws://localhost/'\nheader = 'X'", "target.header: ", ""),
+        (
+            OWN + "url = 'ws://localhost/'\n" + OWN + "url = 'ws://localhost/2'",
+            "targets: there are two",
+            "another name",
+        ),
+    ],
+)
+def test_mistakes(tmp_path: Path, text: str, what: str, remedy: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        read(tmp_path, text)
+    assert caught.value.what.startswith(f"{tmp_path / 'sample.toml'}: {what}")
+    assert remedy in caught.value.remedy
+
+
+def test_files_that_are_none(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"none\.toml: No such file"):
+        spec.load(tmp_path / "none.toml", PARSERS)
+    (tmp_path / "binary.toml").write_bytes(b"\xff")
+    with pytest.raises(UsageError, match="not text in UTF-8"):
+        spec.load(tmp_path / "binary.toml", PARSERS)

@@ -1,0 +1,253 @@
+"""`wsbench matrix`: an experiment: targets under many conditions, repeated, in fair turns."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+import msgspec
+
+from wsbench import __version__, machine
+from wsbench.cli.cells import CellRuns
+from wsbench.cli.params import Parsed
+from wsbench.cli.progress import ProgressLine
+from wsbench.cli.runner import ignore_interruptions
+from wsbench.errors import ExitCode, UsageError, WsbenchError
+from wsbench.experiment import model, spec
+from wsbench.experiment.model import DONE, FAILED, Cell, Experiment
+from wsbench.experiment.overview import alike, overview
+from wsbench.experiment.plan import plan, to_do
+from wsbench.experiment.runner import Step, conduct
+from wsbench.experiment.spec import Spec
+from wsbench.experiment.store import Store
+from wsbench.load.options import OPTIONS
+from wsbench.overview import Overview, Row
+from wsbench.report import overview as table
+from wsbench.report import summary
+from wsbench.results import load as load_run
+from wsbench.units import NS_PER_S, format_seconds
+
+PARSERS = {option.name: option.parse for option in OPTIONS if option.parse is not None}
+_AROUND_A_RUN_NS = 4 * NS_PER_S
+"""For target and Locust to start and to end."""
+
+
+def _matrix(file: Path | None, **given: Any) -> int:
+    """An experiment; its exit code."""
+    if given["resume"] is not None:
+        store, checked, experiment = _resumed(file, given)
+    elif file is not None:
+        store, checked, experiment = _begun(file, given)
+    else:
+        raise click.UsageError("Missing argument 'FILE'.")
+    with store:
+        experiment, interrupted = _conducted(store, checked, experiment, quiet=given["quiet"])
+        found = overview(experiment, store.path)
+    _say(experiment, found, store.path, as_json=given["json"], quiet=given["quiet"])
+    if interrupted or not experiment.complete:
+        _say_how_to_go_on(experiment, store.path)
+        return ExitCode.INTERRUPTED
+    return _exit_code(experiment, found, store.path, strict=given["strict"])
+
+
+def _begun(file: Path, given: dict[str, Any]) -> tuple[Store, Spec, Experiment]:
+    checked = spec.load(file, PARSERS)
+    seed = checked.seed if given["seed"] is None else given["seed"]
+    cells = plan(checked, repetitions=given["repetitions"] or checked.repetitions, seed=seed)
+    _check(checked, cells, str(file))
+    if not any(cell.runs for cell in cells):
+        raise UsageError(f"{file}: there is nothing to run: {cells[0].hole}")
+    name = given["name"] or checked.name
+    store = Store.create(given["results"], name, checked.text)
+    experiment = Experiment(
+        schema=model.SCHEMA,
+        id=store.id,
+        name=name,
+        complete=False,
+        started=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        wsbench=__version__,
+        seed=seed,
+        baseline=checked.baseline,
+        cells=cells,
+    )
+    return store, checked, experiment
+
+
+def _resumed(file: Path | None, given: dict[str, Any]) -> tuple[Store, Spec, Experiment]:
+    for option in ("seed", "repetitions", "name"):
+        if given[option] is not None:
+            raise UsageError(f"--{option} cannot be changed with --resume", remedy="Start a new experiment.")
+    store = Store(given["resume"])
+    experiment = store.load()
+    checked = spec.load(store.toml, PARSERS)
+    if file is not None and _text(file) != checked.text:
+        raise UsageError(
+            f"{file} is not what {store.path} was started with",
+            remedy="Leave FILE out to go on with that, or --resume to start a new experiment.",
+        )
+    _check(checked, experiment.cells, str(store.toml))
+    _check_machine(experiment, store)
+    return store, checked, experiment
+
+
+def _text(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{file}: {error.strerror or error}") from error
+
+
+def _check(checked: Spec, cells: list[Cell], file: str) -> None:
+    """Nothing in it that only the run in question would notice."""
+    names = [subject.name for subject in checked.targets]
+    for cell in cells:
+        if cell.target not in names:
+            raise UsageError(f"{file}: targets: it has no {cell.target!r}, which experiment.json has")
+    try:
+        CellRuns(checked, Path(), ProgressLine(enabled=False)).check(cells)
+    except UsageError as error:
+        raise UsageError(f"{file}: {error.what}", remedy=error.remedy) from error
+
+
+def _check_machine(experiment: Experiment, store: Store) -> None:
+    done = [run.run for cell in experiment.cells for run in cell.runs if run.status == DONE and run.run]
+    if done and load_run(store.path / done[0]).environment.host_id != machine.host_id():
+        raise UsageError(
+            f"{store.path} was started on another machine", remedy="Its runs would not be comparable: start a new one."
+        )
+
+
+def _conducted(store: Store, checked: Spec, experiment: Experiment, *, quiet: bool) -> tuple[Experiment, bool]:
+    with ProgressLine(enabled=not quiet) as line, interruptible():
+        line.say(_announced(experiment, store))
+        for subject in checked.targets:
+            if missing := subject.target.missing():
+                remedy = f"\n  Install it: {subject.target.install_command}" if subject.target.install_command else ""
+                line.say(f"target {subject.name} cannot be started: {missing}{remedy}")
+        execute = CellRuns(checked, store.runs, line)
+        expected_ns = checked.run_ns + _AROUND_A_RUN_NS
+        return conduct(store, experiment, execute, _Told(line), expected_run_ns=expected_ns)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """SIGTERM stops an experiment as Ctrl-C does: by one KeyboardInterrupt."""
+    before = {number: signal.signal(number, _interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _interrupt(number: int, frame: Any) -> NoReturn:  # noqa: ARG001 - a handler's signature
+    ignore_interruptions()
+    raise KeyboardInterrupt
+
+
+def _announced(experiment: Experiment, store: Store) -> str:
+    total = sum(len(cell.runs) for cell in experiment.cells)
+    missing = len(to_do(experiment))
+    holes = sum(cell.hole is not None for cell in experiment.cells)
+    without = f" ({holes} more cannot exist)" if holes else ""
+    done = f", {total - missing} of them done" if missing < total else ""
+    cells = len(experiment.cells) - holes
+    return f"{experiment.name}: {cells} cells{without}, {total} runs{done}, seed {experiment.seed}: {store.path}"
+
+
+class _Told:
+    """Tells the user what happens."""
+
+    def __init__(self, line: ProgressLine) -> None:
+        self._line = line
+        self._said: set[tuple[str, str]] = set()
+
+    def begins(self, step: Step) -> None:
+        """What runs now, and how long all of it will take yet."""
+        left = format_seconds(max(round(step.left_ns, -9), NS_PER_S))
+        self._line.begin(f"[{step.number} of {step.total}, about {left} left] {step.cell.key}")
+
+    def failed(self, cell: Cell, reason: str) -> None:
+        """Every reason once for a target."""
+        news = (cell.target, alike(reason))
+        if news not in self._said:
+            self._line.say(f"failed: {cell.key}: {reason}")
+        self._said.add(news)
+
+
+def _say(experiment: Experiment, found: Overview, path: Path, *, as_json: bool, quiet: bool) -> None:
+    if not quiet:
+        output = sys.stderr if as_json else sys.stdout
+        click.echo(summary.legible(table.text(found, str(path)), output.encoding), nl=False, file=output)
+    if as_json:
+        document = msgspec.to_builtins(experiment)
+        for cell, row in zip(document["cells"], found.rows, strict=True):
+            cell["overview"] = msgspec.to_builtins(row)
+        click.echo(msgspec.json.format(msgspec.json.encode({**document, "path": str(path)}), indent=2))
+
+
+def _say_how_to_go_on(experiment: Experiment, path: Path) -> None:
+    total = sum(len(cell.runs) for cell in experiment.cells)
+    done = total - len(to_do(experiment))
+    print(f"wsbench: interrupted: {done} of {total} runs are done; to go on:", file=sys.stderr)
+    print(f"  wsbench matrix --resume {path}", file=sys.stderr)
+
+
+def _exit_code(experiment: Experiment, found: Overview, path: Path, *, strict: bool) -> ExitCode:
+    if not any(row.done for row in found.rows):
+        reasons = [reason for row in found.rows for reason in row.failures]
+        raise WsbenchError(f"nothing could be measured: {reasons[0]}", remedy=f"What was tried is in {path}.")
+    failed = sum(run.status == FAILED for cell in experiment.cells for run in cell.runs)
+    if failed:
+        print(f"wsbench: {failed} run{'s' if failed > 1 else ''} failed; to try again:", file=sys.stderr)
+        print(f"  wsbench matrix --resume {path}", file=sys.stderr)
+    return ExitCode.NOT_TRUSTED if strict and not all(map(trusted, found.rows)) else ExitCode.OK
+
+
+def trusted(row: Row) -> bool:
+    """A closed loop goes as fast as it can, so that `saturated` is what it is meant to be."""
+    return not any(verdict != "saturated" or row.open_loop for verdict in row.verdicts)
+
+
+command = click.Command(
+    "matrix",
+    callback=_matrix,
+    params=[
+        click.Argument(["file"], required=False, metavar="FILE", type=click.Path(path_type=Path)),
+        click.Option(
+            ["--resume"],
+            type=click.Path(exists=True, file_okay=False, path_type=Path),
+            metavar="DIR",
+            help="Go on with an experiment that was interrupted: make the runs that are missing.",
+        ),
+        click.Option(
+            ["--results"],
+            type=click.Path(path_type=Path),
+            default="results",
+            show_default=True,
+            metavar="DIR",
+            help="Where experiments are stored.",
+        ),
+        click.Option(
+            ["--name"],
+            type=Parsed("name", PARSERS["name"]),
+            metavar="NAME",
+            help="A name for the experiment (default: the file's).",
+        ),
+        click.Option(["--seed"], type=click.IntRange(0), metavar="N", help="Of the order of runs."),
+        click.Option(["--repetitions"], type=click.IntRange(1), metavar="N", help="Runs of every cell."),
+        click.Option(["--strict"], is_flag=True, help="Exit with 4 if a verdict of an open loop is not ok."),
+        click.Option(
+            ["--json"], is_flag=True, help="Print one JSON document on standard output; the table goes to stderr."
+        ),
+        click.Option(["--quiet"], is_flag=True, help="Print no progress and no table."),
+    ],
+    help="Run an experiment: every target under all conditions of FILE (TOML), repeated, in blocks of random order. "
+    "Prints how all compare with the baseline.",
+)

@@ -1,0 +1,163 @@
+"""From an experiment to its overview: medians over the runs of every cell, and ratios to the baseline's."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import median
+
+from wsbench import results
+from wsbench.experiment.compare import SAMPLES, held_rate
+from wsbench.experiment.model import DONE, FAILED, Cell, Experiment, Load
+from wsbench.experiment.statistics import (
+    ASSUMED_SPREAD,
+    ASSUMED_SPREAD_OF_HELD_RATE,
+    MARGINS,
+    THROUGHPUT,
+    Question,
+    judge,
+)
+from wsbench.overview import FIGURES, Figure, Overview, Ratio, Row
+from wsbench.results import Run
+from wsbench.units import format_count
+
+CONFIDENCE = 0.95
+_WRONG = ("duplicated", "reordered", "unexpected", "missed")
+_PERCENTILES = {"p50": "p50_ns", "p99": "p99_ns", "p99.9": "p99_9_ns"}
+
+
+def overview(experiment: Experiment, directory: Path) -> Overview:
+    """Of the runs that are done.
+
+    Raises:
+        ResultError: one of them cannot be read.
+    """
+    runs = {cell.key: _runs(cell, directory) for cell in experiment.cells}
+    of_baseline = {_conditions(cell): runs[cell.key] for cell in experiment.cells if cell.target == experiment.baseline}
+    rows = [
+        _row(
+            cell, runs[cell.key], of_baseline.get(_conditions(cell), []), is_baseline=cell.target == experiment.baseline
+        )
+        for cell in experiment.cells
+    ]
+    return Overview(experiment.baseline, CONFIDENCE, rows)
+
+
+def alike(reason: str) -> str:
+    """The same for reasons that differ in no more than a port or a process id."""
+    return re.sub(r"\d+", "#", reason)
+
+
+def _runs(cell: Cell, directory: Path) -> list[Run]:
+    return [results.load(directory / run.run) for run in cell.runs if run.status == DONE and run.run]
+
+
+def _conditions(cell: Cell) -> tuple[object, ...]:
+    return (cell.transport, cell.compression, cell.payload_size, cell.connections, cell.load)
+
+
+def _row(cell: Cell, runs: Sequence[Run], base: Sequence[Run], *, is_baseline: bool) -> Row:
+    wrong = {name: sum(getattr(run.messages_all_phases, name) for run in runs) for name in _WRONG}
+    return Row(
+        key=cell.key,
+        target=cell.target,
+        conditions=_described(cell),
+        open_loop=cell.load.loop == "open",
+        asked=len(cell.runs),
+        done=len(runs),
+        figures=_figures(runs, [] if is_baseline else base),
+        lost=sum(run.messages_all_phases.lost for run in runs),
+        corrupted=sum(run.messages_all_phases.corrupted for run in runs),
+        wrong={name: count for name, count in wrong.items() if count},
+        verdicts=dict(Counter(run.generator.verdict for run in runs if run.generator.verdict != "ok")),
+        remarks=list(_remarks(cell, runs)),
+        failures=list(
+            {alike(run.reason): run.reason for run in cell.runs if run.status == FAILED and run.reason}.values()
+        ),
+        hole=cell.hole,
+    )
+
+
+def _described(cell: Cell) -> str:
+    return (
+        f"{cell.transport}, compression {cell.compression}, {cell.payload_size:,} B, "
+        f"{format_count(cell.connections)} connections, {_load(cell.load)}"
+    )
+
+
+def _load(load: Load) -> str:
+    if load.loop == "closed":
+        return f"closed loop, {load.in_flight} in flight"
+    return f"open loop, {load.rate:,.10g} messages/s, {load.arrivals}"
+
+
+def _remarks(cell: Cell, runs: Sequence[Run]) -> list[str]:
+    counts = {
+        "connections failed": sum(run.connections.failed for run in runs),
+        "connections dropped": sum(run.connections.dropped for run in runs),
+    }
+    found = [f"{format_count(count)} {what}" for what, count in counts.items() if count]
+    if cell.compression != "off" and any(run.negotiated.compression is None for run in runs):
+        found.append("no compression granted")
+    return found
+
+
+def _figures(runs: Sequence[Run], base: Sequence[Run]) -> dict[str, Figure]:
+    if not runs:
+        return {}
+    return {name: Figure(_median([_value(name, run) for run in runs]), _ratio(name, base, runs)) for name in FIGURES}
+
+
+def _value(name: str, run: Run) -> float | None:
+    values: Mapping[str, float | None] = {
+        "throughput_per_s": run.throughput.received_per_s,
+        "target_cpu_us_per_message": run.target.cpu_us_per_message,
+        "target_bytes_per_connection": run.target.bytes_per_connection,
+    }
+    if name in values:
+        return values[name]
+    series, percentile = _of(name)
+    value: int | None = getattr(run.latency[series], _PERCENTILES[percentile])
+    return value
+
+
+def _of(name: str) -> tuple[str, str]:
+    """Series and percentile of a latency's name."""
+    series, percentile = name.removesuffix("_ns").split("_")
+    return series, percentile
+
+
+def _median(values: Sequence[float | None]) -> float | None:
+    """None is beyond any value: that of most is what is in the middle."""
+    known = [value for value in values if value is not None]
+    return median(known) if len(known) == len(values) else None
+
+
+def _ratio(name: str, base: Sequence[Run], new: Sequence[Run]) -> Ratio | None:
+    runs = (*base, *new)
+    values = [[_value(name, run) for run in side] for side in (base, new)]
+    known = [[value for value in side if value] for side in values]
+    if not base or not new or any(len(side) < len(all_of_it) for side, all_of_it in zip(known, values, strict=True)):
+        return None
+    metric = _metric(name)
+    if name.endswith("_ns"):
+        series, _ = _of(name)
+        if min(run.latency[series].count + run.latency[series].lost for run in runs) < SAMPLES[metric]:
+            return None
+    assumed = ASSUMED_SPREAD[metric]
+    if metric == THROUGHPUT and all(map(held_rate, runs)):
+        assumed = ASSUMED_SPREAD_OF_HELD_RATE
+    (found,) = judge([Question(metric, known[0], known[1], MARGINS[metric], assumed)], CONFIDENCE)
+    assert found.ratio is not None
+    assert found.low is not None
+    assert found.high is not None
+    return Ratio(found.ratio, found.low, found.high, found.spread_from == "assumed")
+
+
+def _metric(name: str) -> str:
+    """As wsbench.experiment.statistics calls it; what the target used is judged as a median is: above is worse."""
+    if name == "throughput_per_s":
+        return THROUGHPUT
+    return _of(name)[1] if name.endswith("_ns") else "p50"

@@ -1,0 +1,98 @@
+"""An experiment's directory: made under an id of its own, kept current run by run, opened again to go on."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self
+
+from wsbench.errors import UsageError
+from wsbench.experiment import model
+from wsbench.experiment.model import EXPERIMENT_FILE, RUNS, TOML_FILE, Experiment
+
+
+class Store:
+    """The directory of one experiment, which is this process's alone for as long as the context lasts."""
+
+    def __init__(self, path: Path) -> None:
+        """Of a directory that exists.
+
+        Raises:
+            UsageError: another process is at work in it, or it cannot be read.
+        """
+        self.path = path
+        self.id = path.name
+        try:
+            self._descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError as error:
+            raise UsageError(f"{path}: {error.strerror or error}") from error
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._descriptor)
+            raise UsageError(f"{path}: another wsbench matrix is at work in it") from error
+
+    @classmethod
+    def create(cls, results: Path, name: str, text: bytes) -> Store:
+        """A new one in `results`, under an id that nobody else has; `text` is the experiment file.
+
+        Raises:
+            UsageError: nothing can be written there.
+        """
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+        try:
+            results.mkdir(parents=True, exist_ok=True)
+            path = _made(results, f"{stamp}-{name}")
+            (path / RUNS).mkdir()
+            (path / TOML_FILE).write_bytes(text)
+        except OSError as error:
+            raise UsageError(
+                f"--results {results}: {error.strerror or error}", remedy="Name a directory that can be written."
+            ) from error
+        return cls(path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)
+
+    @property
+    def runs(self) -> Path:
+        """Where the runs' results lie."""
+        return self.path / RUNS
+
+    @property
+    def toml(self) -> Path:
+        """The experiment file, as it was given."""
+        return self.path / TOML_FILE
+
+    def load(self) -> Experiment:
+        """What is stored.
+
+        Raises:
+            ResultError: nothing is, or it cannot be read.
+        """
+        return model.load(self.path)
+
+    def save(self, experiment: Experiment) -> None:
+        """Replace what is stored; a reader sees the old or the new, whole."""
+        draft = self.path / f".{EXPERIMENT_FILE}.new"
+        with draft.open("wb") as file:
+            file.write(model.encode(experiment))
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(self.path / EXPERIMENT_FILE)
+
+
+def _made(results: Path, wanted: str) -> Path:
+    for attempt in range(1, 1000):
+        path = results / (wanted if attempt == 1 else f"{wanted}-{attempt}")
+        try:
+            path.mkdir()
+        except FileExistsError:
+            continue
+        return path
+    raise UsageError(f"--results {results}: too many experiments of this second")
