@@ -2,7 +2,7 @@
 #   make bench ARGS='--rate 1000'      make test ARGS='tests/measure -x'      make bench PYTHON=python3.13
 
 .DEFAULT_GOAL := help
-.PHONY: help bench test pacing peers scale profile check format clean
+.PHONY: help bench test pacing peers scale profile check format clean screenshots
 .NOTPARALLEL:  # two pips in one environment get into each other's way
 .DELETE_ON_ERROR:
 
@@ -32,6 +32,9 @@ scale: $(VENV)/.dev  ## what windows, TLS, compression and thousands of connecti
 
 profile: $(VENV)/.peers  ## where a round trip's time goes: kernel, Python functions, calls a message
 	cd tests && ../$(PY) -m benchmarks.profile $(ARGS)
+
+screenshots: $(VENV)/.dev  ## the README's pictures, of real runs in a real browser, into docs/pictures/ (wants chromium)
+	cd tests && ../$(PY) -m screenshots $(ARGS)
 
 check: $(VENV)/.dev  ## formatter, linter, types, import contracts
 	$(PY) -m ruff format --check .

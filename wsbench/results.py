@@ -123,7 +123,11 @@ class Throughput(msgspec.Struct, frozen=True):
 
 
 class Latency(msgspec.Struct, frozen=True):
-    """One series. Percentiles are over all that were due, lost ones last; None where they fall among the lost."""
+    """One series. Percentiles are over all that were due, lost ones last; None where they fall among the lost.
+
+    `histogram` is the distribution at a glance: upper bounds in ns (of `measure.histogram.bounds`, twelve a decade),
+    and how many values lie under each and over the bound before it. Bounds that have none are left out.
+    """
 
     count: int = 0
     lost: int = 0
@@ -137,6 +141,7 @@ class Latency(msgspec.Struct, frozen=True):
     p99_99_ns: int | None = msgspec.field(default=None, name="p99.99_ns")
     max_ns: int | None = None
     survivors: dict[str, int | None] = {}
+    histogram: dict[int, int] = {}
 
 
 class Timestamps(msgspec.Struct, frozen=True):
@@ -250,7 +255,7 @@ def decode(text: bytes, where: str) -> Run:
         remedy = "It was written by a newer wsbench: upgrade." if isinstance(schema, int) and schema > SCHEMA else ""
         raise ResultError(f"{where} is no result of schema {SCHEMA} (it says {schema!r})", remedy=remedy)
     try:
-        return msgspec.convert(document, Run)
+        return msgspec.convert(document, Run, str_keys=True)
     except msgspec.ValidationError as error:
         raise ResultError(
             f"{where} is not a whole result: {error}", remedy="The file was edited or damaged."
@@ -271,6 +276,24 @@ def load(path: Path) -> Run:
             f"no result at {path}: {error.strerror or error}", remedy="Name a directory that holds a run.json."
         ) from error
     return decode(text, str(file))
+
+
+def replace_file(file: Path, content: bytes) -> None:
+    """Write a file so that a reader sees all of the old content or all of the new.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    if file.is_symlink() or (file.exists() and not file.is_file()):  # /dev/stdout, a pipe: not ours to replace
+        file.write_bytes(content)
+        return
+    draft = file.with_name(f".{file.name}.{os.getpid()}.partial")
+    try:
+        draft.write_bytes(content)
+        draft.replace(file)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
 
 
 class Staging:

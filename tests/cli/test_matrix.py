@@ -126,7 +126,7 @@ def test_interrupted_in_the_middle_and_resumed(tmp_path: Path, run_cli: Cli) -> 
     assert sum(map(len, made.values())) == 2
     assert broken_off.stdout.count("not run yet") == 4
 
-    resumed = run_cli("matrix", "--resume", f"results/{where.name}", timeout=120)
+    resumed = run_cli("matrix", file, "--resume", timeout=120)
     assert resumed.returncode == 0, resumed.stderr
     process.no_leftovers(resumed)
     assert "[3 of 6, about" in resumed.stderr
@@ -141,6 +141,12 @@ def test_interrupted_in_the_middle_and_resumed(tmp_path: Path, run_cli: Cli) -> 
     for cell in after.cells:
         check_run_of(cell, runs[cell.key])
     check_table(resumed.stdout, where)
+
+    assert b"</html>" in (where / "report.html").read_bytes()
+
+    nothing_left = run_cli("matrix", "--resume", f"results/{where.name}", timeout=60)
+    assert nothing_left.returncode == 0, nothing_left.stderr
+    assert nothing_left.stdout == resumed.stdout
 
 
 def check_run_of(cell: model.Cell, runs: list[Run]) -> None:
@@ -339,6 +345,8 @@ def test_one_press_that_arrives_twice(tmp_path: Path, number: signal.Signals) ->
         (("sample.toml", "--repetitions=0"), "targets = ['ws']", "--repetitions"),
         (("sample.toml", "--results=sample.toml"), "targets = ['ws']", "--results sample.toml"),
         (("--resume=none",), "", "none"),
+        (("--resume",), "", "there is no experiment to go on with in results"),
+        (("sample.toml", "--resume"), "targets = ['ws']", "there is no experiment to go on with in results"),
         (("--resume=.",), "", "no experiment at"),
         (("--resume=.", "--seed=1"), "", "--seed cannot be changed with --resume"),
     ],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hdrh.histogram import HdrHistogram
 from hypothesis import given, settings
@@ -11,7 +13,9 @@ from wsbench.measure.histogram import (
     DIGITS,
     HIGHEST_NS,
     Buckets,
+    bounds,
     bucket_key,
+    by_bounds,
     from_hdr,
     highest_value,
     lowest_value,
@@ -213,3 +217,22 @@ def test_a_coarse_percentile_is_off_by_three_percent_at_most(values: list[int], 
     assert precise is not None
     assert rough is not None
     assert abs(rough - precise) <= max(32, 0.033 * precise)
+
+
+def test_bounds_for_people_are_round_and_twelve_a_decade() -> None:
+    upper = list(bounds())
+    assert upper == sorted(set(upper)) and (upper[0], upper[1], upper[-1]) == (1, 10, HOUR_NS)
+    for decade in range(1, 12):
+        assert sum(10**decade <= bound < 10 ** (decade + 1) for bound in upper) == 12
+    assert max(later / bound for bound, later in itertools.pairwise(upper[1:])) <= 1.26
+
+
+@given(BUCKETS)
+@settings(max_examples=200, deadline=None)
+def test_every_value_is_under_its_bound_and_over_the_one_before(buckets: Buckets) -> None:
+    upper, counted = list(bounds()), by_bounds(buckets)
+    expected: dict[int, int] = {}
+    for key, count in buckets.items():
+        bound = next(bound for bound in upper if min(highest_value(key), HOUR_NS) <= bound)
+        expected[bound] = expected.get(bound, 0) + count
+    assert counted == expected and list(counted) == sorted(counted)

@@ -54,6 +54,7 @@ COMMANDS = {
     "matrix": Lazy("wsbench.cli.matrix:command", "Run an experiment: targets under many conditions, in fair turns."),
     "calibrate": Lazy("wsbench.cli.calibrate:command", "Find out what this machine's generator can be trusted with."),
     "compare": Lazy("wsbench.cli.compare:command", "Say whether one result is slower than another."),
+    "report": Lazy("wsbench.cli.report:command", "Make report.html of a stored result again."),
     "export": Lazy("wsbench.cli.export:command", "Write a stored result as hlog, hgrm, csv, json or openmetrics."),
 }
 

@@ -17,6 +17,8 @@ from wsbench import __version__, machine
 from wsbench.cli.cells import CellRuns
 from wsbench.cli.params import Parsed
 from wsbench.cli.progress import ProgressLine
+from wsbench.cli.report import FILE as REPORT_FILE
+from wsbench.cli.report import of_experiment
 from wsbench.cli.runner import ignore_interruptions
 from wsbench.errors import ExitCode, UsageError, WsbenchError
 from wsbench.experiment import model, spec
@@ -25,12 +27,13 @@ from wsbench.experiment.overview import alike, overview
 from wsbench.experiment.plan import plan, to_do
 from wsbench.experiment.runner import Step, conduct
 from wsbench.experiment.spec import Spec
-from wsbench.experiment.store import Store
+from wsbench.experiment.store import Store, latest
 from wsbench.load.options import OPTIONS
 from wsbench.overview import Overview, Row
 from wsbench.report import overview as table
 from wsbench.report import summary
 from wsbench.results import load as load_run
+from wsbench.results import replace_file
 from wsbench.units import NS_PER_S, format_seconds
 
 PARSERS = {option.name: option.parse for option in OPTIONS if option.parse is not None}
@@ -49,6 +52,8 @@ def _matrix(file: Path | None, **given: Any) -> int:
     with store:
         experiment, interrupted = _conducted(store, checked, experiment, quiet=given["quiet"])
         found = overview(experiment, store.path)
+        if any(row.done for row in found.rows):
+            replace_file(store.path / REPORT_FILE, of_experiment(store.path))
     _say(experiment, found, store.path, as_json=given["json"], quiet=given["quiet"])
     if interrupted or not experiment.complete:
         _say_how_to_go_on(experiment, store.path)
@@ -83,7 +88,7 @@ def _resumed(file: Path | None, given: dict[str, Any]) -> tuple[Store, Spec, Exp
     for option in ("seed", "repetitions", "name"):
         if given[option] is not None:
             raise UsageError(f"--{option} cannot be changed with --resume", remedy="Start a new experiment.")
-    store = Store(given["resume"])
+    store = Store(Path(given["resume"]) if given["resume"] else latest(given["results"], file and _text(file)))
     experiment = store.load()
     checked = spec.load(store.toml, PARSERS)
     if file is not None and _text(file) != checked.text:
@@ -222,9 +227,11 @@ command = click.Command(
         click.Argument(["file"], required=False, metavar="FILE", type=click.Path(path_type=Path)),
         click.Option(
             ["--resume"],
-            type=click.Path(exists=True, file_okay=False, path_type=Path),
-            metavar="DIR",
-            help="Go on with an experiment that was interrupted: make the runs that are missing.",
+            is_flag=False,
+            flag_value="",
+            metavar="[DIR]",
+            help="Go on with an experiment that was interrupted: make the runs that are missing. Without DIR: with the "
+            "latest that began with FILE.",
         ),
         click.Option(
             ["--results"],

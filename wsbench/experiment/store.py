@@ -87,6 +87,21 @@ class Store:
         draft.replace(self.path / EXPERIMENT_FILE)
 
 
+def latest(results: Path, text: bytes | None) -> Path:
+    """The directory of the latest experiment in `results` that was started with this text; with any, for None.
+
+    Raises:
+        UsageError: there is none.
+    """
+    found = [path.parent for path in results.glob(f"*/{TOML_FILE}") if text is None or path.read_bytes() == text]
+    if not found:
+        raise UsageError(
+            f"--resume: there is no experiment to go on with in {results}",
+            remedy="Name its directory, or leave --resume out to start a new one.",
+        )
+    return max(found, key=lambda path: path.name)
+
+
 def _made(results: Path, wanted: str) -> Path:
     for attempt in range(1, 1000):
         path = results / (wanted if attempt == 1 else f"{wanted}-{attempt}")

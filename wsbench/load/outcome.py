@@ -12,15 +12,24 @@ import msgspec
 import wsbench
 from wsbench import machine, results
 from wsbench.errors import Side, WsbenchError
+from wsbench.load import standing
 from wsbench.load.options import RunOptions
 from wsbench.load.roster import WorkerRecord
 from wsbench.load.target import TargetUse
 from wsbench.measure import findings
-from wsbench.measure.histogram import Buckets, highest_value, lowest_value, mean_and_deviation, percentiles
+from wsbench.measure.histogram import (
+    Buckets,
+    by_bounds,
+    highest_value,
+    lowest_value,
+    mean_and_deviation,
+    percentiles,
+)
 from wsbench.measure.phases import FOREVER_NS, Phase
 from wsbench.measure.phases import Plan as PhasePlan
 from wsbench.measure.recorder import CONNECT_SERIES, LATENCY_SERIES, MESSAGE_COUNTS, SERIES, Totals
 from wsbench.report import hgrm, hlog, timeline
+from wsbench.report.html import page
 from wsbench.units import NS_PER_S
 
 
@@ -46,7 +55,7 @@ class Outcome:
 
     def failure(self) -> WsbenchError:
         """Why nothing could be measured: the error seen most."""
-        errors = sorted(self._errors(), key=lambda error: -error.count)
+        errors = sorted(standing.errors(self.workers), key=lambda error: -error.count)
         if not errors:
             return WsbenchError("no connection was opened: the run was ended before", side=Side.GENERATOR)
         worst = errors[0]
@@ -69,6 +78,7 @@ class Outcome:
             "latency.hlog": hlog.encode(lines, start_ns=begin, comment=f"wsbench {wsbench.__version__} {self.run_id}"),
             "timeline.csv": timeline.encode(self.totals.intervals(), self._cpu_by_interval),
         }
+        files["report.html"] = page.of_run(run, lines, files["timeline.csv"])
         for name in SERIES:
             if name in LATENCY_SERIES or self._series[name]:
                 files[f"{name}.hgrm"] = hgrm.encode(self._series[name])
@@ -98,8 +108,6 @@ class Outcome:
     def _run(self) -> results.Run:
         options, counts = self.options, self._counts
         seconds = self._measured_ns / NS_PER_S
-        granted = next((w.report.negotiated for w in self.workers if w.report.negotiated is not None), None)
-        negotiated = results.NegotiatedWith(**(granted or {}))
         return results.Run(
             schema=results.SCHEMA,
             id=self.run_id,
@@ -109,10 +117,10 @@ class Outcome:
             wsbench=wsbench.__version__,
             command=self.command,
             conditions=self._conditions(),
-            negotiated=negotiated,
+            negotiated=standing.negotiated(self.workers),
             target=self._target(),
             environment=machine.environment(),
-            connections=self._connections(),
+            connections=standing.connections(self.workers, options.users),
             messages=_messages(counts),
             messages_all_phases=_messages(self.totals.counts()),
             bytes=results.Bytes(
@@ -127,8 +135,8 @@ class Outcome:
             ),
             latency={name: self._latency(name) for name in SERIES},
             timestamps=_timestamps(counts["received"], counts["user_stamped"]),
-            errors=self._errors(),
-            generator=self._generator(negotiated),
+            errors=standing.errors(self.workers),
+            generator=self._generator(),
         )
 
     def _conditions(self) -> results.Conditions:
@@ -165,28 +173,9 @@ class Outcome:
             bytes_per_connection=use.bytes_per_connection,
         )
 
-    def _connections(self) -> results.Connections:
-        tallies = [worker.report.connections for worker in self.workers]
-        codes: dict[str, int] = {}
-        for tally in tallies:
-            for code, count in tally.close_codes.items():
-                codes[code] = codes.get(code, 0) + count
-        return results.Connections(
-            asked=self.options.users,
-            opened=sum(tally.opened for tally in tallies),
-            failed=sum(tally.failed for tally in tallies),
-            dropped=sum(tally.dropped for tally in tallies),
-            reconnected=sum(tally.reconnected for tally in tallies),
-            tls_resumed=sum(tally.tls_resumed for tally in tallies),
-            close_codes=dict(sorted(codes.items())),
-        )
-
     def _latency(self, name: str) -> results.Latency:
         buckets = self._series[name]
-        lost = self._counts["lost"] if name in ("response", "service", "read_lag") else 0
-        if name == "response":
-            # What was due and could not even be sent has no reply either.
-            lost += self._counts["missed"]
+        lost = standing.lost_of(name, self._counts)
         percents = findings.PERCENTS
         names = [f"p{p:g}_ns" for p in percents]
         of_due = percentiles(buckets, percents, lost)
@@ -207,18 +196,8 @@ class Outcome:
             p99_99_ns=of_due[4],
             max_ns=highest_value(max(buckets)),
             survivors=survivors,
+            histogram=by_bounds(buckets),
         )
-
-    def _errors(self) -> list[results.ErrorCount]:
-        merged: dict[tuple[str, str], results.ErrorCount] = {}
-        for worker in self.workers:
-            for error in worker.report.errors:
-                key = (error.kind, error.side)
-                known = merged.get(key)
-                count = error.count + (known.count if known else 0)
-                example = known.example if known else error.example
-                merged[key] = results.ErrorCount(*key, count=count, example=example, remedy=error.remedy)
-        return sorted(merged.values(), key=lambda error: (-error.count, error.kind))
 
     # -- the generator ---------------------------------------------------------------------------------------------
 
@@ -232,41 +211,14 @@ class Outcome:
 
     @staticmethod
     def _fitness(worker: WorkerRecord) -> findings.WorkerFitness:
-        health = worker.report.health
         mean, most = worker.cpu_of_measure()
-        return findings.WorkerFitness(
-            index=worker.index,
-            cpu_percent_mean=mean,
-            cpu_percent_max=most,
-            polling_percent=worker.polling_of_measure(),
-            stall_max_ns=health.stall_max_ns,
-            gc_pause_max_ns=health.gc_pause_max_ns,
-            clock_steps=health.clock_steps,
-            clock_step_max_ns=health.clock_step_max_ns,
-            descriptors=health.descriptors,
-            nofile=health.nofile,
-            exact_timer=health.exact_timer,
-        )
+        return standing.fitness(worker, mean=mean, most=most, polling=worker.polling_of_measure())
 
-    def _generator(self, negotiated: results.NegotiatedWith) -> results.Generator:
+    def _generator(self) -> results.Generator:
         fitness = [self._fitness(worker) for worker in self.workers]
-        connections = self._connections()
+        missing = [worker.index for worker in self.workers if not worker.report.final]
         verdict, found = findings.judge(
-            findings.Evidence(
-                closed_loop=self.options.closed_loop,
-                workers=fitness,
-                series=self._series,
-                counts=self._counts,
-                users=connections.asked,
-                opened=connections.opened,
-                dropped=connections.dropped,
-                compression_asked=self.options.connect.compression,
-                compression_granted=negotiated.compression,
-                subprotocols_asked=self.options.connect.subprotocols,
-                subprotocol_granted=negotiated.subprotocol,
-                generator_errors=[e.example for e in self._errors() if e.side == Side.GENERATOR],
-                missing_workers=[worker.index for worker in self.workers if not worker.report.final],
-            )
+            standing.evidence(self.options, self.workers, fitness, self._series, self._counts, missing)
         )
         received, cpu_ns, polled_ns = (self._counts.get(name, 0) for name in ("received", "cpu_ns", "polled_ns"))
         return results.Generator(

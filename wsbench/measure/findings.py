@@ -10,7 +10,7 @@ figure is to be read, but spoil none. Limits are named here, once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from wsbench.measure.histogram import Buckets, out_of_range, percentile
@@ -88,20 +88,15 @@ class Evidence:
 
 def judge(evidence: Evidence) -> tuple[str, list[Finding]]:
     """The verdict, and the findings it rests on, the gravest first."""
+    return conclude(finding for rule in RULES for finding in rule(evidence))
+
+
+def conclude(found: Iterable[Finding]) -> tuple[str, list[Finding]]:
+    """The verdict that findings amount to, and the findings, the gravest first."""
     order = {SATURATED: 0, LATE: 1, NOTE: 2}
-    findings = sorted(_findings(evidence), key=lambda finding: order[finding.severity])
+    findings = sorted(found, key=lambda finding: order[finding.severity])
     verdict = findings[0].severity if findings and findings[0].severity != NOTE else "ok"
     return verdict, findings
-
-
-def _findings(evidence: Evidence) -> Iterator[Finding]:
-    yield from _cpu(evidence)
-    yield from _lags(evidence)
-    yield from _interruptions(evidence)
-    yield from _losses(evidence)
-    yield from _timestamps(evidence)
-    yield from _negotiation(evidence)
-    yield from _samples(evidence)
 
 
 def _cpu(evidence: Evidence) -> Iterator[Finding]:
@@ -128,7 +123,7 @@ def _cpu(evidence: Evidence) -> Iterator[Finding]:
         )
 
 
-def _lags(evidence: Evidence) -> Iterator[Finding]:
+def _sent_late(evidence: Evidence) -> Iterator[Finding]:
     series = evidence.series
     if not evidence.closed_loop:
         lag, response = percentile(series.get("send_lag", {}), 99), percentile(series.get("response", {}), 99)
@@ -140,6 +135,10 @@ def _lags(evidence: Evidence) -> Iterator[Finding]:
                 "Lower --rate, use more --processes, or a machine that is not shared; `service` is not affected.",
                 LATE,
             )
+
+
+def _read_late(evidence: Evidence) -> Iterator[Finding]:
+    series = evidence.series
     read, service = percentile(series.get("read_lag", {}), 50), percentile(series.get("service", {}), 50)
     if read is not None and service is not None and read > LAG_FLOOR_NS / 10 and read > QUEUE_RATIO * service:
         yield Finding(
@@ -282,3 +281,16 @@ def _samples(evidence: Evidence) -> Iterator[Finding]:
             f"{format_count(due)} messages are too few for {names} (each needs 10 / (1 - q))",
             "Give a longer --duration, or do not rely on these.",
         )
+
+
+RULES: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
+    _cpu,
+    _sent_late,
+    _read_late,
+    _interruptions,
+    _losses,
+    _timestamps,
+    _negotiation,
+    _samples,
+)
+"""All rules. Somebody who must not stop for long applies one at a time, and then `conclude`."""

@@ -11,6 +11,7 @@ Keys sort as their values do. The hot paths in `load/` spell `bucket_key` out in
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,9 +22,12 @@ Buckets = dict[int, int]
 
 HIGHEST_NS = 3_600_000_000_000
 DIGITS = 3
+COARSE_WIDTH = 32
 _SUB_BITS = 11
 _SUB_MASK = (1 << _SUB_BITS) - 1
-_COARSE = ~31
+_COARSE = ~(COARSE_WIDTH - 1)
+_TWELVE_A_DECADE = (10, 12, 15, 18, 22, 27, 33, 39, 47, 56, 68, 82)
+"""The preferred numbers of IEC 60063 (E12), times ten: every second of them is E6, every fourth E3."""
 
 
 def bucket_key(value_ns: int) -> int:
@@ -69,7 +73,10 @@ def merge(into: Buckets, other: Mapping[int, int]) -> None:
 
 
 def merge_coarsely(into: Buckets, other: Mapping[int, int]) -> None:
-    """As `merge`, into buckets 32 times as wide (3 %): so few that a percentile of them takes microseconds."""
+    """As `merge`, into buckets `COARSE_WIDTH` times as wide (3 %), each under its lowest key.
+
+    They are so few that a percentile of them takes microseconds.
+    """
     get = into.get
     for key, count in other.items():
         coarse = key & _COARSE
@@ -143,6 +150,31 @@ def mean_and_deviation(buckets: Mapping[int, int]) -> tuple[float, float]:
     return mean, math.sqrt(variance)
 
 
+def bounds() -> Iterator[int]:
+    """Upper bounds of few and wide buckets for people, in ns: 1, 10, and from there twelve a decade, up to an hour."""
+    yield 1
+    factor = 1
+    while True:
+        for step in _TWELVE_A_DECADE:
+            bound = step * factor // 10
+            if bound > HIGHEST_NS:
+                yield HIGHEST_NS
+                return
+            if bound * 10 == step * factor and bound > 1:
+                yield bound
+        factor *= 10
+
+
+def by_bounds(buckets: Mapping[int, int]) -> dict[int, int]:
+    """Counts by upper bound (of `bounds`), lowest first, without those that nothing falls under."""
+    found: dict[int, int] = {}
+    upper = list(bounds())
+    for key in sorted(buckets):
+        bound = upper[bisect.bisect_left(upper, min(highest_value(key), HIGHEST_NS))]
+        found[bound] = found.get(bound, 0) + buckets[key]
+    return found
+
+
 def to_hdr(buckets: Mapping[int, int]) -> HdrHistogram:
     """A HdrHistogram with the same counts; values out of range are clamped to its ends."""
     histogram = HdrHistogram(1, HIGHEST_NS, DIGITS)
@@ -156,4 +188,5 @@ def from_hdr(histogram: HdrHistogram) -> Buckets:
     """The counts of a HdrHistogram made by `to_hdr`."""
     # By index: hdrh's own iterator takes ten times as long over the 33,792 counts.
     value_at = histogram.get_value_from_index
-    return {bucket_key(value_at(index)): count for index, count in enumerate(histogram.counts) if count}
+    counts = histogram.counts[:]  # a list: walking a ctypes array takes four times as long
+    return {bucket_key(value_at(index)): count for index, count in enumerate(counts) if count}

@@ -7,7 +7,7 @@ maximum in ms with three decimals, and the histogram (here of ns) V2-encoded, co
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -57,8 +57,12 @@ def decode(text: bytes, where: str) -> list[Line]:
     Raises:
         ResultError: a line that is not one; `where` names the log.
     """
+    return list(each(text, where))
+
+
+def each(text: bytes, where: str) -> Iterator[Line]:
+    """As `decode`, one by one: an hour's are too many to hold without need."""
     base_ns = 0
-    lines: list[Line] = []
     if not text.strip():
         raise ResultError(f"{where} is empty", remedy="The file was cut off.")
     for number, row in enumerate(text.decode("utf-8", "replace").splitlines(), 1):
@@ -66,10 +70,9 @@ def decode(text: bytes, where: str) -> list[Line]:
             if row.startswith("#[BaseTime: "):
                 base_ns = _ns(row.split()[1])
             elif row and not row.startswith(("#", '"')):
-                lines.append(_line(row, base_ns))
+                yield _line(row, base_ns)
         except Exception as error:  # the decoder of the blob has no one kind of exception
             raise ResultError(f"{where}, line {number}: not a line of a histogram log ({error})") from error
-    return lines
 
 
 def select(text: bytes, tag: str) -> bytes:

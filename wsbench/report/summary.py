@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from wsbench.report import bars
 from wsbench.results import Latency, Run
 from wsbench.units import format_bytes, format_count, format_duration, format_seconds
 
 _COLUMNS = ("p50_ns", "p90_ns", "p99_ns", "p99_9_ns", "max_ns")
 _SERIES = {"response": "response", "service": "service", "send_lag": "send lag", "read_lag": "read lag"}
 
+_ASCII = bars.ASCII | {ord(sign): plain for sign, plain in {"µ": "u", "–": "-", "×": "x", "…": "..."}.items()}
+
 
 def text(run: Run, path: str) -> str:
     """The summary; `path` is where the result lies."""
-    rows = [_heading(run), "", *_throughput(run), "", *_latency(run), "", *_connections(run), *_errors(run)]
-    rows += ["", *_verdict(run), *_gates(run), "", f"result: {path}"]
+    rows = [_heading(run), "", *_throughput(run), "", *_latency(run), "", *bars.rows(run), *_connections(run)]
+    rows += [*_errors(run), "", *_verdict(run), *_gates(run), "", f"result: {path}"]
     return "\n".join(rows) + "\n"
+
+
+def legible(summary: str, encoding: str | None) -> str:
+    """The summary in signs that an output of this encoding has: ASCII, if it has not all of them."""
+    try:
+        summary.encode(encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return summary.translate(_ASCII).encode("ascii", "backslashreplace").decode()
+    return summary
 
 
 def _heading(run: Run) -> str:

@@ -1,0 +1,1 @@
+"""Pictures for the README, of the real thing in a real browser: `make screenshots`."""

@@ -1,0 +1,99 @@
+"""`wsbench report`: report.html of a stored result, made again."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from wsbench import results
+from wsbench.errors import ResultError, UsageError
+from wsbench.experiment import model
+from wsbench.experiment.overview import overview
+from wsbench.measure.histogram import Buckets, merge
+from wsbench.report import hlog
+from wsbench.report.html import experiment as experiment_page
+from wsbench.report.html import page
+from wsbench.results import Run
+
+FILE = "report.html"
+_CURVE = "response"
+
+
+@click.command("report", short_help="Make report.html of a stored result again.")
+@click.argument("result", type=click.Path(path_type=Path))
+@click.option(
+    "--output",
+    metavar="FILE|-",
+    help=f"Where to write it; - is standard output.  [default: {FILE} in the result's directory]",
+)
+def command(result: Path, output: str | None) -> None:
+    """Make the report of a stored result, a run's or an experiment's: one HTML file that works offline."""
+    directory, content = _made(result)
+    if output == "-":
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+        return
+    file = directory / FILE if output is None else Path(output)
+    try:
+        results.replace_file(file, content)
+    except OSError as error:
+        raise UsageError(f"--output {file}: {error.strerror or error}", remedy="Name a file: --output FILE.") from error
+    click.echo(file)
+
+
+def _made(result: Path) -> tuple[Path, bytes]:
+    if result.name == model.EXPERIMENT_FILE or (result / model.EXPERIMENT_FILE).exists():
+        directory = result if result.is_dir() else result.parent
+        return directory, of_experiment(directory)
+    run = results.load(result)
+    directory = result if result.is_dir() else result.parent
+    return directory, page.of_run(run, _lines(directory), _stored(directory, "timeline.csv"))
+
+
+def of_experiment(directory: Path) -> bytes:
+    """The report of the experiment in a directory.
+
+    Raises:
+        ResultError: it cannot be read, or one of its runs.
+    """
+    experiment = model.load(directory)
+    example: Run | None = None
+    curves: dict[str, tuple[Buckets, int]] = {}
+    for cell in experiment.cells:
+        buckets: Buckets = {}
+        lost = 0
+        for done in cell.runs:
+            if done.status == model.DONE and done.run:
+                example = results.load(directory / done.run)
+                lost += example.latency[_CURVE].lost
+                for line in _lines(directory / done.run, _CURVE):
+                    merge(buckets, line.buckets)
+        curves[cell.key] = (buckets, lost)
+    return experiment_page.report(
+        experiment_page.Experiment(
+            id=experiment.id,
+            name=experiment.name,
+            started=experiment.started,
+            complete=experiment.complete,
+            seed=experiment.seed,
+            wsbench=experiment.wsbench,
+            overview=overview(experiment, directory),
+            curves=curves,
+            example=example,
+        )
+    )
+
+
+def _lines(directory: Path, series: str | None = None) -> Iterator[hlog.Line]:
+    log = _stored(directory, "latency.hlog")
+    return hlog.each(log if series is None else hlog.select(log, series), str(directory / "latency.hlog"))
+
+
+def _stored(directory: Path, name: str) -> bytes:
+    try:
+        return (directory / name).read_bytes()
+    except OSError as error:
+        raise ResultError(f"the result {directory} has no {name}: {error.strerror or error}") from error

@@ -1,0 +1,34 @@
+"""Percentile curves: latency over 1 / (1 - percentile), a scale on which every nine is as wide as the last."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from wsbench.measure.histogram import highest_value, percentiles
+
+_PER_DECADE = 24
+
+
+@dataclass(frozen=True)
+class Curve:
+    """`reciprocals` are 1 / (1 - percentile as a share), from 1 upwards; `values_ns` the latencies there."""
+
+    reciprocals: list[float]
+    values_ns: list[int]
+
+
+def curve(buckets: Mapping[int, int], lost: int = 0) -> Curve:
+    """Of one series; it ends where the lost messages begin, or with the greatest value there is."""
+    received = sum(buckets.values())
+    total = received + lost
+    if not received:
+        return Curve([], [])
+    grid = [1.0]
+    while grid[-1] < total:
+        grid.append(min(10 ** (len(grid) / _PER_DECADE), float(total)))
+    values = percentiles(buckets, [100 * (1 - 1 / x) for x in grid], lost)
+    points = [(x, value) for x, value in zip(grid, values, strict=True) if value is not None]
+    if not lost:
+        points[-1] = (points[-1][0], highest_value(max(buckets)))
+    return Curve([x for x, _ in points], [value for _, value in points])

@@ -1,0 +1,236 @@
+"""The figures of a run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from wsbench.measure.histogram import Buckets
+from wsbench.measure.recorder import CONNECT_SERIES, LATENCY_SERIES
+from wsbench.report.html.history import HeatMap, Moment, Timeline
+from wsbench.report.html.plots import Figure, Json, Line, latency_axis, line, packed, percentile_plot, seconds
+from wsbench.results import Run
+from wsbench.units import NS_PER_S
+
+NAMES = {
+    "response": "response",
+    "service": "service",
+    "send_lag": "send lag",
+    "read_lag": "read lag",
+    "connect": "connect",
+    "tcp": "TCP",
+    "tls": "TLS",
+    "upgrade": "upgrade",
+}
+_STYLES = {
+    "response": ("--a", "solid"),
+    "service": ("--b", "dash"),
+    "send_lag": ("--c", "dot"),
+    "read_lag": ("--d", "dashdot"),
+    "connect": ("--a", "solid"),
+    "tcp": ("--b", "dash"),
+    "tls": ("--c", "dot"),
+    "upgrade": ("--d", "dashdot"),
+}
+_PHASES = {"ramp": "ramp", "warmup": "warm-up", "measure": "measure", "drain": "drain"}
+_LABELLED_SHARE = 0.08
+
+
+def of_run(run: Run, series: Mapping[str, Buckets], heat: HeatMap | None, over_time: Timeline) -> list[Figure]:
+    """Those of latency and load; without what there is nothing of."""
+    found = [_percentiles(run, series), _heat(heat, over_time), *_load(over_time)]
+    return [figure for figure in found if figure is not None]
+
+
+def connecting(series: Mapping[str, Buckets]) -> Figure | None:
+    """How long connections took to open, and what of it."""
+    names = [name for name in CONNECT_SERIES if series.get(name)]
+    if not names:
+        return None
+    how = "As above, over connections: how long TCP, TLS and the WebSocket upgrade took, and all of it together."
+    lines = [Line(NAMES[name], *_STYLES[name], series[name]) for name in names]
+    return Figure("connecting", "Connect phases", how, *percentile_plot(lines))
+
+
+def _percentiles(run: Run, series: Mapping[str, Buckets]) -> Figure | None:
+    shown = [name for name in LATENCY_SERIES if series.get(name)]
+    if run.conditions.loop == "closed" and "send_lag" in shown:
+        shown.remove("send_lag")  # zero, by definition
+    if not shown:
+        return None
+    how = (
+        "How many messages were faster than a latency; every step to the right is another nine. "
+        "Lower is better; a curve that turns up shows a tail."
+    )
+    if run.latency["response"].lost:
+        how += " Lost messages come last: the curves end where they begin."
+    lines = [Line(NAMES[name], *_STYLES[name], series[name], run.latency[name].lost) for name in shown]
+    return Figure("percentiles", "Latency by percentile", how, *percentile_plot(lines), height=400)
+
+
+def _heat(heat: HeatMap | None, over_time: Timeline) -> Figure | None:
+    if heat is None:
+        return None
+    scale, unit = _clock(over_time.end_s)
+    rows, columns = len(heat.counts), len(heat.counts[0])
+    counts = [count for row in heat.counts for count in row]
+    most = max(counts)
+    middles = [(start + end) / 2 / scale for start, end in zip(heat.time_edges_s, heat.time_edges_s[1:], strict=False)]
+    colours: Json = {
+        "type": "heatmap",
+        "name": "messages",
+        "x": [edge / scale for edge in heat.time_edges_s],
+        "y": [edge / NS_PER_S for edge in heat.latency_edges_ns],
+        "z": packed([math.log10(count) if count else None for count in counts], (rows, columns)),
+        "zmin": 0,
+        "zmax": max(1.0, math.log10(most)),
+        "colorscale": [[0, "--heat-0"], [0.33, "--heat-1"], [0.67, "--heat-2"], [1, "--heat-3"]],
+        "hoverinfo": "skip",
+        "colorbar": {
+            "orientation": "h",
+            "x": 1,
+            "xanchor": "right",
+            "y": 1.02,
+            "yanchor": "bottom",
+            "len": 0.45,
+            "thickness": 10,
+            "ypad": 0,
+            "title": {"text": "messages", "side": "top", "font": {"size": 11}},
+            "tickvals": list(range(math.ceil(math.log10(most)) + 1)),
+            "ticktext": [_short(10**power) for power in range(math.ceil(math.log10(most)) + 1)],
+            "outlinewidth": 0,
+        },
+    }
+    lines = [
+        line(name, middles, [seconds(value) for value in values], colour, dash, hover="%{y:.3s}s")
+        for name, colour, dash, values in (
+            ("p50", "--p50", "solid", heat.p50_ns),
+            ("p99", "--p99", "dot", heat.p99_ns),
+        )
+    ]
+    per = "a second" if over_time.every_s == 1 else f"{over_time.every_s} s"
+    how = (
+        f"Every column is {per}; the stronger the colour, the more replies took that long (`response`, measure phase). "
+        "A band that rises: the server slows down. A lone column: a stall. A line that breaks off: the percentile "
+        "fell among lost messages."
+    )
+    layout: Json = {
+        "xaxis": _time(unit),
+        "yaxis": latency_axis("response", [edge / NS_PER_S for edge in heat.latency_edges_ns]),
+    }
+    return Figure("heat", "Latency over time", how, [colours, *lines], layout, height=400)
+
+
+def _load(over_time: Timeline) -> list[Figure]:
+    moments = over_time.moments
+    if not moments:
+        return []
+    scale, unit = _clock(over_time.end_s)
+    times = [edge / scale for moment in moments for edge in (moment.start_s, moment.end_s)]
+
+    def steps(values: Sequence[float | None]) -> list[float | None]:
+        return [value for value in values for _ in range(2)]
+
+    def layout(title: str, **more: Any) -> Json:
+        return {
+            "xaxis": _time(unit),
+            "yaxis": {"title": {"text": title}, "rangemode": "tozero", "tickformat": "~s", **more},
+            **_phases(moments, scale),
+        }
+
+    rates = [
+        line("sent", times, steps([m.sent_per_s for m in moments]), "--c", "dot", hover="%{y:,.1f}/s"),
+        line("received", times, steps([m.received_per_s for m in moments]), "--a", "solid", hover="%{y:,.1f}/s"),
+    ]
+    if any(moment.lost for moment in moments):
+        lost = [moment.lost / (moment.end_s - moment.start_s or 1.0) for moment in moments]
+        rates.append(line("lost", times, steps(lost), "--bad", "dash", hover="%{y:,.1f}/s"))
+    open_ = [line("open", times, steps([float(m.connections) for m in moments]), "--b", "solid", hover="%{y:,.0f}")]
+    found = [
+        Figure(
+            "throughput",
+            "Throughput over time",
+            "Messages by the second in which they were due: sent and received lie on each other as long as the server "
+            "answers all. Shaded phases do not count.",
+            rates,
+            layout("messages/s"),
+        ),
+        Figure(
+            "connections",
+            "Connections over time",
+            "Open at the end of every second.",
+            open_,
+            layout("connections"),
+            260,
+        ),
+    ]
+    busy = [moment.cpu_percent for moment in moments]
+    if any(value is not None for value in busy):
+        cpu = [line("busiest worker", times, steps(busy), "--d", "solid", hover="%{y:.0f} %")]
+        how = "Of its busiest worker, in percent of a core. Near 100 % the generator is the limit, not the server."
+        top = max(100.0, *(value for value in busy if value is not None))
+        axis = layout("CPU of one core", ticksuffix=" %", range=[0, top * 1.05])
+        found.append(Figure("cpu", "The generator's CPU", how, cpu, axis, 260))
+    return found
+
+
+def _phases(moments: Sequence[Moment], scale: float) -> Json:
+    """Shades what does not count, and names the phases that are long enough for a name."""
+    spans: dict[str, tuple[float, float]] = {}
+    for moment in moments:
+        start, _ = spans.get(moment.phase, (moment.start_s, 0.0))
+        spans[moment.phase] = (start, moment.end_s)
+    whole = max(end for _, end in spans.values()) or 1.0
+    shapes = [
+        {
+            "type": "rect",
+            "xref": "x",
+            "yref": "paper",
+            "x0": start / scale,
+            "x1": end / scale,
+            "y0": 0,
+            "y1": 1,
+            "fillcolor": "--shade",
+            "line": {"width": 0},
+            "layer": "below",
+        }
+        for phase, (start, end) in spans.items()
+        if phase != "measure"
+    ]
+    names = [
+        {
+            "text": _PHASES.get(phase, ""),
+            "x": (start + end) / 2 / scale,
+            "xref": "x",
+            "y": 1,
+            "yref": "paper",
+            "yanchor": "bottom",
+            "showarrow": False,
+            "font": {"size": 11, "color": "--faint"},
+        }
+        for phase, (start, end) in spans.items()
+        if (end - start) / whole >= _LABELLED_SHARE
+    ]
+    return {"shapes": shapes, "annotations": names}
+
+
+def _clock(end_s: float) -> tuple[float, str]:
+    """Seconds a unit, and its name."""
+    if end_s <= 180:
+        return 1.0, "s"
+    return (60.0, "min") if end_s <= 3 * 3600 else (3600.0, "h")
+
+
+def _time(unit: str) -> Json:
+    return {
+        "title": {"text": f"time since the start ({unit})"},
+        "unifiedhovertitle": {"text": f"%{{x:.4~r}} {unit}"},
+    }
+
+
+def _short(count: int) -> str:
+    for power, prefix in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if count >= power:
+            return f"{count // power}{prefix}"
+    return str(count)

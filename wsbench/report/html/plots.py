@@ -1,0 +1,146 @@
+"""Pieces of figures, as plotly's JavaScript takes them. A text that begins with `--` is a colour of page.css.
+
+Latencies are in seconds there, so that plotly's own SI prefixes make units of them: 24.1µs, 1.5ms, 2s.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from base64 import b64encode
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from wsbench.measure.histogram import Buckets
+from wsbench.report.html.curves import curve
+from wsbench.units import NS_PER_S
+
+Json = dict[str, Any]
+
+_STEPS_OF_A_DECADE = (1, 2, 5)
+_MOST_DECADES = 3.5
+"""Up to so many, a logarithmic axis has room for all steps."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure.
+
+    Attributes:
+        how: a line on how it is read.
+        height: in pixels.
+    """
+
+    id: str
+    title: str
+    how: str
+    data: list[Json]
+    layout: Json
+    height: int = 340
+
+    def plot(self) -> Json:
+        """What the page's script draws."""
+        return {"id": self.id, "data": self.data, "layout": {**self.layout, "height": self.height}}
+
+
+@dataclass(frozen=True)
+class Line:
+    """A percentile curve in the making: what it is called, how it looks, and what it is of."""
+
+    name: str
+    colour: str
+    dash: str
+    buckets: Buckets
+    lost: int = 0
+
+
+def percentile_plot(lines: Iterable[Line]) -> tuple[list[Json], Json]:
+    """Latency over percentiles: data and layout."""
+    data: list[Json] = []
+    latencies: list[float] = []
+    longest = 10.0
+    for each in lines:
+        points = curve(each.buckets, each.lost)
+        longest = max([longest, *points.reciprocals[-1:]])
+        latencies += [value / NS_PER_S for value in points.values_ns if value]
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "name": each.name,
+                "x": points.reciprocals,
+                "y": [seconds(value) for value in points.values_ns],
+                "customdata": [_percent(x) for x in points.reciprocals],
+                "line": {"color": each.colour, "dash": each.dash, "width": 2},
+                "hovertemplate": "%{customdata}: %{y:.3s}s",
+            }
+        )
+    ticks = [2.0, *(10.0**power for power in range(1, math.ceil(math.log10(longest)) + 1))]
+    layout = {
+        "xaxis": {
+            "type": "log",
+            "title": {"text": "percentile (%)"},
+            "tickvals": ticks,
+            "ticktext": [_percent(tick).removesuffix(" %") for tick in ticks],
+            "unifiedhovertitle": {"text": " "},  # the lines of the label have it, as a percentile
+        },
+        "yaxis": latency_axis("latency", latencies),
+    }
+    return data, layout
+
+
+def _percent(reciprocal: float) -> str:
+    """'50 %', '99.9 %': as many digits as it takes to tell it from its neighbours."""
+    digits = max(1, math.ceil(math.log10(reciprocal)))
+    return f"{100 * (1 - 1 / reciprocal):.{digits}f}".rstrip("0").rstrip(".") + " %"
+
+
+def latency_axis(title: str, values_s: Sequence[float]) -> Json:
+    """A logarithmic axis whose every label has its unit, which plotly's own have not."""
+    low, high = min(values_s, default=1e-3), max(values_s, default=1e-3)
+    steps = _STEPS_OF_A_DECADE if math.log10(high / low) <= _MOST_DECADES else (1,)
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks = [(step, power) for power in decades for step in steps]
+    return {
+        "type": "log",
+        "title": {"text": title},
+        "tickvals": [step * 10.0**power for step, power in ticks],
+        "ticktext": [_tick(step, power) for step, power in ticks],
+    }
+
+
+def _tick(step: int, power: int) -> str:
+    """Of `step` times ten to `power` seconds: '200 µs'."""
+    thousands, rest = divmod(power, 3)
+    unit = {-3: "ns", -2: "µs", -1: "ms", 0: "s"}.get(thousands)
+    return f"{step * 10**rest} {unit}" if unit else f"{step * 10.0**power:g} s"
+
+
+def line(
+    name: str, x: Sequence[float], y: Sequence[float | None], colour: str, dash: str, *, hover: str, width: float = 1.6
+) -> Json:
+    """A line through points; it breaks where there is None."""
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": name,
+        "x": packed(x),
+        "y": packed(y),
+        "line": {"color": colour, "dash": dash, "width": width},
+        "hovertemplate": hover,
+    }
+
+
+def packed(values: Sequence[float | None], shape: tuple[int, int] | None = None) -> Json:
+    """Numbers as plotly's typed arrays: 32-bit floats in base 64, NaN for None."""
+    numbers = array("f", [math.nan if value is None else value for value in values])
+    found: Json = {"dtype": "f4", "bdata": b64encode(numbers.tobytes()).decode("ascii")}
+    if shape is not None:
+        found["shape"] = f"{shape[0]}, {shape[1]}"
+    return found
+
+
+def seconds(value_ns: float | None) -> float | None:
+    """None as well for what a logarithmic axis has no place for."""
+    return value_ns / NS_PER_S if value_ns else None
