@@ -88,7 +88,9 @@ def _resumed(file: Path | None, given: dict[str, Any]) -> tuple[Store, Spec, Exp
     for option in ("seed", "repetitions", "name"):
         if given[option] is not None:
             raise UsageError(f"--{option} cannot be changed with --resume", remedy="Start a new experiment.")
-    store = Store(Path(given["resume"]) if given["resume"] else latest(given["results"], file and _text(file)))
+    store = Store(
+        Path(given["resume"]) if given["resume"] else latest(given["results"], None if file is None else _text(file))
+    )
     experiment = store.load()
     checked = spec.load(store.toml, PARSERS)
     if file is not None and _text(file) != checked.text:

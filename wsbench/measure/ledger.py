@@ -51,7 +51,7 @@ class Ledger:
         last_seq: number of the message sent last.
     """
 
-    __slots__ = ("_expired", "overtaken", "_text", "last_seq", "messages", "pending")
+    __slots__ = ("_expired", "_text", "last_seq", "messages", "overtaken", "pending")
 
     def __init__(self, messages: Messages, *, text: bool) -> None:
         self.messages = messages
