@@ -110,7 +110,7 @@ def _cpu(evidence: Evidence) -> Iterator[Finding]:
     if lag is not None and lag <= PUNCTUAL_NS:
         yield Finding(
             "cpu-busy",
-            f"{shown} over the measure phase, and was punctual: 90 % of the messages left within {format_duration(lag)}",
+            f"{shown} in the measure phase, and was punctual: 90 % of the messages left within {format_duration(lag)}",
             "Expect lateness at a higher --rate; more --processes (one a core) would give room.",
             NOTE,
         )
