@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,6 +32,8 @@ from wsbench.measure.recorder import CONNECT_SERIES, LATENCY_SERIES, MESSAGE_COU
 from wsbench.report import hgrm, hlog, timeline
 from wsbench.report.html import page
 from wsbench.units import NS_PER_S
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -78,7 +81,10 @@ class Outcome:
             "latency.hlog": hlog.encode(lines, start_ns=begin, comment=f"wsbench {wsbench.__version__} {self.run_id}"),
             "timeline.csv": timeline.encode(self.totals.intervals(), self._cpu_by_interval),
         }
-        files["report.html"] = page.of_run(run, lines, files["timeline.csv"])
+        try:
+            files["report.html"] = page.of_run(run, lines, files["timeline.csv"])
+        except Exception:  # what was measured is not lost over a page that can be made again
+            logger.exception("report.html could not be made; `wsbench report` would try again")
         for name in SERIES:
             if name in LATENCY_SERIES or self._series[name]:
                 files[f"{name}.hgrm"] = hgrm.encode(self._series[name])
