@@ -2,19 +2,43 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import signal
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wsbench.cli.runner import free_port
+
 from . import runs
-from .process import Running, scaled
+from .process import Running, no_leftovers, scaled
 from .runs import Document, EchoTarget
+
+
+@contextlib.contextmanager
+def web_ui(where: Path, *options: str, scenario: Path = runs.SCENARIO, base: str = "") -> Iterator[WebUi]:
+    """Locust's web UI with results in `where`, ended with Ctrl-C; AssertionError if it left anything or a traceback."""
+    port = free_port()
+    options = ("--web-host", "127.0.0.1", "--web-port", str(port), "--host", "ws://127.0.0.1:1/", *options)
+    program = runs.locust(*options, cwd=where, scenario=scenario)
+    try:
+        ui = WebUi(program, port, where / "results", base)
+        ui.wait_until(ui.is_up, "the web UI")
+        yield ui
+        assert program.process.poll() is None, program.told()
+        program.signal(signal.SIGINT)
+        result = program.finish(30)
+        assert "Traceback" not in result.stderr, result.stderr
+        assert not [path for path in runs.directories(where / "results") if path.name.startswith(".")]
+        no_leftovers(result)
+    finally:
+        program.stop()
 
 
 @dataclass
@@ -23,11 +47,13 @@ class WebUi:
 
     Attributes:
         results: the directory its results go to.
+        base: what its paths begin with.
     """
 
     program: Running
     port: int
     results: Path
+    base: str = ""
 
     def get(self, path: str) -> str:
         return self._open(path, None)
@@ -37,7 +63,7 @@ class WebUi:
 
     def _open(self, path: str, body: bytes | None) -> str:
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with direct.open(f"http://127.0.0.1:{self.port}{path}", body, timeout=scaled(20)) as answer:
+        with direct.open(f"http://127.0.0.1:{self.port}{self.base}{path}", body, timeout=scaled(20)) as answer:
             text: str = answer.read().decode()
             return text
 
@@ -60,6 +86,10 @@ class WebUi:
             assert self.program.process.poll() is None, self.program.told()
             assert time.monotonic() < deadline, f"{what}: not within 30 s\n{self.program.told()}"
             time.sleep(0.05)
+
+    def live(self, since: int = 0, run: str = "") -> Any:
+        """What the live page is told."""
+        return json.loads(self.get(f"/wsbench/live?since={since}&run={run}"))
 
     def run(self, target: EchoTarget, *, stop_after_s: float | None = None, **form: object) -> Document:
         """Start a run in the form, let it end (or stop it); its result."""

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import helpers.web_ui
 import pytest
 from conftest import Truth
 from helpers import runs
@@ -183,20 +184,8 @@ def test_a_target_that_is_not_there(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def web_ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebUi]:
-    where, port = tmp_path_factory.mktemp("web-ui"), free_port()
-    program = runs.locust("--web-host", "127.0.0.1", "--web-port", str(port), "--host", "ws://127.0.0.1:1/", cwd=where)
-    try:
-        ui = WebUi(program, port, where / "results")
-        ui.wait_until(ui.is_up, "the web UI")
+    with helpers.web_ui.web_ui(tmp_path_factory.mktemp("web-ui")) as ui:
         yield ui
-        assert program.process.poll() is None, program.told()
-        program.signal(signal.SIGINT)
-        result = program.finish(30)
-        assert "Traceback" not in result.stderr, result.stderr
-        assert not [path for path in runs.directories(where / "results") if path.name.startswith(".")]
-        no_leftovers(result)
-    finally:
-        program.stop()
 
 
 def test_the_start_form_has_our_options(web_ui: WebUi) -> None:

@@ -1,14 +1,24 @@
-"""Progress on standard error: one line that is kept current on a terminal, a line a phase anywhere else."""
+"""Progress on standard error: two or three lines that are kept current on a terminal, plain lines anywhere else.
+
+The terminal is written to when there is news, once a second: a thread that redraws in between takes the processor
+from the very generator whose progress it shows.
+"""
 
 from __future__ import annotations
 
 import sys
+import time
 
 from rich.console import Console
-from rich.status import Status
+from rich.live import Live
+from rich.text import Text
 
 from wsbench.load.launch import Progress
 from wsbench.units import format_count, format_duration, format_seconds
+
+_PLAIN_EVERY_S = 60.0
+"""Continuous integration takes a job that says nothing for long for dead."""
+_STYLES = {"ok": "green", "late": "yellow", "saturated": "bold red"}
 
 
 class ProgressLine:
@@ -17,46 +27,94 @@ class ProgressLine:
     def __init__(self, *, enabled: bool) -> None:
         self._enabled = enabled
         self._console = Console(stderr=True, highlight=False)
-        self._status: Status | None = None
+        self._live: Live | None = None
         self._phase = ""
+        self._step = ""
+        self._told_s = 0.0
 
     def __enter__(self) -> ProgressLine:
-        if self._enabled and self._console.is_terminal:
-            self._status = self._console.status("starting")
-            self._status.start()
+        # Not rich's idea of a terminal: where FORCE_COLOR is set, it takes a pipe for one.
+        if self._enabled and sys.stderr.isatty() and not self._console.is_dumb_terminal:
+            self._live = Live(
+                Text("starting"),
+                console=self._console,
+                auto_refresh=False,
+                transient=True,
+                redirect_stdout=False,
+                redirect_stderr=False,
+            )
+            self._live.start(refresh=True)
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._status is not None:
-            self._status.stop()
+        if self._live is not None:
+            self._live.stop()
 
     def say(self, text: str) -> None:
         """One line, whatever it is."""
         if not self._enabled:
             return
-        if self._status is not None:
-            self._console.print(text, markup=False)
+        if self._live is not None:
+            self._console.print(text, markup=False, soft_wrap=True)
         else:
             print(text, file=sys.stderr, flush=True)
+
+    def begin(self, step: str) -> None:
+        """One of many runs: the first of the lines that are kept current; anywhere else, the only line of that run."""
+        self._step = step
+        if not self._enabled:
+            return
+        if self._live is not None:
+            self._live.update(Text(step), refresh=True)
+        else:
+            print(step, file=sys.stderr, flush=True)
+            self._told_s = time.monotonic()
 
     def update(self, progress: Progress) -> None:
         """The latest news."""
         if not self._enabled:
             return
-        text = describe(progress)
-        if self._status is not None:
-            self._status.update(text)
-        elif progress.phase != self._phase:
-            print(text, file=sys.stderr, flush=True)
+        phase_is_news = progress.phase != self._phase and not self._step
+        if self._live is not None:
+            self._live.update(_lines(progress, self._step), refresh=True)
+        elif phase_is_news or time.monotonic() - self._told_s >= _PLAIN_EVERY_S:
+            print(describe(progress), file=sys.stderr, flush=True)
+            self._told_s = time.monotonic()
         self._phase = progress.phase
 
 
 def describe(progress: Progress) -> str:
     """One line for a person."""
-    left = f", {format_seconds(round(progress.left_ns, -9))} left" if progress.left_ns and progress.left_ns > 0 else ""
+    left = f", {_left(progress)}" if _left(progress) else ""
     lost = f", {format_count(progress.lost)} lost" if progress.lost else ""
+    verdict = f", generator {progress.verdict}" if progress.verdict not in (None, "ok") else ""
     return (
-        f"{progress.phase}{left}: {format_count(progress.connections)} of {format_count(progress.asked)} connections, "
+        f"{progress.phase}{left}: {_connections(progress)}, "
         f"{format_count(progress.per_s)} replies/s, "
-        f"p50 {format_duration(progress.p50_ns)}, p99 {format_duration(progress.p99_ns)}{lost}"
+        f"p50 {format_duration(progress.p50_ns)}, p99 {format_duration(progress.p99_ns)}{lost}{verdict}"
     )
+
+
+def _lines(progress: Progress, step: str = "") -> Text:
+    """For a terminal. Columns of fixed width: figures that jump cannot be read."""
+    style = _STYLES.get(progress.verdict or "", "")
+    lines = Text(f"{step}\n" if step else "", no_wrap=True, overflow="ellipsis")
+    lines.append(f"{progress.phase:<8}", "bold cyan").append(f"{_left(progress):<12}").append(_connections(progress))
+    lines.append(f"\n{format_count(progress.per_s):>9} replies/s   p50 {format_duration(progress.p50_ns):>7}   ")
+    lines.append(f"p99 {format_duration(progress.p99_ns):>7}   ")
+    lines.append(f"{format_count(progress.lost)} lost   ", "red" if progress.lost else "")
+    if progress.verdict is not None:
+        lines.append(progress.verdict, style)
+    if progress.evidence:
+        lines.append(f"\n  {progress.evidence}", "dim")
+    return lines
+
+
+def _left(progress: Progress) -> str:
+    if progress.left_ns is None or progress.left_ns <= 0:
+        return ""
+    return f"{format_seconds(round(progress.left_ns, -9))} left"
+
+
+def _connections(progress: Progress) -> str:
+    return f"{format_count(progress.connections)} of {format_count(progress.asked)} connections"

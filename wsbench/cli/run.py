@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -130,6 +131,8 @@ def _run(url: str | None, **given: Any) -> int:
     machine.check_descriptors(options.users, options.processes)
     with ProgressLine(enabled=not options.quiet) as line, _target(url, options, given) as (where, target):
         line.say(f"{where['url']}: {describe(options)}")
+        if given["web"]:
+            line.say(f"live page: http://127.0.0.1:{os.environ.get('LOCUST_WEB_PORT', '8089')}/wsbench/")
         ended = execute(options, given, where, target, on_progress=line.update)
     code = _say(ended, options, as_json=given["json"])
     outputs.write(
@@ -229,7 +232,7 @@ def _say(ended: Ended, options: RunOptions, *, as_json: bool) -> int:
     if as_json:
         click.echo(encode(ended.run), nl=False)
     elif not options.quiet:
-        click.echo(summary.text(ended.run, str(ended.path)), nl=False)
+        click.echo(summary.legible(summary.text(ended.run, str(ended.path)), sys.stdout.encoding), nl=False)
     return exit_code(ended.run, strict=options.strict, interrupted=ended.interrupted)
 
 

@@ -70,6 +70,12 @@ class Interruptions:
                 os.killpg(self._process.pid, signal.SIGKILL)
 
 
+def ignore_interruptions() -> None:
+    """From now on: one was enough, and what is left to do takes but a moment."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
 def run_locust(
     arguments: Sequence[str],
     *,

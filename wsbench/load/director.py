@@ -20,13 +20,13 @@ from gevent.queue import Queue
 
 from wsbench.errors import ExitCode, WsbenchError
 from wsbench.load.launch import FAILURE_FILE, Failure, Launch, Progress
+from wsbench.load.live import Live
 from wsbench.load.locust_stats import Feed
 from wsbench.load.messages import Order, Report
 from wsbench.load.options import RunOptions
 from wsbench.load.outcome import Outcome
 from wsbench.load.roster import Roster
 from wsbench.load.target import TargetMeter
-from wsbench.measure.histogram import Buckets, merge_coarsely, percentiles, pieces
 from wsbench.measure.phases import FOREVER_NS, Phase, Plan
 from wsbench.measure.recorder import Totals
 from wsbench.results import Run, Staging, exit_code
@@ -37,9 +37,11 @@ logger = logging.getLogger(__name__)
 _HOPELESS = 10
 """So many failed connections and not one open: the target cannot be measured."""
 _FINAL_PATIENCE_S = 10.0
-_PIECE = 500
-"""Buckets that are worked through in a few tens of microseconds."""
 _BREATH_S = 0.001
+_TOLD_EVERY_NS = 9 * NS_PER_S // 10
+"""Progress is told once a second, however many workers report."""
+_WATCHED_NS = 5 * NS_PER_S
+"""So long after somebody looked, the run goes on being prepared for the next look."""
 _LATECOMERS_NS = 3 * NS_PER_S
 
 
@@ -58,6 +60,7 @@ class Director:
         run: the result, once it is written; None when there was nothing to keep.
         failure: why nothing could be measured.
         roster: the workers that take part.
+        live: what it looks like while it goes on.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class Director:
         missing: Callable[[], set[int]],
         feed: Feed | None,
         on_done: Callable[[ExitCode], None],
+        beside_engine: bool = True,
     ) -> None:
         self.options = options
         self.staging = staging
@@ -87,6 +91,11 @@ class Director:
         self._plan = Plan()
         self._totals = Totals()
         self.roster = Roster()
+        # Without an engine in this process nobody minds, but for whoever waits to be answered.
+        self._breath_s = _BREATH_S if beside_engine else 0.0
+        self.live = Live(options, self.roster, breathe=self.breathe)
+        self._told = (Phase.RAMP, 0)
+        self._watched_ns = -_WATCHED_NS
         self._spawned = Event()
         self._spawned_ns = 0
         self._news = Event()
@@ -111,18 +120,18 @@ class Director:
             if self.roster.knows(report):
                 continue
             self._totals.add(report.deltas)
-            latest: Buckets = {}
-            for delta in report.deltas:
-                for piece in pieces(delta.series.get("response", {}), _PIECE):
-                    gevent.sleep(_BREATH_S)
-                    merge_coarsely(latest, piece)
-            gevent.sleep(_BREATH_S)
+            self.breathe()
+            latest = self.live.take(report)
             if self._feed is not None:
                 self._feed.take(report, latest)
-                gevent.sleep(_BREATH_S)
-            self._tell_progress(latest, sum(delta.counts.get("wall_ns", 0) for delta in report.deltas))
+                self.breathe()
             self.roster.take(report)
             self._news.set()
+            self._tell_progress()
+
+    def breathe(self) -> None:
+        """Let an engine in this process do its work."""
+        gevent.sleep(self._breath_s)
 
     def spawning_complete(self) -> None:
         """Locust has started all users."""
@@ -179,24 +188,44 @@ class Director:
         while (left := instant_ns - time.time_ns()) > 0:
             gevent.sleep(left / NS_PER_S)
 
-    def _tell_progress(self, latest: Buckets, lasted_ns: int) -> None:
-        descriptor = self._launch.progress_fd
-        if descriptor is None or self.done.is_set():
-            return
-        now = time.time_ns()
-        counts = self._totals.counts()
-        p50, p99 = percentiles(latest, (50.0, 99.0))
+    @property
+    def watched(self) -> bool:
+        """Whether somebody looks at the run while it goes on."""
+        return self._launch.progress_fd is not None or time.monotonic_ns() - self._watched_ns < _WATCHED_NS
+
+    def watch(self) -> None:
+        """Somebody looks."""
+        self._watched_ns = time.monotonic_ns()
+
+    def left_ns(self) -> int | None:
+        """What is left of the present phase; None when nobody knows."""
         end = {Phase.WARMUP: self._plan.measure_ns, Phase.MEASURE: self._plan.drain_ns}.get(self.phase, FOREVER_NS)
+        return max(0, end - time.time_ns()) if end != FOREVER_NS else None
+
+    def _tell_progress(self) -> None:
+        told = (self.phase, time.monotonic_ns())
+        soon = told[0] == self._told[0] and told[1] - self._told[1] < _TOLD_EVERY_NS
+        if soon or self.done.is_set() or not self.watched:
+            return
+        self._told = told
+        self.live.judge(self._missing())
+        descriptor = self._launch.progress_fd
+        if descriptor is None:
+            return
+        counts, latest = self._totals.counts(), self.live.latest()
+        verdict, found = self.live.verdict or (None, [])
         progress = Progress(
-            phase=self.phase,
+            phase=told[0],
             connections=counts.get("connections_opened", 0) - counts.get("connections_closed", 0),
             asked=self.options.users,
             received=counts["received"],
             lost=counts["lost"],
-            per_s=sum(latest.values()) * NS_PER_S / lasted_ns * len(self.roster.workers) if lasted_ns else 0.0,
-            p50_ns=p50,
-            p99_ns=p99,
-            left_ns=end - now if end != FOREVER_NS else None,
+            per_s=latest.received_per_s if latest else 0.0,
+            p50_ns=latest.response[0] if latest else None,
+            p99_ns=latest.response[2] if latest else None,
+            left_ns=self.left_ns(),
+            verdict=verdict,
+            evidence=found[0].evidence if verdict not in (None, "ok") else "",
         )
         try:
             os.write(descriptor, msgspec.json.encode(progress) + b"\n")

@@ -14,6 +14,7 @@ from wsbench.load import locust_stats
 from wsbench.load.engine import Engine
 from wsbench.load.options import DEFAULT_SPAWN_RATE, DEFAULT_USERS, OPTIONS, Option, check_value
 from wsbench.load.session import Session
+from wsbench.load.web import blueprint
 
 _registered = False
 _OF_RUN_ALONE = {
@@ -63,12 +64,24 @@ def _add_options(parser: Any, **_: Any) -> None:
 
 def _argument(option: Option) -> dict[str, Any]:
     # Values stay text: they travel to workers and through the web form, and are parsed where they are used.
-    common = {"dest": option.name, "help": option.help.replace("%", "%%"), "env_var": option.env}
+    common: dict[str, Any] = {"dest": option.name, "help": _Verbatim(option.help), "env_var": option.env}
     if option.parse is None:
         return {**common, "action": "store_true", "default": False}
+    common |= {"metavar": option.metavar or None, "type": _checker(option)}
     if option.repeatable:
-        return {**common, "action": "append", "default": [], "metavar": option.metavar, "type": _checker(option)}
-    return {**common, "default": option.default, "metavar": option.metavar or None, "type": _checker(option)}
+        common["help"] = _Verbatim(f"{option.help} Repeatable; on the web form, several with commas between them.")
+        # Not an empty list: Locust's form takes that for one of numbers.
+        return {**common, "action": "append", "default": [""]}
+    return {**common, "default": option.default, "choices": list(option.choices) or None}
+
+
+class _Verbatim(str):
+    """A help text as it is: argparse would format it with %, and the web form shows it without."""
+
+    __slots__ = ()
+
+    def __mod__(self, _: object) -> str:
+        return str(self)
 
 
 def _checker(option: Option) -> Callable[[str], str]:
@@ -81,5 +94,7 @@ def _checker(option: Option) -> Callable[[str], str]:
     return check
 
 
-def _init(environment: Environment, runner: Any, **_: Any) -> None:
+def _init(environment: Environment, runner: Any, web_ui: Any = None, **_: Any) -> None:
     environment.wsbench = Session(environment, runner)
+    if web_ui is not None:
+        blueprint.install(web_ui, environment.wsbench)

@@ -47,11 +47,13 @@ class Session:
     Attributes:
         engine: where users run; None in a master, and before the first run.
         director: where the run is directed; None in a worker, and before the first run.
+        finished: the results of this process, the latest last.
     """
 
     def __init__(self, environment: Environment, runner: Any) -> None:
         self.engine: Engine | None = None
         self.director: Director | None = None
+        self.finished: list[Path] = []
         self._environment = environment
         self._runner = runner
         self._setup: dict[str, Any] | None = None
@@ -182,6 +184,7 @@ class Session:
             # With --request-events Locust counts by itself.
             feed=None if options.request_events else locust_stats.Feed(self._environment.stats),
             on_done=self._done,
+            beside_engine=isinstance(self._runner, LocalRunner),
         )
         return self.director
 
@@ -213,14 +216,26 @@ class Session:
         if code is not ExitCode.OK:
             self._environment.process_exit_code = int(code)
         director = self.director
+        if director is not None and director.run is not None:
+            self.finished.append(director.staging.final)
         if director is not None and launch.received() is None:
             if director.failure is not None:
                 print(f"wsbench: error: {director.failure}", file=sys.stderr)
             elif director.run is not None and not director.options.quiet:
-                for row in summary.text(director.run, str(director.staging.final)).splitlines():
+                text = summary.text(director.run, str(director.staging.final))
+                for row in summary.legible(text, sys.stdout.encoding).splitlines():
                     console.info(row)
         # Not from here: this may be a greenlet that quitting would kill.
         gevent.spawn(runner.quit if parsed.headless else runner.stop)
+
+    def check_form(self, check: Callable[..., str | None]) -> str | None:
+        """What `check` has against a start form that was posted; logged, as Locust logs its own complaints."""
+        environment, runner = self._environment, self._runner
+        workers = runner.worker_count if isinstance(runner, MasterRunner) else 1
+        problem = check(parsed=vars(environment.parsed_options), host=environment.host or "", processes=workers or 1)
+        if problem is not None:
+            logger.error("%s", problem)
+        return problem
 
     def _interrupt(self) -> None:
         if self._interrupted:
