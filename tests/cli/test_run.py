@@ -167,7 +167,8 @@ def test_every_echo_came_back(main_job: tuple[CliResult, Path]) -> None:
         assert not any(count for name, count in messages.items() if name not in ("sent", "received"))
     assert run["messages_all_phases"]["sent"] > run["messages"]["sent"]
     assert run["connections"] == {
-        "asked": 50, "opened": 50, "failed": 0, "dropped": 0, "reconnected": 0, "close_codes": {"1000": 50}, "tls_resumed": 0
+        "asked": 50, "opened": 50, "failed": 0, "dropped": 0, "reconnected": 0, "close_codes": {"1000": 50},
+        "tls_resumed": 0,
     }  # fmt: skip
     assert (run["complete"], run["errors"], run["gates"]) == (True, [], [])
 

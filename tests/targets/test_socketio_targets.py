@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import queue
-from collections.abc import Iterator
+import ssl
+from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-import requests
 import socketio
 from helpers.process import scaled
 from websockets.sync.client import connect
@@ -25,47 +25,50 @@ NAMES = [
 DATA = ["grüße", {"id": 7, "list": [1, None, "x"]}, b"\x00\xff", "x" * 200_000]
 
 
-@contextlib.contextmanager
-def client(target: RunningTarget) -> Iterator[Any]:
+@contextlib.asynccontextmanager
+async def client(target: RunningTarget) -> AsyncIterator[Any]:
+    """On asyncio: python-socketio's other client uses one TLS socket from two threads, which can lose what was read."""
     parts = urlsplit(target.url)
-    with requests.Session() as session:
-        session.verify = str(target.ca_file)
-        connection = socketio.Client(http_session=session, reconnection=False)
-        scheme = "https" if target.ca_file else "http"
-        connection.connect(f"{scheme}://{parts.netloc}", transports=["websocket"], wait_timeout=scaled(10))
-        try:
-            yield connection
-        finally:
-            connection.disconnect()
-            connection.eio.wait()  # for its threads, which close its socket
+    extra = {"ssl": ssl.create_default_context(cafile=str(target.ca_file))} if target.ca_file else {}
+    connection = socketio.AsyncClient(reconnection=False, websocket_extra_options=extra)
+    scheme = "https" if target.ca_file else "http"
+    await connection.connect(f"{scheme}://{parts.netloc}", transports=["websocket"], wait_timeout=scaled(10))
+    try:
+        yield connection
+    finally:
+        await connection.disconnect()
 
 
-def emits_back(connection: Any) -> None:
+async def emits_back(connection: Any) -> None:
     """Every event with its data, in order."""
-    came: queue.Queue[tuple[str, Any]] = queue.Queue()
-    connection.on("*", lambda event, *data: came.put((event, *data)))
+    came: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
+    connection.on("*", lambda event, *data: came.put_nowait((event, *data)))
     sent = [(event, data) for event in ("message", "echo") for data in DATA]
     for event, data in sent:
-        connection.emit(event, data)
-    assert [came.get(timeout=scaled(10)) for _ in sent] == sent
+        await connection.emit(event, data)
+    async with asyncio.timeout(scaled(10)):
+        assert [await came.get() for _ in sent] == sent
 
 
-def acknowledges(connection: Any) -> None:
+async def acknowledges(connection: Any) -> None:
     """With the data of the event."""
     for data in DATA:
-        assert connection.call("message", data, timeout=scaled(10)) == data
+        assert await connection.call("message", data, timeout=scaled(10)) == data
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 def test_events_come_back_and_are_acknowledged(name: str, tls: bool) -> None:
+    async def drive(running: RunningTarget) -> None:
+        async with client(running) as connection:
+            await emits_back(connection)
+        async with client(running) as connection:
+            await acknowledges(connection)
+
     target = catalogue.find(name)
     assert target.protocol == "socket.io"
     with target.start(tls=tls) as running:
-        with client(running) as connection:
-            emits_back(connection)
-        with client(running) as connection:
-            acknowledges(connection)
+        asyncio.run(drive(running))
 
 
 @pytest.mark.parametrize("name", NAMES)
