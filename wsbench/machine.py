@@ -48,17 +48,6 @@ def in_background() -> Iterator[None]:
         os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
-def raise_descriptor_limit() -> int:
-    """Let this process open as many files as it may at most; that number."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        except (OSError, ValueError):  # macOS has a lower limit of its own than the one it names
-            return soft
-    return hard
-
-
 def check_descriptors(connections: int, processes: int) -> None:
     """Whether so many connections can be opened from so many processes, before the first one is.
 

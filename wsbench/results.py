@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -19,6 +20,7 @@ from wsbench.errors import ExitCode, ResultError, UsageError
 SCHEMA = 1
 RUN_FILE = "run.json"
 LOG_FILE = "locust.log"
+T = TypeVar("T")
 
 
 class Conditions(msgspec.Struct, frozen=True):
@@ -246,20 +248,28 @@ def decode(text: bytes, where: str) -> Run:
     Raises:
         ResultError: not JSON, of another schema, or not what the schema says; `where` names it.
     """
+    return decode_as(Run, text, where, what="result", schema=SCHEMA)
+
+
+def decode_as(shape: type[T], text: bytes, where: str, *, what: str, schema: int) -> T:
+    """Any stored document that says its schema: strictly, or not at all.
+
+    Raises:
+        ResultError: not JSON, of another schema, or not of this shape; `what` it should be, `where` it came from.
+    """
     try:
         document = msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ResultError(f"{where} is not JSON: {error}", remedy="The file was cut off or edited.") from error
-    schema = document.get("schema") if isinstance(document, dict) else None
-    if schema != SCHEMA:
-        remedy = "It was written by a newer wsbench: upgrade." if isinstance(schema, int) and schema > SCHEMA else ""
-        raise ResultError(f"{where} is no result of schema {SCHEMA} (it says {schema!r})", remedy=remedy)
+    says = document.get("schema") if isinstance(document, dict) else None
+    if says != schema:
+        remedy = "It was written by a newer wsbench: upgrade." if isinstance(says, int) and says > schema else ""
+        raise ResultError(f"{where} is no {what} of schema {schema} (it says {says!r})", remedy=remedy)
     try:
-        return msgspec.convert(document, Run, str_keys=True)
+        return msgspec.convert(document, shape, str_keys=True)
     except msgspec.ValidationError as error:
-        raise ResultError(
-            f"{where} is not a whole result: {error}", remedy="The file was edited or damaged."
-        ) from error
+        remedy = "The file was edited or damaged."
+        raise ResultError(f"{where} is not a whole {what}: {error}", remedy=remedy) from error
 
 
 def load(path: Path) -> Run:
@@ -268,14 +278,21 @@ def load(path: Path) -> Run:
     Raises:
         ResultError: there is none, or it cannot be read.
     """
-    file = path / RUN_FILE if path.is_dir() else path
+    return decode(*read(path, RUN_FILE, what="result"))
+
+
+def read(path: Path, name: str, *, what: str) -> tuple[bytes, str]:
+    """A stored document and where it lies: `name` in a directory, or the file itself.
+
+    Raises:
+        ResultError: there is none, or it cannot be read.
+    """
+    file = path / name if path.is_dir() else path
     try:
-        text = file.read_bytes()
+        return file.read_bytes(), str(file)
     except OSError as error:
-        raise ResultError(
-            f"no result at {path}: {error.strerror or error}", remedy="Name a directory that holds a run.json."
-        ) from error
-    return decode(text, str(file))
+        remedy = f"Name a directory that holds {'an' if name[0] in 'aeiou' else 'a'} {name}."
+        raise ResultError(f"no {what} at {path}: {error.strerror or error}", remedy=remedy) from error
 
 
 def replace_file(file: Path, content: bytes) -> None:
@@ -289,7 +306,10 @@ def replace_file(file: Path, content: bytes) -> None:
         return
     draft = file.with_name(f".{file.name}.{os.getpid()}.partial")
     try:
-        draft.write_bytes(content)
+        with draft.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
         draft.replace(file)
     except BaseException:
         draft.unlink(missing_ok=True)

@@ -17,7 +17,7 @@ import uvloop
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_create_server
 
 from helpers.tally import Tally
-from wsbench.machine import raise_descriptor_limit
+from wsbench.descriptors import raise_descriptor_limit
 from wsbench.wire.frames import TEXT, server_frame
 
 _tally = Tally()

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from wsbench.errors import ResultError
+from wsbench.results import decode_as, read
 
 SCHEMA = 1
 EXPERIMENT_FILE = "experiment.json"
@@ -91,20 +91,7 @@ def decode(text: bytes, where: str) -> Experiment:
     Raises:
         ResultError: not JSON, of another schema, or not what the schema says; `where` names it.
     """
-    try:
-        document = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ResultError(f"{where} is not JSON: {error}", remedy="The file was cut off or edited.") from error
-    schema = document.get("schema") if isinstance(document, dict) else None
-    if schema != SCHEMA:
-        remedy = "It was written by a newer wsbench: upgrade." if isinstance(schema, int) and schema > SCHEMA else ""
-        raise ResultError(f"{where} is no experiment of schema {SCHEMA} (it says {schema!r})", remedy=remedy)
-    try:
-        return msgspec.convert(document, Experiment)
-    except msgspec.ValidationError as error:
-        raise ResultError(
-            f"{where} is not a whole experiment: {error}", remedy="The file was edited or damaged."
-        ) from error
+    return decode_as(Experiment, text, where, what="experiment", schema=SCHEMA)
 
 
 def load(path: Path) -> Experiment:
@@ -113,12 +100,4 @@ def load(path: Path) -> Experiment:
     Raises:
         ResultError: there is none, or it cannot be read.
     """
-    file = path / EXPERIMENT_FILE if path.is_dir() else path
-    try:
-        text = file.read_bytes()
-    except OSError as error:
-        raise ResultError(
-            f"no experiment at {path}: {error.strerror or error}",
-            remedy="Name a directory that holds an experiment.json.",
-        ) from error
-    return decode(text, str(file))
+    return decode(*read(path, EXPERIMENT_FILE, what="experiment"))

@@ -11,6 +11,7 @@ from typing import Self
 from wsbench.errors import UsageError
 from wsbench.experiment import model
 from wsbench.experiment.model import EXPERIMENT_FILE, RUNS, TOML_FILE, Experiment
+from wsbench.results import replace_file
 
 
 class Store:
@@ -79,12 +80,7 @@ class Store:
 
     def save(self, experiment: Experiment) -> None:
         """Replace what is stored; a reader sees the old or the new, whole."""
-        draft = self.path / f".{EXPERIMENT_FILE}.new"
-        with draft.open("wb") as file:
-            file.write(model.encode(experiment))
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self.path / EXPERIMENT_FILE)
+        replace_file(self.path / EXPERIMENT_FILE, model.encode(experiment))
 
 
 def latest(results: Path, text: bytes | None) -> Path:

@@ -17,7 +17,7 @@ from gevent.event import Event
 from gevent.lock import BoundedSemaphore
 from gevent.pool import Pool
 
-from wsbench import machine
+from wsbench.descriptors import raise_descriptor_limit
 from wsbench.errors import ConnectError, ConnectionLost, Side, WsbenchError
 from wsbench.load.clocks import GcWatch, OffsetWatch
 from wsbench.load.echo import EchoDriver, driver_for
@@ -97,7 +97,7 @@ class Engine:
         self._errors: dict[tuple[str, str], ErrorTally] = {}
         self._negotiated: dict[str, str | None] | None = None
         self._health = Health(
-            nofile=machine.raise_descriptor_limit(),
+            nofile=raise_descriptor_limit(),
             kernel_timestamps=self._stamping.available,
             exact_timer=self._pacer.exact,
         )

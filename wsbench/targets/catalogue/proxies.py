@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from wsbench.descriptors import raise_descriptor_limit
 from wsbench.targets.catalogue import programs
 from wsbench.targets.catalogue.target import Settings, Target
 from wsbench.targets.certificate import Certificate, issue
 from wsbench.targets.child import Child
-from wsbench.targets.descriptors import raise_descriptor_limit
 from wsbench.targets.ports import HOST, on_a_free_port
 from wsbench.targets.running import RunningTarget
 

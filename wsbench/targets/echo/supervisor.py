@@ -20,8 +20,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+from wsbench.descriptors import raise_descriptor_limit
 from wsbench.errors import TargetError
-from wsbench.targets.descriptors import raise_descriptor_limit
 from wsbench.targets.echo import mesh, sockets, tls, worker
 from wsbench.targets.echo.counters import Counters
 from wsbench.targets.echo.options import EchoOptions, Listening
