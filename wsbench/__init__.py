@@ -2,19 +2,41 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from wsbench.load.message import Message
+    from wsbench.load.scenario import WebSocketUser
     from wsbench.load.users import EchoUser
+    from wsbench.load.waiting import Asked, Disconnected, NoReply
+    from wsbench.load.websocket import WebSocket
 
 __version__ = "0.1.0"
-__all__ = ["EchoUser", "__version__"]
+__all__ = [
+    "Asked",
+    "Disconnected",
+    "EchoUser",
+    "Message",
+    "NoReply",
+    "WebSocket",
+    "WebSocketUser",
+    "__version__",
+]
+
+_HOMES = {
+    "Asked": "waiting",
+    "Disconnected": "waiting",
+    "EchoUser": "users",
+    "Message": "message",
+    "NoReply": "waiting",
+    "WebSocket": "websocket",
+    "WebSocketUser": "scenario",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """`EchoUser` on first use: importing Locust monkey-patches the process, and `import wsbench` must not."""
-    if name == "EchoUser":
-        from wsbench.load.users import EchoUser  # noqa: PLC0415
-
-        return EchoUser
+    """What scenarios need, on first use: importing Locust monkey-patches the process, and `import wsbench` must not."""
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"wsbench.load.{_HOMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

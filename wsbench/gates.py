@@ -3,23 +3,24 @@
     gate    =  metric  comparison  value
     metric  =  [ series "." ] figure  |  count
     series  =  "response" (when none is given) | "service" | "send_lag" | "read_lag"
-            |  "connect" | "tcp" | "tls" | "upgrade"
+            |  "connect" | "tcp" | "tls" | "upgrade"  |  one that the scenario names
     figure  =  "p50" | "p90" | "p99" | "p99.9" | "p99.99" | "min" | "mean" | "max"
     count   =  "lost" | "errors" | "duplicated" | "reordered" | "corrupted" | "unexpected" | "missed" | "dropped"
-            |  "throughput"
+            |  "throughput"  |  a counter of the scenario's own
     value   =  a duration for a figure, a number or a percentage of the messages for a count, a rate for throughput
 
 A figure without a value (too much was lost, or nothing came) fails a gate that bounds it from above: what was never
-answered was not fast.
+answered was not fast. So does a series or a counter that the run turns out not to have.
 """
 
 from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from wsbench.errors import UsageError
 from wsbench.results import Gate, Run
 from wsbench.units import format_count, format_duration, parse_duration, parse_rate
 
@@ -35,6 +36,7 @@ _FIGURES = {
     "max": "max_ns",
 }
 _COUNTS = ("lost", "errors", "duplicated", "reordered", "corrupted", "unexpected", "missed", "dropped")
+_KNOWN = ", ".join((*_FIGURES, *_COUNTS, "throughput"))
 _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
     "<=": operator.le,
@@ -57,8 +59,17 @@ class Condition:
     value: float
     share: bool = False
 
+    @property
+    def name(self) -> str | None:
+        """The series or counter that it wants a scenario to have; None when every run has what it wants."""
+        if self.series is not None:
+            return None if self.series in _SERIES else self.series
+        return None if self.metric in (*_COUNTS, "throughput") else self.metric
+
     def check(self, run: Run) -> Gate:
         """Whether a run fails by it."""
+        if self.name is not None and self.name not in run.latency and self.name not in run.counters:
+            return Gate(self.expression, True, f"nothing is called {self.name}")
         actual = self._actual(run)
         if actual is None:
             return Gate(self.expression, self.comparison in (">", ">=", "!="), "–")
@@ -91,6 +102,8 @@ def _count(run: Run, name: str) -> int:
         return wrong + run.connections.failed + run.connections.dropped
     if name == "dropped":
         return run.connections.dropped
+    if name not in _COUNTS:
+        return run.counters[name]
     count: int = getattr(run.messages, name)
     return count
 
@@ -124,10 +137,29 @@ def _metric(expression: str, name: str, at: int) -> tuple[str | None, str]:
     series, dot, figure = name.partition(".")
     if name in _FIGURES:
         return "response", name
-    if dot and series in _SERIES and figure in _FIGURES:
+    if dot and figure in _FIGURES:
         return series, figure
-    known = ", ".join((*_FIGURES, *_COUNTS, "throughput"))
-    raise ValueError(f"{expression!r}, character {at + 1}: {name!r} is no metric: use {known}, or SERIES.FIGURE")
+    # p99.9 has a dot of its own, and so may a name
+    for each in _FIGURES:
+        if name.endswith(f".{each}") and name != each:
+            return name.removesuffix(f".{each}"), each
+    if not dot and not re.fullmatch(r"p\d+", name):
+        return None, name
+    raise ValueError(f"{expression!r}, character {at + 1}: {name!r} is no metric: use {_KNOWN}, or SERIES.FIGURE")
+
+
+def check_known(conditions: Iterable[Condition]) -> None:
+    """Whether the metrics are such as every run has: for a run whose users have none of their own.
+
+    Raises:
+        UsageError: one is not.
+    """
+    for condition in conditions:
+        if condition.name is not None:
+            raise UsageError(
+                f"--fail-if {condition.expression!r}: {condition.name!r} is no metric of this run",
+                remedy=f"Use {_KNOWN}, or SERIES.FIGURE.",
+            )
 
 
 def _value(series: str | None, metric: str, text: str) -> tuple[float, bool]:

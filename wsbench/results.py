@@ -24,7 +24,10 @@ T = TypeVar("T")
 
 
 class Conditions(msgspec.Struct, frozen=True):
-    """What was asked for. Durations in ns; `duration_ns` is the length the measure phase really had."""
+    """What was asked for. Durations in ns; `duration_ns` is the length the measure phase really had.
+
+    `settings` are the scenario's own, as texts.
+    """
 
     url: str
     scenario: str
@@ -42,6 +45,7 @@ class Conditions(msgspec.Struct, frozen=True):
     warmup_ns: int
     timeout_ns: int
     drain_ns: int = 0
+    settings: dict[str, str] = {}
 
 
 class NegotiatedWith(msgspec.Struct, frozen=True):
@@ -95,6 +99,9 @@ class Messages(msgspec.Struct, frozen=True):
 
     A corrupted or reordered message was received; a duplicate is counted beside the first; `late` are replies that
     came after their message had been given up as lost; `unexpected` answer nothing that was sent.
+
+    In a scenario of one's own, `one_way` were sent without asking for a reply, and `pushed` are those received that the
+    server sent on its own accord: sent - one_way = received - pushed + lost.
     """
 
     sent: int = 0
@@ -106,6 +113,8 @@ class Messages(msgspec.Struct, frozen=True):
     unexpected: int = 0
     missed: int = 0
     late: int = 0
+    one_way: int = 0
+    pushed: int = 0
 
 
 class Bytes(msgspec.Struct, frozen=True):
@@ -129,6 +138,9 @@ class Latency(msgspec.Struct, frozen=True):
 
     `histogram` is the distribution at a glance: upper bounds in ns (of `measure.histogram.bounds`, twelve a decade),
     and how many values lie under each and over the bound before it. Bounds that have none are left out.
+
+    `phases` says what it speaks of: "measure", or "all". Connections are opened in the ramp, and so may a series of a
+    scenario's own be that has nothing in the measure phase, such as a login.
     """
 
     count: int = 0
@@ -144,6 +156,7 @@ class Latency(msgspec.Struct, frozen=True):
     max_ns: int | None = None
     survivors: dict[str, int | None] = {}
     histogram: dict[int, int] = {}
+    phases: str = "measure"
 
 
 class Timestamps(msgspec.Struct, frozen=True):
@@ -212,7 +225,8 @@ class Gate(msgspec.Struct, frozen=True):
 
 
 class Run(msgspec.Struct, frozen=True):
-    """run.json."""
+    """run.json. `latency` has the series that every run has and those that its scenario named; `counters` are the
+    scenario's own, of the whole run."""
 
     schema: int
     id: str
@@ -235,6 +249,7 @@ class Run(msgspec.Struct, frozen=True):
     errors: list[ErrorCount]
     generator: Generator
     gates: list[Gate] = []
+    counters: dict[str, int] = {}
 
 
 def encode(run: Run) -> bytes:

@@ -26,13 +26,18 @@ from wsbench.report import distribution, hlog, openmetrics
 )
 @click.option(
     "--series",
-    type=click.Choice(SERIES),
-    help="One series: hlog, csv, json and openmetrics hold all without it, hgrm is of `response`.",
+    metavar="NAME",
+    help=f"One series ({', '.join(SERIES)}, or one of the scenario's): hlog, csv, json and openmetrics hold all without "
+    "it, hgrm is of `response`.",
 )
 @click.option("--output", metavar="FILE|-", default="-", show_default=True, help="Where to write it.")
 def command(result: Path, format_: str, series: str | None, output: str) -> None:
     """Write a stored result in the format of another tool."""
     run = results.load(result)
+    if series is not None and series not in run.latency:
+        raise UsageError(
+            f"--series {series}: the result has no such series", remedy=f"It has {', '.join(run.latency)}."
+        )
     directory = result if result.is_dir() else result.parent
     content = _content(run, directory, format_, series)
     if output == "-":
@@ -51,7 +56,7 @@ def _content(run: results.Run, directory: Path, format_: str, series: str | None
             return results.encode(run)
         return msgspec.json.format(msgspec.json.encode(run.latency[series]), indent=2) + b"\n"
     if format_ == "openmetrics":
-        return openmetrics.encode(run, SERIES if series is None else [series])
+        return openmetrics.encode(run, list(run.latency) if series is None else [series])
     if format_ == "csv":
         return _stored(directory, "timeline.csv") if series is None else _distribution(directory, series)
     if format_ == "hgrm":

@@ -139,6 +139,8 @@ def _failure(staging: Staging, code: int) -> WsbenchError:
         told = msgspec.json.decode((staging.path / FAILURE_FILE).read_bytes(), type=Failure)
     except (OSError, msgspec.MsgspecError):
         return _broken(staging, code)
+    if told.usage:
+        return UsageError(told.what, remedy=told.remedy)
     return WsbenchError(told.what, remedy=told.remedy, side=Side(told.side), kind=told.kind)
 
 

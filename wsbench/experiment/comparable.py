@@ -24,6 +24,7 @@ _CONDITIONS: Sequence[Named] = (
     ("compression asked for", lambda run: run.conditions.compression),
     ("compression granted", lambda run: run.negotiated.compression or "none"),
     ("processes", lambda run: str(run.conditions.processes)),
+    ("settings", lambda run: ", ".join(f"{name}={value}" for name, value in run.conditions.settings.items())),
 )
 _CIRCUMSTANCES: Sequence[Named] = (
     ("cores", lambda run: str(run.environment.cores)),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from enum import Enum
 
@@ -43,6 +43,8 @@ _TOLD_EVERY_NS = 9 * NS_PER_S // 10
 _WATCHED_NS = 5 * NS_PER_S
 """So long after somebody looked, the run goes on being prepared for the next look."""
 _LATECOMERS_NS = 3 * NS_PER_S
+_GROUP_PATIENCE_NS = 5 * NS_PER_S
+"""So long after the time allowed for a reply, all workers have told what they have of a group."""
 
 
 class Ending(Enum):
@@ -72,6 +74,8 @@ class Director:
         launch: Launch,
         broadcast: Callable[[Order], None],
         missing: Callable[[], set[int]],
+        settings: Mapping[str, str],
+        conclude: Callable[[dict[str, int]], None],
         feed: Feed | None,
         on_done: Callable[[ExitCode], None],
         beside_engine: bool = True,
@@ -85,6 +89,8 @@ class Director:
         self._launch = launch
         self._broadcast = broadcast
         self._missing = missing
+        self._settings = settings
+        self._conclude_counters = conclude
         self._feed = feed
         self._on_done = on_done
         self._started = datetime.now(UTC)
@@ -120,6 +126,7 @@ class Director:
             if self.roster.knows(report):
                 continue
             self._totals.add(report.deltas)
+            self._totals.settle_groups(time.time_ns() - self.options.timeout_ns - _GROUP_PATIENCE_NS)
             self.breathe()
             latest = self.live.take(report)
             if self._feed is not None:
@@ -265,6 +272,7 @@ class Director:
         self._taking_in.kill()
 
     def _conclude(self) -> ExitCode:
+        self._totals.settle_groups(FOREVER_NS)
         outcome = Outcome(
             options=self.options,
             scenario=self._scenario,
@@ -276,6 +284,8 @@ class Director:
             workers=self.roster.workers,
             complete=self._complete(),
             target=self._target.use(),
+            settings=self._settings,
+            counters=self._counters(),
         )
         if not outcome.opened:
             self.failure = outcome.failure()
@@ -285,6 +295,14 @@ class Director:
         path = self.staging.commit()
         logger.info("Result: %s", path)
         return exit_code(self.run, strict=self.options.strict, interrupted=self._ending is Ending.INTERRUPTED)
+
+    def _counters(self) -> dict[str, int]:
+        counters = self._totals.counters()
+        try:
+            self._conclude_counters(counters)
+        except Exception:  # the scenario's own code
+            logger.exception("The scenario could not conclude")
+        return counters
 
     def _fail(self, failure: WsbenchError) -> ExitCode:
         logger.error("Nothing was measured: %s", failure.what)

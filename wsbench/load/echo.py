@@ -170,8 +170,12 @@ class EchoDriver(ABC):
         if self._open_loop:
             record(tally.response, arrived_ns - due)
         if self._events:
-            self._engine.fire_request(arrived_ns - due, len(payload), verdict is Verdict.CORRUPTED)
+            problem = "corrupted" if verdict is Verdict.CORRUPTED else None
+            self._engine.fire_request(arrived_ns - due, len(payload), problem)
         self._refill()
+
+    def pong(self, payload: bytes, arrived_ns: int, handled_ns: int) -> None:  # noqa: B027 - nobody pings here
+        """Nothing was asked."""
 
     def drained(self) -> None:
         """The socket takes data again."""
@@ -180,7 +184,8 @@ class EchoDriver(ABC):
     def lost(self, error: ConnectionLost) -> None:
         """The connection is gone: so are the messages under way."""
         self.abandon()
-        self._engine.dropped(self, error)
+        self._engine.dropped(error)
+        self.dropped.set()
 
     def _give_up(self, due_before_ns: int) -> bool:
         """Whether there was anything to give up: it is asked of every connection, again and again."""
@@ -196,7 +201,7 @@ class EchoDriver(ABC):
         for entry in entries:
             entry[4].lost += 1
             if self._events:
-                self._engine.fire_request(None, 0, lost=True)
+                self._engine.fire_request(None, 0, "lost")
 
 
 class ClosedLoop(EchoDriver):
@@ -269,7 +274,8 @@ class OpenLoop(EchoDriver):
         self._waiting: deque[int] = deque()
 
     def _begin(self) -> None:
-        self._engine.pace(self)
+        assert self._engine.options.rate is not None
+        self._engine.pace(self, self._engine.options.rate)
 
     def fire(self, due_ns: int) -> None:
         """Send one message, or note why it cannot be."""
@@ -320,7 +326,9 @@ class OpenLoop(EchoDriver):
         super().abandon()
 
 
-def driver_for(engine: Engine, connection_id: int) -> EchoDriver:
-    """The driver the options ask for."""
+def driver_for(engine: Engine) -> EchoDriver:
+    """A driver of the kind that the options ask for."""
     kind: type[EchoDriver] = ClosedLoop if engine.options.closed_loop else OpenLoop
-    return kind(engine, connection_id)
+    driver = kind(engine, engine.new_id())
+    engine.adopt(driver)
+    return driver

@@ -20,20 +20,23 @@ from gevent.pool import Pool
 from wsbench.descriptors import raise_descriptor_limit
 from wsbench.errors import ConnectError, ConnectionLost, Side, WsbenchError
 from wsbench.load.clocks import GcWatch, OffsetWatch
-from wsbench.load.echo import EchoDriver, driver_for
+from wsbench.load.driver import Driver
 from wsbench.load.messages import ConnectionTally, ErrorTally, Health, Order, Report
 from wsbench.load.options import RunOptions
-from wsbench.load.pacer import Pacer
+from wsbench.load.pacer import Paced, Pacer
 from wsbench.measure.phases import Phase, Plan
 from wsbench.measure.recorder import IntervalDelta, Recorder
 from wsbench.measure.schedule import slots
 from wsbench.units import NS_PER_S
 from wsbench.wire.connection import Connection
+from wsbench.wire.handshake import ConnectOptions
 from wsbench.wire.opening import Opener, Traffic
 from wsbench.wire.sources import spread
 from wsbench.wire.timestamps import KeepStamping
 from wsbench.wire.tls import client_context
 
+ECHO = "echo"
+"""What a message of an echo user is called where messages have names."""
 _HANDSHAKES_AT_A_TIME = 64
 """More would stall the pacer and overflow the server's listen queue."""
 _CLOSES_AT_A_TIME = 256
@@ -54,7 +57,8 @@ class Engine:
     Attributes:
         options: of the run; `users` counts the connections of all workers together.
         recorder: where drivers count.
-        errors: what went wrong so far, by kind and side.
+        ramped: set when the ramp is over: all connections are open.
+        finished: set when all connections are closed and everything is reported.
     """
 
     def __init__(
@@ -74,12 +78,11 @@ class Engine:
         self._gc = GcWatch()
         self._stamping = KeepStamping()
         self._traffic = Traffic()
-        uri = options.connect.uri
         context = client_context(ca_file=options.connect.ca_file, insecure=options.connect.insecure)
         sources = options.connect.sources
         self._opener = Opener(
             options.connect,
-            context=context if uri.secure else None,
+            context=context,
             traffic=self._traffic,
             sources=spread(sources, start=worker, step=options.processes) if sources else None,
         )
@@ -87,9 +90,10 @@ class Engine:
             offset_ns=self._offset.offset_ns, backlog_ns=options.timeout_ns, on_error=self._pacer_failed
         )
         self._handshakes = BoundedSemaphore(_HANDSHAKES_AT_A_TIME)
-        self._drivers: dict[EchoDriver, None] = {}
-        self._paced: set[EchoDriver] = set()
+        self._drivers: dict[Driver, None] = {}
+        self._paced: set[Paced] = set()
         self._ids = itertools.count()
+        self._users = itertools.count()
         self._numbers = itertools.count(1)
         self._connections = ConnectionTally()
         self._opening = 0
@@ -105,28 +109,43 @@ class Engine:
         self._measuring = False
         self._finishing = False
         self._reporting = BoundedSemaphore(1)
+        self.ramped = Event()
         self.finished = Event()
         self._stall_watch = gevent.spawn(self._stalls)
         self._greenlets = [gevent.spawn(self._report_loop), gevent.spawn(self._sweep_loop)]
 
     # -- connections -----------------------------------------------------------------------------------------------
 
-    def new_driver(self) -> EchoDriver:
-        """A driver for one more connection."""
-        driver = driver_for(self, next(self._ids) * 256 + self.worker)
+    def new_id(self) -> int:
+        """A number that no other connection of the run has."""
+        return next(self._ids) * 256 + self.worker
+
+    def new_user(self) -> int:
+        """The number of one more user: from 0 on, over all workers."""
+        return next(self._users) * self.options.processes + self.worker
+
+    def adopt(self, driver: Driver) -> None:
+        """One more connection will be asked for."""
         self._drivers[driver] = None
         self._connections.attempted += 1
-        return driver
+
+    def release(self, driver: Driver) -> None:
+        """A driver whose connection is closed will not ask for another."""
+        self._drivers.pop(driver, None)
 
     def user_failed(self, error: Exception) -> None:
         """A user of the scenario ended before it could ask for a connection."""
         self._connections.attempted += 1
         self._connections.failed += 1
-        what = f"the scenario failed: {type(error).__name__}: {error}"
-        self._count_error(WsbenchError(what, kind="scenario", remedy="`locust -f` with it shows the traceback."))
+        self.scenario_failed(error)
 
-    def connect(self, driver: EchoDriver, *, again: bool = False) -> None:
-        """Open a connection for a driver, and let it begin.
+    def scenario_failed(self, error: Exception) -> None:
+        """Code of the scenario raised what it should not have."""
+        what = f"the scenario failed: {type(error).__name__}: {error}"
+        self.count_error(WsbenchError(what, kind="scenario", remedy="`locust -f` with it shows the traceback."))
+
+    def connect(self, driver: Driver, *, again: bool = False, options: ConnectOptions | None = None) -> None:
+        """Open a connection for a driver, with `options` of its own if given, and let it begin.
 
         Raises:
             ConnectError: it did not come about; it has been counted, unless it was not even tried.
@@ -137,7 +156,7 @@ class Engine:
                     raise _too_late()
                 self._opening += 1
                 try:
-                    opened = self._opener.open()
+                    opened = self._opener.open(options)
                 finally:
                     self._opening -= 1
         except ConnectError as error:
@@ -145,7 +164,7 @@ class Engine:
                 raise
             if not again:
                 self._connections.failed += 1
-            self._count_error(error)
+            self.count_error(error)
             raise
         times = opened.times
         steps = {"connect": times.total_ns, "tcp": times.tcp_ns, "upgrade": times.upgrade_ns}
@@ -167,33 +186,34 @@ class Engine:
             }
         driver.attach(Connection(opened, driver, self._traffic))
 
-    def disconnect(self, driver: EchoDriver) -> None:
+    def disconnect(self, driver: Driver, code: int = 1000, reason: str = "") -> None:
         """Close a driver's connection as it should be closed, and count how that went."""
         connection = driver.connection
         if connection is None:
             return
         driver.abandon()
-        connection.close(timeout_s=_CLOSE_TIMEOUT_S)
+        connection.close(code, reason, timeout_s=_CLOSE_TIMEOUT_S)
         self._closed(connection.close_code)
 
-    def dropped(self, driver: EchoDriver, error: ConnectionLost) -> None:
+    def dropped(self, error: ConnectionLost) -> None:
         """A connection ended without our asking."""
         self._connections.dropped += 1
         self._closed(error.code)
-        self._count_error(error)
-        driver.dropped.set()
+        self.count_error(error)
 
-    def pace(self, driver: EchoDriver) -> None:
-        """Put a driver on the schedule; its slots go on while it is not connected."""
-        if driver in self._paced or self._finishing:
+    def pace(self, paced: Paced, rate: float) -> None:
+        """Put something on the schedule, of `rate` messages a second over all users of the run; once.
+
+        Its slots go on while it is not connected.
+        """
+        if paced in self._paced or self._finishing:
             return
-        assert self.options.rate is not None
         index = len(self._paced) * self.options.processes + self.worker
-        self._paced.add(driver)
+        self._paced.add(paced)
         self._pacer.add(
-            driver,
+            paced,
             slots(
-                rate=self.options.rate,
+                rate=rate,
                 connections=self.options.users,
                 index=index,
                 now_ns=time.monotonic_ns(),
@@ -202,18 +222,24 @@ class Engine:
             ),
         )
 
-    def fire_request(self, latency_ns: int | None, size: int, corrupted: bool = False, lost: bool = False) -> None:
+    def unpace(self, paced: Paced) -> None:
+        """Take it off the schedule."""
+        if paced in self._paced:
+            self._paced.discard(paced)
+            self._pacer.remove(paced)
+
+    def fire_request(self, latency_ns: int | None, size: int, problem: str | None = None, name: str = ECHO) -> None:
         """Tell listeners of Locust's request event about one message (--request-events)."""
-        if self._on_request is not None:
-            problem = "lost" if lost else "corrupted" if corrupted else None
-            self._on_request(latency_ns, size, problem)
+        if self._on_request is not None and self.options.request_events:
+            self._on_request(latency_ns, size, problem, name)
 
     def _closed(self, code: int | None) -> None:
         codes = self._connections.close_codes
         key = str(code or 1006)
         codes[key] = codes.get(key, 0) + 1
 
-    def _count_error(self, error: WsbenchError) -> None:
+    def count_error(self, error: WsbenchError) -> None:
+        """Count what went wrong, by kind and side."""
         key = (error.kind, str(error.side))
         known = self._errors.get(key)
         if known is None:
@@ -222,7 +248,7 @@ class Engine:
             known.count += 1
 
     def _pacer_failed(self, error: Exception) -> None:
-        self._count_error(WsbenchError(f"the pacer failed: {type(error).__name__}: {error}", kind="internal"))
+        self.count_error(WsbenchError(f"the pacer failed: {type(error).__name__}: {error}", kind="internal"))
 
     # -- orders ----------------------------------------------------------------------------------------------------
 
@@ -237,6 +263,7 @@ class Engine:
             gc.collect()
             gc.freeze()
             self._greenlets.append(gevent.spawn(self._forget_before_measure))
+            self.ramped.set()
         if plan.drain_ns - now < 3600 * NS_PER_S and not self._finishing:
             gevent.spawn(self._finish_at_drain)
 

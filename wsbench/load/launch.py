@@ -69,6 +69,7 @@ class Failure(msgspec.Struct, frozen=True):
     remedy: str
     side: str
     kind: str
+    usage: bool = False
 
 
 FAILURE_FILE = "failure.json"

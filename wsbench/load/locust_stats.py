@@ -15,13 +15,13 @@ from typing import Any
 from locust import stats as locust_stats
 from locust.stats import RequestStats, StatsCSV, StatsCSVFileWriter, StatsEntry, StatsError
 
+from wsbench.load.engine import ECHO
 from wsbench.load.messages import Report
 from wsbench.measure.histogram import Buckets, highest_value, lowest_value, merge
-from wsbench.measure.recorder import merge_counts
+from wsbench.measure.recorder import SERIES, merge_counts
 from wsbench.units import NS_PER_MS
 
 METHOD = "WS"
-ECHO = "echo"
 CONNECT = "connect"
 
 
@@ -38,7 +38,8 @@ def install() -> None:
 class Feed:
     """Gives Locust's statistics what a worker's report says, in one go.
 
-    Echoes by response time, connections by time to open; what went wrong as Locust's failures.
+    Echoes by response time, connections by time to open, a scenario's own series by their names; what went wrong as
+    Locust's failures.
     """
 
     def __init__(self, stats: RequestStats) -> None:
@@ -52,14 +53,32 @@ class Feed:
         for delta in report.deltas:
             merge_counts(counts, delta.counts)
             merge(connect, delta.series.get("connect", {}))
-        lost = counts.get("lost", 0)
-        self._extend(ECHO, response, lost, counts.get("payload_received", 0))
+        named = self._named(report)
+        lost = counts.get("lost", 0) - sum(named.values())
+        if not named or lost:
+            self._extend(ECHO, response, lost, counts.get("payload_received", 0))
         # Connections and errors are totals of the worker's.
         self._extend(CONNECT, connect, self._news(report.worker, "", report.connections.failed), 0)
         self._error(ECHO, "lost: no reply within --timeout", lost)
         self._error(ECHO, "corrupted: the reply is not what was sent", counts.get("corrupted", 0))
         for error in report.errors:
             self._error(CONNECT, error.example, self._news(report.worker, f"{error.side} {error.kind}", error.count))
+
+    def _named(self, report: Report) -> dict[str, int]:
+        """What a scenario has named; how many of each were lost."""
+        found: dict[str, Buckets] = {}
+        lost: dict[str, int] = {}
+        for delta in report.deltas:
+            for name, buckets in delta.series.items():
+                if name not in SERIES:
+                    merge(found.setdefault(name, {}), buckets)
+            for name in delta.names_lost():
+                found.setdefault(name, {})
+                lost[name] = lost.get(name, 0) + delta.lost_of(name)
+        for name, buckets in found.items():
+            self._extend(name, buckets, lost.get(name, 0), 0)
+            self._error(name, "lost: nothing came in time", lost.get(name, 0))
+        return {name: lost.get(name, 0) for name in found}
 
     def _news(self, worker: int, what: str, total: int) -> int:
         gained = total - self._told.get((worker, what), 0)

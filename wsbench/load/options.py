@@ -14,6 +14,7 @@ from typing import Any
 from wsbench.errors import UsageError
 from wsbench.gates import Condition
 from wsbench.gates import parse as parse_gate
+from wsbench.load import settings
 from wsbench.measure.message import SMALLEST_JSON
 from wsbench.units import format_seconds, parse_duration, parse_positive_duration, parse_rate, parse_size
 from wsbench.wire.compression import parse_compression
@@ -157,6 +158,13 @@ OPTIONS: tuple[Option, ...] = (
         None,
     ),
     Option(
+        ("--set",),
+        "A setting of the scenario's own.",
+        settings.parse,
+        metavar="NAME=VALUE",
+        repeatable=True,
+    ),
+    Option(
         ("--fail-if",),
         "Fail the run (exit code 1) if this holds: 'p99 > 5ms', 'lost > 0', 'errors > 0.1%', 'throughput < 1000/s'.",
         parse_gate,
@@ -178,6 +186,7 @@ class RunOptions:
         duration_ns: length of the measure phase, None for open-ended.
         rate: messages a second over all connections; None for a closed loop.
         payload: a message of the user's own instead of ours.
+        settings: what was given with `--set`; whether the scenario has such settings is for it to say.
     """
 
     connect: ConnectOptions
@@ -194,6 +203,7 @@ class RunOptions:
     binary: bool
     reconnect: bool
     request_events: bool
+    settings: Mapping[str, str]
     gates: tuple[Condition, ...]
     strict: bool
     quiet: bool
@@ -262,6 +272,7 @@ class RunOptions:
             binary=binary,
             reconnect=values["reconnect"] == "on-drop",
             request_events=bool(values["request_events"]),
+            settings=dict(values["set"]),
             gates=tuple(values["fail_if"]),
             strict=bool(values["strict"]),
             quiet=bool(values["quiet"]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -50,6 +50,8 @@ class Outcome:
     workers: Sequence[WorkerRecord]
     complete: bool
     target: TargetUse
+    settings: Mapping[str, str]
+    counters: dict[str, int]
 
     @property
     def opened(self) -> int:
@@ -72,7 +74,7 @@ class Outcome:
             hlog.Line(name, interval.start_ns, self._length(interval.phase, interval.start_ns), buckets)
             for interval in self.totals.intervals()
             for name, buckets in interval.series.items()
-            if name in CONNECT_SERIES or interval.phase == Phase.MEASURE
+            if name in self._of_all_phases or interval.phase == Phase.MEASURE
         ]
         begin = min((interval.start_ns for interval in self.totals.intervals()), default=0)
         begin = begin // 1_000_000 * 1_000_000
@@ -85,7 +87,7 @@ class Outcome:
             files["report.html"] = page.of_run(run, lines, files["timeline.csv"])
         except Exception:  # what was measured is not lost over a page that can be made again
             logger.exception("report.html could not be made; `wsbench report` would try again")
-        for name in SERIES:
+        for name in self._series:
             if name in LATENCY_SERIES or self._series[name]:
                 files[f"{name}.hgrm"] = hgrm.encode(self._series[name])
         return run, files
@@ -98,8 +100,15 @@ class Outcome:
 
     @cached_property
     def _series(self) -> dict[str, Buckets]:
-        of_measure = {name: self.totals.series(name, Phase.MEASURE) for name in LATENCY_SERIES}
-        return {**of_measure, **{name: self.totals.series(name) for name in CONNECT_SERIES}}
+        names = [*SERIES, *self.totals.names()]
+        of_all = self._of_all_phases
+        return {name: self.totals.series(name, None if name in of_all else Phase.MEASURE) for name in names}
+
+    @cached_property
+    def _of_all_phases(self) -> set[str]:
+        """Series that speak of the whole run: connections', and a scenario's that happened before the measure phase."""
+        measured = {name for interval in self.totals.intervals(Phase.MEASURE) for name in interval.series}
+        return {*CONNECT_SERIES, *(name for name in self.totals.names() if name not in measured)}
 
     @property
     def _measured_ns(self) -> int:
@@ -139,10 +148,11 @@ class Outcome:
                 sent_per_s=round(counts["sent"] / seconds, 3) if seconds else 0.0,
                 received_per_s=round(counts.get("replied", 0) / seconds, 3) if seconds else 0.0,
             ),
-            latency={name: self._latency(name) for name in SERIES},
+            latency={name: self._latency(name) for name in self._series},
             timestamps=_timestamps(counts["received"], counts["user_stamped"]),
             errors=standing.errors(self.workers),
             generator=self._generator(),
+            counters=self.counters,
         )
 
     def _conditions(self) -> results.Conditions:
@@ -164,6 +174,7 @@ class Outcome:
             warmup_ns=options.warmup_ns,
             timeout_ns=options.timeout_ns,
             drain_ns=options.drain_ns,
+            settings=dict(self.settings),
         )
 
     def _target(self) -> results.Target:
@@ -181,13 +192,15 @@ class Outcome:
 
     def _latency(self, name: str) -> results.Latency:
         buckets = self._series[name]
-        lost = standing.lost_of(name, self._counts)
+        of_all = name in self._of_all_phases
+        phases = "all" if of_all else "measure"
+        lost = standing.lost_of(name, self._counts) or self.totals.lost_of(name, None if of_all else Phase.MEASURE)
         percents = findings.PERCENTS
         names = [f"p{p:g}_ns" for p in percents]
         of_due = percentiles(buckets, percents, lost)
         survivors = dict(zip(names, percentiles(buckets, percents), strict=True)) if lost else {}
         if not buckets:
-            return results.Latency(lost=lost)
+            return results.Latency(lost=lost, phases=phases)
         mean, deviation = mean_and_deviation(buckets)
         return results.Latency(
             count=sum(buckets.values()),
@@ -203,6 +216,7 @@ class Outcome:
             max_ns=highest_value(max(buckets)),
             survivors=survivors,
             histogram=by_bounds(buckets),
+            phases=phases,
         )
 
     # -- the generator ---------------------------------------------------------------------------------------------

@@ -137,6 +137,10 @@ class Pacer:
         if self._schedule.next_due_ns != self._next:
             self._set_timer()
 
+    def remove(self, paced: Paced) -> None:
+        """A connection leaves; it must have been added once."""
+        self._schedule.remove(paced)
+
     def stop(self) -> None:
         """Fire no more, and give everything back. What was due and has not been got to is missed."""
         now, offset = time.monotonic_ns(), self.offset_ns

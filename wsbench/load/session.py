@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import gevent
+import msgspec
 from locust.env import Environment
 from locust.runners import STATE_MISSING, LocalRunner, MasterRunner, WorkerRunner
 
-from wsbench import machine
+from wsbench import gates, machine
 from wsbench.errors import ExitCode, UsageError
-from wsbench.load import launch, locust_stats
+from wsbench.load import launch, locust_stats, settings
 from wsbench.load.director import Director, Ending
 from wsbench.load.engine import Engine
 from wsbench.load.messages import Order, Report, pack, unpack_order, unpack_report
@@ -81,7 +82,9 @@ class Session:
             )
         try:
             users, processes = parsed.num_users or 1, parsed.processes or 1
-            RunOptions.from_mapping(vars(parsed), url=host or "ws://localhost", users=users)
+            options = RunOptions.from_mapping(self._given(), url=host or "ws://localhost", users=users)
+            self._settings(options)
+            self._check_gates(options)
             if isinstance(self._runner, LocalRunner) or parsed.processes:
                 machine.check_descriptors(users, processes)
         except UsageError as error:
@@ -133,9 +136,7 @@ class Session:
         options = self._options(runner.target_user_count, len(workers))
         director = self._direct(options, self._order_workers)
         setup = {
-            "options": json.dumps(
-                {option.name: getattr(runner.environment.parsed_options, option.name) for option in OPTIONS}
-            ),
+            "options": json.dumps(self._given()),
             "url": options.connect.url,
             "users": options.users,
             "processes": options.processes,
@@ -162,8 +163,26 @@ class Session:
         )
 
     def _options(self, users: int, processes: int) -> RunOptions:
-        parsed = vars(self._environment.parsed_options)
-        return RunOptions.from_mapping(parsed, url=self._environment.host or "", users=users, processes=processes)
+        host = self._environment.host or ""
+        return RunOptions.from_mapping(self._given(), url=host, users=users, processes=processes)
+
+    def _given(self) -> dict[str, Any]:
+        """The options as texts, with a scenario's own default for the rate."""
+        parsed = self._environment.parsed_options
+        given = {option.name: getattr(parsed, option.name) for option in OPTIONS}
+        rates = [rate for user in self._environment.user_classes if (rate := getattr(user, "rate", None)) is not None]
+        if not given["rate"] and rates:
+            given["rate"] = repr(sum(rates))
+        return given
+
+    def _settings(self, options: RunOptions) -> dict[str, str]:
+        declared = (getattr(user, "settings", {}) for user in self._environment.user_classes)
+        return settings.effective(declared, options.settings)
+
+    def _check_gates(self, options: RunOptions) -> None:
+        """A scenario may have series and counters of its own; the echo users have not."""
+        if not any(hasattr(user, "settings") for user in self._environment.user_classes):
+            gates.check_known(options.gates)
 
     def _direct(self, options: RunOptions, broadcast: Callable[[Order], None]) -> Director:
         told = launch.received()
@@ -181,12 +200,19 @@ class Session:
             launch=told,
             broadcast=broadcast,
             missing=self._missing_workers,
+            settings=self._settings(options),
+            conclude=self._conclude,
             # With --request-events Locust counts by itself.
             feed=None if options.request_events else locust_stats.Feed(self._environment.stats),
             on_done=self._done,
             beside_engine=isinstance(self._runner, LocalRunner),
         )
         return self.director
+
+    def _conclude(self, counters: dict[str, int]) -> None:
+        for user in self._environment.user_classes:
+            if hasattr(user, "conclude"):
+                user.conclude(counters)
 
     def _spawning_complete(self, **_: Any) -> None:
         if self.director is not None:
@@ -303,10 +329,10 @@ class Session:
 
     # -- Locust's own statistics -----------------------------------------------------------------------------------
 
-    def _fire_request(self, latency_ns: int | None, size: int, problem: str | None) -> None:
+    def _fire_request(self, latency_ns: int | None, size: int, problem: str | None, name: str) -> None:
         self._environment.events.request.fire(
             request_type=locust_stats.METHOD,
-            name=locust_stats.ECHO,
+            name=name,
             response_time=None if latency_ns is None else latency_ns / NS_PER_MS,
             response_length=size,
             exception=problem,
@@ -315,5 +341,9 @@ class Session:
 
 
 def _exit(error: UsageError) -> NoReturn:
+    told = launch.received()
+    if told is not None:
+        failure = launch.Failure(error.what, error.remedy, str(error.side), error.kind, usage=True)
+        Staging(Path(told.staging)).write({launch.FAILURE_FILE: msgspec.json.encode(failure)})
     print(f"wsbench: error: {error}", file=sys.stderr)
     sys.exit(int(error.exit_code))

@@ -1,8 +1,7 @@
-"""Locust users that hold a WebSocket connection."""
+"""The echo user: one connection, driven by the hot path of `load.echo`."""
 
 from __future__ import annotations
 
-import random
 from typing import Any
 
 import gevent
@@ -10,11 +9,9 @@ from locust import User, task
 
 from wsbench.errors import ConnectError
 from wsbench.load import plugin
-from wsbench.load.echo import EchoDriver
+from wsbench.load.echo import EchoDriver, driver_for
 from wsbench.load.engine import Engine
-
-_BACKOFF_FIRST_S = 0.1
-_BACKOFF_MOST_S = 5.0
+from wsbench.load.reconnecting import reconnect
 
 plugin.register()
 
@@ -49,7 +46,7 @@ class EchoUser(User):
     def hold(self) -> None:
         """Open the connection and keep it until the run is over."""
         engine = self._engine = plugin.engine_of(self.environment)
-        driver = self._driver = engine.new_driver()
+        driver = self._driver = driver_for(engine)
         try:
             engine.connect(driver)
         except ConnectError:
@@ -59,7 +56,7 @@ class EchoUser(User):
             driver.dropped.clear()
             if not engine.options.reconnect:
                 break
-            self._reconnect(engine, driver)
+            reconnect(engine, driver)
         # A user that ends by itself would be missed by Locust: sleep until it is told to stop.
         gevent.sleep(2**31)
 
@@ -67,16 +64,3 @@ class EchoUser(User):
         """Locust stops this user: close the connection properly, unless the engine has done so already."""
         if self._engine is not None and self._driver is not None:
             self._engine.disconnect(self._driver)
-
-    @staticmethod
-    def _reconnect(engine: Engine, driver: EchoDriver) -> None:
-        pause_s = _BACKOFF_FIRST_S
-        while not engine.finished.is_set():
-            # Jitter, so that thousands of dropped connections do not come back in the same instant.
-            gevent.sleep(pause_s * random.uniform(0.5, 1.5))
-            try:
-                engine.connect(driver, again=True)
-            except ConnectError:
-                pause_s = min(pause_s * 2, _BACKOFF_MOST_S)
-            else:
-                return

@@ -232,7 +232,12 @@ def _losses(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _unsettled(counts: Mapping[str, int]) -> int:
-    return counts.get("sent", 0) - counts.get("received", 0) - counts.get("lost", 0)
+    """Messages that ask for a reply, and whose end is not known."""
+    return _asking(counts) - (counts.get("received", 0) - counts.get("pushed", 0)) - counts.get("lost", 0)
+
+
+def _asking(counts: Mapping[str, int]) -> int:
+    return counts.get("sent", 0) - counts.get("one_way", 0)
 
 
 def _timestamps(evidence: Evidence) -> Iterator[Finding]:
@@ -269,7 +274,9 @@ def _negotiation(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _samples(evidence: Evidence) -> Iterator[Finding]:
-    due = evidence.counts.get("sent", 0) + evidence.counts.get("missed", 0)
+    due = _asking(evidence.counts) + evidence.counts.get("missed", 0)
+    if not due and any(evidence.series.values()):
+        return  # a scenario without round trips, which measures something else
     if not due:
         yield Finding("no-samples", "no message was due in the measure phase", "Give a longer --duration.")
         return

@@ -8,11 +8,12 @@ they arrive, and who adds them, makes no difference.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
-from wsbench.measure.histogram import Buckets, merge, record
+from wsbench.measure.histogram import Buckets, merge, merged, percentile, record
 from wsbench.measure.phases import Interval, Phase, Plan
 
 MESSAGE_COUNTS = (
@@ -25,20 +26,46 @@ MESSAGE_COUNTS = (
     "reordered",
     "corrupted",
     "unexpected",
+    "one_way",
+    "pushed",
 )
 TALLY_COUNTS = (*MESSAGE_COUNTS, "payload_sent", "payload_received", "user_stamped")
 LATENCY_SERIES = ("response", "service", "send_lag", "read_lag")
 CONNECT_SERIES = ("connect", "tcp", "tls", "upgrade")
 SERIES = (*LATENCY_SERIES, *CONNECT_SERIES)
+"""Every run has these. Any other series is one that its scenario named."""
+
+Groups = dict[int, Buckets]
+"""Values that belong together, by what they have in common: the deliveries of one message to many receivers, say."""
+
+_LOST, _COUNTER = "lost:", "counter:"
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}")
+
+
+def check_name(name: str) -> str:
+    """The name of a series or counter of a scenario's own: part of a file's name, and of a tag in latency.hlog.
+
+    Raises:
+        ValueError: it cannot be one, or it is taken.
+    """
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{name!r} cannot name what is measured: use letters, digits and _.+-, at most 64 of them")
+    if name in SERIES:
+        raise ValueError(f"{name!r} is the name of a series that every run has: use another")
+    return name
 
 
 class IntervalDelta(msgspec.Struct):
-    """What one interval of one phase gained. `series` maps a name to bucket counts."""
+    """What one interval of one phase gained. `series` maps a name to bucket counts.
+
+    `groups` holds values that make sense only together, and only when those of all processes are there.
+    """
 
     phase: str
     start_ns: int
     counts: dict[str, int] = {}
     series: dict[str, Buckets] = {}
+    groups: dict[str, Groups] = {}
 
     def add(self, other: IntervalDelta) -> None:
         """Add another delta of the same interval."""
@@ -49,6 +76,29 @@ class IntervalDelta(msgspec.Struct):
             larger, smaller = (dict(buckets), known) if len(buckets) > len(known) else (known, buckets)
             merge(larger, smaller)
             self.series[name] = larger
+        for name, groups in other.groups.items():
+            known_groups = self.groups.setdefault(name, {})
+            for key, buckets in groups.items():
+                merge(known_groups.setdefault(key, {}), buckets)
+
+    def lost_of(self, name: str) -> int:
+        """How many round trips of a scenario's own series had no reply."""
+        return self.counts.get(_LOST + name, 0)
+
+    def names_lost(self) -> list[str]:
+        """The series of which something was lost."""
+        return [name.removeprefix(_LOST) for name in self.counts if name.startswith(_LOST)]
+
+    def settle_groups(self) -> None:
+        """Of each group its first, median and last value, as three series; the groups are forgotten."""
+        for name, groups in self.groups.items():
+            parts = [self.series.setdefault(f"{name}.{part}", {}) for part in ("first", "median", "last")]
+            for buckets in groups.values():
+                for part, percent in zip(parts, (0.0, 50.0, 100.0), strict=True):
+                    value = percentile(buckets, percent)
+                    assert value is not None
+                    record(part, value)
+        self.groups = {}
 
 
 def merge_counts(into: dict[str, int], other: Mapping[str, int]) -> None:
@@ -57,21 +107,47 @@ def merge_counts(into: dict[str, int], other: Mapping[str, int]) -> None:
         into[name] = into.get(name, 0) + count
 
 
+class RoundTrips:
+    """Round trips of one name in one interval and process. They are in the run's own series too."""
+
+    __slots__ = ("lost", "paced", "response", "send_lag", "service")
+
+    def __init__(self) -> None:
+        self.response: Buckets = {}
+        self.service: Buckets = {}
+        self.send_lag: Buckets = {}
+        self.lost = 0
+        self.paced = False
+
+    def sent(self, due_ns: int, sent_ns: int) -> None:
+        """One was sent."""
+        self.paced |= due_ns != sent_ns
+        record(self.send_lag, sent_ns - due_ns)
+
+    def replied(self, due_ns: int, sent_ns: int, arrived_ns: int) -> None:
+        """One was answered."""
+        record(self.response, arrived_ns - due_ns)
+        record(self.service, arrived_ns - sent_ns)
+
+
 class Tally:
     """Counts of one interval in one process. Hot paths add to its attributes directly."""
 
     __slots__ = (
         "_emitted",
-        "connect",
+        "_named",
         "corrupted",
         "duplicated",
         "extra",
+        "groups",
         "interval",
         "late",
         "lost",
         "missed",
+        "one_way",
         "payload_received",
         "payload_sent",
+        "pushed",
         "read_lag",
         "received",
         "reordered",
@@ -81,25 +157,51 @@ class Tally:
         "service",
         "unexpected",
         "user_stamped",
+        "values",
     )
 
     def __init__(self, interval: Interval) -> None:
         self.interval = interval
-        self.sent = self.received = self.lost = self.missed = self.late = 0
+        self.sent = self.received = self.lost = self.missed = self.late = self.one_way = self.pushed = 0
         self.duplicated = self.reordered = self.corrupted = self.unexpected = 0
         self.payload_sent = self.payload_received = self.user_stamped = 0
         self.response: Buckets = {}
         self.service: Buckets = {}
         self.send_lag: Buckets = {}
         self.read_lag: Buckets = {}
-        self.connect: dict[str, Buckets] = {}
+        self.values: dict[str, Buckets] = {}
+        self.groups: dict[str, Groups] = {}
         self.extra: dict[str, int] = {}
+        self._named: dict[str, RoundTrips] = {}
         self._emitted = dict.fromkeys(TALLY_COUNTS, 0)
 
     @property
     def settled(self) -> bool:
         """Whether nothing that was sent in it is still under way."""
-        return self.sent == self.received + self.lost
+        return self.sent - self.one_way == self.received - self.pushed + self.lost
+
+    def round_trips(self, name: str) -> RoundTrips:
+        """Those of a scenario's own name."""
+        named = self._named.get(name)
+        if named is None:
+            named = self._named[name] = RoundTrips()
+        return named
+
+    def value(self, name: str, value_ns: int) -> None:
+        """Count a duration that is no round trip, in a series of its own."""
+        record(self.values.setdefault(name, {}), value_ns)
+
+    def unanswered(self, name: str) -> None:
+        """Count something that was waited for under a name of a scenario's own, and did not come."""
+        self.extra[_LOST + name] = self.extra.get(_LOST + name, 0) + 1
+
+    def grouped(self, name: str, key: int, value_ns: int) -> None:
+        """Count a duration that belongs with others of the same key, here and in other processes."""
+        record(self.groups.setdefault(name, {}).setdefault(key, {}), value_ns)
+
+    def count(self, name: str, count: int) -> None:
+        """Add to a counter of a scenario's own."""
+        self.extra[_COUNTER + name] = self.extra.get(_COUNTER + name, 0) + count
 
     def take(self, *, closed_loop: bool) -> IntervalDelta | None:
         """What it gained since the last call; None for nothing.
@@ -115,18 +217,37 @@ class Tally:
                 self._emitted[name] = value
         for name, value in self.extra.items():
             counts[name] = counts.get(name, 0) + value
-        series = {**self.connect, "service": self.service, "read_lag": self.read_lag}
+        series = {**self.values, "service": self.service, "read_lag": self.read_lag}
         if closed_loop:
             series["response"] = dict(self.service)
-            series["send_lag"] = {0: counts["sent"]} if "sent" in counts else {}
+            at_once = counts.get("sent", 0) - self._lags_counted()
+            series["send_lag"] = merged([{0: at_once} if at_once else {}, self.send_lag])
         else:
             series["response"], series["send_lag"] = self.response, self.send_lag
-        self.extra, self.connect = {}, {}
+        self._take_named(series, counts)
+        groups = self.groups
+        self.extra, self.values, self.groups = {}, {}, {}
         self.response, self.service, self.send_lag, self.read_lag = {}, {}, {}, {}
         series = {name: buckets for name, buckets in series.items() if buckets}
-        if not counts and not series:
+        if not counts and not series and not groups:
             return None
-        return IntervalDelta(str(self.interval.phase), self.interval.start_ns, counts, series)
+        return IntervalDelta(str(self.interval.phase), self.interval.start_ns, counts, series, groups)
+
+    def _lags_counted(self) -> int:
+        """How many messages have had their `send_lag` counted one by one, as those of a closed loop need not."""
+        return sum(sum(lags.values()) for lags in (self.send_lag, *(n.send_lag for n in self._named.values())))
+
+    def _take_named(self, series: dict[str, Buckets], counts: dict[str, int]) -> None:
+        for name, named in self._named.items():
+            merge(series["response"], named.response)
+            merge(series["service"], named.service)
+            merge(series["send_lag"], named.send_lag)
+            series[name] = named.response
+            if named.paced:
+                series[f"{name}.service"] = named.service
+            if named.lost:
+                counts[_LOST + name] = named.lost
+        self._named = {}
 
 
 class Recorder:
@@ -180,7 +301,7 @@ class Recorder:
     def connected(self, durations_ns: Mapping[str, int]) -> None:
         """Count an opened connection's durations, by series."""
         for name, value in durations_ns.items():
-            record(self.current.connect.setdefault(name, {}), value)
+            self.current.value(name, value)
 
     def take(self) -> list[IntervalDelta]:
         """What was gained since the last call, and forget intervals that can gain no more."""
@@ -212,6 +333,7 @@ class Totals:
     def __init__(self) -> None:
         self._intervals: dict[tuple[str, int], IntervalDelta] = {}
         self._counts: dict[str, dict[str, int]] = {}
+        self._ungrouped: set[tuple[str, int]] = set()
 
     def add(self, deltas: Iterable[IntervalDelta]) -> None:
         """Add deltas. Each must be added once; in which order does not matter."""
@@ -219,10 +341,32 @@ class Totals:
             key = (delta.phase, delta.start_ns)
             known = self._intervals.get(key)
             if known is None:
-                known = self._intervals[key] = IntervalDelta(*key, {}, {})
+                known = self._intervals[key] = IntervalDelta(*key, {}, {}, {})
+            if delta.groups and key in self._ungrouped:  # as late as a reply that is lost
+                delta.groups = {}
             known.add(delta)
             # Kept along, because progress asks for them every second of a run that may last a day.
             merge_counts(self._counts.setdefault(delta.phase, {}), delta.counts)
+
+    def settle_groups(self, before_ns: int) -> None:
+        """Make series of the groups of all intervals before an instant: what belongs to them has come, or will not."""
+        for key, interval in self._intervals.items():
+            if interval.groups and interval.start_ns < before_ns:
+                interval.settle_groups()
+                self._ungrouped.add(key)
+
+    def names(self) -> list[str]:
+        """The series that the scenario named, in alphabetical order."""
+        return sorted({name for interval in self._intervals.values() for name in interval.series} - set(SERIES))
+
+    def lost_of(self, name: str, phase: Phase | None = None) -> int:
+        """How many round trips of a scenario's own series had no reply."""
+        return sum(interval.lost_of(name) for interval in self.intervals(phase))
+
+    def counters(self) -> dict[str, int]:
+        """The scenario's own counters, over all phases."""
+        counts = self.counts()
+        return {name.removeprefix(_COUNTER): counts[name] for name in sorted(counts) if name.startswith(_COUNTER)}
 
     def intervals(self, phase: Phase | None = None) -> list[IntervalDelta]:
         """The intervals of one phase, or of all, in order of time."""

@@ -70,15 +70,21 @@ class Schedule(Generic[K]):
     def __init__(self) -> None:
         self._heap: list[tuple[int, int, K, Slots]] = []
         self._entries = 0
+        self._gone: set[K] = set()
 
     def add(self, key: K, its_slots: Slots) -> None:
         """A connection joins."""
         self._entries += 1
         heapq.heappush(self._heap, (its_slots.next(), self._entries, key, its_slots))
 
+    def remove(self, key: K) -> None:
+        """A connection leaves; its slots are dropped when their time comes."""
+        self._gone.add(key)
+
     def clear(self) -> None:
         """Nothing is due any more."""
         self._heap.clear()
+        self._gone.clear()
 
     @property
     def next_due_ns(self) -> int | None:
@@ -91,6 +97,10 @@ class Schedule(Generic[K]):
         due: list[tuple[int, K]] = []
         while heap and heap[0][0] <= now_ns and len(due) < limit:
             instant, entry, key, its_slots = heap[0]
+            if key in self._gone:
+                heapq.heappop(heap)
+                self._gone.discard(key)
+                continue
             due.append((instant, key))
             heapq.heapreplace(heap, (its_slots.next(), entry, key, its_slots))
         return due

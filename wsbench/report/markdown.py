@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from wsbench.comparison import Comparison, Pair, Verdict
+from wsbench.report import series
 from wsbench.report.comparison import HEADINGS, basis, cells
 from wsbench.report.summary import conditions
 from wsbench.results import Run
@@ -13,7 +14,6 @@ from wsbench.units import format_count, format_duration
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~!&])")
 _COLUMNS = {"p50": "p50_ns", "p90": "p90_ns", "p99": "p99_ns", "p99.9": "p99_9_ns", "max": "max_ns"}
-_SERIES = {"response": "response", "service": "service", "send_lag": "send lag", "read_lag": "read lag"}
 _MARKS = {
     Verdict.SLOWER: "❌",
     Verdict.FASTER: "✅",
@@ -77,9 +77,8 @@ def _pair(pair: Pair, *, named: bool) -> list[str]:
 
 def _latency(run: Run) -> list[str]:
     body = [
-        (label, *(format_duration(getattr(run.latency[name], column)) for column in _COLUMNS.values()))
-        for name, label in _SERIES.items()
-        if not (name == "send_lag" and run.conditions.loop == "closed")
+        (series.label(name), *(format_duration(getattr(run.latency[name], column)) for column in _COLUMNS.values()))
+        for name in (*series.of_messages(run), *series.of_scenario(run))
     ]
     return _table(("latency", *_COLUMNS), body)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from wsbench.measure.recorder import MESSAGE_COUNTS
 from wsbench.results import Latency, Run
 from wsbench.units import NS_PER_S
 
@@ -99,7 +100,7 @@ def _summary(name: str, latency: Latency) -> Iterator[Sample]:
 
 def _counts(run: Run) -> Iterator[Family]:
     m, b, c = run.messages, run.bytes, run.connections
-    outcomes = ("sent", "received", "lost", "duplicated", "reordered", "corrupted", "unexpected", "missed", "late")
+    outcomes = MESSAGE_COUNTS
     messages: list[Sample] = [("_total", {"outcome": name}, getattr(m, name)) for name in outcomes]
     yield Family("wsbench_messages", "counter", "Messages by what became of them.", samples=messages)
     rates: list[Sample] = [

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from wsbench.report import bars
+from wsbench.report import bars, series
 from wsbench.results import Latency, Run
 from wsbench.units import format_bytes, format_count, format_duration, format_seconds
 
 _COLUMNS = ("p50_ns", "p90_ns", "p99_ns", "p99_9_ns", "max_ns")
-_SERIES = {"response": "response", "service": "service", "send_lag": "send lag", "read_lag": "read lag"}
 
 _ASCII = bars.ASCII | {ord(sign): plain for sign, plain in {"µ": "u", "–": "-", "×": "x", "…": "..."}.items()}
 
@@ -71,6 +70,8 @@ def _throughput(run: Run) -> list[str]:
         "corrupted": m.corrupted,
         "unexpected": m.unexpected,
         "late": m.late,
+        "one-way": m.one_way,
+        "pushed": m.pushed,
     }
     if any(wrong.values()):
         rows[-1] += "".join(f", {format_count(count)} {name}" for name, count in wrong.items() if count)
@@ -78,11 +79,23 @@ def _throughput(run: Run) -> list[str]:
 
 
 def _latency(run: Run) -> list[str]:
-    rows = [f"{'latency':<12}" + "".join(f"{name:>11}" for name in ("p50", "p90", "p99", "p99.9", "max"))]
-    for name, label in _SERIES.items():
-        if name == "send_lag" and run.conditions.loop == "closed":
-            continue
-        rows.append(f"  {label:<10}" + "".join(f"{cell:>11}" for cell in _cells(run.latency[name])))
+    own = series.of_scenario(run)
+    width = max((len(name) + 1 for name in own), default=0)
+    width = max(width, 10)
+    head = "".join(f"{name:>11}" for name in ("p50", "p90", "p99", "p99.9", "max"))
+    rows = [f"{'latency':<{width + 2}}{head}{'count':>12}" if own else f"{'latency':<{width + 2}}{head}"]
+    for name in (*series.of_messages(run), *own):
+        cells = "".join(f"{cell:>11}" for cell in _cells(run.latency[name]))
+        row = f"  {series.label(name):<{width}}{cells}"
+        if own:
+            latency = run.latency[name]
+            row += f"{format_count(latency.count):>12}" + (
+                f", {format_count(latency.lost)} lost" if latency.lost else ""
+            )
+        rows.append(row)
+    if run.counters:
+        counted = ", ".join(f"{format_count(count)} {name}" for name, count in run.counters.items())
+        rows += ["", f"counted      {counted}"]
     return rows
 
 

@@ -42,6 +42,9 @@ class Receiver(Protocol):
     def message(self, payload: bytes, text: bool, arrived_ns: int, handled_ns: int) -> None:
         """Any other whole message."""
 
+    def pong(self, payload: bytes, arrived_ns: int, handled_ns: int) -> None:
+        """The answer to a ping, or a pong that nobody asked for."""
+
     def drained(self) -> None:
         """A socket that was full takes data again, and nothing is left unsent."""
 
@@ -115,6 +118,15 @@ class Connection:
         self._traffic.sent += sent
         if sent < len(data):
             self._keep(data[sent:])
+
+    def ping(self, payload: bytes) -> None:
+        """Send a ping (at most 125 bytes); the receiver is told of the pong.
+
+        Raises:
+            InvalidState: the connection is not open.
+        """
+        self._protocol.send_ping(payload)
+        self._after_protocol()
 
     def _keep(self, data: bytes) -> None:
         self._unsent.append(data)
@@ -214,6 +226,10 @@ class Connection:
                 data = data[consumed:]
         for payload, text in reader.feed(data):
             receiver.message(payload, text, arrived, handled)
+        if reader.pongs:
+            pongs, reader.pongs = reader.pongs, []
+            for payload in pongs:
+                receiver.pong(payload, arrived, handled)
         self._after_protocol()
 
     def _eof(self, arrived: int, handled: int) -> None:

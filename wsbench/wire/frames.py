@@ -131,13 +131,25 @@ class FrameReader:
 
     Attributes:
         idle: whether the next byte is the first of a frame and no fragmented message is under way.
+        pongs: payloads of pongs that came; whoever wants to know takes them out.
 
     Invariants: bytes of an incomplete frame wait here, never in the protocol object, unless the frame's stated
     length is over the limit (then the protocol object gets to see it at once, and refuses it); after a whole
     frame the protocol object's own buffer is empty.
     """
 
-    __slots__ = ("_chunks", "_deflate", "_fragments", "_have", "_max_frame", "_need", "_text", "idle", "protocol")
+    __slots__ = (
+        "_chunks",
+        "_deflate",
+        "_fragments",
+        "_have",
+        "_max_frame",
+        "_need",
+        "_text",
+        "idle",
+        "pongs",
+        "protocol",
+    )
 
     def __init__(self, protocol: ClientProtocol) -> None:
         self.protocol = protocol
@@ -150,6 +162,7 @@ class FrameReader:
         self._fragments: list[bytes] = []
         self._text = False
         self.idle = protocol.current_size is None
+        self.pongs: list[bytes] = []
 
     def join(self, data: bytes) -> bytes:
         """What has to be looked at now that `data` came: nothing while the frame is still incomplete.
@@ -231,6 +244,8 @@ class FrameReader:
             self._text = frame.opcode is Opcode.TEXT
             self._fragments = []
         elif frame.opcode is not Opcode.CONT:
+            if frame.opcode is Opcode.PONG:
+                self.pongs.append(bytes(frame.data))
             return
         self._fragments.append(bytes(frame.data))
         if frame.fin:

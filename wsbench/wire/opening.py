@@ -110,7 +110,7 @@ class Opener:
         traffic: Traffic,
         sources: Iterator[str] | None = None,
     ) -> None:
-        """`sources`: the addresses to connect from, one a connection; None for the system's choice."""
+        """`context`: for wss. `sources`: addresses to connect from, one a connection; None for the system's choice."""
         self.options = options
         self.traffic = traffic
         self._sources = sources
@@ -118,29 +118,31 @@ class Opener:
         self._context = context
         self._resolver = Resolver()
 
-    def open(self) -> Opened:
-        """One new connection, within the options' timeout.
+    def open(self, options: ConnectOptions | None = None) -> Opened:
+        """One new connection, within the options' timeout; `options` of its own, if given.
 
         Raises:
             ConnectError: which step failed, on whose side, what to do.
         """
+        options = options or self.options
         source = next(self._sources) if self._sources is not None else None
-        attempt = _Attempt(self.options, self._context, self.traffic, source, self._session)
-        timer = gevent.Timeout(self.options.timeout_ns / 1e9)
+        context = self._context if options.uri.secure else None
+        attempt = _Attempt(options, context, self.traffic, source, self._session)
+        timer = gevent.Timeout(options.timeout_ns / 1e9)
         timer.start()
         try:
-            opened = attempt.run(self._resolver.addresses(self.options.uri.host, self.options.uri.port))
+            opened = attempt.run(self._resolver.addresses(options.uri.host, options.uri.port))
         except gevent.Timeout as timeout:
             attempt.discard()
             if timeout is not timer:
                 raise
-            raise _timed_out(self.options, attempt.step, len(attempt.received)) from None
+            raise _timed_out(options, attempt.step, len(attempt.received)) from None
         except BaseException:
             attempt.discard()
             raise
         finally:
             timer.close()
-        if self.options.resume_tls and opened.tls is not None:
+        if options.resume_tls and opened.tls is not None:
             self._session = opened.tls.session or self._session
         return opened
 

@@ -7,22 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wsbench.measure.histogram import Buckets
-from wsbench.measure.recorder import CONNECT_SERIES, LATENCY_SERIES
+from wsbench.report import series as names_of
 from wsbench.report.html.history import HeatMap, Moment, Timeline
 from wsbench.report.html.plots import Figure, Json, Line, latency_axis, line, packed, percentile_plot, seconds
 from wsbench.results import Run
 from wsbench.units import NS_PER_S
 
-NAMES = {
-    "response": "response",
-    "service": "service",
-    "send_lag": "send lag",
-    "read_lag": "read lag",
-    "connect": "connect",
-    "tcp": "TCP",
-    "tls": "TLS",
-    "upgrade": "upgrade",
-}
 _STYLES = {
     "response": ("--a", "solid"),
     "service": ("--b", "dash"),
@@ -33,30 +23,30 @@ _STYLES = {
     "tls": ("--c", "dot"),
     "upgrade": ("--d", "dashdot"),
 }
+_COLOURS = ("--a", "--b", "--c", "--d")
+_DASHES = ("solid", "dash", "dot", "dashdot")
 _PHASES = {"ramp": "ramp", "warmup": "warm-up", "measure": "measure", "drain": "drain"}
 _LABELLED_SHARE = 0.08
 
 
 def of_run(run: Run, series: Mapping[str, Buckets], heat: HeatMap | None, over_time: Timeline) -> list[Figure]:
     """Those of latency and load; without what there is nothing of."""
-    found = [_percentiles(run, series), _heat(heat, over_time), *_load(over_time)]
+    found = [_percentiles(run, series), _of_scenario(run, series), _heat(heat, over_time), *_load(over_time)]
     return [figure for figure in found if figure is not None]
 
 
-def connecting(series: Mapping[str, Buckets]) -> Figure | None:
+def connecting(run: Run, series: Mapping[str, Buckets]) -> Figure | None:
     """How long connections took to open, and what of it."""
-    names = [name for name in CONNECT_SERIES if series.get(name)]
+    names = [name for name in names_of.of_connections(run) if series.get(name)]
     if not names:
         return None
     how = "As above, over connections: how long TCP, TLS and the WebSocket upgrade took, and all of it together."
-    lines = [Line(NAMES[name], *_STYLES[name], series[name]) for name in names]
+    lines = [Line(names_of.label(name), *_STYLES[name], series[name]) for name in names]
     return Figure("connecting", "Connect phases", how, *percentile_plot(lines))
 
 
 def _percentiles(run: Run, series: Mapping[str, Buckets]) -> Figure | None:
-    shown = [name for name in LATENCY_SERIES if series.get(name)]
-    if run.conditions.loop == "closed" and "send_lag" in shown:
-        shown.remove("send_lag")  # zero, by definition
+    shown = [name for name in names_of.of_messages(run) if series.get(name)]
     if not shown:
         return None
     how = (
@@ -65,8 +55,22 @@ def _percentiles(run: Run, series: Mapping[str, Buckets]) -> Figure | None:
     )
     if run.latency["response"].lost:
         how += " Lost messages come last: the curves end where they begin."
-    lines = [Line(NAMES[name], *_STYLES[name], series[name], run.latency[name].lost) for name in shown]
+    lines = [Line(names_of.label(name), *_STYLES[name], series[name], run.latency[name].lost) for name in shown]
     return Figure("percentiles", "Latency by percentile", how, *percentile_plot(lines), height=400)
+
+
+def _of_scenario(run: Run, series: Mapping[str, Buckets]) -> Figure | None:
+    """The series that the scenario named."""
+    shown = [name for name in names_of.of_scenario(run) if series.get(name)]
+    if not shown:
+        return None
+    styles = [(colour, dash) for dash in _DASHES for colour in _COLOURS]
+    lines = [
+        Line(name, *styles[index % len(styles)], series[name], run.latency[name].lost)
+        for index, name in enumerate(shown)
+    ]
+    how = "As above, for each thing that the scenario measures under a name of its own."
+    return Figure("scenario", "The scenario's own series", how, *percentile_plot(lines), height=400)
 
 
 def _heat(heat: HeatMap | None, over_time: Timeline) -> Figure | None:

@@ -16,8 +16,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from wsbench.measure.recorder import CONNECT_SERIES, LATENCY_SERIES
-from wsbench.report import hlog
+from wsbench.report import hlog, series
 from wsbench.report.html import figures, history, tables
 from wsbench.report.html.plots import Figure
 from wsbench.report.summary import conditions
@@ -37,7 +36,7 @@ def of_run(run: Run, lines: Iterable[hlog.Line], timeline: bytes) -> bytes:
     found = history.latencies(lines, over_time, "response")
     heat = history.heat_map(found.columns, over_time)
     main = figures.of_run(run, found.series, heat, over_time)
-    connecting = figures.connecting(found.series)
+    connecting = figures.connecting(run, found.series)
     return render(
         "run.html",
         [*main, *([connecting] if connecting else [])],
@@ -49,9 +48,10 @@ def of_run(run: Run, lines: Iterable[hlog.Line], timeline: bytes) -> bytes:
         tables=tables,
         main=main,
         connecting=connecting,
-        latency_series=[name for name in LATENCY_SERIES if _told(run, name)],
-        connect_series=[name for name in CONNECT_SERIES if name in run.latency and run.latency[name].count],
-        names=figures.NAMES,
+        latency_series=series.of_messages(run),
+        scenario_series=series.of_scenario(run),
+        connect_series=series.of_connections(run),
+        label=series.label,
     )
 
 
@@ -72,10 +72,6 @@ def render(template: str, plots: Sequence[Figure], **values: Any) -> bytes:
         )
         .encode("utf-8", "replace")
     )
-
-
-def _told(run: Run, name: str) -> bool:
-    return name in run.latency and not (name == "send_lag" and run.conditions.loop == "closed")
 
 
 def _environment() -> Environment:

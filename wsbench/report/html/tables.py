@@ -50,6 +50,11 @@ def latencies(run: Run, names: Sequence[str]) -> list[tuple[str, list[str]]]:
     return rows
 
 
+def counters(run: Run) -> list[Row]:
+    """The scenario's own."""
+    return [(name, format_count(count)) for name, count in run.counters.items()]
+
+
 def conditions(run: Run) -> list[Row]:
     """What was asked for, and what the server granted of it."""
     c, n = run.conditions, run.negotiated
@@ -64,6 +69,8 @@ def conditions(run: Run) -> list[Row]:
         ("compression", f"{c.compression} asked, {n.compression or 'none'} granted"),
         ("TLS", f"{n.tls_version or '–'}, {n.tls_cipher or '–'}" if c.tls else "none"),
     ]
+    if c.settings:
+        rows.append(("settings", ", ".join(f"{name}={value}" for name, value in c.settings.items())))
     if n.subprotocol:
         rows.append(("subprotocol", n.subprotocol))
     return [*rows, ("command", shlex.join(run.command))]
