@@ -27,8 +27,8 @@ from wsbench.report import distribution, hlog, openmetrics
 @click.option(
     "--series",
     metavar="NAME",
-    help=f"One series ({', '.join(SERIES)}, or one of the scenario's): hlog, csv, json and openmetrics hold all without "
-    "it, hgrm is of `response`.",
+    help=f"One series ({', '.join(SERIES)}, or one of the scenario's): hlog, csv, json and openmetrics hold all "
+    "without it, hgrm is of `response`.",
 )
 @click.option("--output", metavar="FILE|-", default="-", show_default=True, help="Where to write it.")
 def command(result: Path, format_: str, series: str | None, output: str) -> None:
@@ -36,7 +36,7 @@ def command(result: Path, format_: str, series: str | None, output: str) -> None
     run = results.load(result)
     if series is not None and series not in run.latency:
         raise UsageError(
-            f"--series {series}: the result has no such series", remedy=f"It has {', '.join(run.latency)}."
+            f"--series {series!r}: the result has no such series", remedy=f"It has {', '.join(run.latency)}."
         )
     directory = result if result.is_dir() else result.parent
     content = _content(run, directory, format_, series)

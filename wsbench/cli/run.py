@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import click
 
@@ -192,7 +193,10 @@ def _target(
         )
     compression = "off" if options.connect.compression == "off" else "on"
     with target.start(tls=given["tls"], compression=compression) as running:
-        yield reach(running)
+        where, info = reach(running)
+        if given["scenario"] is not None and target.name == _BASELINE:
+            where["url"] = urljoin(where["url"], "/")  # which path is for the scenario to say; / echoes as well
+        yield where, info
 
 
 def reach(running: RunningTarget) -> tuple[dict[str, str], TargetInfo | None]:
