@@ -1,48 +1,36 @@
-"""A connection as the tasks of a scenario use it: they wait in greenlets, while the hub's callbacks read and measure.
+"""A scenario's connection as its tasks use it: here greenlets wait, while `load.channel` reads and measures.
 
-Rules that everything below keeps:
-- A reply is matched, and its instants are taken, in the hub's callback that read it: how long a greenlet takes to wake
-  up is in no figure.
-- Whatever comes answers the oldest request it matches, or else is what the server sent on its own accord (`pushed`).
-- A message that asks for no reply is `one_way`. So for every interval: sent - one_way = received - pushed + lost.
-- Nothing is sent when the run drains: whoever tries sleeps until Locust stops it.
+Whoever wants to send waits until the connection is open, and the scenario has logged in on it. Nothing is sent once the
+run drains: whoever tries sleeps until Locust stops it.
 """
 
 from __future__ import annotations
 
 import itertools
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import gevent
-from gevent.event import Event
 
-from wsbench.errors import ConnectError, ConnectionLost, Side, UsageError, WsbenchError
+from wsbench.errors import ConnectError, Side, UsageError
+from wsbench.load.channel import Channel
 from wsbench.load.engine import Engine
 from wsbench.load.message import Match, Message, Sendable, encode, matcher
 from wsbench.load.reconnecting import reconnect
 from wsbench.load.waiting import Asked, Disconnected, NoReply, TaskFailed, Waiter, being_stopped
 from wsbench.measure.histogram import record
 from wsbench.measure.recorder import Tally, check_name
-from wsbench.units import NS_PER_S, format_duration, format_seconds
+from wsbench.units import NS_PER_S, format_seconds
 from wsbench.wire.connection import Connection
 from wsbench.wire.handshake import ConnectOptions
 
 _now = time.time_ns
-_UNREAD_KEPT = 10_000
-"""Messages that nobody waited for; older ones make room, so that a scenario which never reads needs no more memory."""
-_GIVEN_UP_KEPT = 1000
 _FOREVER_S = 2.0**31
 
 
-class WebSocket:
-    """One connection of a scenario's. Made by `WebSocketUser.connect`; a context manager that closes it.
-
-    Attributes:
-        connection: the open connection underneath; None while there is none.
-    """
+class WebSocket(Channel):
+    """One connection of a scenario's. Made by `WebSocketUser.connect`; a context manager that closes it."""
 
     def __init__(
         self,
@@ -53,24 +41,12 @@ class WebSocket:
         on_message: Callable[[Message], None] | None = None,
     ) -> None:
         """`on_message` gets what nobody waits for, in the hub: it must not wait either."""
-        self.connection: Connection | None = None
-        self._engine = engine
-        self._recorder = engine.recorder
+        super().__init__(engine, on_message)
         self._options = options
         self._on_open = on_open
-        self._on_message = on_message
         self._timeout_ns = engine.options.timeout_ns
-        self._asked: deque[Asked] = deque()
-        self._given_up: deque[Asked] = deque(maxlen=_GIVEN_UP_KEPT)
-        self._awaiting: list[Waiter] = []
-        self._subscribers: list[tuple[Callable[[Message], bool], Callable[[Message], None]]] = []
-        self._unread: deque[Message] = deque(maxlen=_UNREAD_KEPT)
-        self._pings: dict[bytes, Waiter] = {}
         self._ping_numbers = itertools.count(1)
         self._opening: Any = None
-        self._ready = False
-        self._closed = False
-        self._changed = Event()
 
     # -- for tasks: to be called from greenlets ----------------------------------------------------------------------
 
@@ -204,18 +180,17 @@ class WebSocket:
         waiter = self._pings[payload] = Waiter(None)
         timeout_ns = self._timeout_ns if timeout_s is None else int(timeout_s * NS_PER_S)
         sent_ns = _now()
-        tally = self._recorder.turn(sent_ns)
         connection.ping(payload)
         try:
             if not waiter.wait(timeout_ns / NS_PER_S):
-                tally.unanswered(name)
+                self._recorder.at(sent_ns).unanswered(name)
                 problem = NoReply(f"no pong within {format_seconds(timeout_ns)}", side=Side.TARGET, kind="no-pong")
                 self._engine.count_error(problem)
                 raise problem
         finally:
             self._pings.pop(payload, None)
         took = waiter.result().arrived_ns - sent_ns
-        tally.value(name, took)
+        self._recorder.at(sent_ns).value(name, took)
         self._engine.fire_request(took, 0, name=name)
         return took
 
@@ -246,17 +221,16 @@ class WebSocket:
             ConnectError: it did not come about; it has been counted.
         """
         self._engine.adopt(self)
-        self._opening = gevent.getcurrent()
         try:
             self._engine.connect(self, options=self._options)
-            self._opened()
         except ConnectError:
             self._engine.release(self)
             raise
-        finally:
-            self._opening = None
+        self._opened()
 
     def _opened(self) -> None:
+        opened, me = self.connection, gevent.getcurrent()
+        self._opening = me
         try:
             if self._on_open is not None:
                 self._on_open(self)
@@ -264,96 +238,20 @@ class WebSocket:
             pass  # it has been counted; if the connection went, that is seen to elsewhere
         except Exception as error:
             self._engine.scenario_failed(error)
-        self._ready = self.connection is not None
-        self._changed.set()
+        if self._opening is me:  # or it was dropped meanwhile, and somebody else has opened it again
+            self._opening = None
+            self._ready = self.connection is opened is not None
+            self._changed.set()
 
     def _reopen(self, dropped_ns: int) -> None:
-        self._opening = gevent.getcurrent()
-        try:
-            if reconnect(self._engine, self, self._options):
-                now = _now()
-                self._recorder.turn(now).value("away", now - dropped_ns)
-                self._opened()
-        finally:
-            self._opening = None
-
-    # -- Driver ----------------------------------------------------------------------------------------------------
-
-    @property
-    def outstanding(self) -> int:
-        """Requests under way."""
-        return len(self._asked)
-
-    def attach(self, connection: Connection) -> None:
-        """A connection is open."""
-        self.connection = connection
-        self._unread.clear()
-        self._given_up.clear()
-        connection.start()
-
-    def expire(self, now_ns: int) -> None:
-        """Give up on requests that are overdue."""
-        if self._asked:
-            for asked in [asked for asked in self._asked if asked.deadline_ns < now_ns]:
-                self._give_up(asked)
-
-    def abandon(self) -> None:
-        """No more replies will be waited for."""
-        self.connection = None
-        self._ready = False
-        gone = Disconnected("the connection was closed", side=Side.GENERATOR)
-        while self._asked:
-            self._lose(self._asked.popleft(), gone)
-        waiting, self._awaiting = [*self._awaiting, *self._pings.values()], []
-        self._pings.clear()
-        for waiter in waiting:
-            waiter.settle(failure=gone)
-        self._changed.set()
-
-    def predicted(self, data: bytes, arrived_ns: int, handled_ns: int) -> int:  # noqa: ARG002 - Receiver's
-        """Nothing is known beforehand."""
-        return 0
-
-    def message(self, payload: bytes, text: bool, arrived_ns: int, handled_ns: int) -> None:
-        """A message came: whose is it?"""
-        message = Message(payload, text, arrived_ns, handled_ns)
-        while self._asked and self._asked[0].deadline_ns < arrived_ns:
-            self._give_up(self._asked[0])
-        tally = self._recorder.turn(handled_ns)
-        record(tally.read_lag, handled_ns - arrived_ns)
-        for asked in self._asked:
-            if self._accepts(asked.accepts, message):
-                self._replied(asked, message)
-                return
-        for asked in self._given_up:
-            if self._accepts(asked.accepts, message):
-                self._given_up.remove(asked)
-                tally.late += 1
-                return
-        self._count_received(tally, message)
-        tally.pushed += 1
-        self._pushed(message)
-
-    def pong(self, payload: bytes, arrived_ns: int, handled_ns: int) -> None:
-        """The answer to a ping of ours, or a pong that nobody asked for."""
-        waiter = self._pings.pop(payload, None)
-        if waiter is not None:
-            waiter.settle(Message(payload, False, arrived_ns, handled_ns))
-
-    def drained(self) -> None:
-        """The socket takes data again."""
-        self._changed.set()
-
-    def lost(self, error: ConnectionLost) -> None:
-        """The connection is gone: so is what was under way, and perhaps it is opened again."""
-        self.abandon()
-        self._engine.dropped(error)
-        if self._engine.options.reconnect and not self._closed:
-            gevent.spawn(self._reopen, _now())
+        if reconnect(self._engine, self, self._options):
+            now = _now()
+            self._recorder.turn(now).value("away", now - dropped_ns)
+            self._opened()
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
-    def _usable(self) -> Connection | None:
+    def _usable(self, *, to_send: bool = True) -> Connection | None:
         """The open connection, waited for if need be. None only in the hub, which cannot wait."""
         me = gevent.getcurrent()
         in_hub = me is gevent.get_hub()
@@ -362,7 +260,7 @@ class WebSocket:
                 self._rest(in_hub)
             connection = self.connection
             if connection is not None and connection.is_open and (self._ready or in_hub or me is self._opening):
-                if not connection.full:
+                if not (to_send and connection.full):
                     return connection
             elif self._closed or me is self._opening or being_stopped():
                 raise Disconnected("the connection is closed", side=Side.GENERATOR)
@@ -396,72 +294,6 @@ class WebSocket:
         tally.payload_sent += len(payload)
         return tally, due, now
 
-    def _accepts(self, accepts: Callable[[Message], bool], message: Message) -> bool:
-        try:
-            return accepts(message)
-        except Exception as error:  # the scenario's own code: gevent would print it, and the message be lost
-            self._engine.scenario_failed(error)
-            return False
-
-    def _count_received(self, tally: Tally, message: Message) -> None:
-        tally.received += 1
-        tally.payload_received += len(message.payload)
-        if message.arrived_ns == message.handled_ns:
-            tally.user_stamped += 1
-
-    def _replied(self, asked: Asked, message: Message) -> None:
-        self._asked.remove(asked)
-        self._count_received(asked.tally, message)
-        asked.tally.round_trips(asked.name).replied(asked.due_ns, asked.sent_ns, message.arrived_ns)
-        self._engine.fire_request(message.arrived_ns - asked.due_ns, len(message.payload), name=asked.name)
-        message._on_fail = lambda reason: self._failed(asked, reason)
-        asked.settle(message)
-
-    def _failed(self, asked: Asked, reason: str) -> None:
-        asked.tally.corrupted += 1
-        what = f"{asked.name}: {reason}"
-        self._engine.count_error(WsbenchError(what, side=Side.TARGET, kind=f"check-{asked.name}"))
-
-    def _give_up(self, asked: Asked) -> None:
-        if asked not in self._asked:
-            return
-        self._asked.remove(asked)
-        self._given_up.append(asked)
-        waited = format_duration(asked.deadline_ns - asked.due_ns)
-        self._lose(asked, NoReply(f"{asked.name}: no reply within {waited}", side=Side.TARGET))
-
-    def _lose(self, asked: Asked, failure: TaskFailed) -> None:
-        asked.tally.lost += 1
-        asked.tally.round_trips(asked.name).lost += 1
-        self._engine.fire_request(None, 0, "lost", asked.name)
-        asked.settle(failure=failure)
-
-    def _pushed(self, message: Message) -> None:
-        for waiter in self._awaiting:
-            if self._accepts(waiter.accepts, message):
-                self._awaiting.remove(waiter)
-                waiter.settle(message)
-                return
-        taken = False
-        for accepts, callback in self._subscribers:
-            if self._accepts(accepts, message):
-                self._call(callback, message)
-                taken = True
-        if taken:
-            return
-        if self._on_message is not None:
-            self._call(self._on_message, message)
-        else:
-            self._unread.append(message)
-
-    def _call(self, callback: Callable[[Message], None], message: Message) -> None:
-        try:
-            callback(message)
-        except TaskFailed:
-            pass
-        except Exception as error:  # the scenario's own code
-            self._engine.scenario_failed(error)
-
     def _await(self, match: Match, timeout_s: float | None) -> Message:
         if gevent.getcurrent() is gevent.get_hub():
             raise UsageError("a callback must not wait for a message", remedy="Wait in a task, or gevent.spawn one.")
@@ -470,7 +302,7 @@ class WebSocket:
             if self._accepts(waiter.accepts, message):
                 self._unread.remove(message)
                 return message
-        self._usable()
+        self._usable(to_send=False)
         self._awaiting.append(waiter)
         try:
             if not waiter.wait(timeout_s):
