@@ -177,22 +177,28 @@ class Channel:
         asked.settle(failure=failure)
 
     def _pushed(self, message: Message) -> None:
-        for waiter in self._awaiting:
-            if self._accepts(waiter.accepts, message):
-                self._awaiting.remove(waiter)
-                waiter.settle(message)
-                return
-        taken = False
+        """Whoever asked for this very kind of message comes first, then who subscribed to it, then who takes any."""
+        taken = self._hand_over(message, picky=True)
+        if taken:
+            return
         for accepts, callback in self._subscribers:
             if self._accepts(accepts, message):
                 self._call(callback, message)
                 taken = True
-        if taken:
+        if taken or self._hand_over(message, picky=False):
             return
         if self._on_message is not None:
             self._call(self._on_message, message)
         else:
             self._unread.append(message)
+
+    def _hand_over(self, message: Message, *, picky: bool) -> bool:
+        for waiter in self._awaiting:
+            if waiter.picky is picky and self._accepts(waiter.accepts, message):
+                self._awaiting.remove(waiter)
+                waiter.settle(message)
+                return True
+        return False
 
     def _call(self, callback: Callable[[Message], None], message: Message) -> None:
         try:

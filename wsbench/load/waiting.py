@@ -37,10 +37,11 @@ class Disconnected(TaskFailed):
 class Waiter:
     """Somebody waits for a message."""
 
-    __slots__ = ("_done", "accepts", "failure", "message")
+    __slots__ = ("_done", "accepts", "failure", "message", "picky")
 
     def __init__(self, match: Match) -> None:
         self.accepts = matcher(match)
+        self.picky = match is not None
         self.message: Message | None = None
         self.failure: TaskFailed | None = None
         self._done: Event | None = None

@@ -162,8 +162,10 @@ class WebSocket(Channel):
     def subscribe(self, callback: Callable[[Message], None], match: Match = None) -> None:
         """Have a function called for messages that answer no request, as soon as each is read.
 
-        It is called in the hub: it may `send`, record and count, but must not wait for anything.
+        It is called in the hub: it may `send`, record and count, but must not wait for anything. Subscribed again, as
+        `on_open` does after every reconnection, it is called once all the same.
         """
+        self._subscribers = [known for known in self._subscribers if known[1] != callback]
         self._subscribers.append((matcher(match), callback))
 
     def ping(self, *, timeout_s: float | None = None, name: str = "ping") -> int:

@@ -1,0 +1,111 @@
+"""Scenarios of one's own, with real servers: what they measure and count, and what their faults cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from conftest import Truth
+from helpers import process, runs
+from helpers.process import CliResult
+from helpers.runs import Document, EchoTarget
+
+RunCli = Callable[..., CliResult]
+StartTruth = Callable[..., Truth]
+
+FILES = Path(process.TESTS, "helpers", "locustfiles")
+QUICK = ("--warmup", "200ms", "-d", "1s", "--drain", "2s")
+OPTIONS = ("--scenario", str(FILES / "asking.py"), *QUICK)
+
+
+@pytest.fixture(scope="module")
+def target() -> Iterator[EchoTarget]:
+    with runs.echo_target() as started:
+        yield started
+
+
+def run_against(url: str, run_cli: RunCli, tmp_path: Path, *args: str) -> Document:
+    result = run_cli("run", url, *OPTIONS, *args, "--quiet")
+    assert result.returncode == 0, result.stderr
+    directory = runs.only(tmp_path / "results")
+    assert "Traceback" not in (directory / "locust.log").read_text()
+    return runs.read(directory, echoed=False)
+
+
+def errors(run: Document) -> dict[str, tuple[str, int]]:
+    return {error["kind"]: (error["side"], error["count"]) for error in run["errors"]}
+
+
+def test_requests_pushes_and_pings_agree_with_the_server(run_cli: RunCli, tmp_path: Path, target: EchoTarget) -> None:
+    before = target.stats()
+    scenario = str(FILES / "listening.py")
+    run = run_against(target.url, run_cli, tmp_path, "-u", "8", "--processes", "2", "--scenario", scenario)
+    runs.assert_equals_stats(run, before, target.stats())
+    assert run["conditions"]["settings"]["patience_s"] == "5.0"
+    latency, counters = run["latency"], run["counters"]
+    assert set(runs.own(run)) == {"login", "ask", "greeting", "ping"}
+    assert (latency["ask"]["phases"], latency["login"]["phases"]) == ("measure", "all")
+    assert latency["ask"]["count"] == latency["response"]["count"] > 50
+    assert latency["login"]["count"] + latency["greeting"]["count"] == 8
+    assert latency["ping"]["count"] > 5 and latency["ping"]["lost"] == 0
+    # What is said last may come when nobody listens any more.
+    assert 0 <= counters["said"] - counters["heard"] <= 4
+    assert counters["opened"] == latency["login"]["count"]
+    assert not run["errors"] and not run["connections"]["dropped"]
+
+
+def test_lost_late_and_double_replies(run_cli: RunCli, tmp_path: Path, truth: StartTruth) -> None:
+    server = truth(drop=10, duplicate=7, delay=25, delay_ms=400)
+    run = run_against(
+        server.url, run_cli, tmp_path, "-u", "4", "--set", "patience_s=0.2", "--set", "at_once=4", "--timeout", "2s"
+    )
+    counts, messages = server.counts(), run["messages_all_phases"]
+    # The farewells of `on_stop` come when the run is over, and are not sent.
+    assert counts["messages_in"] == messages["sent"] and messages["one_way"] == 0
+    assert messages["lost"] == counts["dropped"] + messages["late"] and messages["late"] > 0
+    assert messages["pushed"] == counts["duplicated"] > 0
+    assert counts["replies_sent"] == messages["received"] + messages["late"]
+    assert run["latency"]["ask"]["lost"] == run["latency"]["response"]["lost"] == run["messages"]["lost"] > 0
+    assert run["latency"]["ask"]["p99_ns"] is None
+
+
+def test_a_dropped_connection_is_opened_again_and_logged_in(run_cli: RunCli, tmp_path: Path, truth: StartTruth) -> None:
+    server = truth(close_after=20)
+    run = run_against(server.url, run_cli, tmp_path, "-u", "2", "-d", "2s")
+    connections = run["connections"]
+    assert connections["dropped"] >= connections["reconnected"] >= 4
+    assert run["counters"]["opened"] == 2 + connections["reconnected"]
+    assert run["latency"]["away"]["count"] <= connections["reconnected"]
+    assert errors(run)["closed"] == ("target", connections["dropped"])
+    assert server.counts()["messages_in"] == run["messages_all_phases"]["sent"]
+
+
+def test_faults_of_the_scenario_are_its_own(run_cli: RunCli, tmp_path: Path, target: EchoTarget) -> None:
+    result = run_cli(
+        "run", target.url, *OPTIONS, "-u", "2", "--set", "raise_on=5", "--set", "wrong=10", "--json",
+        "--fail-if", "errors > 0", "--fail-if", "ask.p50 > 1h", "--fail-if", "aks.p50 > 1h", "--fail-if", "opened > 2",
+    )  # fmt: skip
+    assert result.returncode == 1
+    run = result.json()
+    assert [gate["failed"] for gate in run["gates"]] == [True, False, True, False]
+    assert run["gates"][2]["value"] == "nothing is called aks"
+    assert errors(run)["check-ask"] == ("target", run["messages_all_phases"]["corrupted"])
+    assert run["messages"]["lost"] == 0 and run["latency"]["ask"]["count"] > 20
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--set", "patients=5"), "no such setting"),
+        (("--set", "wrong=often"), "a whole number is wanted"),
+        (("--set", "wrong"), "use NAME=VALUE"),
+    ],
+)
+def test_settings_that_make_no_sense(run_cli: RunCli, options: tuple[str, ...], said: str) -> None:
+    runs.assert_error(run_cli("run", "ws://127.0.0.1:1/", *OPTIONS, "--quiet", *options), 2, said)
+
+
+def test_an_echo_run_has_neither_settings_nor_series_of_its_own(run_cli: RunCli) -> None:
+    for options in (("--set", "x=1"), ("--fail-if", "servce.p99 > 5ms")):
+        runs.assert_error(run_cli("run", "ws://127.0.0.1:1/", "--quiet", *options), 2, options[0])
