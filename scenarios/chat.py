@@ -1,4 +1,4 @@
-"""A chat room: everybody says something now and then, and hears what the others say. A start for a scenario of your own.
+"""A chat room: everybody says something now and then, and hears the others. A start for a scenario of your own.
 
 wsbench run --scenario scenarios/chat.py -u 20 -d 30s             # against the embedded target
 locust -f scenarios/chat.py --host wss://chat.example/room        # against yours, in Locust's web UI

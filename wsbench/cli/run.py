@@ -131,7 +131,7 @@ def _run(url: str | None, **given: Any) -> int:
     )
     machine.check_descriptors(options.users, options.processes)
     with ProgressLine(enabled=not options.quiet) as line, _target(url, options, given) as (where, target):
-        line.say(f"{where['url']}: {describe(options)}")
+        line.say(f"{where['url']}: {describe(options, given['scenario'] and given['scenario'].stem)}")
         if given["web"]:
             line.say(f"live page: http://127.0.0.1:{os.environ.get('LOCUST_WEB_PORT', '8089')}/wsbench/")
         ended = execute(options, given, where, target, on_progress=line.update)

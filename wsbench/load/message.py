@@ -106,4 +106,5 @@ def _includes(document: Any, wanted: Any) -> bool:
         return isinstance(document, dict) and all(
             name in document and _includes(document[name], value) for name, value in wanted.items()
         )
-    return bool(document == wanted)
+    # In Python 1 is True; in JSON it is not.
+    return bool(document == wanted) and isinstance(document, bool) is isinstance(wanted, bool)

@@ -331,12 +331,15 @@ def _is_text(payload: bytes) -> bool:
     return True
 
 
-def describe(options: RunOptions) -> str:
-    """One line on what will be done, for people."""
+def describe(options: RunOptions, scenario: str | None = None) -> str:
+    """One line on what will be done, for people; by users of a `scenario` file, if there is one."""
     load = (
         f"{options.rate:g} messages/s ({options.arrivals})"
         if options.rate is not None
         else f"closed loop, {options.in_flight} in flight"
     )
+    if scenario is not None:
+        load = f"scenario {scenario}"
     length = format_seconds(options.duration_ns) if options.duration_ns else "until stopped"
-    return f"{options.users} connections, {load}, {options.payload_size} bytes, {length}"
+    size = f", {options.payload_size} bytes" if scenario is None else ""
+    return f"{options.users} connections, {load}{size}, {length}"

@@ -356,8 +356,10 @@ class Totals:
                 self._ungrouped.add(key)
 
     def names(self) -> list[str]:
-        """The series that the scenario named, in alphabetical order."""
-        return sorted({name for interval in self._intervals.values() for name in interval.series} - set(SERIES))
+        """The series that the scenario named, those that only lost included, in alphabetical order."""
+        intervals = self._intervals.values()
+        found = {name for interval in intervals for name in (*interval.series, *interval.names_lost())}
+        return sorted(found - set(SERIES))
 
     def lost_of(self, name: str, phase: Phase | None = None) -> int:
         """How many round trips of a scenario's own series had no reply."""

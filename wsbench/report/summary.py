@@ -35,17 +35,19 @@ def _heading(run: Run) -> str:
 def conditions(run: Run) -> str:
     """What was asked for and granted, in one line."""
     c = run.conditions
-    load = (
-        f"closed loop, {c.in_flight} in flight"
-        if c.loop == "closed"
-        else f"open loop, {format_count(c.rate)} messages/s, {c.arrivals}"
-    )
-    kind = "binary" if c.binary else "text"
+    message = f"{c.payload_size} bytes {'binary' if c.binary else 'text'}"
+    if c.loop == "open":
+        load = f"open loop, {format_count(c.rate)} messages/s, {c.arrivals}"
+    else:
+        load = f"closed loop, {c.in_flight} in flight"
+    if series.of_scenario(run):  # it has messages and a pace of its own
+        message = f"scenario {c.scenario}"
+        load = load if c.loop == "open" else "at its own pace"
     granted = run.negotiated.compression or ("none granted" if c.compression != "off" else "none")
     security = f", {run.negotiated.tls_version}" if c.tls else ""
     processes = f" from {c.processes} processes" if c.processes > 1 else ""
     return (
-        f"{format_count(c.users)} connections{processes}, {load}, {c.payload_size} bytes {kind}, "
+        f"{format_count(c.users)} connections{processes}, {load}, {message}, "
         f"compression {granted}{security}, {format_seconds(c.duration_ns)}"
     )
 
