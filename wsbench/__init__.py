@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from wsbench.load.message import Message
     from wsbench.load.scenario import WebSocketUser
+    from wsbench.load.socketio import SocketIOUser
     from wsbench.load.users import EchoUser
     from wsbench.load.waiting import Asked, Disconnected, NoReply
     from wsbench.load.websocket import WebSocket
@@ -19,6 +20,7 @@ __all__ = [
     "EchoUser",
     "Message",
     "NoReply",
+    "SocketIOUser",
     "WebSocket",
     "WebSocketUser",
     "__version__",
@@ -30,6 +32,7 @@ _HOMES = {
     "EchoUser": "users",
     "Message": "message",
     "NoReply": "waiting",
+    "SocketIOUser": "socketio",
     "WebSocket": "websocket",
     "WebSocketUser": "scenario",
 }

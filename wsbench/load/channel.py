@@ -30,6 +30,9 @@ _UNREAD_KEPT = 10_000
 """Messages that nobody waited for; older ones make room, so that a scenario which never reads needs no more memory."""
 _GIVEN_UP_KEPT = 1000
 
+Decoder = Callable[[Message], Message | None]
+"""For protocols on top: from what came to the message that it completes, or None when it completes none."""
+
 
 class Channel:
     """The hub's side of a connection; a `Driver`.
@@ -38,11 +41,19 @@ class Channel:
         connection: the open connection underneath; None while there is none.
     """
 
-    def __init__(self, engine: Engine, on_message: Callable[[Message], None] | None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        on_message: Callable[[Message], None] | None,
+        decoder: Callable[[], Decoder] | None = None,
+    ) -> None:
+        """`decoder` makes a new one for every connection that is opened."""
         self.connection: Connection | None = None
         self._engine = engine
         self._recorder = engine.recorder
         self._on_message = on_message
+        self._new_decoder = decoder
+        self._decode: Decoder | None = None
         self._asked: deque[Asked] = deque()
         self._given_up: deque[Asked] = deque(maxlen=_GIVEN_UP_KEPT)
         self._awaiting: list[Waiter] = []
@@ -63,6 +74,7 @@ class Channel:
     def attach(self, connection: Connection) -> None:
         """A connection is open."""
         self.connection = connection
+        self._decode = self._new_decoder() if self._new_decoder is not None else None
         self._unread.clear()
         self._given_up.clear()
         connection.start()
@@ -99,6 +111,12 @@ class Channel:
             self._give_up(self._asked[0])
         tally = self._recorder.turn(handled_ns)
         record(tally.read_lag, handled_ns - arrived_ns)
+        decoded = self._decoded(message)
+        if decoded is None:
+            self._count_received(tally, message)
+            tally.pushed += 1
+            return
+        message = decoded
         for asked in self._asked:
             if self._accepts(asked.accepts, message):
                 self._replied(asked, message)
@@ -134,6 +152,16 @@ class Channel:
         raise NotImplementedError
 
     # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _decoded(self, message: Message) -> Message | None:
+        if self._decode is None:
+            return message
+        try:
+            return self._decode(message)
+        except Exception as error:
+            what = f"the server broke the protocol on top of WebSocket: {type(error).__name__}: {error}"
+            self._engine.count_error(WsbenchError(what, side=Side.TARGET, kind="protocol-on-top"))
+            return None
 
     def _accepts(self, accepts: Callable[[Message], bool], message: Message) -> bool:
         try:
@@ -187,10 +215,17 @@ class Channel:
                 taken = True
         if taken or self._hand_over(message, picky=False):
             return
-        if self._on_message is not None:
+        if self._on_message is not None and self._ready:
             self._call(self._on_message, message)
         else:
             self._unread.append(message)
+
+    def _make_ready(self) -> None:
+        """The scenario has logged in: what came meanwhile, and is not what it waited for, goes where all goes."""
+        self._ready = True
+        self._changed.set()
+        while self._on_message is not None and self._unread:
+            self._call(self._on_message, self._unread.popleft())
 
     def _hand_over(self, message: Message, *, picky: bool) -> bool:
         for waiter in self._awaiting:

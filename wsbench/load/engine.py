@@ -26,7 +26,7 @@ from wsbench.load.options import RunOptions
 from wsbench.load.pacer import Paced, Pacer
 from wsbench.measure.phases import Phase, Plan
 from wsbench.measure.recorder import IntervalDelta, Recorder
-from wsbench.measure.schedule import slots
+from wsbench.measure.schedule import Slots, slots
 from wsbench.units import NS_PER_S
 from wsbench.wire.connection import Connection
 from wsbench.wire.handshake import ConnectOptions
@@ -39,6 +39,7 @@ ECHO = "echo"
 """What a message of an echo user is called where messages have names."""
 _HANDSHAKES_AT_A_TIME = 64
 """More would stall the pacer and overflow the server's listen queue."""
+_NEVER_AGAIN_NS = 10.0**18
 _CLOSES_AT_A_TIME = 256
 _SWEPT_AT_A_TIME = 100
 _CLOSE_TIMEOUT_S = 2.0
@@ -221,6 +222,11 @@ class Engine:
                 seed=self.worker,
             ),
         )
+
+    def wake(self, paced: Paced, instant_ns: int) -> None:
+        """Put something on the schedule for one instant of CLOCK_REALTIME, in ns; `unpace` it afterwards."""
+        self._paced.add(paced)
+        self._pacer.add(paced, Slots(_NEVER_AGAIN_NS, instant_ns - self._pacer.offset_ns, None))
 
     def unpace(self, paced: Paced) -> None:
         """Take it off the schedule."""

@@ -15,6 +15,7 @@ from locust import User
 
 from wsbench.errors import ConnectError, UsageError
 from wsbench.load import plugin, settings
+from wsbench.load.channel import Decoder
 from wsbench.load.engine import Engine
 from wsbench.load.message import Message
 from wsbench.load.options import RunOptions
@@ -75,6 +76,10 @@ class WebSocketUser(User):
         Without an override such messages are kept for `ws.recv`, `ws.expect` and iteration.
         """
 
+    decoder: ClassVar[Callable[[WebSocketUser, WebSocket], Decoder] | None] = None
+    """For a protocol on top of WebSocket: a method that makes, for every connection that is opened, a function from
+    what came to the message that it completes (a `Message` or a subclass of it), or None when it completes none."""
+
     @classmethod
     def conclude(cls, counters: dict[str, int]) -> None:
         """At the end of a run, where it is directed: work out what only all counters together tell, in place."""
@@ -119,6 +124,7 @@ class WebSocketUser(User):
             options=self._connect_options(path, headers, subprotocols),
             on_open=on_open or self.on_open,
             on_message=self.on_message if type(self).on_message is not WebSocketUser.on_message else None,
+            decoder=self.decoder,
         )
         try:
             socket.open()
@@ -148,6 +154,15 @@ class WebSocketUser(User):
         self._engine.pace(ticks, total)
         try:
             yield from ticks
+        finally:
+            self._engine.unpace(ticks)
+
+    def sleep_until(self, instant_ns: int) -> None:
+        """Until an instant of CLOCK_REALTIME (ns), as exactly as `ticks`; at once, if it is past."""
+        ticks = _Ticks(self._engine)
+        self._engine.wake(ticks, instant_ns)
+        try:
+            next(iter(ticks))
         finally:
             self._engine.unpace(ticks)
 

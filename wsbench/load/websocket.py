@@ -14,7 +14,7 @@ from typing import Any
 import gevent
 
 from wsbench.errors import ConnectError, Side, UsageError
-from wsbench.load.channel import Channel
+from wsbench.load.channel import Channel, Decoder
 from wsbench.load.engine import Engine
 from wsbench.load.message import Match, Message, Sendable, encode, matcher
 from wsbench.load.reconnecting import reconnect
@@ -39,9 +39,10 @@ class WebSocket(Channel):
         options: ConnectOptions | None = None,
         on_open: Callable[[WebSocket], None] | None = None,
         on_message: Callable[[Message], None] | None = None,
+        decoder: Callable[[WebSocket], Decoder] | None = None,
     ) -> None:
         """`on_message` gets what nobody waits for, in the hub: it must not wait either."""
-        super().__init__(engine, on_message)
+        super().__init__(engine, on_message, None if decoder is None else lambda: decoder(self))
         self._options = options
         self._on_open = on_open
         self._timeout_ns = engine.options.timeout_ns
@@ -236,14 +237,15 @@ class WebSocket(Channel):
         try:
             if self._on_open is not None:
                 self._on_open(self)
-        except TaskFailed:
-            pass  # it has been counted; if the connection went, that is seen to elsewhere
+        except TaskFailed as error:
+            if self.connection is opened:  # if not, the connection went, which is counted and seen to elsewhere
+                self._engine.count_error(error)
         except Exception as error:
             self._engine.scenario_failed(error)
         if self._opening is me:  # or it was dropped meanwhile, and somebody else has opened it again
             self._opening = None
-            self._ready = self.connection is opened is not None
-            self._changed.set()
+            if self.connection is opened is not None:
+                self._make_ready()
 
     def _reopen(self, dropped_ns: int) -> None:
         if reconnect(self._engine, self, self._options):
