@@ -134,11 +134,10 @@ class Engine:
         """A driver whose connection is closed will not ask for another."""
         self._drivers.pop(driver, None)
 
-    def user_failed(self, error: Exception) -> None:
+    def user_failed(self) -> None:
         """A user of the scenario ended before it could ask for a connection."""
         self._connections.attempted += 1
         self._connections.failed += 1
-        self.scenario_failed(error)
 
     def scenario_failed(self, error: Exception) -> None:
         """Code of the scenario raised what it should not have."""

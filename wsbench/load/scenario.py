@@ -200,11 +200,9 @@ class WebSocketUser(User):
             super().run()
         except TaskFailed:  # in `on_start`, or in `on_stop` of a run that is over: it has been counted
             self._idle()
-        except Exception as error:
+        except Exception:
             if not self._sockets:
-                self._engine.user_failed(error)
-            else:
-                self._engine.scenario_failed(error)
+                self._engine.user_failed()
             raise
         finally:
             for socket in self._sockets:

@@ -40,6 +40,8 @@ console = logging.getLogger("locust.stats_logger")
 
 _SETUP, _ORDER, _REPORT, _ACK = "wsbench-setup", "wsbench-order", "wsbench-report", "wsbench-ack"
 _ONE_PRESS_S = 1.0
+_SULK_S = 1.0
+"""A scenario whose tasks all fail, one after another without a pause, would fill the disk with Locust's tracebacks."""
 
 
 class Session:
@@ -96,6 +98,7 @@ class Session:
         events_.spawning_complete.add_listener(self._spawning_complete)
         events_.test_stopping.add_listener(self._test_stopping)
         events_.quitting.add_listener(self._quitting)
+        events_.user_error.add_listener(self._user_error)
         runner = self._runner
         if isinstance(runner, WorkerRunner):
             runner.register_message(_SETUP, self._on_setup)
@@ -213,6 +216,12 @@ class Session:
         for user in self._environment.user_classes:
             if hasattr(user, "conclude"):
                 user.conclude(counters)
+
+    def _user_error(self, exception: Exception, **_: Any) -> None:
+        """A task raised what it should not have. Called in the user's greenlet; Locust begins the next task at once."""
+        if self.engine is not None:
+            self.engine.scenario_failed(exception)
+            gevent.sleep(_SULK_S)
 
     def _spawning_complete(self, **_: Any) -> None:
         if self.director is not None:

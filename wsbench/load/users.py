@@ -37,9 +37,9 @@ class EchoUser(User):
         """Locust's; and a user that fails before it connects is counted, or the ramp would wait for it for ever."""
         try:
             super().run()
-        except Exception as error:
+        except Exception:
             if self._driver is None:
-                plugin.engine_of(self.environment).user_failed(error)
+                plugin.engine_of(self.environment).user_failed()
             raise
 
     @task

@@ -23,7 +23,7 @@ ASCII = {ord("≤"): "<=", **{ord(sign): plain for sign, plain in zip(_EIGHTHS, 
 def rows(run: Run) -> list[str]:
     """The lines, with an empty one behind them; none when nothing was measured."""
     latency = run.latency
-    if run.conditions.loop == "closed":
+    if latency["response"].histogram == latency["service"].histogram:
         series = {"response = service": latency["response"]}
     else:
         series = {"response": latency["response"], "service": latency["service"]}

@@ -1,0 +1,45 @@
+"""Socket.IO users: one sends what has binary parts, the other wants a namespace that no server has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from locust import constant, task
+
+from wsbench import SocketIOUser
+
+
+class Binary(SocketIOUser):
+    fixed_count = 1
+    wait_time = constant(0.01)
+
+    @task
+    def call_(self) -> None:
+        data = {"blob": b"\x00\xff" * 100, "list": [b"a", "b"]}
+        self.check(self.call("blob", data, name="binary"), data)
+
+    @task
+    def several(self) -> None:
+        self.check(self.call("several", 1, "zwei", [3], name="text"), [1, "zwei", [3]])
+
+    @task
+    def answered(self) -> None:
+        self.check(self.request("with-bytes", b"\x01", {"n": 1}, name="answered"), [b"\x01", {"n": 1}])
+
+    def check(self, found: Any, wanted: Any) -> None:
+        self.count("right" if found == wanted else "wrong")
+
+
+class Refused(SocketIOUser):
+    fixed_count = 1
+    wait_time = constant(0.1)
+    namespace = "/nowhere"
+
+    @task
+    def never(self) -> None:
+        self.count("never")
+        self.stop_for_good()
+
+    def stop_for_good(self) -> None:
+        """No task helps here: there is no namespace to talk to."""
+        self.ws.close()
