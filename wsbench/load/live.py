@@ -20,7 +20,7 @@ from wsbench.load.roster import Roster
 from wsbench.measure import findings
 from wsbench.measure.histogram import COARSE_WIDTH, Buckets, highest_value, merge, merge_coarsely, percentiles, pieces
 from wsbench.measure.phases import Phase
-from wsbench.measure.recorder import LATENCY_SERIES, IntervalDelta, merge_counts
+from wsbench.measure.recorder import LATENCY_SERIES, SERIES, IntervalDelta, merge_counts
 from wsbench.report.html.curves import Curve, curve
 from wsbench.units import NS_PER_S
 
@@ -155,8 +155,16 @@ class Live:
                 point.add(name, coarse)
                 merge(self._series.setdefault(delta.phase, {}).setdefault(name, {}), coarse)
                 self.breathe()
+            self._take_named(delta)
         self._settle()
         return response
+
+    def _take_named(self, delta: IntervalDelta) -> None:
+        """What a scenario measures under names of its own."""
+        for name, buckets in delta.series.items():
+            if name not in SERIES:
+                coarse = {key | _LAST_FINE: count for key, count in self._coarse(buckets).items()}
+                merge(self._series.setdefault(delta.phase, {}).setdefault(name, {}), coarse)
 
     def _coarse(self, buckets: Buckets) -> Buckets:
         coarse: Buckets = {}

@@ -18,7 +18,7 @@ from locust.stats import RequestStats, StatsCSV, StatsCSVFileWriter, StatsEntry,
 from wsbench.load.engine import ECHO
 from wsbench.load.messages import Report
 from wsbench.measure.histogram import Buckets, highest_value, lowest_value, merge
-from wsbench.measure.recorder import SERIES, merge_counts
+from wsbench.measure.recorder import SERIES, lost_under, merge_counts
 from wsbench.units import NS_PER_MS
 
 METHOD = "WS"
@@ -54,7 +54,7 @@ class Feed:
             merge_counts(counts, delta.counts)
             merge(connect, delta.series.get("connect", {}))
         named = self._named(report)
-        lost = counts.get("lost", 0) - sum(named.values())
+        lost = max(0, counts.get("lost", 0) - sum(named.values()))
         if not named or lost:
             self._extend(ECHO, response, lost, counts.get("payload_received", 0))
         # Connections and errors are totals of the worker's.
@@ -74,7 +74,7 @@ class Feed:
                     merge(found.setdefault(name, {}), buckets)
             for name in delta.names_lost():
                 found.setdefault(name, {})
-                lost[name] = lost.get(name, 0) + delta.lost_of(name)
+                lost[name] = lost.get(name, 0) + lost_under(name, delta.counts)
         for name, buckets in found.items():
             self._extend(name, buckets, lost.get(name, 0), 0)
             self._error(name, "lost: nothing came in time", lost.get(name, 0))

@@ -194,7 +194,7 @@ class Outcome:
         buckets = self._series[name]
         of_all = name in self._of_all_phases
         phases = "all" if of_all else "measure"
-        lost = standing.lost_of(name, self._counts) or self.totals.lost_of(name, None if of_all else Phase.MEASURE)
+        lost = standing.lost_of(name, self.totals.counts() if of_all else self._counts)
         percents = findings.PERCENTS
         names = [f"p{p:g}_ns" for p in percents]
         of_due = percentiles(buckets, percents, lost)

@@ -10,6 +10,7 @@ from wsbench.load.options import RunOptions
 from wsbench.load.roster import WorkerRecord
 from wsbench.measure import findings
 from wsbench.measure.histogram import Buckets
+from wsbench.measure.recorder import lost_under
 
 Workers = Sequence[WorkerRecord]
 
@@ -56,7 +57,7 @@ def lost_of(series: str, counts: Mapping[str, int]) -> int:
     if series == "response":
         # What was due and could not even be sent has no reply either.
         return counts.get("lost", 0) + counts.get("missed", 0)
-    return counts.get("lost", 0) if series in ("service", "read_lag") else 0
+    return counts.get("lost", 0) if series in ("service", "read_lag") else lost_under(series, counts)
 
 
 def fitness(worker: WorkerRecord, *, mean: float, most: float, polling: float) -> findings.WorkerFitness:

@@ -81,10 +81,6 @@ class IntervalDelta(msgspec.Struct):
             for key, buckets in groups.items():
                 merge(known_groups.setdefault(key, {}), buckets)
 
-    def lost_of(self, name: str) -> int:
-        """How many round trips of a scenario's own series had no reply."""
-        return self.counts.get(_LOST + name, 0)
-
     def names_lost(self) -> list[str]:
         """The series of which something was lost."""
         return [name.removeprefix(_LOST) for name in self.counts if name.startswith(_LOST)]
@@ -99,6 +95,11 @@ class IntervalDelta(msgspec.Struct):
                     assert value is not None
                     record(part, value)
         self.groups = {}
+
+
+def lost_under(name: str, counts: Mapping[str, int]) -> int:
+    """How many values a series of the scenario's own lacks, because what was waited for did not come."""
+    return counts.get(_LOST + name, 0)
 
 
 def merge_counts(into: dict[str, int], other: Mapping[str, int]) -> None:
@@ -360,10 +361,6 @@ class Totals:
         intervals = self._intervals.values()
         found = {name for interval in intervals for name in (*interval.series, *interval.names_lost())}
         return sorted(found - set(SERIES))
-
-    def lost_of(self, name: str, phase: Phase | None = None) -> int:
-        """How many round trips of a scenario's own series had no reply."""
-        return sum(interval.lost_of(name) for interval in self.intervals(phase))
 
     def counters(self) -> dict[str, int]:
         """The scenario's own counters, over all phases."""

@@ -9,6 +9,17 @@
   const STYLES = {
     response: ["--a", "solid"], service: ["--b", "dash"], send_lag: ["--c", "dot"], read_lag: ["--d", "dashdot"],
   };
+
+  // A scenario names series of its own: each keeps the look that it got first.
+  const OWN_LOOKS = ["--a", "--b", "--c", "--d"].flatMap((hue) => ["dash", "dot", "dashdot"].map((dash) => [hue, dash]));
+  const ownNames = [];
+  const called = (name) => NAMES[name] ?? name;
+
+  function styleOf(name) {
+    if (STYLES[name]) return STYLES[name];
+    if (!ownNames.includes(name)) ownNames.push(name);
+    return OWN_LOOKS[ownNames.indexOf(name) % OWN_LOOKS.length];
+  }
   const PERCENTS = ["p50", "p90", "p99", "p99.9", "p99.99"];
   const VERDICTS = {
     ok: ["good", "The generator kept up: the figures are the server's."],
@@ -137,7 +148,7 @@
     const over = news.state === "done" ? "" : " so far";
     say("latency-how", `Over the ${PHASES[news.phase_shown]} phase${over}; percentiles count lost messages as the slowest.`);
     table("latencies", ["", ...PERCENTS, "max", "replies", "lost"], shown.map(([name, of]) => [
-      NAMES[name], ...PERCENTS.map((p) => duration(of[`${p}_ns`])), duration(of.max_ns), count(of.count), count(of.lost),
+      called(name), ...PERCENTS.map((p) => duration(of[`${p}_ns`])), duration(of.max_ns), count(of.count), count(of.lost),
     ]));
     const { close_codes: codes, ...connections } = news.connections;
     facts("connections", [
@@ -262,7 +273,7 @@
     const nines = Array.from({ length: 8 }, (_, power) => 10 ** power);
     drawLatencies("curve", Object.entries(news.series)
       .filter(([name]) => !(news.closed_loop && name === "send_lag"))
-      .map(([name, of]) => line(NAMES[name], of.curve[0], of.curve[1].map(inSeconds), ...STYLES[name])),
+      .map(([name, of]) => line(called(name), of.curve[0], of.curve[1].map(inSeconds), ...styleOf(name))),
     {
       type: "log", tickvals: nines, ticktext: ["0 %", "90 %", "99 %", "99.9 %", "99.99 %", "99.999 %", "99.9999 %", "99.99999 %"],
       title: { text: "percentile", standoff: 4 }, hoverformat: ",.1f",
