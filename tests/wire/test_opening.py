@@ -78,7 +78,7 @@ def test_a_little_of_a_refusals_body_is_waited_for() -> None:
     peer = Peer()
 
     def serve() -> None:
-        peer.accept(lambda _: frames.http_answer("404 Not Found"))
+        peer.accept(lambda _: b"HTTP/1.1 404 Not Found\r\n\r\n")
         gevent.sleep(0.02)
         peer.send(b"no such room: try /chat")  # and then nothing, for ever
 

@@ -5,12 +5,13 @@ Runs in the greenlet that wants the connection, and blocks only that one.
 
 from __future__ import annotations
 
-import errno
+import functools
+import re
 import socket
 import ssl
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,15 +21,27 @@ from websockets.client import ClientProtocol
 from websockets.http11 import Response
 from websockets.protocol import OPEN
 
-from wsbench.errors import ConnectError, Side
 from wsbench.wire import timestamps
-from wsbench.wire.handshake import HEAD_LIMIT, ConnectOptions, Negotiated, diagnose, new_protocol, tls_error
+from wsbench.wire.diagnosis import HEAD_LIMIT, diagnose
+from wsbench.wire.failures import (
+    broken,
+    closed_during_tls,
+    not_of_one_family,
+    tcp_error,
+    timed_out,
+    tls_error,
+    unknown_host,
+)
+from wsbench.wire.handshake import ConnectOptions, Negotiated, new_protocol
 from wsbench.wire.sources import IP_BIND_ADDRESS_NO_PORT
 from wsbench.wire.tls import TlsStream
 
 _READ_SIZE = 65_536
 _BODY_LIMIT = 512
 _BODY_PATIENCE_S = 0.5
+_HTTP_1 = b"HTTP/1."
+_CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,9})[ \t]*\r\n", re.IGNORECASE)
+_LAST_CHUNK = b"\r\n0\r\n\r\n"
 
 
 @dataclass
@@ -70,13 +83,7 @@ class Resolver:
             try:
                 self._known[key] = green.getaddrinfo(host, port, type=socket.SOCK_STREAM)
             except (OSError, UnicodeError) as error:
-                raise ConnectError(
-                    f"the host {host} is unknown ({getattr(error, 'strerror', None) or error})",
-                    step="dns",
-                    side=Side.NETWORK,
-                    kind="unknown-host",
-                    remedy="Check the spelling of the URL and this machine's name resolution.",
-                ) from error
+                raise unknown_host(host, error) from error
         return self._known[key]
 
 
@@ -118,121 +125,157 @@ class Opener:
         self._context = context
         self._resolver = Resolver()
 
+    def attempt(self, options: ConnectOptions | None = None) -> Attempt:
+        """The next connection, not begun yet; with `options` of its own, if given."""
+        options = options or self.options
+        source = next(self._sources) if self._sources is not None else None
+        context = self._context if options.uri.secure else None
+        return Attempt(options, context, self.traffic, self._resolver, source, self._session)
+
     def open(self, options: ConnectOptions | None = None) -> Opened:
-        """One new connection, within the options' timeout; `options` of its own, if given.
+        """One new connection, within the options' timeout; with `options` of its own, if given.
 
         Raises:
             ConnectError: which step failed, on whose side, what to do.
         """
         options = options or self.options
-        source = next(self._sources) if self._sources is not None else None
-        context = self._context if options.uri.secure else None
-        attempt = _Attempt(options, context, self.traffic, source, self._session)
-        timer = gevent.Timeout(options.timeout_ns / 1e9)
-        timer.start()
-        try:
-            opened = attempt.run(self._resolver.addresses(options.uri.host, options.uri.port))
-        except gevent.Timeout as timeout:
-            attempt.discard()
-            if timeout is not timer:
-                raise
-            raise _timed_out(options, attempt.step, len(attempt.received)) from None
-        except BaseException:
-            attempt.discard()
-            raise
-        finally:
-            timer.close()
+        attempt = self.attempt(options)
+        for _ in attempt.steps():
+            pass
+        opened = attempt.opened
+        assert opened is not None
         if options.resume_tls and opened.tls is not None:
             self._session = opened.tls.session or self._session
         return opened
 
 
-class _Attempt:
-    """One attempt, with what is known of it when it fails half-way."""
+class Attempt:
+    """One attempt to open a connection, step by step. What is known of it stays readable when it fails half-way.
+
+    Attributes:
+        step: the one that is under way, or failed: "dns", "tcp", "tls" or "upgrade".
+        times_ns: how long each finished step took; of the one that failed, until it did.
+        addresses: what the name resolved to.
+        refused: addresses that took no connection, and why, before one did.
+        socket: gevent's, as soon as it is connected.
+        tls: as soon as its handshake has begun; None without TLS.
+        request: the upgrade request as it was sent.
+        received: the answer to it, as far as it came.
+        opened: the connection, when all steps are done.
+    """
 
     def __init__(
         self,
         options: ConnectOptions,
         context: ssl.SSLContext | None,
         traffic: Traffic,
+        resolver: Resolver,
         source: str | None,
         session: ssl.SSLSession | None,
     ) -> None:
         self._options = options
         self._context = context
+        self._resolver = resolver
         self._source = source
         self._session = session
         self._traffic = traffic
-        self._socket: Any = None
-        self._tls: TlsStream | None = None
-        self.step = "tcp"
+        self.step = "dns"
+        self.times_ns: dict[str, int] = {}
+        self.addresses: Sequence[Any] = ()
+        self.refused: list[tuple[str, OSError]] = []
+        self.socket: Any = None
+        self.tls: TlsStream | None = None
+        self.request = b""
         self.received = bytearray()
+        self.opened: Opened | None = None
+        self._agreed: tuple[ClientProtocol, Negotiated, bytes] | None = None
 
-    def run(self, addresses: Sequence[Any]) -> Opened:
+    def steps(self) -> Iterator[str]:
+        """Take them one by one, within the options' timeout; each is named when it is done.
+
+        Who does not take the last one discards the attempt.
+
+        Raises:
+            ConnectError: which step failed, on whose side, what to do. Nothing is left open.
+        """
+        timer = gevent.Timeout(self._options.timeout_ns / 1e9)
+        timer.start()
         began = time.monotonic_ns()
-        self._connect_tcp(addresses)
-        tcp_done = time.monotonic_ns()
+        try:
+            for step, take in self._plan():
+                self.step = step
+                began = time.monotonic_ns()
+                take()
+                self.times_ns[self.step] = time.monotonic_ns() - began
+                yield self.step
+            self.opened = self._result()
+        except gevent.Timeout as timeout:
+            self.times_ns[self.step] = time.monotonic_ns() - began
+            self.discard()
+            if timeout is not timer:
+                raise
+            raise timed_out(self._options, self.step, len(self.received)) from None
+        except BaseException:
+            self.times_ns.setdefault(self.step, time.monotonic_ns() - began)
+            self.discard()
+            raise
+        finally:
+            timer.close()
+
+    def _plan(self) -> Iterator[tuple[str, Callable[[], None]]]:
+        yield "dns", self._resolve
+        yield "tcp", self._connect
         if self._context is not None:
-            self.step = "tls"
-            self._connect_tls(self._context)
-        tls_done = time.monotonic_ns()
-        self.step = "upgrade"
-        protocol, response, early = self._upgrade()
-        done = time.monotonic_ns()
-        tls = self._tls
-        negotiated = Negotiated(
-            compression=response.headers.get("Sec-WebSocket-Extensions") if protocol.extensions else None,
-            subprotocol=protocol.subprotocol,
-            tls_version=tls.version if tls else None,
-            tls_cipher=tls.cipher if tls else None,
-        )
-        times = OpenTimes(tcp_done - began, tls_done - tcp_done if tls else None, done - tls_done)
-        return Opened(self._socket, protocol, tls, negotiated, times, early, resumed=tls is not None and tls.resumed)
+            yield "tls", functools.partial(self._secure, self._context)
+        yield "upgrade", self._upgrade
+
+    def _result(self) -> Opened:
+        assert self._agreed is not None
+        protocol, negotiated, early = self._agreed
+        times = OpenTimes(self.times_ns["tcp"], self.times_ns.get("tls"), self.times_ns["upgrade"])
+        resumed = self.tls is not None and self.tls.resumed
+        return Opened(self.socket, protocol, self.tls, negotiated, times, early, resumed)
 
     def discard(self) -> None:
-        if self._socket is not None:
-            self._socket.close()
+        """Close what is open."""
+        if self.socket is not None:
+            self.socket.close()
 
-    def _connect_tcp(self, addresses: Sequence[Any]) -> None:
-        problem: OSError | None = None
-        for family, kind, proto, _, address in self._reachable(addresses):
+    def _resolve(self) -> None:
+        self.addresses = self._resolver.addresses(self._options.uri.host, self._options.uri.port)
+
+    def _connect(self) -> None:
+        for family, kind, proto, _, address in self._reachable():
             try:
-                self._socket = green.socket(family, kind, proto)
-                self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                self.socket = green.socket(family, kind, proto)
+                self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 # Before the first packet, so that no read goes without its timestamp.
-                timestamps.enable(self._socket)
+                timestamps.enable(self.socket)
                 if self._source is not None:
                     if sys.platform == "linux":
-                        self._socket.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
-                    self._socket.bind((self._source, 0))
-                self._socket.connect(address)
+                        self.socket.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+                    self.socket.bind((self._source, 0))
+                self.socket.connect(address)
             except OSError as error:
                 self.discard()
-                problem = error
+                self.refused.append((address[0], error))
             else:
                 return
-        assert problem is not None
-        raise _tcp_error(self._options, problem)
+        raise tcp_error(self._options, self.refused[-1][1])
 
-    def _reachable(self, addresses: Sequence[Any]) -> Sequence[Any]:
+    def _reachable(self) -> Sequence[Any]:
         """Those of our own address's family."""
         if self._source is None:
-            return addresses
+            return self.addresses
         family = socket.AF_INET6 if ":" in self._source else socket.AF_INET
-        reachable = [address for address in addresses if address[0] == family]
+        reachable = [address for address in self.addresses if address[0] == family]
         if not reachable:
-            raise ConnectError(
-                f"{self._options.where} cannot be reached from {self._source}: one is IPv4, the other IPv6",
-                step="tcp",
-                side=Side.GENERATOR,
-                kind="source-ip",
-                remedy="Give a --source-ip of the server's kind, or none.",
-            )
+            raise not_of_one_family(self._options, self._source)
         return reachable
 
-    def _connect_tls(self, context: ssl.SSLContext) -> None:
-        tls = self._tls = TlsStream(context, self._options.uri.host, self._session)
-        received = b""
+    def _secure(self, context: ssl.SSLContext) -> None:
+        tls = self.tls = TlsStream(context, self._options.uri.host, self._session)
+        received = first = b""
         try:
             while True:
                 done, outgoing = tls.handshake(received)
@@ -240,35 +283,44 @@ class _Attempt:
                 if done:
                     return
                 received = self._receive()
+                first = first or received
                 if not received:
-                    raise ConnectError(
-                        f"{self._options.where} closed the connection during the TLS handshake",
-                        step="tls",
-                        side=Side.TARGET,
-                        kind="tls",
-                        remedy="Does the port speak TLS? If not, use ws:// instead of wss://.",
-                    )
+                    raise closed_during_tls(self._options)
         except ssl.SSLError as error:
-            self._send(tls.outgoing())
-            raise tls_error(error, self._options) from error
+            self._send_alert(tls)
+            raise tls_error(error, self._options, first) from error
         except OSError as error:
-            raise _broken(self._options, "the TLS handshake", self.step, error) from error
+            raise broken(self._options, self.step, error) from error
 
-    def _upgrade(self) -> tuple[ClientProtocol, Response, bytes]:
+    def _send_alert(self, tls: TlsStream) -> None:
+        """What TLS has to say of a failure, to a server that may be gone."""
+        try:
+            self._send(tls.outgoing())
+        except OSError:
+            pass
+
+    def _upgrade(self) -> None:
         protocol, request = new_protocol(self._options)
         protocol.send_request(request)
         try:
-            asked = b"".join(protocol.data_to_send())
-            self._send(self._tls.encrypt(asked) if self._tls is not None else asked)
+            self.request = b"".join(protocol.data_to_send())
+            self._send(self.tls.encrypt(self.request) if self.tls is not None else self.request)
             head, early = self._answer()
         except OSError as error:
-            raise _broken(self._options, "the upgrade", self.step, error) from error
+            raise broken(self._options, self.step, error) from error
         protocol.receive_data(head)
         if protocol.state is not OPEN:
             raise diagnose(protocol.handshake_exc, bytes(self.received), self._options)
         response = protocol.events_received()[0]
         assert isinstance(response, Response)
-        return protocol, response, early
+        tls = self.tls
+        negotiated = Negotiated(
+            compression=response.headers.get("Sec-WebSocket-Extensions") if protocol.extensions else None,
+            subprotocol=protocol.subprotocol,
+            tls_version=tls.version if tls else None,
+            tls_cipher=tls.cipher if tls else None,
+        )
+        self._agreed = protocol, negotiated, early
 
     def _answer(self) -> tuple[bytes, bytes]:
         """The head of a 101 answer, and what came behind it. Any other answer is an error."""
@@ -276,103 +328,48 @@ class _Attempt:
         while (end := received.find(b"\r\n\r\n")) < 0:
             data = self._receive_plain()
             received += data
-            plausible = b"HTTP/1.1".startswith(bytes(received[:8])) or received[:8] == b"HTTP/1.1"
+            plausible = received.startswith(_HTTP_1[: len(received)])
             if not data or not plausible or len(received) > HEAD_LIMIT:
                 raise diagnose(None, bytes(received), self._options)
         head, rest = bytes(received[: end + 4]), bytes(received[end + 4 :])
-        if head.split(b" ", 2)[1:2] == [b"101"]:
+        if head.startswith(b"HTTP/1.1 101"):
             return head, rest
-        # Its body may be long or never end: a little of it tells enough.
-        with gevent.Timeout(_BODY_PATIENCE_S, False):
-            while len(received) - end - 4 < _BODY_LIMIT and (data := self._receive_plain()):
-                received += data
+        self._receive_body(head)
         raise diagnose(None, bytes(received), self._options)
+
+    def _receive_body(self, head: bytes) -> None:
+        """Of a refusal. It may be long, never end, or break off: a little of it tells enough."""
+        received = self.received
+        length = _CONTENT_LENGTH.search(head)
+        enough = len(head) + min(int(length[1]) if length else _BODY_LIMIT, _BODY_LIMIT)
+        try:
+            with gevent.Timeout(_BODY_PATIENCE_S, False):
+                while len(received) < enough and not received.endswith(_LAST_CHUNK):
+                    if not (data := self._receive_plain()):
+                        break
+                    received += data
+        except OSError:
+            pass
 
     def _send(self, data: bytes) -> None:
         if data:
-            self._socket.sendall(data)
+            self.socket.sendall(data)
             self._traffic.sent += len(data)
 
     def _receive(self) -> bytes:
-        data: bytes = self._socket.recv(_READ_SIZE)
+        data: bytes = self.socket.recv(_READ_SIZE)
         self._traffic.received += len(data)
         return data
 
     def _receive_plain(self) -> bytes:
         """Decrypted bytes; empty at the end of the stream."""
         while data := self._receive():
-            if self._tls is None:
+            if self.tls is None:
                 return data
             try:
-                plain = self._tls.decrypt(data)
+                plain = self.tls.decrypt(data)
             except ssl.SSLError as error:
                 raise tls_error(error, self._options) from error
-            if plain or self._tls.closed:
+            if plain or self.tls.closed:
                 return plain
         return b""
-
-
-def _tcp_error(options: ConnectOptions, error: OSError) -> ConnectError:
-    where = options.where
-    if error.errno == errno.ECONNREFUSED:
-        return ConnectError(
-            f"nothing listens on {where} (connection refused)",
-            step="tcp",
-            side=Side.TARGET,
-            kind="refused",
-            remedy="Is the server running, and is this its port?",
-        )
-    if error.errno in (errno.EMFILE, errno.ENFILE):
-        return ConnectError(
-            "this process may open no more files",
-            step="tcp",
-            side=Side.GENERATOR,
-            kind="descriptors",
-            remedy="Raise the limit (ulimit -n), or use more --processes.",
-        )
-    if error.errno in (errno.EADDRNOTAVAIL, errno.EADDRINUSE):
-        return ConnectError(
-            f"this machine has no source port left towards {where}",
-            step="tcp",
-            side=Side.GENERATOR,
-            kind="ports",
-            remedy="Spread over several addresses of this machine (--source-ip), or use fewer connections.",
-        )
-    reason = error.strerror or str(error)
-    return ConnectError(f"no connection to {where}: {reason}", step="tcp", side=Side.NETWORK, kind="unreachable")
-
-
-def _broken(options: ConnectOptions, during: str, step: str, error: OSError) -> ConnectError:
-    reason = error.strerror or str(error)
-    return ConnectError(
-        f"{options.where} broke the connection during {during}: {reason}",
-        step=step,
-        side=Side.TARGET,
-        kind="handshake-reset",
-        remedy="The server, or a firewall or proxy in between, broke off: see its log.",
-    )
-
-
-def _timed_out(options: ConnectOptions, step: str, received: int) -> ConnectError:
-    waited = f"{options.timeout_ns / 1e9:g} s"
-    if step == "tcp":
-        return ConnectError(
-            f"{options.where} did not accept the connection within {waited}",
-            step=step,
-            side=Side.NETWORK,
-            kind="connect-timeout",
-            remedy="A firewall that drops packets, a wrong address, or a full listen queue.",
-        )
-    if step == "tls":
-        what, kind = "accepted the connection, but did not complete the TLS handshake", "tls-timeout"
-    elif received:
-        what, kind = f"sent {received} bytes of an answer, but not all of it", "handshake-timeout"
-    else:
-        what, kind = "accepted the connection, but never answered the upgrade request", "handshake-timeout"
-    return ConnectError(
-        f"{options.where} {what} within {waited}",
-        step=step,
-        side=Side.TARGET,
-        kind=kind,
-        remedy="Is it a WebSocket server, and is it alive?",
-    )

@@ -124,3 +124,13 @@ class TlsStream:
         """The cipher suite's name."""
         cipher = self._object.cipher()
         return cipher[0] if cipher else None
+
+    @property
+    def application_protocol(self) -> str | None:
+        """What both agreed to speak on top (ALPN); None when the server does not take part in that."""
+        return self._object.selected_alpn_protocol()
+
+    @property
+    def certificate(self) -> bytes | None:
+        """The server's, in DER, checked or not; of a handshake that is done."""
+        return self._object.getpeercert(binary_form=True)
