@@ -113,9 +113,16 @@ class ConnectionLost(WsbenchError):
     kind = "dropped"
 
     def __init__(
-        self, what: str, *, code: int, reason: str = "", side: Side = Side.TARGET, kind: str | None = None
+        self,
+        what: str,
+        *,
+        code: int,
+        reason: str = "",
+        side: Side = Side.TARGET,
+        kind: str | None = None,
+        remedy: str = "",
     ) -> None:
-        super().__init__(what, side=side, kind=kind)
+        super().__init__(what, remedy=remedy, side=side, kind=kind)
         self.code = code
         self.reason = reason
 

@@ -51,6 +51,7 @@ COMMANDS = {
     "run": Lazy("wsbench.cli.run:command", "Put load on a server and report its latency."),
     "serve": Lazy("wsbench.cli.serve:command", "Run the standalone echo target."),
     "targets": Lazy("wsbench.cli.targets:command", "List the servers that can be started to be measured."),
+    "probe": Lazy("wsbench.cli.probe:command", "Look at one connection step by step, and say what is wrong."),
     "matrix": Lazy("wsbench.cli.matrix:command", "Run an experiment: targets under many conditions, in fair turns."),
     "calibrate": Lazy("wsbench.cli.calibrate:command", "Find out what this machine's generator can be trusted with."),
     "compare": Lazy("wsbench.cli.compare:command", "Say whether one result is slower than another."),

@@ -42,7 +42,7 @@ _RAMP_S = 10
 """Without --spawn-rate, many connections are opened within so many seconds."""
 
 
-def _click_option(option: Option) -> click.Option:
+def click_option(option: Option) -> click.Option:
     """An option of `OPTIONS` for click. Its value stays text: it goes on to Locust, which parses it again."""
     if option.parse is None:
         return click.Option(option.flags, is_flag=True, help=option.help, envvar=option.env)
@@ -243,6 +243,6 @@ def _say(ended: Ended, options: RunOptions, *, as_json: bool) -> int:
 command = click.Command(
     "run",
     callback=_run,
-    params=[*_OWN_OPTIONS, *(_click_option(option) for option in OPTIONS)],
+    params=[*_OWN_OPTIONS, *(click_option(option) for option in OPTIONS)],
     help="Put load on a WebSocket server and report its latency. Without URL, an echo target is started for it.",
 )

@@ -8,7 +8,8 @@ from wsbench.units import format_bytes, format_count, format_duration, format_se
 
 _COLUMNS = ("p50_ns", "p90_ns", "p99_ns", "p99_9_ns", "max_ns")
 
-_ASCII = bars.ASCII | {ord(sign): plain for sign, plain in {"µ": "u", "–": "-", "×": "x", "…": "..."}.items()}
+_SIGNS = {"µ": "u", "–": "-", "×": "x", "…": "...", "✓": "+", "✗": "x", "·": "."}
+_ASCII = bars.ASCII | {ord(sign): plain for sign, plain in _SIGNS.items()}
 
 
 def text(run: Run, path: str) -> str:

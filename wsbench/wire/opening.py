@@ -11,7 +11,7 @@ import socket
 import ssl
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,10 +81,18 @@ class Resolver:
         key = (host, port)
         if key not in self._known:
             try:
-                self._known[key] = green.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+                self._known[key] = _numeric(host, port) or green.getaddrinfo(host, port, type=socket.SOCK_STREAM)
             except (OSError, UnicodeError) as error:
                 raise unknown_host(host, error) from error
         return self._known[key]
+
+
+def _numeric(host: str, port: int) -> Sequence[Any]:
+    """The address that `host` is already, for which no name server, and so no thread, is needed."""
+    try:
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    except (OSError, UnicodeError):
+        return ()
 
 
 @dataclass
@@ -161,7 +169,7 @@ class Attempt:
         tls: as soon as its handshake has begun; None without TLS.
         request: the upgrade request as it was sent.
         received: the answer to it, as far as it came.
-        opened: the connection, when all steps are done.
+        opened: the connection, when the last step is done.
     """
 
     def __init__(
@@ -190,10 +198,10 @@ class Attempt:
         self.opened: Opened | None = None
         self._agreed: tuple[ClientProtocol, Negotiated, bytes] | None = None
 
-    def steps(self) -> Iterator[str]:
+    def steps(self) -> Generator[str]:
         """Take them one by one, within the options' timeout; each is named when it is done.
 
-        Who does not take the last one discards the attempt.
+        Who stops before the last one closes the generator, and with it what is open.
 
         Raises:
             ConnectError: which step failed, on whose side, what to do. Nothing is left open.
@@ -207,8 +215,9 @@ class Attempt:
                 began = time.monotonic_ns()
                 take()
                 self.times_ns[self.step] = time.monotonic_ns() - began
-                yield self.step
-            self.opened = self._result()
+                if self._agreed is not None:
+                    self.opened = self._result(*self._agreed)
+                yield step
         except gevent.Timeout as timeout:
             self.times_ns[self.step] = time.monotonic_ns() - began
             self.discard()
@@ -229,9 +238,7 @@ class Attempt:
             yield "tls", functools.partial(self._secure, self._context)
         yield "upgrade", self._upgrade
 
-    def _result(self) -> Opened:
-        assert self._agreed is not None
-        protocol, negotiated, early = self._agreed
+    def _result(self, protocol: ClientProtocol, negotiated: Negotiated, early: bytes) -> Opened:
         times = OpenTimes(self.times_ns["tcp"], self.times_ns.get("tls"), self.times_ns["upgrade"])
         resumed = self.tls is not None and self.tls.resumed
         return Opened(self.socket, protocol, self.tls, negotiated, times, early, resumed)

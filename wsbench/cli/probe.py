@@ -1,0 +1,116 @@
+"""`wsbench probe`: one handshake, one echo, one ping, one close; every step timed, and what is wrong in words."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import click
+import msgspec
+
+from wsbench import __version__
+from wsbench.cli.run import click_option
+from wsbench.cli.steps import Lines
+from wsbench.errors import WsbenchError
+from wsbench.load.options import OPTIONS, RunOptions
+from wsbench.measure.message import FixedMessages, JsonMessages
+from wsbench.report.summary import legible
+from wsbench.wire.probe.evidence import Probe
+from wsbench.wire.probe.prober import Asked, probe
+
+_OF_RUN = (
+    "header",
+    "subprotocol",
+    "origin",
+    "compression",
+    "ca",
+    "insecure",
+    "payload_size",
+    "payload_file",
+    "binary",
+    "source_ip",
+    "timeout",
+)
+"""Options of `wsbench run` that are about one connection and one message."""
+_HELP = {"timeout": "How long the opening may take, and then each of echo, pong and close."}
+
+
+def _options() -> list[click.Parameter]:
+    chosen = [click_option(option) for option in OPTIONS if option.name in _OF_RUN]
+    for option in chosen:
+        option.help = _HELP.get(option.name or "", option.help)
+    return [
+        click.Argument(["url"]),
+        *chosen,
+        click.Option(["--show-credentials"], is_flag=True, help="Do not mask Authorization, cookies and tokens."),
+        click.Option(["--json"], is_flag=True, help="Print what was found as JSON on standard output."),
+    ]
+
+
+def _run(url: str, **given: Any) -> None:
+    """One probe.
+
+    Raises:
+        UsageError: a wrong option or URL.
+        ConnectError, ConnectionLost: the step that failed.
+    """
+    asked = _asked(url, given)
+    if given["json"]:
+        found, error = probe(asked)
+        click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2))
+    else:
+        found, error = _told(asked)
+    if error is not None:
+        sys.stdout.flush()
+        raise error
+
+
+def _asked(url: str, given: dict[str, Any]) -> Asked:
+    nothing = {option.name: option.default for option in OPTIONS}
+    options = RunOptions.from_mapping({**nothing, **{name: given[name] for name in _OF_RUN}}, url=url, users=1)
+    own = options.payload
+    messages = FixedMessages(own) if own is not None else JsonMessages(1, options.payload_size)
+    return Asked(
+        connect=options.connect,
+        payload=messages.build(1),
+        binary=options.binary,
+        same=lambda payload: messages.same(payload, 1),
+        version=__version__,
+        show_credentials=given["show_credentials"],
+    )
+
+
+def _told(asked: Asked) -> tuple[Probe, WsbenchError | None]:
+    """A probe whose steps are printed as they are taken: one that waits for long shows for what."""
+    lines = Lines(colour=_colour_wanted())
+    told = 0
+
+    def tell(found: Probe) -> None:
+        nonlocal told
+        if not told:
+            _say(lines.heading(found))
+        _say(lines.step(found, found.steps[told]))
+        told += 1
+
+    found, error = probe(asked, tell)
+    _say(lines.ending(found))
+    return found, error
+
+
+def _say(text: str) -> None:
+    click.echo(legible(text, sys.stdout.encoding))
+
+
+def _colour_wanted() -> bool:
+    """On a terminal that can, unless somebody said no (no-color.org)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+command = click.Command(
+    "probe",
+    callback=_run,
+    params=_options(),
+    help="Open one connection to a WebSocket server and look at every step: DNS, TCP, TLS, the upgrade, an echo, a "
+    "ping, the close; each timed. Says in words what is wrong.",
+)
