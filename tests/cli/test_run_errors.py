@@ -113,6 +113,7 @@ SAID = {
     "/401": "401 Unauthorized",
     "/403": "403 Forbidden",
     "/404": "404 Not Found",
+    "/426": "version 13",
     "/503": "503 Service Unavailable",
     "/no-upgrade": "proxy",
     "/101-no-upgrade": "Upgrade",

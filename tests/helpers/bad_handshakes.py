@@ -90,6 +90,7 @@ FAULTS: dict[str, Fault] = {
     "/401": lambda s: s.refuse("401 Unauthorized", 'WWW-Authenticate: Basic realm="test"'),
     "/403": lambda s: s.refuse("403 Forbidden"),
     "/404": lambda s: s.refuse("404 Not Found"),
+    "/426": lambda s: s.refuse("426 Upgrade Required", "Sec-WebSocket-Version: 8, 7"),
     "/503": lambda s: s.refuse("503 Service Unavailable", "Retry-After: 30"),
     # what a back end says when a proxy in front of it does not forward the two hop-by-hop headers
     "/no-upgrade": lambda s: s.refuse("400 Bad Request", body=b"missing Upgrade header\n"),

@@ -58,7 +58,7 @@ ANSWERS: list[tuple[str, bytes, str, str, str]] = [
         http("400 Bad Request", body=b"missing Upgrade header\n"),
         "no-upgrade",
         "body 'missing Upgrade header'",
-        "A proxy that dropped the Upgrade",
+        "Have the proxy speak HTTP/1.1 and pass both headers on",
     ),
     (
         "400 of nginx",

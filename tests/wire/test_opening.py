@@ -50,6 +50,7 @@ ANSWERED = {
     "/401": ("unauthorized", 401),
     "/403": ("forbidden", 403),
     "/404": ("not-found", 404),
+    "/426": ("version", 426),
     "/503": ("unavailable", 503),
     "/no-upgrade": ("no-upgrade", 400),
     "/101-no-upgrade": ("no-upgrade", 101),

@@ -17,11 +17,12 @@ from wsbench.wire.credentials import hide_in_target, hide_in_url
 from wsbench.wire.handshake import ConnectOptions
 from wsbench.wire.reply import Reply
 
-_PROXY = (
-    "a proxy that dropped the Upgrade and Connection headers is the likely cause; nginx needs proxy_http_version 1.1, "
-    'proxy_set_header Upgrade $http_upgrade and proxy_set_header Connection "upgrade".'
+_NGINX = (
+    "nginx needs proxy_http_version 1.1, proxy_set_header Upgrade $http_upgrade and "
+    'proxy_set_header Connection "upgrade".'
 )
-PROXY_REMEDY = _PROXY[0].upper() + _PROXY[1:]
+_PROXY = f"a proxy that dropped the Upgrade and Connection headers is the likely cause; {_NGINX}"
+PROXY_REMEDY = f"Have the proxy speak HTTP/1.1 and pass both headers on; {_NGINX}"
 HEAD_LIMIT = 65_536
 """A longer head is no answer."""
 
@@ -216,7 +217,7 @@ def _missed_our_headers(reply: Reply, options: ConnectOptions) -> Cause | None: 
         what = f"a proxy{_called(reply)} passed the request on as HTTP/1.0, which has no upgrade"
         return Cause(what, "no-upgrade", PROXY_REMEDY)
     if reply.status == 426 or (_is_client_error(reply) and _NO_UPGRADE.search(reply.body)):
-        what = f"it saw no Upgrade: websocket with Connection: Upgrade, so a proxy{_called(reply)} dropped these"
+        what = f"the Upgrade and Connection headers did not reach it: a proxy{_called(reply)} dropped them"
         return Cause(what, "no-upgrade", PROXY_REMEDY)
     return None
 

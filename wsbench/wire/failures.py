@@ -143,7 +143,7 @@ def timed_out(options: ConnectOptions, step: str, received: int) -> ConnectError
         step=step,
         side=Side.TARGET,
         kind=kind,
-        remedy="Is it a WebSocket server, and is it alive?",
+        remedy=f"Is it a WebSocket server, {'does the port speak TLS, ' * (step == 'tls')}and is it alive?",
     )
 
 

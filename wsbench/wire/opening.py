@@ -21,6 +21,7 @@ from websockets.client import ClientProtocol
 from websockets.http11 import Response
 from websockets.protocol import OPEN
 
+from wsbench.errors import ConnectError
 from wsbench.wire import timestamps
 from wsbench.wire.diagnosis import HEAD_LIMIT, diagnose
 from wsbench.wire.failures import (
@@ -223,7 +224,7 @@ class Attempt:
             self.discard()
             if timeout is not timer:
                 raise
-            raise timed_out(self._options, self.step, len(self.received)) from None
+            raise self._too_late() from None
         except BaseException:
             self.times_ns.setdefault(self.step, time.monotonic_ns() - began)
             self.discard()
@@ -237,6 +238,12 @@ class Attempt:
         if self._context is not None:
             yield "tls", functools.partial(self._secure, self._context)
         yield "upgrade", self._upgrade
+
+    def _too_late(self) -> ConnectError:
+        """Time is over; maybe it was a refusal's body that was waited for."""
+        if b"\r\n\r\n" in self.received:
+            return diagnose(None, bytes(self.received), self._options)
+        return timed_out(self._options, self.step, len(self.received))
 
     def _result(self, protocol: ClientProtocol, negotiated: Negotiated, early: bytes) -> Opened:
         times = OpenTimes(self.times_ns["tcp"], self.times_ns.get("tls"), self.times_ns["upgrade"])
@@ -341,7 +348,8 @@ class Attempt:
         head, rest = bytes(received[: end + 4]), bytes(received[end + 4 :])
         if head.startswith(b"HTTP/1.1 101"):
             return head, rest
-        self._receive_body(head)
+        if b" 101 " not in head[:13]:
+            self._receive_body(head)
         raise diagnose(None, bytes(received), self._options)
 
     def _receive_body(self, head: bytes) -> None:

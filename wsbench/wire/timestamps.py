@@ -32,7 +32,7 @@ def enable(sock: socket.socket) -> bool:
 
 
 class KeepStamping:
-    """Holds one idle socket with timestamps on for the life of the process.
+    """Holds one idle socket with timestamps on, as a rule for the life of the process.
 
     The kernel stamps packets only while some socket asks for it, and switches that on with a delay: without
     this, the first reads after the first socket's option is set come without a timestamp.
@@ -41,3 +41,7 @@ class KeepStamping:
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.available = enable(self._socket)
+
+    def close(self) -> None:
+        """For who needs stamps for a while only."""
+        self._socket.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -58,13 +59,12 @@ def probe(asked: Asked, on_step: Callable[[Probe], None] = lambda _: None) -> tu
     """
     prober = _Prober(asked, on_step)
     _warm_up(asked.connect)
-    stamping = KeepStamping()  # noqa: F841 - as long as it lives, the kernel stamps packets
-    error: WsbenchError | None = None
-    try:
-        prober.converse(prober.open())
-    except (ConnectError, ConnectionLost) as caught:
-        error = caught
-    return prober.found, error
+    with contextlib.closing(KeepStamping()):
+        try:
+            prober.converse(prober.open())
+        except (ConnectError, ConnectionLost) as error:
+            return prober.found, error
+    return prober.found, None
 
 
 class _Prober:
