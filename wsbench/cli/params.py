@@ -1,4 +1,4 @@
-"""Types of option values: what `wsbench.units` parses, with its sentences as click's errors."""
+"""Options for click: types whose values `wsbench.units` parses, with its sentences as errors; and those of a run."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from wsbench.load.options import DEFAULT_DURATION, Option, check_value
 from wsbench.units import parse_duration, parse_positive_duration, parse_rate, parse_size
 
 if TYPE_CHECKING:
@@ -44,3 +45,21 @@ DURATION = Parsed("duration", parse_duration)  # nanoseconds; '0' is one
 POSITIVE_DURATION = Parsed("duration", parse_positive_duration)  # nanoseconds
 SIZE = Parsed("size", parse_size)  # bytes
 RATE = Parsed("rate", parse_rate)  # events a second, above zero
+
+
+def click_option(option: Option) -> click.Option:
+    """An option of `OPTIONS` for click. Its value stays text: it goes on to `RunOptions`, or to Locust first."""
+    if option.parse is None:
+        return click.Option(option.flags, is_flag=True, help=option.help, envvar=option.env)
+    default = DEFAULT_DURATION if option.name == "duration" else option.default
+    return click.Option(
+        option.flags,
+        type=Parsed(option.name, lambda text: check_value(option, text)),
+        metavar=option.metavar or "|".join(option.choices),
+        # --name and --duration depend on other options
+        default=None if option.name in ("name", "duration") else default,
+        show_default=default if not option.repeatable and default is not None else False,
+        multiple=option.repeatable,
+        help=option.help.replace(" Under Locust without it: until --run-time is over or somebody presses Stop.", ""),
+        envvar=option.env,
+    )

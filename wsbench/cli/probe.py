@@ -10,8 +10,8 @@ import click
 import msgspec
 
 from wsbench import __version__
+from wsbench.cli.params import click_option
 from wsbench.cli.probe_text import Lines
-from wsbench.cli.run import click_option
 from wsbench.errors import WsbenchError
 from wsbench.load.options import OPTIONS, RunOptions
 from wsbench.measure.message import FixedMessages, JsonMessages

@@ -15,7 +15,7 @@ import click
 import wsbench.load
 from wsbench import machine
 from wsbench.cli import outputs
-from wsbench.cli.params import Parsed
+from wsbench.cli.params import Parsed, click_option
 from wsbench.cli.progress import ProgressLine
 from wsbench.cli.runner import Ended, free_port, run_locust
 from wsbench.errors import UsageError
@@ -25,9 +25,7 @@ from wsbench.load.options import (
     DEFAULT_SPAWN_RATE,
     DEFAULT_USERS,
     OPTIONS,
-    Option,
     RunOptions,
-    check_value,
     describe,
 )
 from wsbench.report import junit, markdown, summary
@@ -40,24 +38,6 @@ _PLACEHOLDER = "ws://127.0.0.1/echo"
 _BASELINE = "websockets"
 _RAMP_S = 10
 """Without --spawn-rate, many connections are opened within so many seconds."""
-
-
-def click_option(option: Option) -> click.Option:
-    """An option of `OPTIONS` for click. Its value stays text: it goes on to Locust, which parses it again."""
-    if option.parse is None:
-        return click.Option(option.flags, is_flag=True, help=option.help, envvar=option.env)
-    default = DEFAULT_DURATION if option.name == "duration" else option.default
-    return click.Option(
-        option.flags,
-        type=Parsed(option.name, lambda text: check_value(option, text)),
-        metavar=option.metavar or "|".join(option.choices),
-        # --name and --duration depend on other options
-        default=None if option.name in ("name", "duration") else default,
-        show_default=default if not option.repeatable and default is not None else False,
-        multiple=option.repeatable,
-        help=option.help.replace(" Under Locust without it: until --run-time is over or somebody presses Stop.", ""),
-        envvar=option.env,
-    )
 
 
 def _run_time(text: str) -> str:

@@ -236,7 +236,8 @@ class _Prober:
             if arrival.opcode is Opcode.CLOSE:
                 break
         took_ns = time.monotonic_ns() - began
-        while conversation.next(time.monotonic_ns() + _FIN_PATIENCE_NS) is not None:
+        fin_deadline_ns = time.monotonic_ns() + min(_FIN_PATIENCE_NS, self._options.timeout_ns)
+        while conversation.next(fin_deadline_ns) is not None:
             pass
         received = protocol.close_rcvd
         self._know(
