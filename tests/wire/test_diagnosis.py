@@ -38,6 +38,8 @@ def http(status: str, *headers: str, body: bytes = b"", version: str = "HTTP/1.1
 
 
 ACCEPT = "Sec-WebSocket-Accept: ACCEPT"
+NGINX = "Server: nginx/1.22.1"
+NGINX_404 = b"<html><body><center><h1>404 Not Found</h1></center><hr><center>nginx/1.22.1</center></body></html>"
 HTML = b"<html>\n<h1>Welcome to nginx!</h1>"
 
 ANSWERS: list[tuple[str, bytes, str, str, str]] = [
@@ -58,7 +60,7 @@ ANSWERS: list[tuple[str, bytes, str, str, str]] = [
         http("400 Bad Request", body=b"missing Upgrade header\n"),
         "no-upgrade",
         "body 'missing Upgrade header'",
-        "Have the proxy speak HTTP/1.1 and pass both headers on",
+        "Have the proxy speak HTTP/1.1 and pass on the Upgrade",
     ),
     (
         "400 of nginx",
@@ -76,6 +78,63 @@ ANSWERS: list[tuple[str, bytes, str, str, str]] = [
     ("502", http("502 Bad Gateway"), "unavailable", "502 Bad Gateway", "behind its proxy"),
     ("503", http("503 Service Unavailable"), "unavailable", "503 Service Unavailable", "overloaded"),
     ("a status of its own", http("599 Whatever"), "rejected", "answered 599 to", "see its log"),
+    (
+        "426 to version 13",
+        http("426 Upgrade Required", "Sec-WebSocket-Version: 8, 7"),
+        "version",
+        "speaks 8, 7",
+        "older",
+    ),
+    (
+        "426 that names 13",
+        http("426 Upgrade Required", "Sec-WebSocket-Version: 13", NGINX),
+        "no-upgrade",
+        "version 13, Upgrade, Connection): a proxy (nginx/1.22.1) dropped",
+        "proxy_http_version 1.1",
+    ),
+    (
+        "400 of gorilla behind nginx",
+        http("400 Bad Request", "Sec-Websocket-Version: 13", NGINX, body=b"Bad Request\n"),
+        "no-upgrade",
+        "a proxy (nginx/1.22.1) dropped or changed its headers",
+        "proxy_http_version 1.1",
+    ),
+    (
+        "400 of a server that got HTTP/1.0",
+        http("400 Bad Request", body=b"Unsupported HTTP version: b'HTTP/1.0'"),
+        "no-upgrade",
+        "a proxy passed the request on as HTTP/1.0",
+        "proxy_http_version 1.1",
+    ),
+    ("505", http("505 Whatever", "Via: 1.1 Caddy"), "no-upgrade", "a proxy (1.1 Caddy) passed", "proxy_http_version"),
+    ("400 of no known kind", http("400 Bad Request"), "no-upgrade", "a plain HTTP server, or a proxy dropped", "nginx"),
+    ("400 for the origin", http("400 Bad Request", body=b"bad origin"), "forbidden", "without an Origin", "--origin"),
+    (
+        "403 that names the origin",
+        http("403 Forbidden", body=b"invalid Origin header: null"),
+        "forbidden",
+        "it refuses a request without an Origin header (",
+        "--origin https://server.test",
+    ),
+    ("403 of gorilla", http("403 Forbidden", "Sec-Websocket-Version: 13"), "forbidden", "it refuses", "--origin"),
+    ("404 behind nginx", http("404 Not Found", NGINX), "not-found", "path, or the proxy nginx/1.22.1 dropped", "path"),
+    ("404 of nginx", http("404 Not Found", NGINX, body=NGINX_404), "not-found", "no such path (Server", "path"),
+    (
+        "500 behind nginx",
+        http("500 X", NGINX),
+        "rejected",
+        "as some do when a proxy (nginx/1.22.1) drops",
+        "log of the server behind it",
+    ),
+    ("407", http("407 X"), "unauthorized", "a proxy wants authentication", "Proxy-Authorization"),
+    (
+        "the page of a TLS port",
+        http("400 X", body=b"You're speaking plain HTTP to an SSL-enabled"),
+        "tls-expected",
+        "TLS",
+        "wss",
+    ),
+    ("HTTP/2", b"\x00\x00\x12\x04\x00\x00\x00\x00\x00" + bytes(18), "not-http", "speaks HTTP/2 only", "HTTP/1.1"),
     ("101, no Upgrade", http("101 S", CONNECTION, ACCEPT), "no-upgrade", "no Upgrade header", "Connection headers"),
     ("101, no Connection", http("101 S", UPGRADE, ACCEPT), "no-upgrade", "no Connection header", "proxy"),
     ("101 to h2c", http("101 S", "Upgrade: h2c", CONNECTION, ACCEPT), "no-upgrade", "Upgrade: h2c", "proxy"),
@@ -135,6 +194,25 @@ def test_what_was_granted_must_be_of_what_was_asked() -> None:
         "101 S", UPGRADE, CONNECTION, ACCEPT, "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=99"
     )
     assert diagnosed(answer, compression="on").kind == "negotiation"
+
+
+@pytest.mark.parametrize(
+    ("options", "raw", "told"),
+    [
+        ({"origin": "https://a.test"}, http("403 Forbidden"), "refuses the origin https://a.test, or the credentials"),
+        ({"headers": (("Origin", "null"),)}, http("403 Forbidden"), "refuses the origin null"),
+        ({"headers": (("authorization", "Basic x"),)}, http("401 X"), "it refuses the credentials"),
+    ],
+)
+def test_a_refusal_is_told_with_what_was_sent(options: dict[str, Any], raw: bytes, told: str) -> None:
+    assert told in diagnosed(raw, **options).what
+
+
+def test_credentials_of_the_url_and_the_answer_are_not_shown() -> None:
+    asked = ConnectOptions("wss://me:hunter2@server.test/chat?token=s3cret&room=1")
+    error = diagnose(None, http("302 Found", "Location: /login?token=s3cret"), asked)
+    assert "s3cret" not in str(error) and "hunter2" not in str(error)
+    assert "/chat?token=***&room=1" in error.what and "wss://server.test:443/login?token=***" in error.remedy
 
 
 def test_an_error_keeps_the_answer() -> None:

@@ -22,7 +22,7 @@ _NGINX = (
     'proxy_set_header Connection "upgrade".'
 )
 _PROXY = f"a proxy that dropped the Upgrade and Connection headers is the likely cause; {_NGINX}"
-PROXY_REMEDY = f"Have the proxy speak HTTP/1.1 and pass both headers on; {_NGINX}"
+PROXY_REMEDY = f"Have the proxy speak HTTP/1.1 and pass on the Upgrade and Connection headers; {_NGINX}"
 HEAD_LIMIT = 65_536
 """A longer head is no answer."""
 
