@@ -265,8 +265,8 @@ def test_the_same_nginx_when_all_is_right(probe: Probe, nginx: Crooked) -> None:
 
 @pytest.mark.needs("nginx", "target ws", "target gorilla")
 def test_a_bad_certificate_is_shown_and_may_be_taken(probe: Probe, nginx: Crooked) -> None:
-    shown = probe(nginx.url("/good", "expired")).stdout
-    assert re.search(r"✗ tls .*certificate  .*\(refused\)$", shown, re.MULTILINE)
+    shown = probe(nginx.url("/good", "expired"), "--ca", str(nginx.ca)).stdout
+    assert re.search(r"✗ tls  .* certificate-expired\n +certificate  .*\(refused\)$", shown, re.MULTILINE)
     assert re.search(r"valid      20\d\d-\d\d-\d\d to 20\d\d-\d\d-\d\d \(expired \d+ days ago\)", shown)
     assert "· upgrade, echo, ping, close: not reached" in shown
     found = probe(nginx.url("/good", "expired"), "--insecure", "--json").json()

@@ -107,6 +107,13 @@ ANSWERS: list[tuple[str, bytes, str, str, str]] = [
         "proxy_http_version 1.1",
     ),
     ("505", http("505 Whatever", "Via: 1.1 Caddy"), "no-upgrade", "a proxy (1.1 Caddy) passed", "proxy_http_version"),
+    (
+        "400 that says why",
+        http("400 Bad Request", "Content-Type: text/plain", body=b"room is missing"),
+        "no-upgrade",
+        "it refuses the request for what its body says, or a proxy dropped",
+        "nginx",
+    ),
     ("400 of no known kind", http("400 Bad Request"), "no-upgrade", "a plain HTTP server, or a proxy dropped", "nginx"),
     ("400 for the origin", http("400 Bad Request", body=b"bad origin"), "forbidden", "without an Origin", "--origin"),
     (

@@ -33,7 +33,10 @@ _OF_RUN = (
     "timeout",
 )
 """Options of `wsbench run` that are about one connection and one message."""
-_HELP = {"timeout": "How long the opening may take, and then each of echo, pong and close."}
+_HELP = {
+    "timeout": "How long the opening may take, and then each of echo, pong and close.",
+    "source_ip": "Connect from this address of this machine.",
+}
 
 
 def _options() -> list[click.Parameter]:

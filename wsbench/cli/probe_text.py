@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from wsbench.units import format_bytes, format_duration
+from wsbench.units import format_bytes, format_count, format_duration
 from wsbench.wire.probe.certificate import Certificate
 from wsbench.wire.probe.evidence import Finding, Probe, Step
 
@@ -30,7 +30,8 @@ class Lines:
         """A step that was taken, with what it brought."""
         mark = self._paint("✓", fg="green") if step.ok else self._paint("✗", fg="red", bold=True)
         duration = format_duration(_shown_ns(found, step))
-        first, *more = [*_DETAILS[step.name](found), *([] if step.ok else [_failed(found)])] or [""]
+        failed = [] if step.ok or found.problem is None else [self._paint(found.problem.kind, fg="red")]
+        first, *more = [*failed, *_DETAILS[step.name](found)] or [""]
         head = f"  {mark} {self._paint(f'{step.name:<8}', bold=True)} {duration:>9}   {first}".rstrip()
         return "\n".join([head, *(f"{_INDENT}{self._dimmed(line)}" for line in more)])
 
@@ -59,10 +60,6 @@ def _shown_ns(found: Probe, step: Step) -> int | None:
     """By the kernel's timestamp where there is one: the server's time, not ours."""
     measured = {"echo": found.echo and found.echo.service_ns, "ping": found.ping and found.ping.service_ns}
     return measured.get(step.name) or step.duration_ns
-
-
-def _failed(found: Probe) -> str:
-    return f"failed: {found.problem.kind}" if found.problem is not None else "failed"
 
 
 def _dns(found: Probe) -> Iterator[str]:
@@ -99,8 +96,8 @@ def _certificate(certificate: Certificate, *, checked: bool, secured: bool) -> I
 
 
 def _left(certificate: Certificate) -> str:
-    days = (certificate.not_after - datetime.now(UTC)).days
-    return f"{days:,} days left" if days >= 0 else f"expired {-days:,} days ago"
+    left = certificate.not_after - datetime.now(UTC)
+    return f"{left.days:,} days left" if left.days >= 0 else f"expired {(-left).days:,} days ago"
 
 
 def _upgrade(found: Probe) -> Iterator[str]:
@@ -108,11 +105,7 @@ def _upgrade(found: Probe) -> Iterator[str]:
     if upgrade is None:
         return
     if upgrade.status == 101:
-        yield f"extensions {upgrade.extensions or 'none'}, subprotocol {upgrade.subprotocol or 'none'}"
-    elif upgrade.answer:
-        yield "answered" if upgrade.status is not None else "answered, not in HTTP"
-    else:
-        yield "no answer"
+        yield f"101, extensions {upgrade.extensions or 'none'}, subprotocol {upgrade.subprotocol or 'none'}"
     yield from (f"> {line}" for line in upgrade.request)
     yield from (f"< {line}" for line in upgrade.answer)
     if body := " ".join(upgrade.body.split()):
@@ -130,7 +123,7 @@ def _echo(found: Probe) -> Iterator[str]:
     else:
         yield f"{sent} did not come back"
     if echo.others:
-        yield f"{echo.others} other message{'s' * (echo.others > 1)}, the first: {echo.first_other}"
+        yield f"{format_count(echo.others)} other message{'s' * (echo.others > 1)}, the first: {echo.first_other}"
 
 
 def _ping(found: Probe) -> Iterator[str]:

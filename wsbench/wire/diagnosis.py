@@ -142,9 +142,7 @@ def _redirected(reply: Reply, options: ConnectOptions) -> Cause | None:
     location = reply.header("location")
     if reply.status not in (301, 302, 303, 307, 308) or not location:
         return None
-    secure, host, port = options.uri.secure, options.uri.host, options.uri.port
-    host = f"[{host}]" if ":" in host else host
-    here = f"{'https' if secure else 'http'}://{host}:{port}{options.uri.resource_name}"
+    here = f"{'https' if options.uri.secure else 'http'}://{options.where}{options.uri.resource_name}"
     target = hide_in_url(urljoin(here, location))
     there = "ws" + target.removeprefix("http") if target.startswith("http") else target
     return Cause(
@@ -246,6 +244,8 @@ def _is_a_web_server(reply: Reply, options: ConnectOptions) -> Cause | None:  # 
     dropped = f"a proxy{_called(reply)} dropped the Upgrade and Connection headers"
     if (reply.status or 0) < 300:
         what = f"plain HTTP, as from a web server: no WebSocket at this path, or {dropped}"
+    elif reply.is_plain_text:
+        what = f"it refuses the request for what its body says, or {dropped}"
     else:
         what = f"no WebSocket handshake to it: a plain HTTP server, or {dropped}"
     return Cause(what, "no-upgrade", f"Check port and path of the URL; if they are right, {_PROXY}")

@@ -118,7 +118,7 @@ def timed_out(options: ConnectOptions, step: str, received: int) -> ConnectError
     waited = f"{options.timeout_ns / 1e9:g} s"
     if step == "dns":
         return ConnectError(
-            f"no name server told the address of {options.uri.host} within {waited}",
+            f"no name server told the address of {options.uri.host} within {waited} (timeout)",
             step=step,
             side=Side.NETWORK,
             kind="dns-timeout",

@@ -49,8 +49,9 @@ class ConnectOptions:
 
     @property
     def where(self) -> str:
-        """host:port, for people."""
-        return f"{self.uri.host}:{self.uri.port}"
+        """host:port, as in a URL."""
+        host = f"[{self.uri.host}]" if ":" in self.uri.host else self.uri.host
+        return f"{host}:{self.uri.port}"
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,11 @@ class Reply:
         return _printable(via.split(",")[-1].strip()) if via else None
 
     @property
+    def is_plain_text(self) -> bool:
+        """It says something that was written for this case, not a page that serves for all."""
+        return bool(self.body.strip()) and "text/plain" in (self.header("content-type") or "").lower()
+
+    @property
     def excerpt(self) -> str:
         """What came back, short enough for an error line: telling headers and the start of the body."""
         telling = [f"{key}: {hide_header(key, value)}" for key, value in self.headers if key.lower() in _TELLING]

@@ -96,7 +96,7 @@ def _of_echo(found: Probe, waited: str) -> Iterator[Finding]:
     echo = found.echo
     assert echo is not None
     if not echo.echoed:
-        said = f"; it sent {echo.others} other messages, the first {echo.first_other!r}" if echo.others else ""
+        said = f"; of what it sent, the first message was {echo.first_other!r}" if echo.others else ""
         yield Finding(
             "no-echo",
             f"the server did not echo the message within {waited}, but stayed open{said}",

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import gevent
 import msgspec
 from gevent import socket as green
 from websockets.frames import Opcode
@@ -289,6 +290,8 @@ class _Prober:
 
 def _warm_up(options: ConnectOptions) -> None:
     """What happens once a process, such as the start of gevent's threads, is no part of any step."""
+    hub = gevent.get_hub()
+    hub.NOT_ERROR = (*hub.NOT_ERROR, KeyboardInterrupt)  # Ctrl-C is none that gevent should print
     green.getaddrinfo("127.0.0.1", 0)
     client, server = green.socketpair()
     with client, server:

@@ -85,8 +85,7 @@ def _plain_answer(options: ConnectOptions) -> str | None:
 
 def _bare(options: ConnectOptions, scheme: str) -> ConnectOptions:
     """Only whom to ask: no path, no credentials."""
-    host = f"[{options.uri.host}]" if ":" in options.uri.host else options.uri.host
     return ConnectOptions(
-        f"{scheme}://{host}:{options.uri.port}/",
+        f"{scheme}://{options.where}/",
         timeout_ns=min(options.timeout_ns, _PATIENCE_NS),
     )
