@@ -9,6 +9,7 @@ import json
 import os
 import pty
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -137,6 +138,12 @@ def test_what_is_granted_is_shown(probe: Probe, tmp_path: Path, nginx: Crooked) 
     assert found["ok"] and found["echo"]["identical"]
     assert [finding["code"] for finding in found["findings"]] == ["no-compression"]
     assert found["upgrade"]["subprotocol"] == "chat"
+
+
+def test_a_server_that_talks_without_end(probe: Probe, target: TargetProcess) -> None:
+    found = probe(target.url.replace("/echo", "/push?rate=100000&size=60"), "--timeout", "500ms", "--json").json()
+    assert found["echo"]["others"] > 0
+    assert found["steps"][3]["duration_ns"] < process.scaled(10) * 1e9  # it ended at all
 
 
 def test_a_server_that_is_no_echo_server(probe: Probe, target: TargetProcess) -> None:
@@ -421,6 +428,15 @@ def test_colour_on_a_terminal(target: TargetProcess, variables: dict[str, str], 
         assert program.wait(process.scaled(60)) == 0
     assert (b"\x1b[" in written) == coloured
     assert b"all is well" in written
+
+
+def test_ctrl_c_while_nothing_comes() -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as silent:
+        program = process.start_cli("probe", f"ws://127.0.0.1:{silent.getsockname()[1]}/", "--timeout", "60s")
+        program.wait_for("✓ tcp")
+        program.signal(signal.SIGINT)
+        result = program.finish()
+    assert (result.returncode, result.stderr.strip()) == (130, "")
 
 
 def test_an_output_without_unicode(run_cli: RunCli, target: TargetProcess) -> None:

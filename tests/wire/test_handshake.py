@@ -37,6 +37,7 @@ def test_urls(url: str, secure: bool, host: str, port: int, resource: str) -> No
     uri = parse_url(url)
     assert (uri.secure, uri.host, uri.port, uri.resource_name) == (secure, host, port, resource)
     assert ConnectOptions(url).uri == uri
+    assert ConnectOptions(url).where == (f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
 
 
 @pytest.mark.parametrize(
