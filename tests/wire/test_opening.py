@@ -94,6 +94,38 @@ def test_a_little_of_a_refusals_body_is_waited_for() -> None:
     assert "no such room: try /chat" in error.what
 
 
+def test_a_refusal_is_told_even_if_its_body_takes_longer_than_there_is_time() -> None:
+    peer = Peer()
+    serving = gevent.spawn(peer.accept, lambda _: b"HTTP/1.1 404 Not Found\r\n\r\nno such")
+    try:
+        error = failure(peer.url, timeout_s=0.2)
+    finally:
+        serving.kill()
+        peer.stop()
+    assert (error.kind, "no such" in error.what) == ("not-found", True)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 404 Not Found\r\nContent-Length: 7\r\n\r\nno such",
+        b"HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n7\r\nno such\r\n0\r\n\r\n",
+    ],
+)
+def test_the_end_of_a_refusals_body_is_known(answer: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Servers leave the connection open behind it: that is no reason to wait."""
+    monkeypatch.setattr("wsbench.wire.opening._BODY_PATIENCE_S", 600)
+    peer = Peer()
+    serving = gevent.spawn(peer.accept, lambda _: answer)
+    try:
+        error = failure(peer.url)
+    finally:
+        serving.kill()
+        peer.stop()
+    assert isinstance(error, HandshakeError) and error.body.startswith(b"no such")
+    assert error.kind == "not-found"
+
+
 def test_a_reset_instead_of_an_answer(bad_server: str) -> None:
     error = failure(bad_server + "/rst")
     assert (error.kind, error.step) == ("handshake-reset", "upgrade")

@@ -82,13 +82,13 @@ class Conversation:
         Raises:
             ConnectionLost: it broke, or the server broke the protocol.
         """
-        # A server that never stops talking must not talk past the deadline.
-        while (left_ns := deadline_ns - time.monotonic_ns()) > 0:
-            if self._arrivals or self._ended:
-                break
+        while not self._arrivals and not self._ended:
+            left_ns = deadline_ns - time.monotonic_ns()
+            if left_ns <= 0:
+                return None
             with gevent.Timeout(left_ns / 1e9, False):
                 self._read()
-        return self._arrivals.popleft() if self._arrivals and left_ns > 0 else None
+        return self._arrivals.popleft() if self._arrivals else None
 
     def discard(self) -> None:
         """Close the socket, with TLS's goodbye."""
