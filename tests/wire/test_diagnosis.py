@@ -231,6 +231,14 @@ def test_an_error_keeps_the_answer() -> None:
     assert "Server: nginx" in error.what
 
 
+@pytest.mark.parametrize("header", ["Sec-WebSocket-Protocol", "Upgrade", "Sec-WebSocket-Accept", "Location"])
+def test_no_answer_steers_a_terminal(header: str) -> None:
+    for status in ("101 S", "302 Found"):
+        others = [line for line in (UPGRADE, CONNECTION, ACCEPT) if not line.startswith(header)]
+        error = diagnosed(http(status, *others, f"{header}: a\x1b[31mred\x9b"))
+        assert error.what.isprintable() and error.remedy.isprintable()
+
+
 def test_an_answer_is_shown_short_and_printable() -> None:
     error = diagnosed(http("404 Not Found", body=b"\x1b[31mred\x00\xff " + b"long " * 1000))
     assert len(error.what) < 400

@@ -11,6 +11,7 @@ import click
 from wsbench.units import format_bytes, format_count, format_duration
 from wsbench.wire.probe.certificate import Certificate
 from wsbench.wire.probe.evidence import Finding, Probe, Step
+from wsbench.wire.reply import printable
 
 _INDENT = " " * 25
 _NAMES = 5
@@ -31,7 +32,7 @@ class Lines:
         mark = self._paint("✓", fg="green") if step.ok else self._paint("✗", fg="red", bold=True)
         duration = format_duration(_shown_ns(found, step))
         failed = [] if step.ok or found.problem is None else [self._paint(found.problem.kind, fg="red")]
-        first, *more = [*failed, *_DETAILS[step.name](found)] or [""]
+        first, *more = [*failed, *map(printable, _DETAILS[step.name](found))] or [""]
         head = f"  {mark} {self._paint(f'{step.name:<8}', bold=True)} {duration:>9}   {first}".rstrip()
         return "\n".join([head, *(f"{_INDENT}{self._dimmed(line)}" for line in more)])
 
@@ -109,7 +110,7 @@ def _upgrade(found: Probe) -> Iterator[str]:
     yield from (f"> {line}" for line in upgrade.request)
     yield from (f"< {line}" for line in upgrade.answer)
     if body := " ".join(upgrade.body.split()):
-        yield f"< {''.join(c if c.isprintable() else '·' for c in body)[:200]}"
+        yield f"< {body[:200]}"
 
 
 def _echo(found: Probe) -> Iterator[str]:

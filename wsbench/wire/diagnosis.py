@@ -15,7 +15,7 @@ from websockets.exceptions import InvalidHeader, InvalidHeaderValue, InvalidStat
 from wsbench.errors import HandshakeError, Side
 from wsbench.wire.credentials import hide_in_target, hide_in_url
 from wsbench.wire.handshake import ConnectOptions
-from wsbench.wire.reply import Reply
+from wsbench.wire.reply import Reply, printable
 
 _NGINX = (
     "nginx needs proxy_http_version 1.1, proxy_set_header Upgrade $http_upgrade and "
@@ -50,10 +50,10 @@ def diagnose(error: Exception | None, raw: bytes, options: ConnectOptions) -> Ha
     reply = Reply.parse(raw)
     what, kind, remedy = _explain(error, reply, raw, options)
     return HandshakeError(
-        f"{options.where} {what}",
+        printable(f"{options.where} {what}"),
         kind=kind,
         side=Side.TARGET,
-        remedy=remedy,
+        remedy=printable(remedy),
         status=reply.status,
         headers=reply.headers,
         body=reply.body,

@@ -58,8 +58,8 @@ class Reply:
         if _OWN_PAGES.search(self.body):
             return None
         if _PROXIES.search(server):
-            return _printable(server)
-        return _printable(via.split(",")[-1].strip()) if via else None
+            return printable(server)
+        return printable(via.split(",")[-1].strip()) if via else None
 
     @property
     def is_plain_text(self) -> bool:
@@ -75,7 +75,7 @@ class Reply:
             text = _legible(text)
         shown = " ".join(text.split())[:100]
         parts = [*telling, *([f"body {shown!r}"] if shown else [])]
-        return _printable(f" ({', '.join(parts)})") if parts else ""
+        return printable(f" ({', '.join(parts)})") if parts else ""
 
 
 def _first_chunk(body: bytes) -> bytes:
@@ -90,5 +90,6 @@ def _legible(html: str) -> str:
     return words or (title[1] if title else "")
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """What a server sent, so that it may be shown: it cannot steer a terminal, nor begin a line."""
     return "".join(c if c.isprintable() else "·" for c in text)

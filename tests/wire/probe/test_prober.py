@@ -161,7 +161,7 @@ def test_a_close_without_an_answer() -> None:
     ("reply", "kind", "said", "remedy"),
     [
         (encode_close(1008, "log in"), "closed", "after our message with 1008 (policy violation) log in", "--header"),
-        (encode_close(4401, "who?"), "closed", "4401", "application's own"),
+        (encode_close(4401, "who\x1b?"), "closed", "4401 (private use) who·?", "application's own"),
         (encode_close(1011), "closed", "1011", "its log"),
         (b"\x83\x00", "protocol-error", "broke the protocol", ""),
     ],

@@ -124,7 +124,7 @@ def _of_close(found: Probe, waited: str) -> Iterator[Finding]:
         yield Finding(
             "close-code",
             f"the server answered the close code {close.sent_code} with {close.received_code}"
-            + (f" ({close.reason})" if close.reason else ""),
+            + (f" ({close.reason!r})" if close.reason else ""),
             "Servers usually send back the code that they got.",
         )
     if close.received_code is not None and not close.tcp_ended:

@@ -23,6 +23,7 @@ from wsbench.wire.probe.certificate import utc_now
 from wsbench.wire.probe.conversation import Arrival, Conversation
 from wsbench.wire.probe.evidence import SCHEMA, STEPS, Close, Echo, Ping, Probe, Problem, Step, Tcp, Tls, Upgrade
 from wsbench.wire.probe.second_look import certificate_of, look_again, seen_in, with_certificate
+from wsbench.wire.reply import printable
 from wsbench.wire.sources import spread
 from wsbench.wire.timestamps import KeepStamping
 from wsbench.wire.tls import client_context
@@ -306,7 +307,7 @@ def _closed(conversation: Conversation, after: str) -> ConnectionLost:
         what = f"the server ended the connection after {after}, without a close frame"
         return ConnectionLost(what, code=1006, kind="closed-abruptly", remedy=findings.close_remedy(1006))
     return ConnectionLost(
-        f"the server closed the connection after {after} with {received}",
+        printable(f"the server closed the connection after {after} with {received}"),
         code=int(received.code),
         reason=received.reason,
         kind="closed",
@@ -334,5 +335,4 @@ def _without_credentials(line: str) -> str:
 
 
 def _excerpt(data: bytes) -> str:
-    text = data[:_EXCERPT].decode("utf-8", "replace")
-    return "".join(c if c.isprintable() else "·" for c in text)
+    return printable(data[:_EXCERPT].decode("utf-8", "replace"))
