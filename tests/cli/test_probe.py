@@ -123,7 +123,7 @@ def test_every_step_for_people(probe: Probe, tls_target: TargetProcess) -> None:
     assert "\x1b" not in result.stdout
 
 
-@pytest.mark.needs("nginx", "target ws", "target gorilla")
+@pytest.mark.needs("nginx", "openssl", "target ws", "target gorilla")
 def test_what_is_granted_is_shown(probe: Probe, tmp_path: Path, nginx: Crooked) -> None:
     (tmp_path / "image").write_bytes(b"\xff\x00" * 50)
     with catalogue.find("gorilla").start(compression="on") as gorilla:
@@ -243,7 +243,7 @@ NGINX = {
 }
 
 
-@pytest.mark.needs("nginx", "target ws", "target gorilla")
+@pytest.mark.needs("nginx", "openssl", "target ws", "target gorilla")
 @pytest.mark.parametrize("case", NGINX.values(), ids=NGINX)
 def test_nginx_as_people_set_it_up(probe: Probe, nginx: Crooked, case: Case) -> None:
     options = [str(nginx.ca) if option == "CA" else option for option in case.options]
@@ -253,7 +253,7 @@ def test_nginx_as_people_set_it_up(probe: Probe, nginx: Crooked, case: Case) -> 
     assert (certificate is not None) == case.kind.startswith("certificate")
 
 
-@pytest.mark.needs("nginx", "target ws", "target gorilla")
+@pytest.mark.needs("nginx", "openssl", "target ws", "target gorilla")
 def test_the_same_nginx_when_all_is_right(probe: Probe, nginx: Crooked) -> None:
     for path, name, options in (
         ("/good", "good", ("--ca", str(nginx.ca))),
@@ -264,7 +264,7 @@ def test_the_same_nginx_when_all_is_right(probe: Probe, nginx: Crooked) -> None:
         assert (result.returncode, result.stderr, result.json()["findings"]) == (0, "", [])
 
 
-@pytest.mark.needs("nginx", "target ws", "target gorilla")
+@pytest.mark.needs("nginx", "openssl", "target ws", "target gorilla")
 def test_a_bad_certificate_is_shown_and_may_be_taken(probe: Probe, nginx: Crooked) -> None:
     shown = probe(nginx.url("/good", "expired"), "--ca", str(nginx.ca)).stdout
     assert re.search(r"✗ tls  .* certificate-expired\n +certificate  .*\(refused\)$", shown, re.MULTILINE)
