@@ -16,6 +16,7 @@ from wsbench.measure.histogram import (
     bounds,
     bucket_key,
     by_bounds,
+    extreme_keys,
     from_hdr,
     highest_value,
     lowest_value,
@@ -217,6 +218,16 @@ def test_a_coarse_percentile_is_off_by_three_percent_at_most(values: list[int], 
     assert precise is not None
     assert rough is not None
     assert abs(rough - precise) <= max(32, 0.033 * precise)
+
+
+@given(st.lists(BUCKETS.filter(bool), min_size=1, max_size=4))
+@settings(max_examples=200, deadline=None)
+def test_the_extremes_of_a_coarse_sum_are_those_of_its_parts(parts: list[Buckets]) -> None:
+    coarse: Buckets = {}
+    for part in parts:
+        merge_coarsely(coarse, part)
+    keys = [key for part in parts for key in part]
+    assert extreme_keys(parts, coarse) == (min(keys), max(keys))
 
 
 def test_bounds_for_people_are_round_and_twelve_a_decade() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import math
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from locust import stats as locust_stats
@@ -17,8 +18,15 @@ from locust.stats import RequestStats, StatsCSV, StatsCSVFileWriter, StatsEntry,
 
 from wsbench.load.engine import ECHO
 from wsbench.load.messages import Report
-from wsbench.measure.histogram import Buckets, highest_value, lowest_value, merge
-from wsbench.measure.recorder import SERIES, lost_under, merge_counts
+from wsbench.measure.histogram import (
+    COARSE_WIDTH,
+    Buckets,
+    extreme_keys,
+    highest_value,
+    lowest_value,
+    merge_coarsely,
+)
+from wsbench.measure.recorder import SERIES, IntervalDelta, lost_under, merge_counts
 from wsbench.units import NS_PER_MS
 
 METHOD = "WS"
@@ -52,13 +60,15 @@ class Feed:
         connect: Buckets = {}
         for delta in report.deltas:
             merge_counts(counts, delta.counts)
-            merge(connect, delta.series.get("connect", {}))
+            merge_coarsely(connect, delta.series.get("connect", {}))
         named = self._named(report)
         lost = max(0, counts.get("lost", 0) - sum(named.values()))
         if not named or lost:
-            self._extend(ECHO, response, lost, counts.get("payload_received", 0))
+            extremes_ms = _extremes_ms(report.deltas, "response", response)
+            self._extend(ECHO, response, extremes_ms, lost, counts.get("payload_received", 0))
         # Connections and errors are totals of the worker's.
-        self._extend(CONNECT, connect, self._news(report.worker, "", report.connections.failed), 0)
+        extremes_ms = _extremes_ms(report.deltas, "connect", connect)
+        self._extend(CONNECT, connect, extremes_ms, self._news(report.worker, "", report.connections.failed), 0)
         self._error(ECHO, "lost: no reply within --timeout", lost)
         self._error(ECHO, "corrupted: the reply is not what was sent", counts.get("corrupted", 0))
         for error in report.errors:
@@ -71,12 +81,12 @@ class Feed:
         for delta in report.deltas:
             for name, buckets in delta.series.items():
                 if name not in SERIES:
-                    merge(found.setdefault(name, {}), buckets)
+                    merge_coarsely(found.setdefault(name, {}), buckets)
             for name in delta.names_lost():
                 found.setdefault(name, {})
                 lost[name] = lost.get(name, 0) + lost_under(name, delta.counts)
-        for name, buckets in found.items():
-            self._extend(name, buckets, lost.get(name, 0), 0)
+        for name, coarse in found.items():
+            self._extend(name, coarse, _extremes_ms(report.deltas, name, coarse), lost.get(name, 0), 0)
             self._error(name, "lost: nothing came in time", lost.get(name, 0))
         return {name: lost.get(name, 0) for name in found}
 
@@ -85,19 +95,18 @@ class Feed:
         self._told[worker, what] = total
         return gained
 
-    def _extend(self, name: str, buckets: Buckets, failed: int, size: int) -> None:
-        if not (buckets or failed or size):
+    def _extend(self, name: str, coarse: Buckets, extremes_ms: tuple[float, float], failed: int, size: int) -> None:
+        if not (coarse or failed or size):
             return
         now = time.time()
         entry = StatsEntry(self._stats, name, METHOD)
-        for key, count in buckets.items():
+        for key, count in coarse.items():
             value_ms, shown_ms = _milliseconds(key)
             entry.response_times[shown_ms] += count
             entry.total_response_time += value_ms * count
-        if buckets:
-            entry.min_response_time = three_digits(lowest_value(min(buckets)) / NS_PER_MS)
-            entry.max_response_time = three_digits(highest_value(max(buckets)) / NS_PER_MS)
-        entry.num_requests = sum(buckets.values()) + failed
+        if coarse:
+            entry.min_response_time, entry.max_response_time = extremes_ms
+        entry.num_requests = sum(coarse.values()) + failed
         entry.num_none_requests = entry.num_failures = failed
         entry.total_content_length = size
         if entry.num_requests:
@@ -118,10 +127,18 @@ class Feed:
         known.first_seen = known.first_seen or known.last_seen
 
 
+def _extremes_ms(deltas: Sequence[IntervalDelta], series: str, coarse: Buckets) -> tuple[float, float]:
+    """The least and the greatest value of a series: not of the coarse buckets, whose edges are up to 3 % away."""
+    if not coarse:
+        return 0, 0
+    least, most = extreme_keys((delta.series.get(series, {}) for delta in deltas), coarse)
+    return three_digits(lowest_value(least) / NS_PER_MS), three_digits(highest_value(most) / NS_PER_MS)
+
+
 @functools.cache
 def _milliseconds(key: int) -> tuple[float, float]:
-    """The middle of a bucket, as it is and in Locust's precision. Cached: a few thousand come up again and again."""
-    middle = (lowest_value(key) + highest_value(key)) / 2 / NS_PER_MS
+    """The middle of a coarse bucket, as it is and in Locust's precision. Cached: a few hundred come up again."""
+    middle = (lowest_value(key) + highest_value(key + COARSE_WIDTH - 1)) / 2 / NS_PER_MS
     return middle, two_digits(middle)
 
 
