@@ -19,7 +19,7 @@ bench: $(VENV)/.run  ## benchmark the embedded echo target; the result goes to r
 	$(VENV)/bin/wsbench run $(ARGS)
 
 test: $(VENV)/.dev  ## run every test that this machine can run, and say which it cannot and why (ARGS: pytest's)
-	$(PY) -m pytest --no-fold-skipped $(ARGS)
+	$(PY) -m pytest --no-fold-skipped -n logical --maxprocesses 4 --dist loadfile $(ARGS)
 
 pacing: $(VENV)/.dev  ## lateness of the open loop against a bare timer (a benchmark; wants a quiet machine)
 	cd tests && ../$(PY) -m benchmarks.pacing $(ARGS)

@@ -1,4 +1,9 @@
-"""What all tests share: `@pytest.mark.needs(...)`, servers to test against, and the command line as a process."""
+"""What all tests share: `@pytest.mark.needs(...)`, servers to test against, and the command line as a process.
+
+Tests run in random order (the seed is in the head of the output: `--randomly-seed=N` repeats it, `-p no:randomly` keeps
+the order of the files), and in `make test` in several processes, a file in one of them (`ARGS=-n0` for one process).
+Every timeout is multiplied by WSBENCH_TEST_TIMEOUT_SCALE, for machines that are slow or busy.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +15,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 import pytest
-from helpers import components, process
+from helpers import components, process, quiet
 from helpers.bad_handshakes import BadHandshakes
-from helpers.process import CliResult, Running
+from helpers.process import CliResult, Running, scaled
 
 from wsbench.targets import catalogue
 
@@ -44,6 +49,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         reasons = [reason for name in _needs(item) if (reason := components.missing(name))]
         if reasons and not components.all_required():
             item.add_marker(pytest.mark.skip(reason="; ".join(reasons)))
+        _scale_timeout(item)
+
+
+def _scale_timeout(item: pytest.Item) -> None:
+    if item.config.getoption("timeout") is not None:
+        return  # somebody asked for this one
+    mark = item.get_closest_marker("timeout")
+    seconds = float(mark.args[0] if mark else item.config.getini("timeout"))
+    item.add_marker(pytest.mark.timeout(scaled(seconds)), append=False)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Around everything else, so that the time spent waiting is nobody's: no test's timeout, and no duration."""
+    with quiet.room(alone=item.get_closest_marker("quiet") is not None):
+        return (yield)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -101,7 +101,7 @@ def test_a_worker_whose_clock_is_ahead_counts_in_the_masters_seconds(tmp_path: P
         server.stop()
     run = _the_result(tmp_path)
     (one,) = run["generator"]["workers"]
-    assert abs(one["clock_offset_ns"] + ahead) < SECOND // 20
+    assert abs(one["clock_offset_ns"] + ahead) < SECOND // 4
     assert run["messages_all_phases"]["sent"] == seen
     assert run["messages"]["sent"] == 600, "exactly the three seconds of the measure phase, by the master's clock"
     assert run["timestamps"]["source"] == "user"
@@ -110,9 +110,12 @@ def test_a_worker_whose_clock_is_ahead_counts_in_the_masters_seconds(tmp_path: P
 
 def test_a_run_whose_starter_was_killed_ends_and_leaves_what_it_measured(tmp_path: Path) -> None:
     running = process.start_cli("run", "-u", "5", "--rate", "100", "-d", "60s", "--warmup", "0s", cwd=tmp_path)
-    running.wait_for("^measure")
-    session = psutil.Process(running.pid).children()
-    running.signal(signal.SIGKILL)
-    _, alive = psutil.wait_procs(session, timeout=process.scaled(30))
-    assert alive == []
+    try:
+        running.wait_for("^measure", 30)
+        session = psutil.Process(running.pid).children()
+        running.signal(signal.SIGKILL)
+        _, alive = psutil.wait_procs(session, timeout=process.scaled(30))
+        assert alive == []
+    finally:
+        running.stop()
     assert _the_result(tmp_path)["complete"] is False
