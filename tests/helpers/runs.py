@@ -13,6 +13,7 @@ import math
 import re
 import ssl
 import sys
+import time
 import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -65,6 +66,17 @@ class EchoTarget:
         with opener.open(f"{scheme}://{parts.netloc}/stats", timeout=scaled(10)) as answer:
             document: Document = json.load(answer)
         return document
+
+    def until_measured(self, connections: int) -> None:
+        """Waits until a run with so many connections, and without a warm-up, has measured something.
+
+        Its ramp is over with the second in which the last of them is open.
+        """
+        deadline = time.monotonic() + scaled(30)
+        while (now_open := self.stats()["connections_open"]) < connections:
+            assert time.monotonic() < deadline, f"{now_open} of {connections} connections"
+            time.sleep(0.05)
+        time.sleep(3)
 
 
 @contextlib.contextmanager

