@@ -95,21 +95,21 @@ def test_broadcast_and_echo_do_not_mix(target: TargetProcess) -> None:
 
 
 def test_push_sends_at_its_rate_messages_of_its_size(target: TargetProcess) -> None:
+    started = time.monotonic()
     with connect(url(target, "/push?rate=50/s&size=200")) as client:
-        started = time.monotonic()
         messages = [client.recv(timeout=20) for _ in range(26)]
         took = time.monotonic() - started
-    assert took >= 0.4  # 25 intervals of 20 ms, the first message being under way already
+    assert took >= 0.5  # 25 intervals of 20 ms
     assert all(isinstance(message, str) and len(message) == 200 for message in messages)
     documents = [json.loads(message) for message in messages]
     assert [document["seq"] for document in documents] == list(range(26))
     sent = [document["sent_ns"] for document in documents]
-    assert sent == sorted(sent) and sent[-1] - sent[0] >= 0.4e9
+    assert sent == sorted(sent) and sent[-1] - sent[0] >= 0.25e9  # 0.5, less what the first one was late
 
 
 def test_push_at_a_rate_beyond_the_timers_resolution(target: TargetProcess) -> None:
+    started = time.monotonic()
     with connect(url(target, "/push?rate=5k&size=20")) as client:
-        started = time.monotonic()
         for seq in range(2000):
             assert client.recv(timeout=20) == f"{seq:020d}"
         assert time.monotonic() - started >= 0.3
