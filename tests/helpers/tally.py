@@ -13,7 +13,7 @@ import time
 from helpers import process
 
 _LINE = re.compile(r"^(\d+) echoed, (\d+) connections$", re.MULTILINE)
-_PATIENCE_S = 5.0
+_PATIENCE_S = process.scaled(20)
 
 
 class Tally:

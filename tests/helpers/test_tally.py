@@ -25,7 +25,7 @@ def test_a_server_tells_what_it_echoed_and_who_is_connected(options: tuple[str, 
         with connect(url, ssl=insecure() if "--tls" in options else None, compression=None, proxy=None) as client:
             for number in range(3):
                 client.send(str(number))
-                assert client.recv(5) == str(number)
+                assert client.recv(process.scaled(20)) == str(number)
             assert tally.read(server) == (3, 1)
         assert tally.read(server) == (3, 0)
     finally:

@@ -40,7 +40,7 @@ def test_it_is_measured_over_every_process_of_a_proxy_and_of_what_is_behind_it(r
     with connect(running.url, proxy=None) as client:
         for _ in range(MESSAGES):
             client.send("x" * 1000)
-            client.recv(10)
+            client.recv(20)
     for meter in (*parts, whole):
         meter.measured()
     use, used = whole.use(), [part.use() for part in parts]

@@ -28,7 +28,7 @@ def script(tmp_path: Path, text: str) -> str:
 def assert_echoes(target: RunningTarget) -> None:
     with connect(target.url, proxy=None) as client:
         client.send("hello")
-        assert client.recv(10) == "hello"
+        assert client.recv(20) == "hello"
 
 
 def test_a_command_is_given_a_port_and_waited_for() -> None:
