@@ -377,9 +377,9 @@ def test_passed_gates_and_a_summary_for_people(target: EchoTarget, run_cli: RunC
 
 
 def test_strict_agrees_with_the_verdict(target: EchoTarget, run_cli: RunCli) -> None:
-    result = run_cli("run", target.url, "-u", "20", "--run-time", "2s", "--warmup", "100ms", "--strict", "--json")
+    result = run_cli("run", target.url, "-u", "20", "--run-time", "4s", "--warmup", "100ms", "--strict", "--json")
     run = result.json()
-    assert run["complete"] and 0 < run["conditions"]["duration_ns"] < 2_000_000_000
+    assert run["complete"] and 0 < run["conditions"]["duration_ns"] < 4_000_000_000
     generator = run["generator"]
     assert generator["verdict"] in ("ok", "late", "saturated")
     assert result.returncode == (0 if generator["verdict"] == "ok" else 4)
