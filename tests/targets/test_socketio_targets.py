@@ -37,6 +37,15 @@ async def client(target: RunningTarget) -> AsyncIterator[Any]:
         yield connection
     finally:
         await connection.disconnect()
+        await nothing_open()
+
+
+async def nothing_open() -> None:
+    """Waits until all sockets of this loop are closed. aiohttp does not, and one left over warns in a later test."""
+    transports = asyncio.get_running_loop()._transports  # type: ignore[attr-defined]
+    async with asyncio.timeout(scaled(20)):
+        while any(transport._sock is not None for transport in list(transports.values())):
+            await asyncio.sleep(0.01)
 
 
 async def emits_back(connection: Any) -> None:

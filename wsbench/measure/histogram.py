@@ -201,7 +201,8 @@ def to_hdr(buckets: Mapping[int, int]) -> HdrHistogram:
 
 def from_hdr(histogram: HdrHistogram) -> Buckets:
     """The counts of a HdrHistogram made by `to_hdr`."""
-    # By index: hdrh's own iterator takes ten times as long over the 33,792 counts.
+    # By index: hdrh's own iterator takes a hundred times as long over the 33,792 counts, nearly all of them zero.
     value_at = histogram.get_value_from_index
     counts = histogram.counts[:]  # a list: walking a ctypes array takes four times as long
-    return {bucket_key(value_at(index)): count for index, count in enumerate(counts) if count}
+    filled = itertools.compress(range(len(counts)), counts)
+    return {bucket_key(value_at(index)): counts[index] for index in filled}
