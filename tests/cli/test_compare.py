@@ -30,10 +30,10 @@ def slower(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Result directories of one run against a plain echo target, and of one against a target that answers 2 ms late."""
+    """Result directories of one run against a plain echo target, and of one against one that answers 20 ms late."""
     where = tmp_path_factory.mktemp("compare")
     found = []
-    for name, options in (("plain", ()), ("delayed", ("--delay", "2ms"))):
+    for name, options in (("plain", ()), ("delayed", ("--delay", "20ms"))):
         with echo_target(*options) as target:
             load = ("-u", "4", "--rate", "400", "--duration", "800ms", "--warmup", "100ms", "--name", name, "--quiet")
             assert process.run_cli("run", target.url, *load, cwd=where).returncode == 0
@@ -46,7 +46,7 @@ def metrics(comparison: Document) -> dict[str, Document]:
     return {metric["metric"]: metric for metric in pair["metrics"]}
 
 
-def test_a_server_that_answers_2_ms_later_is_slower_by_one_run_a_side(
+def test_a_server_that_answers_20_ms_later_is_slower_by_one_run_a_side(
     run_cli: RunCli, measured: tuple[Path, Path]
 ) -> None:
     plain, delayed = map(str, measured)

@@ -112,7 +112,7 @@ def test_what_is_overdue_by_more_than_the_backlog_is_missed() -> None:
     expected = slots(rate=1000, connections=1, index=0, now_ns=start)
     assert seen == [expected.next() for _ in seen]
     assert len(noted.missed) > 900
-    assert all(at - due <= 10**7 + 10**8 for due, at in noted.fired)
+    assert all(at - due <= 10**7 + 5 * 10**8 for due, at in noted.fired)
 
 
 def test_what_was_due_when_it_stops_is_missed_and_nothing_comes_after() -> None:

@@ -135,7 +135,7 @@ def test_only_what_is_new_is_told_again(ui: WebUi, target: EchoTarget) -> None:
     told = measured(ui, 3)
     run = told["run"]["id"]
     [again] = [ui.live(since=told["version"], run=run)]
-    assert len(again["points"]) <= 2 < len(told["points"])
+    assert len(again["points"]) < len(told["points"])
     assert len(ui.live(since=told["version"], run="another")["points"]) >= len(told["points"])
     stop(ui)
 
