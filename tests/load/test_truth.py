@@ -55,6 +55,8 @@ def told_by(counts: Counts, *, unread: int = 0, late: int = 0) -> Counts:
         "corrupted": counts["corrupted"],
         "unexpected": counts["greetings"],
         "late": late,
+        "one_way": 0,
+        "pushed": 0,
     }
 
 
