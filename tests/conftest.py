@@ -18,11 +18,16 @@ import pytest
 from helpers import components, process, quiet
 from helpers.bad_handshakes import BadHandshakes
 from helpers.process import CliResult, Running, scaled
+from hypothesis import HealthCheck, settings
 
 from wsbench.targets import catalogue
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
+
+# How long an example takes, or a thousand of them take to be made up, is the machine's business.
+settings.register_profile("wsbench", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("wsbench")
 
 FIXTURE_NEEDS = {
     "picows_echo": "picows",

@@ -107,7 +107,7 @@ COUNTS = st.integers(0, 2**62)
     cpu=st.none() | st.floats(0, 1e9),
     codes=st.dictionaries(st.text(max_size=4), COUNTS),
 )
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_any_run_is_read_as_it_was_written(
     latency: dict[str, Latency], name: str, cpu: float | None, codes: dict[str, int]
 ) -> None:

@@ -141,7 +141,7 @@ _TEXTS = st.one_of(
 @given(text=_TEXTS)
 @example(text="1e308")
 @example(text="9" * 400 + "s")
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_whatever_is_typed_gives_a_value_or_a_value_error(parse: Callable[[str], Any], text: str) -> None:
     try:
         value = parse(text)
@@ -176,7 +176,7 @@ def test_durations_as_read(duration_ns: float | None, text: str) -> None:
 
 
 @given(st.floats(0, 1e15))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_duration_as_read_is_right_to_three_digits(duration_ns: float) -> None:
     number, unit = format_duration(duration_ns).replace(",", "").split()
     size = {"ns": 1, "µs": NS_PER_US, "ms": NS_PER_MS, "s": NS_PER_S}[unit]

@@ -64,7 +64,7 @@ def test_it_is_the_histogram_the_design_says() -> None:
 
 
 @given(VALUES)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_bucket_is_the_hdr_bucket_of_its_values(value: int) -> None:
     key = bucket_key(value)
     assert lowest_value(key) == REFERENCE.get_lowest_equivalent_value(value)
@@ -73,7 +73,7 @@ def test_a_bucket_is_the_hdr_bucket_of_its_values(value: int) -> None:
 
 
 @given(VALUES.filter(lambda value: value < HOUR_NS))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_buckets_touch_and_their_keys_sort_as_their_values_do(value: int) -> None:
     key = bucket_key(value)
     following = bucket_key(highest_value(key) + 1)
@@ -83,13 +83,13 @@ def test_buckets_touch_and_their_keys_sort_as_their_values_do(value: int) -> Non
 
 
 @given(VALUES)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_value_is_known_to_a_thousandth(value: int) -> None:
     assert highest_value(bucket_key(value)) - value <= value / 1000
 
 
 @given(values=st.lists(VALUES, min_size=1, max_size=60), percent=st.floats(0, 100))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_percentiles_are_those_of_hdr_histogram_to_the_nanosecond(values: list[int], percent: float) -> None:
     asked = (*PERCENTS, percent)
     expected = in_hdr(values).get_percentile_to_value_dict(list(asked))
@@ -97,7 +97,7 @@ def test_percentiles_are_those_of_hdr_histogram_to_the_nanosecond(values: list[i
 
 
 @given(values=SAMPLES, lost=st.integers(0, 30), percent=st.floats(0.001, 100))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_lost_values_rank_behind_all_others(values: list[int], lost: int, percent: float) -> None:
     ranked: list[int | None] = [highest_value(bucket_key(value)) for value in sorted(values)]
     ranked += [None] * lost
@@ -122,7 +122,7 @@ def test_percentiles_come_in_the_order_asked_and_may_repeat() -> None:
 
 
 @given(st.lists(SAMPLES, max_size=5), st.randoms(use_true_random=False))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_merging_is_recording_all_in_any_order_and_grouping(parts: list[list[int]], shuffler: object) -> None:
     everything = bucketed([value for part in parts for value in part])
     distributions = [bucketed(part) for part in parts]
@@ -133,7 +133,7 @@ def test_merging_is_recording_all_in_any_order_and_grouping(parts: list[list[int
 
 
 @given(BUCKETS, BUCKETS)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_merging_adds_to_the_first_and_leaves_the_second(into: Buckets, other: Buckets) -> None:
     before, unchanged = dict(into), dict(other)
     merge(into, other)
@@ -150,7 +150,7 @@ def test_recording_with_a_count() -> None:
 
 
 @given(BUCKETS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_to_hdr_and_back_loses_nothing(buckets: Buckets) -> None:
     histogram = to_hdr(buckets)
     assert histogram.get_total_count() == sum(buckets.values())
@@ -167,7 +167,7 @@ BEYOND = [HOUR_NS * 2, HOUR_NS * 1000, 2**62]
 
 
 @given(BUCKETS)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_mean_and_deviation_are_those_of_hdr_histogram(buckets: Buckets) -> None:
     histogram = to_hdr(buckets)
     mean, deviation = mean_and_deviation(buckets)
@@ -194,7 +194,7 @@ def test_negative_values_sort_first_and_count_as_zero(value: int) -> None:
 
 
 @given(SAMPLES)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_what_a_histogram_can_hold_is_not_out_of_range(values: list[int]) -> None:
     assert out_of_range(bucketed(values)) == (0, 0)
 
@@ -221,7 +221,7 @@ def test_a_coarse_percentile_is_off_by_three_percent_at_most(values: list[int], 
 
 
 @given(st.lists(BUCKETS.filter(bool), min_size=1, max_size=4))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_the_extremes_of_a_coarse_sum_are_those_of_its_parts(parts: list[Buckets]) -> None:
     coarse: Buckets = {}
     for part in parts:
@@ -239,7 +239,7 @@ def test_bounds_for_people_are_round_and_twelve_a_decade() -> None:
 
 
 @given(BUCKETS)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_every_value_is_under_its_bound_and_over_the_one_before(buckets: Buckets) -> None:
     upper, counted = list(bounds()), by_bounds(buckets)
     expected: dict[int, int] = {}

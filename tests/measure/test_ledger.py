@@ -345,7 +345,7 @@ class Truth:
     size=st.sampled_from([64, 128, 1000]),
     actions=st.lists(ACTIONS, min_size=40, max_size=120),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_whatever_a_server_does_is_called_by_its_name(window: int, size: int, actions: list[tuple[str, int]]) -> None:
     truth = Truth(Client(JsonMessages(5, size)))
     for action, number in actions:

@@ -26,7 +26,7 @@ def test_every_size_is_exact_whatever_the_digits(connection: int) -> None:
 
 
 @given(connection=IDS, seq=SEQS, size=SIZES)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_a_message_is_json_with_its_id_and_number(connection: int, seq: int, size: int) -> None:
     messages = JsonMessages(connection, size)
     payload = messages.build(seq)
@@ -39,7 +39,7 @@ def test_a_message_is_json_with_its_id_and_number(connection: int, seq: int, siz
 
 
 @given(connection=IDS, seqs=st.lists(SEQS, min_size=1, max_size=20))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_message_is_built_alike_in_any_order_and_by_anyone(connection: int, seqs: list[int]) -> None:
     messages = JsonMessages(connection, 128)
     assert [messages.build(seq) for seq in seqs] == [JsonMessages(connection, 128).build(seq) for seq in seqs]
@@ -84,7 +84,7 @@ def test_which_message_a_reply_claims_to_be(payload: bytes, seq: int | None) -> 
 
 
 @given(seq=SEQS, size=st.integers(SMALLEST_JSON, 300), indent=st.sampled_from([None, 2]), backwards=st.booleans())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_json_in_other_bytes_is_the_same(seq: int, size: int, indent: int | None, backwards: bool) -> None:
     messages = JsonMessages(5, size)
     document = json.loads(messages.build(seq))

@@ -82,7 +82,7 @@ def test_intervals_count_from_their_phase_and_end_with_it(instant_ns: int, inter
 
 
 @given(plan=plans(), offset=st.integers(0, 2 * S))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_intervals_cover_the_time_line_without_gaps(plan: Plan, offset: int) -> None:
     start, end = NOW - offset, NOW + 12 * S
     intervals = walk(plan, start, end)
@@ -97,7 +97,7 @@ def test_intervals_cover_the_time_line_without_gaps(plan: Plan, offset: int) -> 
 
 
 @given(plan=plans(), end=st.integers(-S, 12 * S), instant=st.integers(-S, 14 * S))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_an_ended_plan_drains_from_then_on_and_is_the_same_before(plan: Plan, end: int, instant: int) -> None:
     ended = plan.ended_at(NOW + end)
     if instant < end:
@@ -112,7 +112,7 @@ def test_a_plan_that_has_ended_is_not_ended_later() -> None:
 
 
 @given(plan=plans(), offset=st.integers(-(10**15), 10**15), instant=st.integers(-S, 14 * S))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_shifted_plan_is_the_same_on_another_clock(plan: Plan, offset: int, instant: int) -> None:
     shifted = plan.shifted(offset)
     assert shifted.phase_at(NOW + instant + offset) is plan.phase_at(NOW + instant)

@@ -313,7 +313,7 @@ def live(steps: list[tuple[str, int]], truth: Truth, *, closed_loop: bool) -> li
 
 
 @given(workers=st.lists(STEPS, min_size=1, max_size=3), closed_loop=st.booleans(), seed=st.integers(0, 2**32))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_deltas_add_up_to_what_happened_in_any_order_and_grouping(
     workers: list[list[tuple[str, int]]], closed_loop: bool, seed: int
 ) -> None:

@@ -82,7 +82,7 @@ def test_a_connection_that_comes_late_takes_up_its_own_slot(index: int, now_ns: 
     now_ns=st.integers(0, 10**16),
     arrivals=st.sampled_from(["constant", "poisson"]),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_slots_begin_now_or_later_and_increase_strictly(
     rate: float, connections: int, place: int, now_ns: int, arrivals: str
 ) -> None:
@@ -137,7 +137,7 @@ def test_poisson_arrivals_repeat_by_seed_and_differ_by_seed_and_connection() -> 
 
 
 @given(pauses=st.lists(st.integers(0, 3 * S), max_size=8), limit=st.integers(1, 50))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_due_instants_do_not_move_when_they_are_asked_for_late(pauses: list[int], limit: int) -> None:
     punctual, late = (_four_connections() for _ in range(2))
     end = sum(pauses)

@@ -64,7 +64,7 @@ def test_the_footer_is_in_the_unit_of_the_values() -> None:
 
 
 @given(st.lists(st.integers(0, 10**11), min_size=1, max_size=50))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_values_percentiles_and_counts_only_rise_to_the_whole(values: list[int]) -> None:
     rows = rows_of(encode(spread(values)).decode())
     for column in (0, 1, 2):

@@ -146,7 +146,7 @@ MADE_LINES = st.lists(
 
 
 @given(MADE_LINES)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_what_is_written_is_what_is_read(lines: list[Line]) -> None:
     read = decode(encode(lines, start_ns=START, comment=COMMENT), "here")
     assert sorted(read, key=repr) == sorted(lines, key=repr)

@@ -82,7 +82,7 @@ def test_a_reply_in_fragments_with_a_ping_between(pair: MakePair, security: dict
 
 
 @given(sizes=st.lists(st.integers(1, 40), min_size=1, max_size=40))
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_a_stream_in_pieces_gives_the_same_messages(pair: MakePair, sizes: list[int]) -> None:
     both = pair().start()
     payloads = [bytes([65 + number]) * size for number, size in enumerate((0, 1, 100, 130, 3))]

@@ -267,7 +267,7 @@ def streams(draw: st.DrawFn) -> tuple[Server, bool, list[int]]:
 
 
 @given(streams())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_however_a_stream_is_cut_it_reads_as_if_whole(made: tuple[Server, bool, list[int]]) -> None:
     server, deflate, cuts = made
     check(server, cuts, deflate=deflate)
@@ -406,7 +406,7 @@ def test_binary_may_be_anything() -> None:
 
 
 @given(size=LENGTHS, first=st.integers(0, 127), text=st.booleans())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_frame_of_ours_is_one_a_server_understands(size: int, first: int, text: bool) -> None:
     payload = bytes((first + place) % 128 for place in range(size))
     opcode = by_hand.TEXT if text else by_hand.BINARY
@@ -429,7 +429,7 @@ def test_mask_keys_do_not_repeat_and_outlast_their_pool() -> None:
 
 
 @given(size=LENGTHS, text=st.booleans())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_a_predicted_frame_is_what_a_server_sends(size: int, text: bool) -> None:
     payload = bytes(place % 251 for place in range(size))
     opcode = by_hand.TEXT if text else by_hand.BINARY

@@ -73,7 +73,7 @@ def test_bytes_both_ways(version: ssl.TLSVersion) -> None:
     sizes=st.lists(st.integers(1, 40_000), min_size=1, max_size=5),
     cuts=st.lists(st.integers(0, 200_000), max_size=20),
 )
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_ciphertext_may_be_cut_anywhere(sizes: list[int], cuts: list[int]) -> None:
     ends = Ends()
     plaintexts = [bytes([number]) * size for number, size in enumerate(sizes)]
