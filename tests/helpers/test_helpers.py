@@ -302,9 +302,10 @@ def test_every_server_runs_on_its_own() -> None:
 
 
 def test_a_server_that_does_not_come_up_says_why() -> None:
+    before = list(Running.live)
     with pytest.raises(AssertionError, match=r"(?s)ended with 2.*unrecognized arguments: --nonsense"):
         start_server("helpers.truth", "--nonsense")
-    assert not Running.live
+    assert Running.live == before
 
 
 ORPHAN = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']{})"
