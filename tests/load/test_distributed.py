@@ -79,7 +79,6 @@ def test_master_and_workers_count_everything(target: EchoTarget, tmp_path: Path,
 def test_ctrl_c_to_the_master_ends_the_workers_and_saves(target: EchoTarget, tmp_path: Path) -> None:
     before = target.stats()
     with cluster(tmp_path, "-u", "4", "--warmup", "0s", "--rate", "200", "--host", target.url) as (master, workers):
-        master.wait_for("All users spawned", 30)
         target.until_measured(4)
         master.signal(signal.SIGINT)
         result = finish(master, workers)

@@ -133,7 +133,6 @@ def test_ctrl_c_saves_what_was_measured(target: EchoTarget, tmp_path: Path, proc
         options += ["--processes", "2", "--master-port", port, "--master-bind-port", port]
     program = runs.locust(*options, cwd=tmp_path)
     try:
-        program.wait_for("All users spawned", 30)
         target.until_measured(4)
         os.killpg(program.pid, signal.SIGINT)  # as a terminal does: the workers get it as well
         result = program.finish(30)
