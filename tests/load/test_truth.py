@@ -177,7 +177,12 @@ def test_no_reply_is_faster_than_the_server(truth: StartTruth, run_cli: RunCli, 
 
 @pytest.mark.parametrize(
     "options",
-    [["--request-events"], ["--processes", "2"], ["--binary", "--payload-size", "48"], ["--payload-size", "70000"]],
+    [
+        ["--request-events"],
+        ["--processes", "2"],
+        ["--binary", "--payload-size", "48"],
+        ["--payload-size", "70000", "-d", "2s"],  # time for 31 of them on a connection, however busy the machine
+    ],
     ids=" ".join,
 )
 def test_other_ways_to_send_count_alike(truth: StartTruth, run_cli: RunCli, tmp_path: Path, options: list[str]) -> None:
