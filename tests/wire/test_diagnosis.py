@@ -246,7 +246,7 @@ def test_an_answer_is_shown_short_and_printable() -> None:
 
 
 @given(st.one_of(st.binary(max_size=100), st.binary(max_size=100).map(b"HTTP/1.1 ".__add__)))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_every_answer_has_some_diagnosis(raw: bytes) -> None:
     error = diagnose(None, raw, ConnectOptions(URL))
     assert error.kind and error.what.isprintable() and error.remedy

@@ -84,7 +84,7 @@ def test_no_websocket_urls(url: str) -> None:
 
 
 @given(st.one_of(st.text(max_size=30), st.text(max_size=30).map("ws://".__add__)))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_whatever_is_given_is_a_url_or_a_usage_error(url: str) -> None:
     try:
         uri = parse_url(url)
