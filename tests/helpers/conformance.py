@@ -176,6 +176,9 @@ def _parts(opcode: int, *payloads: bytes) -> tuple[Frame, ...]:
     )
 
 
+IN_PARTS = _parts(TEXT, b"frag", b"ment")
+
+
 def _whole_messages() -> Iterator[Case]:
     for size in (0, 1, 125, 126, 127, 128, 65_535, 65_536):
         for opcode, name, unit in ((TEXT, "text", b"*"), (BINARY, "binary", b"\xfe")):
@@ -263,24 +266,24 @@ def _control_frames() -> Iterator[Case]:
 
 
 def _fragments() -> Iterator[Case]:
-    hello, delivered = _parts(TEXT, b"frag", b"ment"), (_text(b"fragment"),)
+    parts, delivered = IN_PARTS, (_text(b"fragment"),)
     for chop in (0, 1):
         how = ", byte by byte" if chop else ""
-        yield Case(f"two fragments{how}", "6455 5.4", hello, delivered, chop=chop)
+        yield Case(f"two fragments{how}", "6455 5.4", parts, delivered, chop=chop)
         yield Case(
             f"a ping between two fragments{how}",
             "6455 5.4",
-            (hello[0], ALIVE, hello[1]),
+            (parts[0], ALIVE, parts[1]),
             delivered,
             (b"alive?",),
             chop=chop,
         )
-    yield Case("a pong between two fragments", "6455 5.4", (hello[0], Frame(PONG, b"?"), hello[1]), delivered)
+    yield Case("a pong between two fragments", "6455 5.4", (parts[0], Frame(PONG, b"?"), parts[1]), delivered)
     five = _parts(BINARY, b"a", b"\xff", b"", b"b", b"c")
     between = tuple(frame for number, part in enumerate(five) for frame in (part, Frame(PING, b"%d" % number)))
     pongs = (b"0", b"1", b"2", b"3", b"4")
     yield Case("five fragments, a ping behind each", "6455 5.4", between, ((BINARY, b"a\xffbc"),), pongs)
-    yield Case("two fragmented messages", "6455 5.4", hello + hello, delivered * 2)
+    yield Case("two fragmented messages", "6455 5.4", parts + parts, delivered * 2)
     yield Case("fragments without payload", "6455 5.4", _parts(TEXT, b"", b"", b""), (_text(b""),))
     yield Case("a payload in the middle fragment alone", "6455 5.4", _parts(TEXT, b"", b"here", b""), (_text(b"here"),))
     long = b"0123456789abcdef" * 4096
@@ -297,13 +300,13 @@ def _fragments() -> Iterator[Case]:
         yield Case(f"a {what} of nothing, byte by byte", "6455 5.4", (alone, BEHIND), closes=BROKEN, chop=1)
         yield Case(f"a {what} behind a whole message", "6455 5.4", (BEHIND, alone), (_text(b"behind"),), closes=BROKEN)
         yield Case(
-            f"a {what} behind a fragmented message", "6455 5.4", (*hello, alone, BEHIND), delivered, closes=BROKEN
+            f"a {what} behind a fragmented message", "6455 5.4", (*parts, alone, BEHIND), delivered, closes=BROKEN
         )
     for opcode in DATA:
         for fin in (True, False):
             again = Frame(opcode, b"ment", fin=fin)
             name = f"a message (opcode {opcode}, {'final' if fin else 'not final'}) in an unfinished one"
-            yield Case(name, "6455 5.4", (hello[0], again, Frame(CONTINUATION, b"")), closes=BROKEN)
+            yield Case(name, "6455 5.4", (parts[0], again, Frame(CONTINUATION, b"")), closes=BROKEN)
 
 
 # -- UTF-8 -----------------------------------------------------------------------------------------------------------
@@ -446,7 +449,7 @@ CASES = (*_whole_messages(), *_wrong_frames(), *_control_frames(), *_fragments()
 
 # -- what only exists with permessage-deflate (RFC 7692) ---------------------------------------------------------------
 
-_HELLO = bytes.fromhex("f248cdc9c90700")  # RFC 7692, 7.2.3.1
+HELLO_DEFLATED = bytes.fromhex("f248cdc9c90700")  # RFC 7692, 7.2.3.1
 _AGAIN = bytes.fromhex("f200110000")  # 7.2.3.2: the same, with what the window holds of it
 _STORED = bytes.fromhex("000500faff48656c6c6f00")  # 7.2.3.3
 _FINAL = bytes.fromhex("f348cdc9c9070000")  # 7.2.3.4: BFINAL, then the beginning of an empty block
@@ -461,8 +464,8 @@ def _deflate(*payloads: bytes, opcode: int = TEXT, deflate: Deflate | None = Non
 def _deflate_messages() -> Iterator[Case]:
     hello, plain = _text(b"Hello"), Deflate()
     for name, section, datas in (
-        ("one block", "7.2.3.1", (_HELLO,)),
-        ("the window kept from message to message", "7.2.3.2", (_HELLO, _AGAIN)),
+        ("one block", "7.2.3.1", (HELLO_DEFLATED,)),
+        ("the window kept from message to message", "7.2.3.2", (HELLO_DEFLATED, _AGAIN)),
         ("a stored block", "7.2.3.3", (_STORED,)),
         ("a block with BFINAL", "7.2.3.4", (_FINAL,)),
         ("two blocks", "7.2.3.5", (_TWO_BLOCKS,)),
@@ -472,14 +475,14 @@ def _deflate_messages() -> Iterator[Case]:
         yield Case(
             f"deflate: {name}, byte by byte", f"7692 {section}", frames, (hello,) * len(datas), deflate=plain, chop=1
         )
-    parts = (Frame(TEXT, _HELLO[:3], fin=False, rsv=RSV1), Frame(CONTINUATION, _HELLO[3:]))
+    parts = (Frame(TEXT, HELLO_DEFLATED[:3], fin=False, rsv=RSV1), Frame(CONTINUATION, HELLO_DEFLATED[3:]))
     yield Case("deflate: two fragments", "7692 7.2.3.1", parts, (hello,), deflate=plain)
     frames = (parts[0], ALIVE, parts[1])
     yield Case("deflate: a ping between two fragments", "7692 6.1", frames, (hello,), (b"alive?",), deflate=plain)
     yield Case(
         "deflate: nothing, compressed", "7692 7.2.3.6", (Frame(TEXT, b"\x00", rsv=RSV1),), (_text(b""),), deflate=plain
     )
-    frames = (Frame(TEXT, _HELLO, rsv=RSV1), Frame(TEXT, b"plain"), Frame(TEXT, _AGAIN, rsv=RSV1))
+    frames = (Frame(TEXT, HELLO_DEFLATED, rsv=RSV1), Frame(TEXT, b"plain"), Frame(TEXT, _AGAIN, rsv=RSV1))
     yield Case(
         "deflate: a plain message between compressed ones",
         "7692 6",
@@ -498,17 +501,17 @@ def _deflate_messages() -> Iterator[Case]:
 
 
 def _deflate_wrong() -> Iterator[Case]:
-    hello, delivered, plain = Frame(TEXT, _HELLO, rsv=RSV1), (_text(b"Hello"),), Deflate()
-    first, plainly = Frame(TEXT, _HELLO[:3], fin=False, rsv=RSV1), Frame(TEXT, b"a", fin=False)
+    hello, delivered, plain = Frame(TEXT, HELLO_DEFLATED, rsv=RSV1), (_text(b"Hello"),), Deflate()
+    first, plainly = Frame(TEXT, HELLO_DEFLATED[:3], fin=False, rsv=RSV1), Frame(TEXT, b"a", fin=False)
     for name, wrong in (
-        ("RSV1 on a continuation", (first, Frame(CONTINUATION, _HELLO[3:], rsv=RSV1))),
-        ("RSV1 on the continuation of a plain message", (plainly, Frame(CONTINUATION, _HELLO, rsv=RSV1))),
+        ("RSV1 on a continuation", (first, Frame(CONTINUATION, HELLO_DEFLATED[3:], rsv=RSV1))),
+        ("RSV1 on the continuation of a plain message", (plainly, Frame(CONTINUATION, HELLO_DEFLATED, rsv=RSV1))),
         ("RSV1 on a ping", (Frame(PING, b"\x00", rsv=RSV1),)),
         ("RSV1 on a pong", (Frame(PONG, b"\x00", rsv=RSV1),)),
         ("RSV1 on a close", (Frame(CLOSE, b"\x03\xe8", rsv=RSV1),)),
-        ("RSV1 and RSV2", (Frame(TEXT, _HELLO, rsv=RSV1 | RSV2),)),
-        ("RSV1 and RSV3", (Frame(TEXT, _HELLO, rsv=RSV1 | RSV3),)),
-        ("RSV1 on opcode 3", (Frame(3, _HELLO, rsv=RSV1),)),
+        ("RSV1 and RSV2", (Frame(TEXT, HELLO_DEFLATED, rsv=RSV1 | RSV2),)),
+        ("RSV1 and RSV3", (Frame(TEXT, HELLO_DEFLATED, rsv=RSV1 | RSV3),)),
+        ("RSV1 on opcode 3", (Frame(3, HELLO_DEFLATED, rsv=RSV1),)),
         ("a continuation of nothing", (Frame(CONTINUATION, _AGAIN),)),
     ):
         yield Case(f"deflate: {name}", "7692 6", (hello, *wrong, BEHIND), delivered, closes=BROKEN, deflate=plain)

@@ -49,6 +49,16 @@ def over_tls() -> dict[str, Any]:
     return {"tls": server, "context": client}
 
 
+def granting(*headers: str) -> Callable[[Request], bytes]:
+    """An answer that upgrades, with some more headers."""
+
+    def answer(request: Request) -> bytes:
+        head = frames.upgrade_answer(request).removesuffix(b"\r\n")
+        return head + "".join(f"{header}\r\n" for header in headers).encode() + b"\r\n"
+
+    return answer
+
+
 class Peer:
     """Listens for one client, answers its handshake when told to, and then sends and reads when told to.
 
@@ -113,6 +123,10 @@ class Peer:
         """Ends TCP, without a word of WebSocket."""
         if self._socket is not None:
             self._socket.close()
+
+    def end(self) -> None:
+        """Half-closes: says that nothing more will come, and can still read."""
+        self._socket.shutdown(socket.SHUT_WR)
 
     def reset(self) -> None:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -20,7 +20,7 @@ from wsbench.wire.handshake import ConnectOptions
 from wsbench.wire.opening import Opened, Opener, Resolver, Traffic
 from wsbench.wire.tls import client_context
 
-from .peer import Pair, Peer, over_tls
+from .peer import Pair, Peer, granting, over_tls
 
 MakePair = Callable[..., Pair]
 
@@ -227,14 +227,6 @@ def test_a_tls_handshake_that_does_not_go_on(bad_server: str) -> None:
 
 
 # -- what is negotiated ----------------------------------------------------------------------------------------------
-
-
-def granting(*headers: str) -> Callable[[Request], bytes]:
-    def answer(request: Request) -> bytes:
-        head = frames.upgrade_answer(request).removesuffix(b"\r\n")
-        return head + "".join(f"{header}\r\n" for header in headers).encode() + b"\r\n"
-
-    return answer
 
 
 def test_negotiated_is_what_the_server_said(pair: MakePair) -> None:
