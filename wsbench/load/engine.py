@@ -98,6 +98,7 @@ class Engine:
         self._numbers = itertools.count(1)
         self._connections = ConnectionTally()
         self._opening = 0
+        self._unanswered = 0
         self.recorder = Recorder(Plan(), time.time_ns(), closed_loop=options.closed_loop, sample=self._sample)
         self._errors: dict[tuple[str, str], ErrorTally] = {}
         self._negotiated: dict[str, str | None] | None = None
@@ -192,8 +193,13 @@ class Engine:
         if connection is None:
             return
         driver.abandon()
-        connection.close(code, reason, timeout_s=_CLOSE_TIMEOUT_S)
+        # When so many have gone without an answer, nobody answers: the others are not waited for.
+        hopeless = self._unanswered >= _CLOSES_AT_A_TIME
+        connection.close(code, reason, timeout_s=_CLOSE_TIMEOUT_S / 50 if hopeless else _CLOSE_TIMEOUT_S)
         self._closed(connection.close_code)
+        if connection.unanswered is not None:
+            self._unanswered += 1
+            self._count_error(connection.unanswered)
 
     def dropped(self, error: ConnectionLost) -> None:
         """A connection ended without our asking."""

@@ -18,17 +18,19 @@ from typing import Any, Protocol
 
 import gevent
 from gevent.event import Event
-from websockets.exceptions import InvalidState
+from websockets.exceptions import InvalidState, PayloadTooBig
 from websockets.protocol import OPEN
 
 from wsbench.errors import ConnectionLost, Side, WsbenchError
-from wsbench.wire.frames import ClientFramer, DeflatingFramer, FrameReader, deflate_of
+from wsbench.wire.frames import ClientFramer, DeflatingFramer, Flood, FrameReader, deflate_of
 from wsbench.wire.opening import Opened, Traffic
 from wsbench.wire.timestamps import ANCILLARY_SIZE, unpack_timespec
 from wsbench.wire.tls import TlsStream
 
 READ_SIZE = 65_536
 _READ, _WRITE = 1, 2
+_PONG = 0x8A
+_FLOOD_WINDOW_NS = 1_000_000_000
 _now = time.time_ns
 _framer = ClientFramer()
 
@@ -60,6 +62,7 @@ class Connection:
         frame: builds the bytes that carry a payload to the server, from the payload and TEXT or BINARY.
         plain: no extension was negotiated and nothing has ended, so that a reply's bytes can be predicted.
         close_code: why it ended (RFC 6455, 7.4), None while it is open.
+        unanswered: what was wrong with the server's answer to our close, if anything.
     """
 
     def __init__(self, opened: Opened, receiver: Receiver, traffic: Traffic) -> None:
@@ -76,6 +79,8 @@ class Connection:
         self._read_watcher = loop.io(raw.fileno(), _READ)
         self._write_watcher = loop.io(raw.fileno(), _WRITE)
         self._unsent: deque[bytes] = deque()
+        self._pong = b""
+        self._flood_since_ns = 0
         self._early = opened.early
         self._ended = Event()
         self._closing = False
@@ -87,6 +92,7 @@ class Connection:
             _framer.frame if deflate is None else DeflatingFramer(deflate, _framer).frame
         )
         self.close_code: int | None = None
+        self.unanswered: ConnectionLost | None = None
 
     def start(self) -> None:
         """Begin to read."""
@@ -154,7 +160,11 @@ class Connection:
             unsent.popleft()
         self.full = False
         self._write_watcher.stop()
-        self._receiver.drained()
+        if self._pong:
+            pong, self._pong = self._pong, b""
+            self.write(pong)
+        if not self.full:
+            self._receiver.drained()
 
     def _send_failed(self, error: OSError) -> None:
         """The connection is gone, but replies that came before that may still lie in the kernel: they count."""
@@ -224,6 +234,9 @@ class Connection:
                 return
             if consumed:
                 data = data[consumed:]
+                reader.trifles = 0
+        if handled - self._flood_since_ns > _FLOOD_WINDOW_NS:
+            self._flood_since_ns, reader.trifles = handled, 0
         for payload, text in reader.feed(data):
             receiver.message(payload, text, arrived, handled)
         if reader.pongs:
@@ -242,7 +255,10 @@ class Connection:
         """Send what the protocol object wants to send (pongs, its half of a close), and note an end."""
         protocol = self._protocol
         for data in protocol.data_to_send():
-            if data:
+            if data and self.full and data[0] == _PONG:
+                # Whoever pings and does not read would fill our memory: the last ping alone is answered (5.5.3).
+                self._pong = data
+            elif data:
                 self.write(data)
         if protocol.state is not OPEN:
             self.plain = False
@@ -267,6 +283,9 @@ class Connection:
         if self.close_code is None:
             received = self._protocol.close_rcvd
             self.close_code = int(received.code) if received else 1006
+            if received is None:
+                what = f"the server did not answer the close frame within {timeout_s:g} s"
+                self.unanswered = ConnectionLost(what, code=1006, kind="close-unanswered")
         self._discard()
 
     def _end(self) -> None:
@@ -281,8 +300,7 @@ class Connection:
                 kind="closed",
             )
         elif error is not None and not isinstance(error, EOFError):
-            code = int(protocol.close_sent.code) if protocol.close_sent else 1002
-            lost = ConnectionLost(f"the server broke the protocol: {error}", code=code, kind="protocol-error")
+            lost = _broken(error)
         elif self._send_error is not None:
             lost = self._reset_error(self._send_error)
         else:
@@ -298,6 +316,8 @@ class Connection:
         self._discard()
         if not self._closing:
             self._receiver.lost(error)
+        elif error.kind != "closed":
+            self.unanswered = error
 
     def _flush_last(self) -> None:
         """One attempt to get a last close frame out, for the server's sake."""
@@ -343,6 +363,14 @@ class Connection:
     @staticmethod
     def _reset_error(error: OSError) -> ConnectionLost:
         return ConnectionLost(f"the connection broke: {error.strerror or error}", code=1006, kind="reset")
+
+
+def _broken(error: Exception) -> ConnectionLost:
+    """The protocol was broken: with the code that says how (RFC 6455, 7.4.1), whether or not it could still be sent."""
+    if isinstance(error, Flood):
+        return ConnectionLost(f"the server flooded the connection: {error}", code=1008, kind="flood")
+    code = 1007 if isinstance(error, UnicodeDecodeError) else 1009 if isinstance(error, PayloadTooBig) else 1002
+    return ConnectionLost(f"the server broke the protocol: {error}", code=code, kind="protocol-error")
 
 
 def _internal(error: Exception) -> ConnectionLost:

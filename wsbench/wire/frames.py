@@ -38,6 +38,13 @@ _DATA = (TEXT, BINARY)
 _RSV1 = 0x40
 _DEFLATED = (TEXT | _RSV1, BINARY | _RSV1)
 _OPCODES = frozenset(int(opcode) for opcode in Opcode)
+_TRIFLE = 125
+_MOST_TRIFLES = 2000
+"""Of these a slow frame costs 10 µs: more of them would keep the process from every other connection."""
+
+
+class Flood(Exception):
+    """Frames without end that make no message: pings, or fragments of next to nothing."""
 
 
 class Message(NamedTuple):
@@ -132,6 +139,8 @@ class FrameReader:
     Attributes:
         idle: whether the next byte is the first of a frame and no fragmented message is under way.
         pongs: payloads of pongs that came; whoever wants to know takes them out.
+        trifles: short frames (control frames and fragments) since the last whole message. Too many of them fail the
+            connection; whoever feeds sets this back to 0 once a second.
 
     Invariants: bytes of an incomplete frame wait here, never in the protocol object, unless the frame's stated
     length is over the limit (then the protocol object gets to see it at once, and refuses it); after a whole
@@ -149,6 +158,7 @@ class FrameReader:
         "idle",
         "pongs",
         "protocol",
+        "trifles",
     )
 
     def __init__(self, protocol: ClientProtocol) -> None:
@@ -159,8 +169,9 @@ class FrameReader:
         self._chunks: list[bytes] = []
         self._have = 0
         self._need = 0
-        self._fragments: list[bytes] = []
+        self._fragments = bytearray()
         self._text = False
+        self.trifles = 0
         self.idle = protocol.current_size is None
         self.pongs: list[bytes] = []
 
@@ -199,9 +210,12 @@ class FrameReader:
             elif first in _DEFLATED and protocol.current_size is None and self._deflate is not None:
                 self._inflate(self._deflate, data[payload:end], first == TEXT | _RSV1, messages)
             else:
+                self.trifles += end - payload <= _TRIFLE
                 self._through_protocol(data[offset:end], messages)
+                if self.trifles > _MOST_TRIFLES and protocol.parser_exc is None:
+                    self._give_up(1008, Flood(f"{self.trifles} short frames in a row, and no message"))
             offset = end
-        self.idle = not self._chunks and not self._fragments and protocol.current_size is None
+        self.idle = not self._chunks and protocol.current_size is None
         return messages
 
     def feed_eof(self) -> list[Message]:
@@ -225,6 +239,11 @@ class FrameReader:
         room = self._max_frame - (self.protocol.current_size or 0)
         return bounds is not None and bounds[1] - bounds[0] > room
 
+    def _give_up(self, code: int, error: Exception) -> None:
+        """Fail the connection as the protocol object does where it finds the fault itself."""
+        self.protocol.fail(code, str(error))
+        self.protocol.parser_exc = error
+
     def _hold(self, rest: bytes, need: int) -> None:
         self._chunks.append(rest)
         self._have = len(rest)
@@ -242,32 +261,28 @@ class FrameReader:
     def _frame(self, frame: Frame, messages: list[Message]) -> None:
         if frame.opcode is Opcode.TEXT or frame.opcode is Opcode.BINARY:
             self._text = frame.opcode is Opcode.TEXT
-            self._fragments = []
+            self._fragments = bytearray()
         elif frame.opcode is not Opcode.CONT:
             if frame.opcode is Opcode.PONG:
                 self.pongs.append(bytes(frame.data))
             return
-        self._fragments.append(bytes(frame.data))
+        self._fragments += frame.data
         if frame.fin:
-            payload = b"".join(self._fragments)
-            self._fragments = []
+            payload = bytes(self._fragments)
+            self._fragments = bytearray()
             self._deliver(payload, self._text, messages)
 
     def _inflate(self, deflate: PerMessageDeflate, data: bytes, text: bool, messages: list[Message]) -> None:
         """What the protocol object does with a whole compressed frame."""
         frame = Frame(Opcode.TEXT if text else Opcode.BINARY, data, rsv1=True)
-        error: Exception
         try:
             payload = deflate.decode(frame, max_size=self.protocol.max_message_size).data
-        except ProtocolError as broken:
-            code, error = 1002, broken
-        except PayloadTooBig as bomb:
-            code, error = 1009, bomb
+        except ProtocolError as error:
+            self._give_up(1002, error)
+        except PayloadTooBig as error:
+            self._give_up(1009, error)
         else:
             self._deliver(bytes(payload), text, messages)
-            return
-        self.protocol.fail(code, str(error))
-        self.protocol.parser_exc = error
 
     def _deliver(self, payload: bytes, text: bool, messages: list[Message]) -> None:
         # The sans-I/O protocol leaves the check of text to its callers (RFC 6455, 8.1).
@@ -279,4 +294,5 @@ class FrameReader:
                     self.protocol.fail(1007, f"{error.reason} at position {error.start}")
                     self.protocol.parser_exc = error
                 return
+        self.trifles = 0
         messages.append(Message(payload, text))
