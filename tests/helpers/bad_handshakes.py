@@ -49,7 +49,8 @@ def _silent(session: Session) -> None:
         pass
 
 
-def _rst(session: Session) -> None:
+def reset(session: Session) -> None:
+    """Ends TCP with an RST."""
     session.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     session.client.close()
 
@@ -109,7 +110,7 @@ FAULTS: dict[str, Fault] = {
     # no whole answer
     "/silent": _silent,
     "/close": lambda _session: None,
-    "/rst": _rst,
+    "/rst": reset,
     "/garbage": _garbage,
     "/slow": _slow,
     "/endless-headers": _endless_headers,
@@ -151,6 +152,10 @@ class BadHandshakes:
             thread.join(5)
         self._listener.close()
 
+    def fault_of(self, request: Request) -> Fault:
+        """What becomes of a request."""
+        return FAULTS.get(request.target.partition("?")[0], FAULTS["/404"])
+
     def _start(self, target: Callable[..., None], *args: object) -> None:
         thread = threading.Thread(target=target, args=args, name="bad-handshakes", daemon=True)
         self._threads.append(thread)
@@ -175,8 +180,7 @@ class BadHandshakes:
                 request = _read_request(client)
                 if request is not None:
                     self.requests.append(request)
-                    session = Session(client, request, self._stopped)
-                    FAULTS.get(request.target.partition("?")[0], FAULTS["/404"])(session)
+                    self.fault_of(request)(Session(client, request, self._stopped))
         finally:
             with self._lock:
                 self._clients.discard(client)

@@ -1,4 +1,4 @@
-"""What RFC 6455 and RFC 7692 want of a client, case by case, over a real socket: the table is helpers/conformance.py's."""
+"""What RFC 6455 and RFC 7692 want of a client, case by case (helpers/conformance.py), over a real socket."""
 
 from __future__ import annotations
 

@@ -12,7 +12,6 @@ from typing import Any
 import gevent
 import pytest
 from helpers import frames
-from helpers.frames import Request
 
 from wsbench.errors import ConnectError, HandshakeError, Side
 from wsbench.targets.process import TargetProcess
