@@ -235,6 +235,60 @@ def test_a_pong_does_not_land_inside_a_message_that_is_still_leaving(pair: MakeP
     assert both.peer.receive() == Incoming(frames.PONG, b"now?")
 
 
+def test_who_pings_and_does_not_read_gets_the_last_pong_alone(pair: MakePair, security: dict[str, Any]) -> None:
+    both = pair(narrow=True, **security)
+    both.start()
+    both.send(b"x" * 1_000_000)
+    for number in range(1000):
+        both.peer.send(frames.encode(frames.PING, b"%d" % number))
+    both.peer.message(b"behind the pings")
+    until(lambda: both.log.messages)
+    both.send(b"the next one")
+    received = [both.peer.receive() for _ in range(3)]
+    assert [each.payload for each in received] == [b"x" * 1_000_000, b"the next one", b"999"]
+    until(lambda: both.log.drains)
+    both.peer.send(frames.encode(frames.PING, b"as before"))
+    assert both.peer.receive() == Incoming(frames.PONG, b"as before")
+
+
+@pytest.mark.parametrize(
+    "trifles",
+    [
+        frames.encode(frames.PING, b"?") * 2001,
+        frames.encode(frames.PONG, b"") * 2001,
+        frames.encode(frames.TEXT, b"", fin=False) + frames.encode(frames.CONTINUATION, b"", fin=False) * 2000,
+        frames.encode(frames.TEXT, b"a", fin=False) + frames.encode(frames.CONTINUATION, b"b", fin=False) * 2000,
+    ],
+    ids=["pings", "pongs", "empty fragments", "tiny fragments"],
+)
+def test_a_flood_of_frames_that_make_no_message_ends_the_connection(pair: MakePair, trifles: bytes) -> None:
+    both = pair().start()
+    both.peer.send(frames.encode(frames.TEXT, b"before") + trifles)
+    loss = both.log.loss
+    assert (loss.kind, loss.code, loss.side) == ("flood", 1008, Side.TARGET)
+    assert loss.what == "the server flooded the connection: 2001 short frames in a row, and no message"
+    assert both.log.messages == [(b"before", True)]
+
+
+def test_many_pings_among_messages_are_no_flood(pair: MakePair) -> None:
+    both = pair().start()
+    pings, (reply,) = frames.encode(frames.PING, b"") * 1000, framed(b"a reply")
+    in_parts = frames.encode(frames.TEXT, b"a ", fin=False) + frames.encode(frames.CONTINUATION, b"reply")
+    for number in range(20):
+        both.peer.send(pings + (in_parts if number % 2 else reply))
+    until(lambda: len(both.log.messages) == 20)
+    for _ in range(5):
+        both.log.predictions.append(reply)
+        both.peer.send(reply + pings)
+        until(lambda: not both.log.predictions)
+    both.send(b"still there?")
+    both.peer.send(frames.encode(frames.PING, b"the last one"))
+    while both.peer.receive().payload != b"the last one":
+        pass
+    assert both.connection.is_open
+    assert both.log.losses == []
+
+
 # -- ends ------------------------------------------------------------------------------------------------------------
 
 
@@ -269,7 +323,7 @@ def test_we_close(pair: MakePair, security: dict[str, Any]) -> None:
     assert not closing.dead, "the server is to end TCP first"
     both.peer.close()
     closing.get(timeout=10)
-    assert both.connection.close_code == 1000
+    assert (both.connection.close_code, both.connection.unanswered) == (1000, None)
     assert both.log.messages == [(b"sent before your close came", True)]
     assert both.log.losses == []
 
@@ -279,6 +333,8 @@ def test_a_server_that_does_not_answer_our_close_does_not_hold_us_up(pair: MakeP
     both.connection.close(timeout_s=0.05)
     assert both.connection.close_code == 1006
     assert both.log.losses == []
+    assert both.connection.unanswered is not None
+    assert (both.connection.unanswered.kind, both.connection.unanswered.side) == ("close-unanswered", Side.TARGET)
     assert both.peer.receive().opcode == frames.CLOSE
     assert both.peer.at_eof()
 
