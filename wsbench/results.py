@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -20,6 +20,7 @@ from wsbench.errors import ExitCode, ResultError, UsageError
 SCHEMA = 1
 RUN_FILE = "run.json"
 LOG_FILE = "locust.log"
+_MOST = 2**63 - 1
 T = TypeVar("T")
 
 
@@ -281,10 +282,30 @@ def decode_as(shape: type[T], text: bytes, where: str, *, what: str, schema: int
         remedy = "It was written by a newer wsbench: upgrade." if isinstance(says, int) and says > schema else ""
         raise ResultError(f"{where} is no {what} of schema {schema} (it says {says!r})", remedy=remedy)
     try:
+        _check_numbers(document)
         return msgspec.convert(document, shape, str_keys=True)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, ValueError) as error:
         remedy = "The file was edited or damaged."
         raise ResultError(f"{where} is not a whole {what}: {error}", remedy=remedy) from error
+
+
+def _check_numbers(document: Any) -> None:
+    """A number that no wsbench can have stored: below zero (a clock's offset apart), or beyond what a figure can be.
+
+    Raises:
+        ValueError: which, and where.
+    """
+    left: list[tuple[str, Any]] = [("$", document)]
+    while left:
+        path, value = left.pop()
+        if isinstance(value, dict):
+            left += [(f"{path}.{key}", each) for key, each in value.items()]
+        elif isinstance(value, list):
+            left += [(f"{path}[{index}]", each) for index, each in enumerate(value)]
+        elif isinstance(value, int | float):
+            least = -_MOST if path.endswith("clock_offset_ns") else 0
+            if not least <= value <= _MOST:
+                raise ValueError(f"a number that cannot be - at `{path}`")
 
 
 def load(path: Path) -> Run:
@@ -302,12 +323,20 @@ def read(path: Path, name: str, *, what: str) -> tuple[bytes, str]:
     Raises:
         ResultError: there is none, or it cannot be read.
     """
-    file = path / name if path.is_dir() else path
     try:
+        file = path / name if path.is_dir() else path
         return file.read_bytes(), str(file)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
         remedy = f"Name a directory that holds {'an' if name[0] in 'aeiou' else 'a'} {name}."
-        raise ResultError(f"no {what} at {path}: {error.strerror or error}", remedy=remedy) from error
+        raise ResultError(f"no {what} at {path}: {getattr(error, 'strerror', None) or error}", remedy=remedy) from error
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is something of that name; no name is too odd to ask."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
 
 
 def replace_file(file: Path, content: bytes) -> None:

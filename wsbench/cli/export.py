@@ -9,9 +9,10 @@ import click
 import msgspec
 
 from wsbench import results
-from wsbench.errors import ResultError, UsageError
+from wsbench.cli import stored
+from wsbench.errors import UsageError
 from wsbench.measure.recorder import SERIES
-from wsbench.report import distribution, hlog, openmetrics
+from wsbench.report import distribution, openmetrics
 
 
 @click.command("export", short_help="Write a stored result as hlog, hgrm, csv, json or openmetrics.")
@@ -58,23 +59,13 @@ def _content(run: results.Run, directory: Path, format_: str, series: str | None
     if format_ == "openmetrics":
         return openmetrics.encode(run, list(run.latency) if series is None else [series])
     if format_ == "csv":
-        return _stored(directory, "timeline.csv") if series is None else _distribution(directory, series)
+        return stored.timeline(directory, run) if series is None else _distribution(directory, run, series)
     if format_ == "hgrm":
-        return _stored(directory, f"{series or 'response'}.hgrm")
-    log = _stored(directory, "latency.hlog")
-    hlog.decode(log, str(directory / "latency.hlog"))
-    return log if series is None else hlog.select(log, series)
+        return stored.distribution(directory, run, series or "response")
+    for _ in stored.lines(directory, run, series):
+        pass
+    return stored.log(directory, series)
 
 
-def _distribution(directory: Path, series: str) -> bytes:
-    where = directory / "latency.hlog"
-    return distribution.encode(
-        line.buckets for line in hlog.decode(_stored(directory, where.name), str(where)) if line.tag == series
-    )
-
-
-def _stored(directory: Path, name: str) -> bytes:
-    try:
-        return (directory / name).read_bytes()
-    except OSError as error:
-        raise ResultError(f"the result {directory} has no {name}: {error.strerror or error}") from error
+def _distribution(directory: Path, run: results.Run, series: str) -> bytes:
+    return distribution.encode(line.buckets for line in stored.lines(directory, run, series))

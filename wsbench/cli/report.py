@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
 from wsbench import results
-from wsbench.errors import ResultError, UsageError
+from wsbench.cli import stored
+from wsbench.errors import UsageError
 from wsbench.experiment import model
 from wsbench.experiment.overview import overview
 from wsbench.measure.histogram import Buckets, merge
-from wsbench.report import hlog
 from wsbench.report.html import experiment as experiment_page
 from wsbench.report.html import page
 from wsbench.results import Run
@@ -45,12 +44,12 @@ def command(result: Path, output: str | None) -> None:
 
 
 def _made(result: Path) -> tuple[Path, bytes]:
-    if result.name == model.EXPERIMENT_FILE or (result / model.EXPERIMENT_FILE).exists():
+    if result.name == model.EXPERIMENT_FILE or results.is_there(result / model.EXPERIMENT_FILE):
         directory = result if result.is_dir() else result.parent
         return directory, of_experiment(directory)
     run = results.load(result)
     directory = result if result.is_dir() else result.parent
-    return directory, page.of_run(run, _lines(directory), _stored(directory, "timeline.csv"))
+    return directory, page.of_run(run, stored.lines(directory, run), stored.timeline(directory, run))
 
 
 def of_experiment(directory: Path) -> bytes:
@@ -69,7 +68,7 @@ def of_experiment(directory: Path) -> bytes:
             if done.status == model.DONE and done.run:
                 example = results.load(directory / done.run)
                 lost += example.latency[_CURVE].lost
-                for line in _lines(directory / done.run, _CURVE):
+                for line in stored.lines(directory / done.run, example, _CURVE):
                     merge(buckets, line.buckets)
         curves[cell.key] = (buckets, lost)
     return experiment_page.report(
@@ -85,15 +84,3 @@ def of_experiment(directory: Path) -> bytes:
             example=example,
         )
     )
-
-
-def _lines(directory: Path, series: str | None = None) -> Iterator[hlog.Line]:
-    log = _stored(directory, "latency.hlog")
-    return hlog.each(log if series is None else hlog.select(log, series), str(directory / "latency.hlog"))
-
-
-def _stored(directory: Path, name: str) -> bytes:
-    try:
-        return (directory / name).read_bytes()
-    except OSError as error:
-        raise ResultError(f"the result {directory} has no {name}: {error.strerror or error}") from error

@@ -13,6 +13,7 @@ statistics. A cell that cannot exist (a target without TLS, say) is a hole: it h
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -34,6 +35,15 @@ class Load(msgspec.Struct, frozen=True, omit_defaults=True):
     rate: float | None = None
     arrivals: str | None = None
 
+    def __post_init__(self) -> None:
+        """An open loop has a rate, a closed one a window.
+
+        Raises:
+            ValueError: it has not.
+        """
+        if self.loop not in ("open", "closed") or (self.rate if self.loop == "open" else self.in_flight) is None:
+            raise ValueError(f"{self.loop!r} is no loop, or lacks its rate or in_flight")
+
 
 class CellRun(msgspec.Struct, frozen=True):
     """One repetition of a cell.
@@ -48,7 +58,7 @@ class CellRun(msgspec.Struct, frozen=True):
     repetition: int
     order: int
     status: str = PENDING
-    run: str | None = None
+    run: Annotated[str, msgspec.Meta(pattern=rf"\A{RUNS}/[^/\0]{{1,255}}\Z")] | None = None
     reason: str | None = None
 
 

@@ -70,11 +70,11 @@ def read(given: str) -> Source:
         UsageError: it asks for a target that is not there.
     """
     path, target = Path(given), None
-    if not path.exists():
+    if not results.is_there(path):
         head, colon, tail = given.rpartition(":")
-        if colon and Path(head).exists():
+        if colon and results.is_there(Path(head)):
             path, target = Path(head), tail
-    if path.name == model.EXPERIMENT_FILE or (path / model.EXPERIMENT_FILE).exists():
+    if path.name == model.EXPERIMENT_FILE or results.is_there(path / model.EXPERIMENT_FILE):
         experiment = model.load(path)
         names = list(dict.fromkeys(cell.target for cell in experiment.cells))
         if target is not None and target not in names:

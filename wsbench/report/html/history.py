@@ -74,9 +74,10 @@ def timeline(text: bytes, where: str) -> Timeline:
         begin = datetime.fromisoformat(rows[0].cells["time"]) if rows else _EPOCH
         phases = [list(phase) for _, phase in groupby(rows, lambda row: row.cells["phase"])]
         moments = [moment for phase in phases for moment in _moments(phase, every_s)]
-    except (ValueError, KeyError, TypeError, csv.Error) as error:
+        begin_ns = (begin - _EPOCH) // timedelta(microseconds=1) * 1000
+    except (ValueError, KeyError, TypeError, ArithmeticError, csv.Error) as error:
         raise ResultError(f"{where} is not a timeline: {error}", remedy="The file was cut off or edited.") from error
-    return Timeline(moments, (begin - _EPOCH) // timedelta(microseconds=1) * 1000, every_s)
+    return Timeline(moments, begin_ns, every_s)
 
 
 @dataclass(frozen=True)
