@@ -113,7 +113,7 @@ def test_any_run_is_read_as_it_was_written(
 ) -> None:
     run = msgspec.structs.replace(
         RUN,
-        latency=latency,
+        latency={**RUN.latency, **latency},
         name=name,
         target=Target(name=name, cpu_s=cpu),
         connections=Connections(close_codes=codes),
@@ -153,6 +153,14 @@ def edited(path: str, value: object) -> bytes:
         ("conditions/users", KeyError),
         ("latency", []),
         ("latency/response", 5),
+        ("latency/response", KeyError),
+        ("latency/tls", KeyError),
+        ("messages/sent", -1),
+        ("messages/sent", 2**63),
+        ("messages/sent", 10**400),
+        ("throughput/sent_per_s", -0.5),
+        ("latency/response/max_ns", 1e300),
+        ("generator/workers/0/rss_bytes", -1),
         ("latency/response/p99.9_ns", "fast"),
         ("messages", KeyError),
         ("generator/verdict", KeyError),

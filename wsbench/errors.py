@@ -29,6 +29,11 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
+def printable(text: str) -> str:
+    """One line that does nothing to a terminal, whoever wrote it: names of files, and what servers say, are quoted."""
+    return text if text.isprintable() else "".join(char if char.isprintable() else "·" for char in text)
+
+
 class WsbenchError(Exception):
     """Base of all errors.
 
@@ -45,7 +50,7 @@ class WsbenchError(Exception):
 
     def __init__(self, what: str, *, remedy: str = "", side: Side = Side.GENERATOR, kind: str | None = None) -> None:
         super().__init__(what)
-        self.what = what
+        self.what = printable(what)
         self.remedy = remedy
         self.side = side
         if kind is not None:

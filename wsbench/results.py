@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from wsbench.errors import ExitCode, ResultError, UsageError
+from wsbench.measure.recorder import SERIES
 
 SCHEMA = 1
 RUN_FILE = "run.json"
@@ -264,7 +265,12 @@ def decode(text: bytes, where: str) -> Run:
     Raises:
         ResultError: not JSON, of another schema, or not what the schema says; `where` names it.
     """
-    return decode_as(Run, text, where, what="result", schema=SCHEMA)
+    run = decode_as(Run, text, where, what="result", schema=SCHEMA)
+    if missing := [name for name in SERIES if name not in run.latency]:
+        raise ResultError(
+            f"{where} is not a whole result: `latency` lacks {missing[0]}", remedy="The file was edited or damaged."
+        )
+    return run
 
 
 def decode_as(shape: type[T], text: bytes, where: str, *, what: str, schema: int) -> T:
