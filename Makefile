@@ -2,7 +2,7 @@
 #   make bench ARGS='--rate 1000'      make test ARGS='tests/measure -x'      make bench PYTHON=python3.13
 
 .DEFAULT_GOAL := help
-.PHONY: help bench test pacing peers scale profile check format clean screenshots
+.PHONY: help bench test pacing peers scale profile fuzz check format clean screenshots
 .NOTPARALLEL:  # two pips in one environment get into each other's way
 .DELETE_ON_ERROR:
 
@@ -33,6 +33,9 @@ scale: $(VENV)/.dev  ## what windows, TLS, compression and thousands of connecti
 profile: $(VENV)/.peers  ## where a round trip's time goes: kernel, Python functions, calls a message
 	cd tests && ../$(PY) -m benchmarks.profile $(ARGS)
 
+fuzz: $(VENV)/.fuzz  ## fuzz whatever reads what others wrote, a minute each (ARGS: --seconds 600 frames ...)
+	cd tests && ../$(PY) -m fuzz $(ARGS)
+
 screenshots: $(VENV)/.dev  ## the README's pictures, of real runs in a real browser, into docs/pictures/ (wants chromium)
 	cd tests && ../$(PY) -m screenshots $(ARGS)
 
@@ -47,7 +50,7 @@ format: $(VENV)/.dev  ## format the code and mend what the linter can
 	$(PY) -m ruff check --fix .
 
 clean:  ## remove .venv and the tools' caches; results stay
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .fuzz .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find wsbench tests scenarios -name __pycache__ -prune -exec rm -rf {} +
 
 # Stamps, touched last: what was interrupted half-way is done again.
@@ -71,3 +74,7 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/.made
 $(VENV)/.peers: pyproject.toml | $(VENV)/.made
 	$(PIP) -e '.[test,peers]'
 	@touch $@ $(VENV)/.run
+
+$(VENV)/.fuzz: pyproject.toml | $(VENV)/.made
+	$(PIP) -e '.[test,fuzz]'
+	@touch $@

@@ -1,0 +1,80 @@
+"""Coverage-guided fuzzing of everything that reads what others wrote (`properties.py`), with atheris.
+
+    python -m fuzz [--seconds N] [SUBJECT ...]       from tests/, or `make fuzz ARGS='--seconds 600 frames'`
+
+Every subject for so many seconds, one after the other, in a process of its own. What was found worth keeping stays in
+.fuzz/<subject>, where the next time begins; an input that fails is a file there, its name is printed, and the exit code
+is 1. `python -m fuzz --replay SUBJECT FILE` runs one again, with a traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+FOUND = Path(__file__).parents[2] / ".fuzz"
+_LONGEST = 4096
+_SLOWEST_S = 20
+_GRACE_S = 120
+_DONE = re.compile(r"stat::number_of_executed_units: *(\d+)")
+
+
+def _fuzz_here(subject: str, flags: list[str]) -> None:
+    """In this process: atheris never returns."""
+    import atheris  # noqa: PLC0415  # an extra of its own
+
+    with atheris.instrument_imports(include=["wsbench", "websockets"]):
+        from fuzz import properties  # noqa: PLC0415  # instrumented as it is imported
+    atheris.Setup([subject, *flags], properties.SUBJECTS[subject])
+    atheris.Fuzz()
+
+
+def _fuzz(subject: str, seconds: int) -> bool:
+    """One subject in a process; whether it held."""
+    corpus = FOUND / subject
+    corpus.mkdir(parents=True, exist_ok=True)
+    from fuzz import properties  # noqa: PLC0415  # not in the process that fuzzes
+
+    for number, seed in enumerate(properties.seeds(subject)):
+        (corpus / f"seed-{number}").write_bytes(seed[:_LONGEST])
+    flags = [f"-max_total_time={seconds}", f"-max_len={_LONGEST}", f"-timeout={_SLOWEST_S}", "-print_final_stats=1",
+             f"-artifact_prefix={corpus}/", str(corpus)]  # fmt: skip
+    ended = subprocess.run(
+        [sys.executable, "-m", "fuzz", "--here", subject, *flags],
+        capture_output=True, text=True, errors="replace", timeout=seconds + _GRACE_S, check=False,
+    )  # fmt: skip
+    executed = _DONE.search(ended.stderr)
+    print(f"{subject:16} {int(executed[1]) if executed else 0:>12,} inputs in {seconds} s: ", end="")
+    if ended.returncode == 0 and executed:
+        print("nothing found", flush=True)
+        return True
+    print(f"FAILED (exit code {ended.returncode})\n{(ended.stdout + ended.stderr)[-4000:]}", flush=True)
+    return False
+
+
+def main() -> int:
+    if sys.argv[1:2] == ["--here"]:
+        _fuzz_here(sys.argv[2], sys.argv[3:])
+    from fuzz import properties  # noqa: PLC0415  # too early above: it would not be instrumented
+
+    parser = argparse.ArgumentParser(prog="fuzz", description="Fuzz everything that reads what others wrote.")
+    parser.add_argument("--seconds", type=int, default=60, metavar="N", help="for each subject (default 60)")
+    parser.add_argument("--replay", type=Path, metavar="FILE", help="run one input again")
+    parser.add_argument("subjects", nargs="*", metavar="SUBJECT", help=f"of {', '.join(properties.SUBJECTS)}")
+    arguments = parser.parse_args()
+    subjects = arguments.subjects or list(properties.SUBJECTS)
+    if unknown := set(subjects) - set(properties.SUBJECTS):
+        parser.error(f"no such subject: {', '.join(sorted(unknown))}; there are {', '.join(properties.SUBJECTS)}")
+    if arguments.replay is not None:
+        for subject in subjects:
+            properties.SUBJECTS[subject](arguments.replay.read_bytes())
+        return 0
+    failed = [subject for subject in subjects if not _fuzz(subject, arguments.seconds)]
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,263 @@
+"""What must hold whatever bytes come: one function a subject, which returns, or fails with what it found.
+
+hypothesis calls them in `make test`, atheris (coverage-guided, for as long as one likes) in `make fuzz`.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from helpers import conformance, synthetic
+from helpers import frames as by_hand
+from helpers.reference import client, cut, in_pieces, put_together, whole
+from websockets.http11 import Response
+
+from wsbench import gates, results
+from wsbench.cli.matrix import PARSERS
+from wsbench.errors import ConnectError, ResultError, UsageError
+from wsbench.experiment import model, spec
+from wsbench.report import hlog, junit, markdown, openmetrics, summary
+from wsbench.report.html import history
+from wsbench.targets.echo.lateness import parse_stall
+from wsbench.wire.compression import parse_compression
+from wsbench.wire.frames import FrameReader, Message
+from wsbench.wire.handshake import ConnectOptions, new_protocol, parse_header, parse_url
+from wsbench.wire.opening import Traffic, _Attempt
+from wsbench.wire.sources import parse_sources
+
+LONGEST_STREAM = 3000
+"""Shorter than a flood, which our reader fails and the protocol object does not."""
+
+
+# -- the wire --------------------------------------------------------------------------------------------------------
+
+
+def frames(data: bytes) -> None:
+    """A server's bytes, however they are cut: our reader and ClientProtocol make the same of them.
+
+    Its first byte says whether there is compression and a low limit, the next ones where to cut.
+    """
+    if len(data) < 9:
+        return
+    deflate, max_size = bool(data[0] & 1), 100 if data[0] & 2 else 70_000
+    stream = data[9 : 9 + LONGEST_STREAM]
+    cuts = [at * len(stream) // 256 if data[0] & 4 else min(at, len(stream)) for at in data[1:9]]
+    expected = whole(stream, client(deflate=deflate, max_size=max_size))
+    found, _ = in_pieces(cut(stream, cuts), client(deflate=deflate, max_size=max_size))
+    wrong = next((at for at, message in enumerate(expected.messages) if not _is_right(message)), None)
+    if wrong is None:
+        assert found == expected, (found, expected)
+    else:  # the deliberate difference: text is UTF-8
+        assert found.messages == expected.messages[:wrong]
+        codes = [payload[:2] for opcode, payload in found.sent if opcode == by_hand.CLOSE]
+        assert codes == [(1007).to_bytes(2)]
+
+
+def _is_right(message: Message) -> bool:
+    try:
+        message.payload.decode()
+    except UnicodeDecodeError:
+        return not message.text
+    return True
+
+
+class _Canned(_Attempt):
+    """An attempt that is connected, and gets an answer in pieces, no server's; ACCEPT in it stands for what fits."""
+
+    def __init__(self, options: ConnectOptions, answer: bytes, size: int) -> None:
+        super().__init__(options, None, Traffic(), None, None)
+        self.answer, self._size, self._given = answer, size, 0
+        self.key = ""
+
+    def _send(self, data: bytes) -> None:
+        self.key = by_hand.parse_request(data[:-4]).headers["sec-websocket-key"]
+        self.answer = self.answer.replace(b"ACCEPT", by_hand.accept_key(self.key).encode())
+
+    def _receive(self) -> bytes:
+        piece = self.answer[self._given : self._given + self._size]
+        self._given += len(piece)
+        return piece
+
+
+def handshake(data: bytes) -> None:
+    """Any answer to an upgrade request: accepted if ClientProtocol accepts it, and called by some name if not."""
+    if len(data) < 2:
+        return
+    asked = {"compression": "on" if data[0] & 1 else "off", "subprotocols": ("chat",) if data[0] & 2 else ()}
+    options = ConnectOptions("ws://server.test/", **asked)  # type: ignore[arg-type]
+    attempt = _Canned(options, data[2:], data[1] or 1)
+    error = None
+    messages: list[Message] = []
+    try:
+        protocol, _, early = attempt._upgrade()
+        messages = FrameReader(protocol).feed(early) if early else []
+    except ConnectError as refused:
+        error = refused
+    reference, _ = new_protocol(options)
+    reference.key = attempt.key
+    reference.receive_data(attempt.answer)
+    events = [event for event in reference.events_received() if not isinstance(event, Response)]
+    accepted = reference.handshake_exc is None and reference.state.name != "CONNECTING"
+    assert accepted is (error is None), (error, reference.handshake_exc)
+    if error is not None:
+        assert error.what and error.what.isprintable() and error.kind and error.step == "upgrade"
+    elif all(map(_is_right, expected := list(put_together(events)))):
+        assert messages == expected
+
+
+# -- what is stored --------------------------------------------------------------------------------------------------
+
+_RUN = json.loads(results.encode(synthetic.stored(2, samples_per_s=50).run))
+_EXPERIMENT = {
+    "schema": 1, "id": "x", "name": "x", "complete": True, "started": "2026-11-22T09:15:00.000Z", "wsbench": "0.1.0",
+    "seed": 7, "baseline": "a",
+    "cells": [{"key": "a", "target": "a", "transport": "ws", "compression": "off", "payload_size": 128,
+               "connections": 50, "load": {"loop": "open", "rate": 1000.0, "arrivals": "poisson"},
+               "runs": [{"repetition": 0, "order": 0, "status": "done", "run": "runs/x"}], "hole": None}],
+}  # fmt: skip
+
+
+def _places(document: Any, above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    yield above
+    if isinstance(document, dict):
+        for key, value in document.items():
+            yield from _places(value, (*above, key))
+    elif isinstance(document, list):
+        for index, value in enumerate(document):
+            yield from _places(value, (*above, index))
+
+
+_PLACES = {"run": list(_places(_RUN))[1:], "experiment": list(_places(_EXPERIMENT))[1:]}
+
+
+def _edited(document: Any, places: list[tuple[Any, ...]], data: bytes) -> bytes:
+    """Two bytes choose a place; behind them, up to a zero, is the JSON to be put there, or none to take it out."""
+    document = copy.deepcopy(document)
+    for edit in data.split(b"\0"):
+        *above, last = places[int.from_bytes(edit[:2]) % len(places)]
+        try:
+            at = document
+            for step in above:
+                at = at[step]
+            try:
+                at[last] = json.loads(edit[2:])
+            except ValueError:
+                del at[last]
+        except (KeyError, IndexError, TypeError):  # an edit before took the place away
+            continue
+    return json.dumps(document).encode()
+
+
+def stored(data: bytes) -> None:
+    """A run.json and an experiment.json that were edited, and bytes that are neither: read as they are, or refused."""
+    for text in (data, _edited(_RUN, _PLACES["run"], data)):
+        try:
+            run = results.decode(text, "here")
+        except ResultError:
+            continue
+        assert results.decode(results.encode(run), "there") == run
+        openmetrics.encode(run, list(run.latency))
+        summary.text(run, "results/x")
+        markdown.run_summary(run)
+        junit.encode_run(run)
+    for text in (data, _edited(_EXPERIMENT, _PLACES["experiment"], data)):
+        try:
+            experiment = model.decode(text, "here")
+        except ResultError:
+            continue
+        assert model.decode(model.encode(experiment), "there") == experiment
+
+
+def log(data: bytes) -> None:
+    """latency.hlog and timeline.csv."""
+    for read in (hlog.decode, history.timeline):
+        try:
+            read(data, "here")
+        except ResultError:
+            pass
+
+
+# -- what people write -----------------------------------------------------------------------------------------------
+
+
+def experiment_file(data: bytes) -> None:
+    """An experiment file: a Spec, or a usage error that names it."""
+    with tempfile.NamedTemporaryFile(suffix=".toml") as file:
+        file.write(data)
+        file.flush()
+        try:
+            found = spec.load(Path(file.name), PARSERS)
+        except UsageError as error:
+            assert error.what.startswith(file.name), error.what
+        else:
+            assert found.targets and found.repetitions > 0 and found.load
+
+
+_TEXTS: list[tuple[Callable[[str], object], type[Exception]]] = [
+    *((parse, ValueError) for parse in PARSERS.values()),
+    (gates.parse, ValueError),
+    (parse_header, ValueError),
+    (parse_compression, ValueError),
+    (parse_sources, ValueError),
+    (parse_stall, ValueError),
+    (parse_url, UsageError),
+]
+
+
+def texts(data: bytes) -> None:
+    """Whatever is typed: a value, or an error of the kind that is expected, with something to say."""
+    text = data.decode("utf-8", "surrogateescape")
+    for parse, expected in _TEXTS:
+        try:
+            parse(text)
+        except expected as error:
+            assert str(error)
+
+
+SUBJECTS: dict[str, Callable[[bytes], None]] = {
+    "frames": frames,
+    "handshake": handshake,
+    "stored": stored,
+    "log": log,
+    "experiment-file": experiment_file,
+    "texts": texts,
+}
+
+
+def seeds(subject: str) -> Iterator[bytes]:
+    """Where to begin: right inputs, and those that are known to be wrong."""
+    if subject == "frames":
+        for case in (*conformance.CASES, *conformance.COMPRESSED, *conformance.DEFLATE):
+            yield bytes((5 if case.deflate else 4, 40, 80, 120, 160, 200, 240, 0, 0)) + conformance.wire(
+                case, masked=False
+            )
+    elif subject == "handshake":
+        head = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        right = head + b"Sec-WebSocket-Accept: ACCEPT\r\n"
+        for flags in range(4):
+            start = bytes((flags, 255))
+            yield start + right + b"\r\n" + b"\x81\x02hi"
+            yield start + right + b"Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=10\r\n\r\n"
+            yield start + right + b"Sec-WebSocket-Protocol: chat\r\n\r\n"
+            yield start + head + b"\r\n"
+            yield start + b"HTTP/1.1 404 Not Found\r\nContent-Length: 3\r\n\r\nno\n"
+            yield start + b"HTTP/1.0 200 OK\r\n\r\n"
+            yield start + b"\x15\x03\x01\x00\x02\x02\x46"
+    elif subject == "stored":
+        yield from (b"\0\x01-1", b"\0\x0fnull\0\0\x10[]", b"\0\x20", results.encode(synthetic.stored(2).run))
+    elif subject == "log":
+        made = synthetic.stored(2, samples_per_s=5)
+        yield from (made.log, made.timeline)
+    elif subject == "experiment-file":
+        for file in sorted((Path(__file__).parents[2] / "scenarios").glob("*.toml")):
+            yield file.read_bytes()
+    else:
+        yield from (
+            b"10s", b"1m30s", b"250ms", b"64k", b"2.5k/s", b"p99.9 > 5ms", b"lost > 0.1%", b"ws://[::1]:80/a?b#c",
+            b"Name: value", b"client_max_window_bits=12; server_no_context_takeover", b"127.0.0.0/8", b"1s every 5s",
+        )  # fmt: skip
