@@ -74,6 +74,11 @@ class _Canned(_Attempt):
         self.answer, self._size, self._given = answer, size, 0
         self.key = ""
 
+    @property
+    def unread(self) -> bytes:
+        """What came behind the head and would be read by the connection."""
+        return self.answer[self._given :]
+
     def _send(self, data: bytes) -> None:
         self.key = by_hand.parse_request(data[:-4]).headers["sec-websocket-key"]
         self.answer = self.answer.replace(b"ACCEPT", by_hand.accept_key(self.key).encode())
@@ -95,7 +100,7 @@ def handshake(data: bytes) -> None:
     messages: list[Message] = []
     try:
         protocol, _, early = attempt._upgrade()
-        messages = FrameReader(protocol).feed(early) if early else []
+        messages = FrameReader(protocol).feed(early + attempt.unread)
     except ConnectError as refused:
         error = refused
     reference, _ = new_protocol(options)
