@@ -147,6 +147,7 @@ class Log:
     def __init__(self) -> None:
         self.predictions: deque[bytes] = deque()
         self.messages: list[tuple[bytes, bool]] = []
+        self.pongs: list[bytes] = []
         self.instants: list[tuple[int, int]] = []
         self.offered: list[bytes] = []
         self.losses: list[ConnectionLost] = []
@@ -167,6 +168,10 @@ class Log:
         self._note("message", arrived_ns, handled_ns)
         self.messages.append((payload, text))
         self.on_message()
+
+    def pong(self, payload: bytes, arrived_ns: int, handled_ns: int) -> None:
+        self._note("pong", arrived_ns, handled_ns)
+        self.pongs.append(payload)
 
     def drained(self) -> None:
         self._note("drained", 0, 0)

@@ -55,6 +55,8 @@ def check(both: Pair, case: Case) -> None:
         assert both.log.losses == []
     delivered = [(frames.TEXT if text else frames.BINARY, payload) for payload, text in both.log.messages]
     assert delivered == list(case.messages)
+    if not case.closes:
+        assert both.log.pongs == [frame.payload for frame in case.frames if frame.opcode == frames.PONG]
 
 
 def code_of(close: bytes) -> int:

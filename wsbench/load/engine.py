@@ -199,7 +199,7 @@ class Engine:
         self._closed(connection.close_code)
         if connection.unanswered is not None:
             self._unanswered += 1
-            self._count_error(connection.unanswered)
+            self.count_error(connection.unanswered)
 
     def dropped(self, error: ConnectionLost) -> None:
         """A connection ended without our asking."""
