@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import zlib
 from collections.abc import Callable, Iterable
 
 import gevent
@@ -100,6 +101,43 @@ def test_compressed(pair: MakePair, case: Case) -> None:
 @pytest.mark.parametrize("case", conformance.DEFLATE, ids=ids(conformance.DEFLATE))
 def test_what_only_compression_can_do(pair: MakePair, case: Case) -> None:
     check(with_deflate(pair, case.deflate or Deflate()), case)
+
+
+def compressed(payload: bytes, *, final: bool, window: bytes = b"") -> bytes:
+    """A message, ended by a block with BFINAL and the byte behind it, or as usual; `window` is what came before."""
+    compressor = zlib.compressobj(wbits=-15, zdict=window)
+    data = compressor.compress(payload)
+    if final:
+        return data + compressor.flush() + b"\x00"
+    return (data + compressor.flush(zlib.Z_SYNC_FLUSH)).removesuffix(b"\x00\x00\xff\xff")
+
+
+@pytest.mark.parametrize("fragments", [1, 3])
+def test_a_final_block_ends_no_more_than_its_message(pair: MakePair, fragments: int) -> None:
+    """RFC 7692, 7.2.3.4: some compress every message so; and the window goes on."""
+    both = with_deflate(pair, Deflate())
+    texts = [b"one " * 10, b"two", "drei €".encode(), b"four " * 1000, b""]
+    datas = [compressed(text, final=number != 2) for number, text in enumerate(texts)]
+    datas.append(compressed(b"five ", final=True)[:-1] + compressed(b"six", final=True))  # two in a message
+    datas.append(compressed(b"five six", final=False, window=b"five six"))
+    for data in datas:
+        step = -(-len(data) // fragments)
+        parts = [data[at : at + step] for at in range(0, len(data), step)]
+        for number, part in enumerate(parts):
+            opcode, rsv = (frames.CONTINUATION, 0) if number else (frames.TEXT, conformance.RSV1)
+            both.peer.send(Frame(opcode, part, fin=number == len(parts) - 1, rsv=rsv).wire(masked=False))
+    until(lambda: len(both.log.messages) == len(datas) or both.log.losses)
+    assert both.log.losses == []
+    assert [payload for payload, _ in both.log.messages] == [*texts, b"five six", b"five six"]
+
+
+@pytest.mark.parametrize("behind", [b"\x07", b"\x03\x00" * 1000], ids=["no block type", "final blocks without end"])
+def test_what_follows_a_final_block_must_be_right_too(pair: MakePair, behind: bytes) -> None:
+    both = with_deflate(pair, Deflate())
+    wrong = compressed(b"fine", final=True)[:-1] + behind
+    both.peer.send(Frame(frames.TEXT, wrong, rsv=conformance.RSV1).wire(masked=False))
+    assert (both.log.loss.kind, both.log.loss.code) == ("protocol-error", 1002)
+    assert both.log.messages == []
 
 
 # -- when we close ---------------------------------------------------------------------------------------------------

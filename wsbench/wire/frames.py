@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import os
+import zlib
 from collections.abc import Iterator
 from struct import Struct
 from typing import NamedTuple
@@ -38,6 +39,8 @@ _DATA = (TEXT, BINARY)
 _RSV1 = 0x40
 _DEFLATED = (TEXT | _RSV1, BINARY | _RSV1)
 _OPCODES = frozenset(int(opcode) for opcode in Opcode)
+_WINDOW = 32_768
+_MOST_FINAL_BLOCKS = 100
 _TRIFLE = 125
 _MOST_TRIFLES = 2000
 """Of these a slow frame costs 10 µs: more of them would keep the process from every other connection."""
@@ -270,19 +273,47 @@ class FrameReader:
         if frame.fin:
             payload = bytes(self._fragments)
             self._fragments = bytearray()
-            self._deliver(payload, self._text, messages)
+            try:
+                if self._deflate is not None:
+                    payload = self._past_final_block(self._deflate, payload)
+            except (ProtocolError, PayloadTooBig) as error:
+                self._give_up(1009 if isinstance(error, PayloadTooBig) else 1002, error)
+            else:
+                self._deliver(payload, self._text, messages)
 
     def _inflate(self, deflate: PerMessageDeflate, data: bytes, text: bool, messages: list[Message]) -> None:
         """What the protocol object does with a whole compressed frame."""
         frame = Frame(Opcode.TEXT if text else Opcode.BINARY, data, rsv1=True)
         try:
-            payload = deflate.decode(frame, max_size=self.protocol.max_message_size).data
-        except ProtocolError as error:
-            self._give_up(1002, error)
-        except PayloadTooBig as error:
-            self._give_up(1009, error)
+            payload = bytes(deflate.decode(frame, max_size=self.protocol.max_message_size).data)
+            payload = self._past_final_block(deflate, payload)
+        except (ProtocolError, PayloadTooBig) as error:
+            self._give_up(1009 if isinstance(error, PayloadTooBig) else 1002, error)
         else:
-            self._deliver(bytes(payload), text, messages)
+            self._deliver(payload, text, messages)
+
+    def _past_final_block(self, deflate: PerMessageDeflate, payload: bytes) -> bytes:
+        """The whole message that begins with `payload`: a block with BFINAL ends no stream here (RFC 7692, 7.2.3.4).
+
+        zlib stops at such a block, and the extension would take every later message for an empty one.
+
+        Raises:
+            ProtocolError: what follows the block cannot be inflated, or there are too many of them.
+        """
+        decoder = getattr(deflate, "decoder", None)  # none is kept without context takeover
+        limit = self.protocol.max_message_size or 0
+        for _ in range(_MOST_FINAL_BLOCKS):
+            if decoder is None or not decoder.eof:
+                return payload
+            rest = decoder.unused_data
+            decoder = deflate.decoder = zlib.decompressobj(-deflate.remote_max_window_bits, payload[-_WINDOW:])
+            try:
+                payload += decoder.decompress(rest, limit)
+            except zlib.error as error:
+                raise ProtocolError("decompression failed") from error
+            if decoder.unconsumed_tail or len(payload) > (limit or len(payload)):
+                raise PayloadTooBig(None, limit)
+        raise ProtocolError("too many final blocks in a message")
 
     def _deliver(self, payload: bytes, text: bool, messages: list[Message]) -> None:
         # The sans-I/O protocol leaves the check of text to its callers (RFC 6455, 8.1).
