@@ -27,7 +27,7 @@ from wsbench.targets.echo.lateness import parse_stall
 from wsbench.wire.compression import parse_compression
 from wsbench.wire.frames import FrameReader, Message
 from wsbench.wire.handshake import ConnectOptions, new_protocol, parse_header, parse_url
-from wsbench.wire.opening import Traffic, _Attempt
+from wsbench.wire.opening import Attempt, Resolver, Traffic
 from wsbench.wire.sources import parse_sources
 
 LONGEST_STREAM = 3000
@@ -69,11 +69,11 @@ def _is_right(message: Message) -> bool:
     return True
 
 
-class _Canned(_Attempt):
+class _Canned(Attempt):
     """An attempt that is connected, and gets an answer in pieces, no server's; ACCEPT in it stands for what fits."""
 
     def __init__(self, options: ConnectOptions, answer: bytes, size: int) -> None:
-        super().__init__(options, None, Traffic(), None, None)
+        super().__init__(options, None, Traffic(), Resolver(), None, None)
         self.answer, self._size, self._given = answer, size, 0
         self.key = ""
 
@@ -102,7 +102,9 @@ def handshake(data: bytes) -> None:
     error = None
     messages: list[Message] = []
     try:
-        protocol, _, early = attempt._upgrade()
+        attempt._upgrade()
+        assert attempt._agreed is not None
+        protocol, _, early = attempt._agreed
         messages = FrameReader(protocol).feed(early + attempt.unread)
     except ConnectError as refused:
         error = refused
@@ -256,6 +258,7 @@ def seeds(subject: str) -> Iterator[bytes]:
             yield start + right + b"Sec-WebSocket-Protocol: chat\r\n\r\n"
             yield start + head + b"\r\n"
             yield start + b"HTTP/1.1 404 Not Found\r\nContent-Length: 3\r\n\r\nno\n"
+            yield start + b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n"
             yield start + b"HTTP/1.0 200 OK\r\n\r\n"
             yield start + b"\x15\x03\x01\x00\x02\x02\x46"
     elif subject == "stored":

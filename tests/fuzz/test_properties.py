@@ -40,7 +40,7 @@ def test_what_fuzzing_begins_with(subject: str) -> None:
 @pytest.mark.parametrize("subject", properties.SUBJECTS)
 def test_any_bytes(subject: str) -> None:
     @given(BYTES)
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     def holds(data: bytes) -> None:
         properties.SUBJECTS[subject](data)
 
@@ -63,7 +63,7 @@ def test_any_bytes(subject: str) -> None:
     ),
     torn=st.integers(0, 30),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_frames_in_any_order(flags: int, cuts: bytes, pieces: list[tuple[int, bytes]], torn: int) -> None:
     """Control frames, fragments, compressed and wrong ones: most fail somewhere, and all fail alike."""
     stream = b"".join(bytes((first, len(payload))) + payload for first, payload in pieces)
@@ -71,12 +71,12 @@ def test_frames_in_any_order(flags: int, cuts: bytes, pieces: list[tuple[int, by
 
 
 @given(flags=st.integers(0, 3), size=st.integers(1, 255), status=STATUS, lines=HANDSHAKE_LINES, behind=BYTES)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_heads_of_an_answer(flags: int, size: int, status: bytes, lines: list[bytes], behind: bytes) -> None:
     properties.handshake(bytes((flags, size)) + b"\r\n".join([status, *lines, b"", behind]))
 
 
 @given(EDITS)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_edited_results(edits: bytes) -> None:
     properties.stored(edits)

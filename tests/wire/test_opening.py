@@ -11,7 +11,6 @@ from typing import Any
 
 import gevent
 import pytest
-from helpers import frames
 
 from wsbench.errors import ConnectError, HandshakeError, Side
 from wsbench.targets.process import TargetProcess
