@@ -91,6 +91,7 @@ def test_a_duration_that_must_be_positive(text: str) -> None:
         ("64k", 64_000),
         ("64KB", 64_000),
         ("1MiB", 1 << 20),
+        ("2GiB", 2 << 30),
         ("2 kib", 2048),
         ("3M", 3_000_000),
     ],
@@ -99,7 +100,7 @@ def test_sizes(text: str, size: int) -> None:
     assert parse_size(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "k", "-1", "1.5k", "1g", "1 2", "12x", "\u212a", "1\u017f", "9" * 5000])
+@pytest.mark.parametrize("text", ["", "k", "-1", "1.5k", "1t", "1 2", "12x", "\u212a", "1\u017f", "9" * 5000])
 def test_no_sizes(text: str) -> None:
     with pytest.raises(ValueError):
         parse_size(text)

@@ -36,7 +36,11 @@ def test_stats_have_every_field(target: TargetProcess) -> None:
     document = json.loads(body)
     assert document.keys() == {
         "name", "version", "connections_open", "connections_opened", "messages_in", "messages_out", "bytes_in",
-        "bytes_out", "cpu_s", "rss_bytes", "processes", "uptime_s",
+        "bytes_out", "cpu_s", "rss_bytes", "buffered_bytes", "refused", "processes", "uptime_s",
+    }  # fmt: skip
+    assert document["refused"].keys() == {
+        "connections", "bad_handshakes", "handshake_timeouts", "origins", "message_sizes", "protocol_errors",
+        "buffers", "write_timeouts",
     }  # fmt: skip
     assert (document["name"], document["version"]) == ("websockets", websockets.version.version)
     assert document["processes"] == 1

@@ -7,11 +7,12 @@ from typing import Any
 
 import click
 
-from wsbench.cli.params import DURATION, Parsed
+from wsbench.cli.params import DURATION, POSITIVE_DURATION, Parsed
 from wsbench.targets.echo.compression import parse_compression
 from wsbench.targets.echo.lateness import parse_stall
-from wsbench.targets.echo.options import MAX_WORKERS, EchoOptions, Listening
+from wsbench.targets.echo.options import MAX_WORKERS, EchoOptions, Listening, parse_origin
 from wsbench.targets.echo.supervisor import serve
+from wsbench.units import parse_size
 
 _EPILOG = """\b
 Paths:
@@ -27,6 +28,13 @@ Paths:
 def _compression(text: str) -> str:
     parse_compression(text)  # for its errors: what is passed on stays text, since it has to reach other processes
     return text
+
+
+def _positive_size(text: str) -> int:
+    size = parse_size(text)
+    if not size:
+        raise ValueError(f"{text!r} must be larger than zero")
+    return size
 
 
 @click.command("serve", short_help="Run the standalone echo target.", epilog=_EPILOG)
@@ -83,17 +91,75 @@ def _compression(text: str) -> str:
     help="Send no reply in the last part of every period, for example '1s every 5s', counted from the start; "
     "they leave at its end. Pongs, /stats and /healthz are answered all the same.",
 )
+@click.option(
+    "--max-size",
+    type=Parsed("size", _positive_size),
+    metavar="BYTES",
+    default="1MiB",
+    show_default=True,
+    help="Largest message, inflated; the connection of a larger one is closed with 1009.",
+)
+@click.option(
+    "--max-connections",
+    type=click.IntRange(1),
+    metavar="N",
+    default=None,
+    help="WebSocket connections at one time; who comes then gets 503. Default: as many as open files allow.",
+)
+@click.option(
+    "--max-buffered",
+    type=Parsed("size", _positive_size),
+    metavar="BYTES",
+    default="1GiB",
+    show_default=True,
+    help="Memory for what clients send in part or leave unread, shared evenly by the workers. "
+    "Beyond it, the connection that needs most is closed with 1013.",
+)
+@click.option(
+    "--handshake-timeout",
+    type=POSITIVE_DURATION,
+    metavar="T",
+    default="10s",
+    show_default=True,
+    help="For TLS, and then for a whole request; who takes longer gets 408.",
+)
+@click.option(
+    "--write-timeout",
+    type=POSITIVE_DURATION,
+    metavar="T",
+    default="30s",
+    show_default=True,
+    help="A client that leaves replies unread for so long is disconnected.",
+)
+@click.option(
+    "--allow-origin",
+    "allow_origins",
+    type=Parsed("origin", parse_origin),
+    metavar="ORIGIN",
+    multiple=True,
+    help="Refuse other web pages (403), but for the target's own: https://app.example. Repeatable. "
+    "Clients that are no browsers send no origin and are not refused.",
+)
 @click.option("--exit-with-parent", is_flag=True, hidden=True, help="Stop when standard input, a pipe, ends.")
-def command(delay: int, delay_jitter: int, **options: Any) -> None:
+def command(delay: int, delay_jitter: int, handshake_timeout: int, write_timeout: int, **options: Any) -> None:
     """Run the standalone echo target, until SIGTERM or Ctrl-C.
 
     One line on standard output says that it is ready, and where: listening on ws://127.0.0.1:8765/echo
     """
-    serve(EchoOptions(delay_ns=delay, jitter_ns=delay_jitter, **options), _say_listening)
+    serve(
+        EchoOptions(
+            delay_ns=delay,
+            jitter_ns=delay_jitter,
+            handshake_timeout_ns=handshake_timeout,
+            write_timeout_ns=write_timeout,
+            **options,
+        ),
+        _say_listening,
+    )
 
 
 def _say_listening(listening: Listening) -> None:
     authority = "" if listening.ca_file is None else f" (CA: {listening.ca_file})"
     if not listening.loopback:
-        click.echo("wsbench: note: this is no loopback address, others on the network can connect", err=True)
+        click.echo("wsbench: note: reachable from other machines, and there is no authentication", err=True)
     click.echo(f"listening on {listening.url}{authority}")

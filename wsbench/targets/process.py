@@ -7,6 +7,7 @@ import http.client
 import json
 import ssl
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from wsbench.targets.echo.lateness import Stall
 from wsbench.targets.running import RunningTarget
 
 _STATS_TIMEOUT_S = 5.0
+_MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 
 
 class TargetProcess(RunningTarget):
@@ -50,8 +52,12 @@ class TargetProcess(RunningTarget):
         delay_ns: int = 0,
         jitter_ns: int = 0,
         stall: Stall | None = None,
+        extra: Sequence[str] = (),
     ) -> Self:
         """Start the echo target on a free port of 127.0.0.1. Options as in `EchoOptions`.
+
+        Args:
+            extra: more of `wsbench serve`'s options, as typed.
 
         Raises:
             TargetError: it did not come up; the message has what it wrote to standard error.
@@ -65,6 +71,8 @@ class TargetProcess(RunningTarget):
             arguments += ["--delay-jitter", f"{jitter_ns}ns"]
         if stall is not None:
             arguments += ["--stall", f"{stall.stop_ns}ns every {stall.every_ns}ns"]
+        # as large as other targets take them: here it is a measurement that asks, not the network
+        arguments += ["--max-size", str(_MAX_MESSAGE_BYTES), *extra]
         # -P: a file of the user's called json.py is none of the target's business
         command = [sys.executable, "-P", "-m", "wsbench", "serve", "--exit-with-parent", *arguments]
         child = Child("the target", command, guarded=False)

@@ -24,6 +24,7 @@ from wsbench.units import NS_PER_MS, NS_PER_S, parse_rate, parse_size
 Behaviour = Callable[[TargetConnection], Awaitable[None]]
 
 MAX_UNREAD_BYTES = 64 * 1024 * 1024
+_WAITING_BYTES = 200  # of objects around a reply that waits
 
 
 async def echo(connection: TargetConnection) -> None:
@@ -48,7 +49,7 @@ class LateReplies:
     Each is due on its own: ten messages that come together are answered together, one delay later. Only a reply
     that jitter would put before its predecessor waits for that one. Event loops tell time in milliseconds: a reply
     may be up to one later than due, never earlier. Pongs and close frames are the protocol's and are not held.
-    What waits is kept in memory, so a delay costs what clients send in that time.
+    What waits is kept in memory, so a delay costs what clients send in that time, up to the worker's limit.
     """
 
     def __init__(self, connection: TargetConnection, lateness: Lateness) -> None:
@@ -59,14 +60,18 @@ class LateReplies:
     def add(self, opcode: Opcode, payload: bytes) -> None:
         """Reply with this message when it is due."""
         self._waiting.append((self._lateness.due_ns(time.monotonic_ns()), opcode, payload))
+        self._connection.keep(len(payload) + _WAITING_BYTES)
         if len(self._waiting) == 1:
             self._release()
 
     def _release(self) -> None:
-        waiting, now_ns = self._waiting, time.monotonic_ns()
+        waiting, now_ns, released = self._waiting, time.monotonic_ns(), 0
         while waiting and waiting[0][0] <= now_ns:
-            self._connection.reply(*waiting.popleft()[1:])
+            _, opcode, payload = waiting.popleft()
+            self._connection.reply(opcode, payload)
+            released += len(payload) + _WAITING_BYTES
         self._connection.flush()
+        self._connection.keep(-released)
         if waiting and self._connection.protocol.state is OPEN:
             # rounded up: a timer that fires early would have to be set again
             wait_ms = -(-(waiting[0][0] - now_ns) // NS_PER_MS)
@@ -98,7 +103,7 @@ class Broadcast:
             listener.reply(opcode, payload)
             listener.flush()
             if listener.transport.get_write_buffer_size() > MAX_UNREAD_BYTES:
-                listener.transport.abort()
+                listener.cut()
 
     def _publish(self, opcode: Opcode, payload: bytes) -> None:
         self._mesh.send(opcode, payload)
@@ -121,7 +126,7 @@ class Push:
     MAX_SIZE = 16 * 1024 * 1024
 
     @classmethod
-    def from_query(cls, query: str) -> Push:
+    def from_query(cls, query: str, max_size: int = MAX_SIZE) -> Push:
         """Of 'rate=10/s&size=1k'.
 
         Raises:
@@ -130,9 +135,10 @@ class Push:
         given = dict(parse_qsl(query, keep_blank_values=True))
         if unknown := given.keys() - {"rate", "size"}:
             raise ValueError(f"no such parameter: {', '.join(sorted(unknown))}; use /push?rate=10&size=128")
+        most = min(cls.MAX_SIZE, max_size)
         push = cls(parse_rate(given.get("rate", "1")), parse_size(given.get("size", "128")))
-        if push.rate > cls.MAX_RATE or not 0 < push.size <= cls.MAX_SIZE:
-            raise ValueError(f"rate may be up to {cls.MAX_RATE:.0f} a second, size from 1 to {cls.MAX_SIZE} bytes")
+        if push.rate > cls.MAX_RATE or not 0 < push.size <= most:
+            raise ValueError(f"rate may be up to {cls.MAX_RATE:.0f} a second, size from 1 to {most} bytes")
         return push
 
     def message(self, seq: int) -> bytes:

@@ -13,7 +13,28 @@ from typing import Any
 import psutil
 from websockets.version import version
 
-MESSAGES_IN, MESSAGES_OUT, BYTES_IN, BYTES_OUT, OPENED, CLOSED, PID = range(7)
+MESSAGES_IN, MESSAGES_OUT, BYTES_IN, BYTES_OUT, OPENED, CLOSED, PID, BUFFERED = range(8)
+(
+    FULL,
+    BAD_HANDSHAKE,
+    HANDSHAKE_TIMEOUT,
+    ORIGIN,
+    MESSAGE_SIZE,
+    PROTOCOL_ERROR,
+    BUFFERS,
+    WRITE_TIMEOUT,
+) = range(8, 16)
+
+_REFUSED = {
+    "connections": FULL,
+    "bad_handshakes": BAD_HANDSHAKE,
+    "handshake_timeouts": HANDSHAKE_TIMEOUT,
+    "origins": ORIGIN,
+    "message_sizes": MESSAGE_SIZE,
+    "protocol_errors": PROTOCOL_ERROR,
+    "buffers": BUFFERS,
+    "write_timeouts": WRITE_TIMEOUT,
+}
 # two rows to a cache line would have the workers wait for each other
 _ROW = 16
 
@@ -30,11 +51,17 @@ class Counters:
         """The cells of one worker, indexed by MESSAGES_IN and so on."""
         return self._cells[worker * _ROW : (worker + 1) * _ROW]
 
+    def connections_open(self) -> int:
+        """WebSocket connections of all workers at this moment."""
+        cells = self._cells
+        return sum(cells[row + OPENED] - cells[row + CLOSED] for row in range(0, len(cells), _ROW))
+
     def snapshot(self) -> dict[str, Any]:
         """The document at /stats.
 
         Bytes are those of application payloads. `rss_bytes` is resident memory added up over the workers, so what
-        they share counts once for each.
+        they share counts once for each; `buffered_bytes` is what clients have sent in part or left unread. `refused`
+        counts whom the target did not serve, or stopped serving, by the reason; each of them once.
         """
         rows = [self.row(worker).tolist() for worker in range(self._workers)]
 
@@ -53,6 +80,8 @@ class Counters:
             "bytes_out": total(BYTES_OUT),
             "cpu_s": round(cpu_s, 3),
             "rss_bytes": rss_bytes,
+            "buffered_bytes": total(BUFFERED),
+            "refused": {reason: total(cell) for reason, cell in _REFUSED.items()},
             "processes": processes,
             "uptime_s": round((time.monotonic_ns() - self._start_ns) / 1e9, 3),
         }

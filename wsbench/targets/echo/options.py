@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from wsbench.targets.echo.lateness import Stall
+from wsbench.units import NS_PER_S
 
 MAX_WORKERS = 64  # every two workers share a socket pair (see mesh.py), so descriptors grow with the square
 
@@ -24,6 +26,12 @@ class EchoOptions:
         delay_ns: every reply leaves this much after its message came.
         jitter_ns: up to this much more, uniformly distributed.
         stall: when no reply leaves at all.
+        max_size: bytes of the largest message taken, and of the largest that /push sends.
+        max_connections: WebSocket connections at one time, over all workers; None: as many as open files allow.
+        max_buffered: bytes of memory for what clients have sent in part or left unread, over all workers.
+        handshake_timeout_ns: in which a client has to be through TLS, and then its whole request to be here.
+        write_timeout_ns: for which a client may leave unread what was sent to it.
+        allow_origins: of which web pages may connect, beside the target's own; empty: of any.
         exit_with_parent: stop when standard input, a pipe that whoever started us holds open, ends.
     """
 
@@ -37,7 +45,30 @@ class EchoOptions:
     delay_ns: int = 0
     jitter_ns: int = 0
     stall: Stall | None = None
+    max_size: int = 1024 * 1024
+    max_connections: int | None = None
+    max_buffered: int = 1024 * 1024 * 1024
+    handshake_timeout_ns: int = 10 * NS_PER_S
+    write_timeout_ns: int = 30 * NS_PER_S
+    allow_origins: tuple[str, ...] = ()
     exit_with_parent: bool = False
+
+
+_ORIGIN = re.compile(
+    r"https?://([a-z0-9._~-]+|\[[0-9a-f:.]+\])(:\d{1,5})?|[a-z][a-z0-9+.-]*-extension://[a-z0-9-]+|null"
+)
+
+
+def parse_origin(text: str) -> str:
+    """An origin as browsers write it (RFC 6454, 6.2): 'https://app.example', 'http://localhost:3000', 'null'.
+
+    Raises:
+        ValueError: a URL with a path, a bare host, a pattern.
+    """
+    origin = text.strip().lower()
+    if not _ORIGIN.fullmatch(origin):
+        raise ValueError(f"{text!r} is not an origin: use scheme, host and port alone, for example https://app.example")
+    return origin
 
 
 @dataclass(frozen=True)

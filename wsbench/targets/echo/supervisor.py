@@ -72,10 +72,12 @@ def _stop_early(_signum: int, _frame: object) -> NoReturn:
 def _serve(options: EchoOptions, new_directory: Callable[[], Path], on_listening: OnListening) -> None:
     context, ca_file = tls.context_for(options, new_directory)
     socks = sockets.listen(options.host, options.port, options.workers)
-    scheme = "ws" if context is None else "wss"
-    url = f"{scheme}://{sockets.url_host(options.host)}:{socks[0].getsockname()[1]}/echo"
-    listening = Listening(url, ca_file, sockets.is_loopback(socks[0]))
-    plan = worker.Plan(options, context, Counters(options.workers), time.monotonic_ns())
+    secure = "" if context is None else "s"
+    netloc = f"{sockets.url_host(options.host)}:{socks[0].getsockname()[1]}"
+    listening = Listening(f"ws{secure}://{netloc}/echo", ca_file, sockets.is_loopback(socks[0]))
+    # not the Host header: a name of somebody else's may lead here as well
+    origins = frozenset((*options.allow_origins, f"http{secure}://{netloc}".lower()) if options.allow_origins else ())
+    plan = worker.Plan(options, context, Counters(options.workers), time.monotonic_ns(), origins)
     if options.workers == 1:
         lifeline = _STDIN if options.exit_with_parent else None
         worker.run(plan, 0, socks[0], on_ready=lambda: on_listening(listening), lifeline=lifeline)

@@ -46,7 +46,11 @@ def given_certificate(cert: Path | None, key: Path | None) -> ssl.SSLContext:
 def own_certificate(host: str, directory: Path) -> tuple[ssl.SSLContext, Path]:
     """A context with a new certificate for this machine's loopback names and `host`, and the CA's PEM file.
 
-    The CA's file is written to `directory`; its private key is thrown away, the server's is kept in memory.
+    The CA's file is written to `directory`; its private key is thrown away. The server's is on disk for the moment in
+    which OpenSSL reads it, as a file of this user's alone.
+
+    Args:
+        directory: private to this user.
 
     Raises:
         UsageError: `host` is nothing a certificate can name.
@@ -57,7 +61,8 @@ def own_certificate(host: str, directory: Path) -> tuple[ssl.SSLContext, Path]:
     except ValueError as exc:
         raise UsageError(f"no certificate can be made for host {host!r}: {exc}") from exc
     context = _context()
-    certificate.configure_cert(context)
+    with certificate.private_key_and_cert_chain_pem.tempfile(dir=str(directory)) as file:
+        context.load_cert_chain(file)
     ca_file = directory / "ca.pem"
     authority.cert_pem.write_to_path(ca_file)
     return context, ca_file

@@ -26,10 +26,10 @@ from wsbench.targets.echo.counters import PID, Counters
 from wsbench.targets.echo.lateness import Lateness
 from wsbench.targets.echo.mesh import Mesh
 from wsbench.targets.echo.options import EchoOptions
-from wsbench.targets.echo.routes import Routes, count_opened, first_offered
+from wsbench.targets.echo.quota import Quota
+from wsbench.targets.echo.routes import Routes, answered, first_offered
 from wsbench.targets.echo.sockets import BACKLOG
 
-MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 # of the 2 s in which a target has to be gone
 CLOSING_S = 1.5
 STOPPING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -44,12 +44,14 @@ class Plan:
     Attributes:
         tls: the context for wss://, None for ws://.
         start_ns: CLOCK_MONOTONIC at the target's start.
+        origins: of the web pages that may connect; empty: of any.
     """
 
     options: EchoOptions
     tls: ssl.SSLContext | None
     counters: Counters
     start_ns: int
+    origins: frozenset[str]
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
@@ -130,52 +132,53 @@ async def _serve(
     mesh = Mesh()
     broadcast = behaviours.Broadcast(mesh)
     await mesh.join(peers, broadcast.deliver)
-    live: set[TargetConnection] = set()
-    server = await _listen(plan, index, sock, broadcast, live)
+    quota = Quota(plan.options, plan.counters, index)
+    server = await _listen(plan, sock, broadcast, quota)
     # what exists now stays: the collector need not look through it again while the server is measured
     gc.collect()
     gc.freeze()
     on_ready()
     await stop.wait()
     ignore_further_stops(loop)
-    await _close(server, live)
+    await _close(server, quota)
 
 
-async def _listen(
-    plan: Plan, index: int, sock: socket.socket, broadcast: behaviours.Broadcast, live: set[TargetConnection]
-) -> Server:
+async def _listen(plan: Plan, sock: socket.socket, broadcast: behaviours.Broadcast, quota: Quota) -> Server:
     options = plan.options
     echo: behaviours.Behaviour = behaviours.echo
     if options.delay_ns or options.jitter_ns or options.stall is not None:
         echo = behaviours.late_echo(Lateness(plan.start_ns, options.delay_ns, options.jitter_ns, options.stall))
-    routes = Routes(plan.counters, echo, broadcast)
-    connection = functools.partial(TargetConnection, cells=plan.counters.row(index), live=live)
+    routes = Routes(plan.counters, quota.cells, echo, broadcast, origins=plan.origins, max_size=options.max_size)
     _log.addFilter(_says_no_handshake_failed)
+    tls: dict[str, Any] = {"ssl": None}
+    if plan.tls is not None:
+        tls = {"ssl": plan.tls, "ssl_handshake_timeout": quota.handshake_timeout_s}
     return await serve_websockets(
         routes.run,
         sock=sock,
         backlog=BACKLOG,
-        ssl=plan.tls,
+        **tls,
         extensions=parse_compression(options.compression),
         compression=None,
         select_subprotocol=first_offered,
         process_request=routes.answer,
-        process_response=count_opened,
+        process_response=answered,
+        open_timeout=None,  # the connection has its own
         ping_interval=None,
-        max_size=MAX_MESSAGE_BYTES,
+        max_size=options.max_size,
         logger=_log,
-        create_connection=cast("type[ServerConnection]", connection),
+        create_connection=cast("type[ServerConnection]", functools.partial(TargetConnection, quota=quota)),
     )
 
 
-async def _close(server: Server, live: set[TargetConnection]) -> None:
+async def _close(server: Server, quota: Quota) -> None:
     """Stop accepting and close every connection with 1001; abort those that have not gone when time is up."""
     server.close()
     try:
         async with asyncio.timeout(CLOSING_S):
             await server.wait_closed()
     except TimeoutError:
-        for connection in tuple(live):
+        for connection in tuple(quota.live):
             connection.transport.abort()
         # connections that aborting did not end within a moment end with the process
         await asyncio.wait([asyncio.ensure_future(server.wait_closed())], timeout=0.2)
