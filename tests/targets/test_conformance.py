@@ -1,0 +1,118 @@
+"""The echo target against what RFC 6455 and RFC 7692 want of a server: framing, control frames, UTF-8, closing.
+
+The cases are those of helpers/conformance.py, each on a connection of its own, without compression and with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import zlib
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+from helpers.conformance import CASES, COMPRESSED, DEFLATE, NO_CODE, RSV1, Case, Deflate, pieces
+from helpers.frames import CLOSE, CONTROL, PONG
+from helpers.process import scaled
+
+from wsbench.targets.process import TargetProcess
+
+KEY = "dGhlIHNhbXBsZSBub25jZQ=="
+ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # RFC 6455, 1.3
+_LAST_PING = b"anything else?"
+
+
+@pytest.fixture(scope="module", params=["off", "on"])
+def compression(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def server(compression: str) -> Iterator[TargetProcess]:
+    with TargetProcess.start_embedded(compression=compression) as running:
+        yield running
+        assert running.stats()["connections_open"] == 0
+    assert running.stderr_tail == ""
+
+
+class Peer:
+    """A client that sends bytes as they are, and takes the target's frames apart by itself."""
+
+    def __init__(self, target: TargetProcess, offer: str | None = None) -> None:
+        parts = urlsplit(target.url)
+        self.socket = socket.create_connection((parts.hostname, parts.port), timeout=scaled(20))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        extension = f"Sec-WebSocket-Extensions: {offer}\r\n" if offer else ""
+        self.socket.sendall(
+            f"GET /echo HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: {KEY}\r\n"
+            f"Sec-WebSocket-Version: 13\r\n{extension}\r\n".encode()
+        )
+        self.reader = self.socket.makefile("rb")
+        status, *headers = iter(self.reader.readline, b"\r\n")
+        assert status.startswith(b"HTTP/1.1 101 ")
+        named = dict(line.decode().rstrip().split(": ", 1) for line in headers)
+        assert named["Sec-WebSocket-Accept"] == ACCEPT
+        self.granted = named.get("Sec-WebSocket-Extensions", "")
+        self.inflate = zlib.decompressobj(wbits=-15) if self.granted else None
+
+    def close(self) -> None:
+        self.reader.close()
+        self.socket.close()
+
+    def frames(self) -> Iterator[tuple[int, bytes]]:
+        """Opcode and payload of all frames up to the end of the stream; each must be one that a server may send."""
+        while head := self.reader.read(2):
+            first, size = head
+            if size > 125:
+                size = int.from_bytes(self.reader.read(2 if size == 126 else 8))
+            payload, opcode = self.reader.read(size), first & 0x0F
+            assert first & 0x80, "the target sends whole messages"
+            assert not first & 0x30 and not (opcode in CONTROL and first & RSV1)
+            if first & RSV1:
+                assert self.inflate is not None, "RSV1 without an extension"
+                payload = self.inflate.decompress(payload + b"\x00\x00\xff\xff")
+            yield opcode, payload
+
+
+def send(peer: Peer, writes: list[bytes]) -> None:
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it need not wait for all of what is wrong
+        for data in writes:
+            peer.socket.sendall(data)
+
+
+def check(target: TargetProcess, case: Case, offer: str | None) -> None:
+    peer = Peer(target, offer)
+    try:
+        send(peer, pieces(case, masked=True))
+        if not case.closes:
+            # nothing may be wrong with the connection afterwards, nor more come than should
+            send(peer, [bytes((0x89, 0x80 | len(_LAST_PING), 0, 0, 0, 0)) + _LAST_PING, b"\x88\x80\x00\x00\x00\x00"])
+        received = list(peer.frames())
+    finally:
+        peer.close()
+    assert [frame for frame in received if frame[0] not in CONTROL] == list(case.messages)
+    pongs = [payload for opcode, payload in received if opcode == PONG]
+    assert pongs == list(case.pongs) + ([] if case.closes else [_LAST_PING])
+    closes = [payload for opcode, payload in received if opcode == CLOSE]
+    assert received[-1][0] == CLOSE and len(closes) == 1, "one close frame, and nothing behind it"
+    code = int.from_bytes(closes[0][:2]) if closes[0] else NO_CODE
+    assert code in (case.closes or {NO_CODE})
+    closes[0][2:].decode()
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_frames(server: TargetProcess, compression: str, case: Case) -> None:
+    check(server, case, None if compression == "off" else "permessage-deflate")
+
+
+def _offer(deflate: Deflate) -> str:
+    parameters = deflate.parameters(client=True)
+    return f"permessage-deflate; {parameters}" if parameters else "permessage-deflate"
+
+
+@pytest.mark.parametrize("compression", ["on"], scope="module", indirect=True)
+@pytest.mark.parametrize("case", (*COMPRESSED, *DEFLATE), ids=lambda case: case.name)
+def test_compressed_frames(server: TargetProcess, case: Case) -> None:
+    assert case.deflate is not None
+    check(server, case, _offer(case.deflate))
