@@ -2,7 +2,7 @@
 #   make bench ARGS='--rate 1000'      make test ARGS='tests/measure -x'      make bench PYTHON=python3.13
 
 .DEFAULT_GOAL := help
-.PHONY: help bench test pacing peers scale profile fuzz check format clean screenshots
+.PHONY: help bench test pacing peers scale profile abuse fuzz check format clean screenshots
 .NOTPARALLEL:  # two pips in one environment get into each other's way
 .DELETE_ON_ERROR:
 
@@ -32,6 +32,9 @@ scale: $(VENV)/.dev  ## what windows, TLS, compression and thousands of connecti
 
 profile: $(VENV)/.peers  ## where a round trip's time goes: kernel, Python functions, calls a message
 	cd tests && ../$(PY) -m benchmarks.profile $(ARGS)
+
+abuse: $(VENV)/.dev  ## what clients notice while others abuse the echo target, five minutes long (ARGS: --seconds 60)
+	cd tests && ../$(PY) -m benchmarks.abuse $(ARGS)
 
 fuzz: $(VENV)/.fuzz  ## fuzz whatever reads what others wrote, a minute each (ARGS: --seconds 600 frames ...)
 	cd tests && ../$(PY) -m fuzz $(ARGS)

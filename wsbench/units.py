@@ -25,10 +25,8 @@ _DURATION_UNITS = {
     "h": 3600 * NS_PER_S,
 }
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ns|us|µs|μs|ms|min|s|m|h)\s*")
-_SIZE_UNITS = {
-    **{"": 1, "b": 1, "k": 1000, "kb": 1000, "m": 1000**2, "mb": 1000**2, "g": 1000**3, "gb": 1000**3},
-    **{"kib": 1024, "mib": 1024**2, "gib": 1024**3},
-}
+_SIZE_UNITS = {"": 1, "b": 1, "k": 1000, "kb": 1000, "m": 1000**2, "mb": 1000**2, "g": 1000**3, "gb": 1000**3}
+_SIZE_UNITS |= {"kib": 1024, "mib": 1024**2, "gib": 1024**3}
 # ASCII: ignoring case, "s" would match "ſ" as well, and "i" match "ı".
 _SIZE = re.compile(r"(\d+)\s*([a-z]*)", re.IGNORECASE | re.ASCII)
 _RATE = re.compile(r"(\d+(?:\.\d+)?(?:e\d+)?)\s*(k?)\s*(?:/\s*(s|min|m|h))?", re.IGNORECASE | re.ASCII)

@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 
 from .conformance import RSV1, Frame
 from .frames import BINARY, CLOSE, CONTINUATION, PING, TEXT
+from .process import CliResult
 
 Manner = Callable[["Abuser"], Awaitable[str]]
 
@@ -104,6 +105,7 @@ class Abuser:
 
     async def send(self, data: bytes) -> None:
         await self._loop.sock_sendall(self._socket, data)
+        await asyncio.sleep(0)  # which a socket with room does not do
 
     async def read(self, limit: int = 65536) -> bytes:
         data = await self._loop.sock_recv(self._socket, limit)
@@ -193,11 +195,12 @@ async def a_huge_message(abuser: Abuser) -> str:
 
 async def endless_fragments(abuser: Abuser) -> str:
     await abuser.open()
-    frame = Frame(TEXT, b"x" * 8000, fin=False)
+    """Of a message that has long been too large, and goes on when it was told so."""
+    await abuser.send(Frame(TEXT, b"x" * 8000, fin=False).wire(masked=True))
+    more = Frame(CONTINUATION, b"x" * 8000, fin=False).wire(masked=True)
     with contextlib.suppress(ConnectionError):
-        while time.monotonic() < abuser.until:
-            await abuser.send(frame.wire(masked=True))
-            frame = Frame(CONTINUATION, b"x" * 8000, fin=False)
+        for _ in range(4000):
+            await abuser.send(more)
     return await abuser.end()
 
 
@@ -357,6 +360,12 @@ async def abuse(url: str, seconds: float, patience: float = 60) -> dict[str, Cou
             task.result()
     await asyncio.gather(*pending, return_exceptions=True)
     return tallies
+
+
+def tallies_of(ended: CliResult) -> dict[str, Counter[str]]:
+    """What this module as a program printed."""
+    assert ended.returncode == 0, ended.stderr
+    return {manner: Counter(came) for manner, came in ended.json().items()}
 
 
 def undocumented(tallies: dict[str, Counter[str]]) -> list[str]:

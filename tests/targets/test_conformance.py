@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import time
 import zlib
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -32,6 +33,9 @@ def compression(request: pytest.FixtureRequest) -> str:
 def server(compression: str) -> Iterator[TargetProcess]:
     with TargetProcess.start_embedded(compression=compression) as running:
         yield running
+        deadline = time.monotonic() + scaled(20)
+        while running.stats()["connections_open"] and time.monotonic() < deadline:
+            time.sleep(0.05)
         assert running.stats()["connections_open"] == 0
     assert running.stderr_tail == ""
 
@@ -45,8 +49,8 @@ class Peer:
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         extension = f"Sec-WebSocket-Extensions: {offer}\r\n" if offer else ""
         self.socket.sendall(
-            f"GET /echo HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: {KEY}\r\n"
-            f"Sec-WebSocket-Version: 13\r\n{extension}\r\n".encode()
+            "GET /echo HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n{extension}\r\n".encode()
         )
         self.reader = self.socket.makefile("rb")
         status, *headers = iter(self.reader.readline, b"\r\n")

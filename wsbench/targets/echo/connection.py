@@ -41,14 +41,12 @@ from wsbench.targets.echo.counters import (
 )
 from wsbench.targets.echo.opening import OpeningConnection
 from wsbench.targets.echo.quota import Quota
+from wsbench.targets.echo.turns import LEAST_SLICE, MOST_A_ROUND, MOST_AT_ONCE, MOST_SLICE, TURN_NS
 
 TEXT, CONT, CLOSE = Opcode.TEXT, Opcode.CONT, Opcode.CLOSE
 
 OnMessage = Callable[[Opcode, bytes], None]
 
-_SLICE_BYTES = 8 * 1024
-_TURN_NS = 1_000_000
-"""A client that sends faster than it is answered gets so much of the event loop at a time; then it is others' turn."""
 _CLOSE_BYTE = 0x80 | CLOSE
 _EOF = b""
 _RESET = struct.pack("ii", 1, 0)
@@ -206,9 +204,10 @@ class TargetConnection(OpeningConnection):
         if self._write_timer is not None:
             self._write_timer.cancel()
         self.account()
-        self._read_if_answered()
         if self._rest:
-            self.loop.call_soon(self._continue)
+            self.wait_for_turn(self._continue)
+        else:
+            self._read_if_answered()
 
     def eof_received(self) -> None:
         if self._rest and self._receive == self._feed:
@@ -220,44 +219,51 @@ class TargetConnection(OpeningConnection):
     # how what came in is worked off
 
     def _feed(self, data: bytes) -> None:
-        if len(data) > _SLICE_BYTES or self._rest:
+        if len(data) > MOST_AT_ONCE or self._rest:
             self._rest += data
             self._continue()
         else:
             self._take(data)
 
-    def _take(self, data: bytes | memoryview) -> None:
+    def _take(self, data: bytes | memoryview) -> bool:
+        """Parse and answer; whether there was anything but a part of a frame."""
         protocol = self.protocol
         protocol.receive_data(data)  # type: ignore[arg-type]  # which adds it to a bytearray
         events = protocol.events_received()
         if protocol.state is not OPEN:
             self._take_last(events)
-            return
+            return True
         for event in events:
             self.process_event(event)
         self.flush()
         if protocol.reader.buffer or self._fragments or self.held:
             self.account()
+        return bool(events)
 
     def _continue(self) -> None:
-        """Work off what has come in, slice by slice, until it is the others' turn or the client has to read first."""
-        data = self._rest
-        if not data or self._receive != self._feed or self._has_to_read:
+        """Work off what has come in, slice by slice, until it is others' turn or the client has to read first."""
+        if self._receive != self._feed:
+            self.read(True)  # and forget it, until the client sees that it is over
             return
-        deadline_ns = time.monotonic_ns() + _TURN_NS
-        at = 0
+        if self._has_to_read:
+            return
+        data = self._rest
+        deadline_ns = time.monotonic_ns() + TURN_NS
+        at, size = 0, LEAST_SLICE
         with memoryview(data) as view:
             while at < len(data):
-                self._take(view[at : at + _SLICE_BYTES])
-                at += _SLICE_BYTES
+                worked_off = self._take(view[at : at + size])
+                at += size
+                size = LEAST_SLICE if worked_off else min(2 * size, MOST_SLICE)
                 if self._has_to_read or time.monotonic_ns() > deadline_ns:
                     break
         self._rest = data[at:] if self._receive == self._feed else b""
-        self._read_if_answered()
         if self._rest or self.held:
             self.account()
-            if not self._has_to_read:
-                self.loop.call_soon(self._continue)
+        if (self._rest or len(data) > MOST_A_ROUND) and not self._has_to_read:
+            self.wait_for_turn(self._continue)
+        else:
+            self._read_if_answered()
 
     @property
     def _has_to_read(self) -> bool:

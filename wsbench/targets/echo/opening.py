@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
@@ -16,6 +17,7 @@ from wsbench.targets.echo import answers
 from wsbench.targets.echo.counters import BAD_HANDSHAKE, FULL, HANDSHAKE_TIMEOUT
 from wsbench.targets.echo.head import MAX_HEAD_BYTES, Head
 from wsbench.targets.echo.quota import Quota
+from wsbench.targets.echo.turns import MOST_A_ROUND
 
 _EOF = b""
 _COUNTED_ELSEWHERE = (HTTPStatus.FORBIDDEN, HTTPStatus.SERVICE_UNAVAILABLE)
@@ -37,6 +39,7 @@ class OpeningConnection(ServerConnection):
         self._rest: bytes = b""
         """What has come in and is not worked off yet."""
         self._reads = True
+        self._waits_for_turn = False
         self._head = Head()
         self._handshake_timer: asyncio.TimerHandle | None = None
         self._reaper: asyncio.TimerHandle | None = None
@@ -83,6 +86,17 @@ class OpeningConnection(ServerConnection):
             else:
                 self.transport.pause_reading()
 
+    def wait_for_turn(self, turn: Callable[[], None]) -> None:
+        """Read no more until it is this connection's turn."""
+        self.read(False)
+        if not self._waits_for_turn:
+            self._waits_for_turn = True
+            self.quota.turns.ask(functools.partial(self._take_turn, turn))
+
+    def _take_turn(self, turn: Callable[[], None]) -> None:
+        self._waits_for_turn = False
+        turn()
+
     def expect_end(self, within_s: float | None = None) -> None:
         """The client has been told that this is the end: its socket is not kept for ever if it does not go."""
         if self._reaper is None:
@@ -123,6 +137,8 @@ class OpeningConnection(ServerConnection):
 
     def _discard(self, data: bytes) -> None:
         self.protocol.receive_data(data)  # which does nothing with it but wait for its end
+        if len(data) > MOST_A_ROUND:
+            self.wait_for_turn(functools.partial(self.read, True))
 
     def _explain(self) -> None:
         """Say 400 to what is no request; the library just closes."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from wsbench.targets.echo.counters import BUFFERED, CLOSED, OPENED, Counters
 from wsbench.targets.echo.options import MAX_WORKERS, EchoOptions
+from wsbench.targets.echo.turns import Turns
 from wsbench.units import NS_PER_S
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Quota:
         live: every connection that has a socket, kept up to date by the connections themselves.
         opening: those of them whose request is not here yet, the oldest first.
         holders: those of them for which something is buffered.
+        turns: for those that send more at once than is worked off in one go.
         handshake_timeout_s, write_timeout_s: as in `EchoOptions`, in seconds.
     """
 
@@ -36,6 +38,7 @@ class Quota:
         self.live: set[OpeningConnection] = set()
         self.opening: dict[OpeningConnection, None] = {}
         self.holders: set[TargetConnection] = set()
+        self.turns = Turns()
         self.handshake_timeout_s = options.handshake_timeout_ns / NS_PER_S
         self.write_timeout_s = options.write_timeout_ns / NS_PER_S
         self._counters = counters

@@ -11,6 +11,9 @@ from typing import cast
 from wsbench.errors import UsageError
 
 BACKLOG = 4096
+UNSENT_BYTES = 128 * 1024
+"""Of each connection, in the kernel. What a client has not even room for is better held back: as much of its messages
+stays unanswered, and unread. By default the kernel would take megabytes for a client that reads nothing."""
 
 _Address = tuple[str | int, ...]
 
@@ -68,6 +71,8 @@ def _bind_one(family: int, address: _Address, *, shared: bool) -> socket.socket:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if shared:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)  # accepted sockets inherit it
         sock.bind(address)
     except BaseException:
         sock.close()
