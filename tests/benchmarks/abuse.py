@@ -24,14 +24,14 @@ from wsbench.units import format_bytes, format_duration
 from .bench import GENERATOR_CORE, SERVER_CORE, pinned
 
 CONNECTIONS, RATE = 20, 200
-QUIET_S = 10
+QUIET_S = 30
 MOST_TIMES = 2.0
 """By so much p99 may be larger than without abuse."""
-MAX_BUFFERED = 16 * 1024 * 1024
+MAX_BUFFERED = 1024 * 1024
 MOST_GROWTH = 128 * 1024 * 1024
 """Of the target's resident memory: its buffers, large messages in passing, and what an allocator does not give back."""
 LIMITS = (
-    *("--compression", "on", "--max-connections", "100", "--max-buffered", str(MAX_BUFFERED)),
+    *("--compression", "on", "--max-connections", "80", "--max-buffered", str(MAX_BUFFERED)),
     *("--handshake-timeout", "5s", "--write-timeout", "5s"),
 )
 

@@ -13,8 +13,9 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from wsbench.cli.serve import _say_listening
 from wsbench.targets.echo.options import Listening
@@ -104,6 +105,11 @@ def test_ipv6_is_in_brackets() -> None:
 def test_options_from_the_environment() -> None:
     with serving(WSBENCH_PORT="0", WSBENCH_WORKERS="1", WSBENCH_DELAY="1ms", WSBENCH_TLS="true") as (_, line):
         assert line.startswith("listening on wss://127.0.0.1:")
+    with serving("--port", "0", WSBENCH_ALLOW_ORIGIN="https://a.example\nhttps://b.example") as (_, line):
+        url = line.split()[-1]
+        for origin, served in (("https://b.example", True), ("https://c.example", False)):
+            with contextlib.nullcontext() if served else pytest.raises(InvalidStatus):
+                connect(url, origin=Origin(origin)).close()
     code, err = failing("--port", "0", WSBENCH_WORKERS="many")
     assert code == 2
     assert "(from the environment: WSBENCH_WORKERS)" in err
@@ -152,6 +158,14 @@ def test_the_port_can_be_taken_again_at_once() -> None:
         (["--stall", "5s"], "'5s' is not a stall: use for example '1s every 5s'"),
         (["--stall", "5s every 1s"], "shorter than its period"),
         (["--compression", "gzip"], "'gzip' is no parameter of permessage-deflate"),
+        (["--max-size", "0"], "'0' must be larger than zero"),
+        (["--max-size", "much"], "'much' is not a size in bytes"),
+        (["--max-connections", "0"], "'--max-connections'"),
+        (["--max-buffered", "1.5G"], "'1.5G' is not a size"),
+        (["--handshake-timeout", "0"], "must be longer than zero"),
+        (["--write-timeout", "never"], "'never' is not a duration"),
+        (["--allow-origin", "app.example"], "'app.example' is not an origin: use scheme, host and port alone"),
+        (["--allow-origin", "https://app.example/path"], "is not an origin"),
         (["--cert", "cert.pem"], "no effect without --tls"),
         (["--tls", "--cert", "cert.pem"], "--cert is given without --key"),
         (["--tls", "--cert", "cert.pem", "--key", "key.pem"], "--cert cert.pem cannot be read: No such file"),
@@ -200,13 +214,24 @@ def test_that_others_can_connect_is_said(capsys: pytest.CaptureFixture[str]) -> 
     _say_listening(Listening("ws://0.0.0.0:1/echo", None, loopback=False))
     said = capsys.readouterr()
     assert said.out == "listening on ws://0.0.0.0:1/echo\n"
-    assert said.err == "wsbench: note: this is no loopback address, others on the network can connect\n"
+    assert said.err == "wsbench: note: reachable from other machines, and there is no authentication\n"
 
 
 def test_help_names_paths_and_options() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "wsbench", "serve", "-h"], capture_output=True, text=True, timeout=60, check=True
     )
-    for word in ("--host", "--delay-jitter", "'T every T'", "/broadcast", "/push?rate=R&size=B", "/stats", "/healthz"):
+    for word in ("--max-size", "--max-connections", "--max-buffered", "--handshake-timeout", "--write-timeout"):
+        assert word in done.stdout
+    for word in (
+        "--allow-origin",
+        "--host",
+        "--delay-jitter",
+        "'T every T'",
+        "/broadcast",
+        "/push?rate=R&size=B",
+        "/stats",
+        "/healthz",
+    ):
         assert word in done.stdout
     assert "--exit-with-parent" not in done.stdout

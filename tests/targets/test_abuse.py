@@ -11,7 +11,6 @@ import time
 import urllib.request
 from collections import Counter
 
-import pytest
 from helpers import abuse, runs
 from helpers.process import scaled
 from helpers.runs import EchoTarget
@@ -54,9 +53,8 @@ def settled(target: EchoTarget) -> dict[str, object]:
     raise AssertionError(counts)
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_abuse_ends_as_documented_and_those_who_behave_lose_nothing(workers: str) -> None:
-    with runs.echo_target(*LIMITS, "--workers", workers) as target:
+def test_abuse_ends_as_documented_and_those_who_behave_lose_nothing() -> None:
+    with runs.echo_target(*LIMITS) as target:
         stop = threading.Event()
         behaved = [Behaved(target.url, stop) for _ in range(4)]
         before = target.stats()

@@ -122,6 +122,27 @@ def test_text_that_is_not_utf8_closes_with_1007(target: TargetProcess, frames: b
         assert client.reader.read() == b""
 
 
+@pytest.mark.parametrize(
+    "behind", [masked(CLOSE, b"\x03\xe8"), Frame(TEXT, b"unmasked").serialize(mask=False)], ids=["close", "wrong frame"]
+)
+def test_nor_does_what_comes_with_such_a_text_make_it_right(target: TargetProcess, behind: bytes) -> None:
+    with RawClient(target, REQUEST) as client:
+        client.socket.sendall(masked(TEXT, b"good") + masked(TEXT, b"\xff") + behind)
+        assert client.frame() == (TEXT, b"good")
+        opcode, payload = client.frame()
+        assert (opcode, payload[:2]) == (CLOSE, struct.pack("!H", 1007))
+        assert client.reader.read() == b""
+
+
+def test_what_comes_with_a_close_is_answered_before_it(target: TargetProcess) -> None:
+    with RawClient(target, REQUEST) as client:
+        client.socket.sendall(masked(TEXT, b"last") + masked(Opcode.PING, b"?") + masked(CLOSE, b"\x03\xe8"))
+        frames = [client.frame() for _ in range(3)]
+        assert (TEXT, b"last") in frames and (Opcode.PONG, b"?") in frames
+        assert frames[2] == (CLOSE, b"\x03\xe8")
+        assert client.reader.read() == b""
+
+
 def test_what_follows_such_a_text_is_not_counted(start_target: Callable[..., TargetProcess]) -> None:
     target = start_target()
     with RawClient(target, REQUEST) as client:

@@ -47,6 +47,16 @@ def test_stats_have_every_field(target: TargetProcess) -> None:
     assert document["rss_bytes"] > 1_000_000 and document["cpu_s"] > 0 and document["uptime_s"] > 0
 
 
+@pytest.mark.parametrize("path", ["/", "/stats", "/healthz", "/nope", "/echo", "/push?rate=0"])
+def test_every_answer_is_hardened(target: TargetProcess, path: str) -> None:
+    response, _ = ask(target, path)
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert response.headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert response.headers["Referrer-Policy"] == "no-referrer"
+    assert response.headers["Cache-Control"] == "no-store"
+    assert "Access-Control-Allow-Origin" not in response.headers
+
+
 def test_healthz(target: TargetProcess) -> None:
     response, body = ask(target, "/healthz")
     assert (response.status, body) == (200, "ok\n")

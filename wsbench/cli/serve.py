@@ -97,7 +97,7 @@ def _positive_size(text: str) -> int:
     metavar="BYTES",
     default="1MiB",
     show_default=True,
-    help="Largest message, inflated; the connection of a larger one is closed with 1009.",
+    help="Largest message, as sent and inflated; the connection of a larger one is closed with 1009.",
 )
 @click.option(
     "--max-connections",
