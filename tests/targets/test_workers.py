@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import connect
+from websockets.frames import Frame, Opcode
+from websockets.sync.client import ClientConnection, connect
 
 from wsbench.errors import TargetError
 from wsbench.targets.process import TargetProcess
@@ -168,3 +169,39 @@ def test_a_signal_of_the_terminal_stops_all_in_order(start_target: StartTarget) 
     target = start_target(workers=3)
     os.killpg(target.pid, signal.SIGINT)
     assert target.stop(timeout=20) == 0
+
+
+def _on(worker: psutil.Process, client: ClientConnection) -> bool:
+    """Whether this worker serves that client."""
+    port = client.socket.getsockname()[1]
+    return any(link.raddr and link.raddr.port == port for link in worker.net_connections())
+
+
+def test_a_worker_that_does_not_keep_up_slows_down_who_speaks_to_it(start_target: StartTarget) -> None:
+    """Instead of all that is said being kept for it."""
+    target = start_target(workers=2)
+    fast, frozen = children(target)
+    url, message = target.url.replace("/echo", "/broadcast"), b"x" * 10_000
+    with ExitStack() as stack:
+        clients = [stack.enter_context(connect(url, compression=None)) for _ in range(20)]
+        speaker = next(client for client in clients if _on(fast, client))
+        listener = next(client for client in clients if _on(frozen, client))
+        for client in clients:
+            if client not in (speaker, listener):
+                client.close()
+        frozen.suspend()
+        try:
+            before = fast.memory_info().rss
+            said = 0
+            speaker.socket.settimeout(2)
+            with pytest.raises(TimeoutError):
+                while said < 10_000:  # 100 MB
+                    speaker.socket.sendall(Frame(Opcode.BINARY, message).serialize(mask=True))
+                    said += 1
+            assert fast.memory_info().rss - before < 32 * 1024 * 1024
+        finally:
+            frozen.resume()
+        speaker.socket.shutdown(socket.SHUT_RDWR)  # in the midst of a frame, behind which no close can go
+        assert said > 50
+        for _ in range(said):
+            assert listener.recv(timeout=60) == message

@@ -82,17 +82,21 @@ class Broadcast:
     """Whoever is connected to /broadcast hears what each of them says, the speaker included, on whichever worker.
 
     What one speaker says arrives everywhere in its order; what two say at once may arrive in either order. A
-    listener that leaves 64 MiB unread is disconnected: there is nobody to slow down for its sake.
+    listener that leaves 64 MiB unread is disconnected: there is nobody to slow down for its sake. Speakers are, when
+    another worker does not keep up with what they say.
     """
 
     def __init__(self, mesh: Mesh) -> None:
         self._mesh = mesh
+        self._mesh.on_full = self._slow_down
         self._listeners: set[TargetConnection] = set()
 
     async def __call__(self, connection: TargetConnection) -> None:
         self._listeners.add(connection)
         try:
             connection.start(self._publish)
+            if self._mesh.full:
+                connection.hold_back(True)
             await connection.wait_closed()
         finally:
             self._listeners.discard(connection)
@@ -104,6 +108,10 @@ class Broadcast:
             listener.flush()
             if listener.transport.get_write_buffer_size() > MAX_UNREAD_BYTES:
                 listener.cut()
+
+    def _slow_down(self) -> None:
+        for listener in self._listeners:
+            listener.hold_back(self._mesh.full)
 
     def _publish(self, opcode: Opcode, payload: bytes) -> None:
         self._mesh.send(opcode, payload)

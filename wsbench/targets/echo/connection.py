@@ -74,6 +74,7 @@ class TargetConnection(OpeningConnection):
         self._fragments = bytearray()
         self._fragments_opcode = TEXT
         self._unread = 0
+        self._held_back = False
         self._write_timer: asyncio.TimerHandle | None = None
         self._answering_last = False
         self._last_frames: Sequence[bytes] = ()
@@ -83,6 +84,12 @@ class TargetConnection(OpeningConnection):
         self.on_message, self.stops_reading = on_message, stops_reading
         self._receive = self._feed
         self._continue()
+
+    def hold_back(self, on: bool) -> None:
+        """Leave what the client sends in its socket, until told otherwise."""
+        self._held_back = on
+        if self._receive == self._feed:
+            self._go_on()
 
     def reply(self, opcode: Opcode, payload: bytes) -> None:
         """Queue a message; `data_received` or `flush` writes it. Without effect once the connection closes."""
@@ -204,10 +211,7 @@ class TargetConnection(OpeningConnection):
         if self._write_timer is not None:
             self._write_timer.cancel()
         self.account()
-        if self._rest:
-            self.wait_for_turn(self._continue)
-        else:
-            self._read_if_answered()
+        self._go_on()
 
     def eof_received(self) -> None:
         if self._rest and self._receive == self._feed:
@@ -245,7 +249,7 @@ class TargetConnection(OpeningConnection):
         if self._receive != self._feed:
             self.read(True)  # and forget it, until the client sees that it is over
             return
-        if self._has_to_read:
+        if self._has_to_wait:
             return
         data = self._rest
         deadline_ns = time.monotonic_ns() + TURN_NS
@@ -255,23 +259,29 @@ class TargetConnection(OpeningConnection):
                 worked_off = self._take(view[at : at + size])
                 at += size
                 size = LEAST_SLICE if worked_off else min(2 * size, MOST_SLICE)
-                if self._has_to_read or time.monotonic_ns() > deadline_ns:
+                if self._has_to_wait or time.monotonic_ns() > deadline_ns:
                     break
         self._rest = data[at:] if self._receive == self._feed else b""
         if self._rest or self.held:
             self.account()
-        if (self._rest or len(data) > MOST_A_ROUND) and not self._has_to_read:
+        if (self._rest or len(data) > MOST_A_ROUND) and not self._has_to_wait:
             self.wait_for_turn(self._continue)
         else:
             self._read_if_answered()
 
     @property
-    def _has_to_read(self) -> bool:
-        """Whether the client has to read what it was sent before it is listened to."""
-        return self.paused and self.stops_reading
+    def _has_to_wait(self) -> bool:
+        """Whether the client is not listened to, mostly since it has to read what it was sent first."""
+        return (self.paused and self.stops_reading) or self._held_back
+
+    def _go_on(self) -> None:
+        if self._rest and not self._has_to_wait:
+            self.wait_for_turn(self._continue)
+        else:
+            self._read_if_answered()
 
     def _read_if_answered(self) -> None:
-        self.read(not self._rest and not self._has_to_read)
+        self.read(not self._rest and not self._has_to_wait)
 
     def _take_last(self, events: Sequence[Event]) -> None:
         """The connection ends with what was just read; what came before the end is answered before it."""

@@ -11,6 +11,7 @@ from typing import cast
 
 from websockets.frames import Opcode
 
+_MOST_UNSENT_BYTES = 1024 * 1024
 _HEADER = struct.Struct("!BQ")  # opcode, length of the payload that follows
 
 
@@ -38,9 +39,16 @@ class Sockets:
 
 
 class Mesh:
-    """One worker's connections to the others. With a single worker there are none, and sending does nothing."""
+    """One worker's connections to the others. With a single worker there are none, and sending does nothing.
+
+    Attributes:
+        full: whether more has been sent than some of the others have read.
+        on_full: called when that changes.
+    """
 
     def __init__(self) -> None:
+        self.full = False
+        self.on_full: Callable[[], None] = lambda: None
         self._links: set[_Link] = set()
 
     async def join(self, ends: list[socket.socket], deliver: Callable[[Opcode, bytes], None]) -> None:
@@ -48,7 +56,14 @@ class Mesh:
         loop = asyncio.get_running_loop()
         for end in ends:
             end.setblocking(False)
-            await loop.create_unix_connection(lambda: _Link(self._links, deliver), sock=end)
+            await loop.create_unix_connection(lambda: _Link(self, self._links, deliver), sock=end)
+
+    def look(self) -> None:
+        """See whether it is full."""
+        full = any(link.full for link in self._links)
+        if full is not self.full:
+            self.full = full
+            self.on_full()
 
     def send(self, opcode: Opcode, payload: bytes) -> None:
         """Give a message to all other workers."""
@@ -59,17 +74,29 @@ class Mesh:
 class _Link(asyncio.Protocol):
     transport: asyncio.Transport
 
-    def __init__(self, links: set[_Link], deliver: Callable[[Opcode, bytes], None]) -> None:
+    def __init__(self, mesh: Mesh, links: set[_Link], deliver: Callable[[Opcode, bytes], None]) -> None:
+        self.full = False
+        self._mesh = mesh
         self._links = links
         self._deliver = deliver
         self._buffer = bytearray()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
+        self.transport.set_write_buffer_limits(_MOST_UNSENT_BYTES)
         self._links.add(self)
 
     def connection_lost(self, _exc: Exception | None) -> None:
         self._links.discard(self)
+        self._mesh.look()
+
+    def pause_writing(self) -> None:
+        self.full = True
+        self._mesh.look()
+
+    def resume_writing(self) -> None:
+        self.full = False
+        self._mesh.look()
 
     def data_received(self, data: bytes) -> None:
         buffer, position = self._buffer, 0
