@@ -11,9 +11,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +30,7 @@ CONNECTIONS, RATE = 20, 200
 QUIET_S = 30
 MOST_TIMES = 2.0
 """By so much p99 may be larger than without abuse."""
-MAX_BUFFERED = 1024 * 1024
+MAX_BUFFERED = 2 * 1024 * 1024
 MOST_GROWTH = 128 * 1024 * 1024
 """Of the target's resident memory: its buffers, large messages in passing, and what an allocator does not give back."""
 LIMITS = (
@@ -36,9 +39,21 @@ LIMITS = (
 )
 
 
+@contextmanager
+def favoured() -> Iterator[None]:
+    """What is started within goes before whatever else this machine does, where this user may have that."""
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    with suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, 0, -15)
+    try:
+        yield
+    finally:
+        os.setpriority(os.PRIO_PROCESS, 0, before)
+
+
 def measured(url: str, seconds: float) -> Any:
     """run.json of an open loop that asks little of the target."""
-    with tempfile.TemporaryDirectory() as directory, pinned(GENERATOR_CORE):
+    with tempfile.TemporaryDirectory() as directory, pinned(GENERATOR_CORE), favoured():
         load = ("-u", str(CONNECTIONS), "--rate", str(RATE), "-d", f"{seconds:g}s", "--warmup", "2s")
         run = process.start_cli("run", url, *load, "--json", cwd=Path(directory))
         try:
@@ -79,7 +94,7 @@ def p99_ns(run: Any) -> int:
 
 def main(seconds: float) -> int:
     """Print the table and what came of the abuse; the exit code."""
-    with pinned(SERVER_CORE):
+    with pinned(SERVER_CORE), favoured():
         server = process.start_cli("serve", "--port", "0", *LIMITS)
     try:
         url = server.wait_for(r"^listening on (ws\S+)")[1]

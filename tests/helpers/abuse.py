@@ -317,7 +317,7 @@ PLANS = (
     Plan(a_huge_message, 1, 0.2, frozenset({"close 1009"})),
     Plan(endless_fragments, 1, 1.0, frozenset({"close 1009"})),
     Plan(a_bomb, 1, 1.0, frozenset({"close 1009"})),
-    Plan(half_a_message, 20, 0.0, frozenset({"connected"})),
+    Plan(half_a_message, 20, 0.5, frozenset({"connected"})),
     Plan(never_reads, 3, 0.5, frozenset({"reset"})),
     Plan(reads_a_byte_a_second, 3, 0.5, frozenset({"reset"})),
     Plan(is_pushed_to, 2, 0.5, frozenset({"reset"})),

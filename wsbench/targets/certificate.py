@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +25,13 @@ def issue(directory: Path) -> Certificate:
     leaf = authority.issue_cert("localhost", "127.0.0.1", "::1")
     files = Certificate(*(directory / name for name in ("ca.pem", "cert.pem", "key.pem", "both.pem")))
     authority.cert_pem.write_to_path(files.ca)
-    leaf.private_key_pem.write_to_path(files.key)
+    _write_secret(files.key, leaf.private_key_pem.bytes())
     files.cert.write_bytes(b"".join(blob.bytes() for blob in leaf.cert_chain_pems))
-    leaf.private_key_and_cert_chain_pem.write_to_path(files.both)
+    _write_secret(files.both, leaf.private_key_and_cert_chain_pem.bytes())
     return files
+
+
+def _write_secret(path: Path, content: bytes) -> None:
+    """As a new file that is this user's alone from the beginning."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content)

@@ -11,7 +11,7 @@ from wsbench.targets.echo.turns import Turns
 from wsbench.units import NS_PER_S
 
 if TYPE_CHECKING:
-    from wsbench.targets.echo.connection import TargetConnection
+    from wsbench.targets.echo.flow import FlowConnection
     from wsbench.targets.echo.opening import OpeningConnection
 
 _OWN_FILES = 64 + MAX_WORKERS
@@ -37,7 +37,7 @@ class Quota:
         self.cells = counters.row(worker)
         self.live: set[OpeningConnection] = set()
         self.opening: dict[OpeningConnection, None] = {}
-        self.holders: set[TargetConnection] = set()
+        self.holders: set[FlowConnection] = set()
         self.turns = Turns()
         self.handshake_timeout_s = options.handshake_timeout_ns / NS_PER_S
         self.write_timeout_s = options.write_timeout_ns / NS_PER_S
@@ -66,7 +66,7 @@ class Quota:
             return None
         return next(iter(self.opening), None)
 
-    def hold(self, connection: TargetConnection, more: int) -> TargetConnection | None:
+    def hold(self, connection: FlowConnection, more: int) -> FlowConnection | None:
         """Buffer so many bytes more (or fewer) for a connection; who has to go for it: who holds most, or nobody."""
         cells = self.cells
         cells[BUFFERED] += more
