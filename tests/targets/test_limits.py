@@ -257,7 +257,7 @@ def test_a_client_that_reads_nothing_is_disconnected(start_target: StartTarget, 
         deaf.opened(path=path)
         message = Frame(BINARY, bytes(50_000)).wire(masked=True)
         with pytest.raises((ConnectionResetError, BrokenPipeError, ssl.SSLEOFError)):
-            for _ in range(2000):  # far more than fits between them
+            for _ in range(50_000):  # far more than fits between them, and than is sent in the time
                 deaf.socket.sendall(message)
         assert echoes(other)
         if path == "/echo":

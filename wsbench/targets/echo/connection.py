@@ -140,8 +140,6 @@ class TargetConnection(FlowConnection):
         for event in events:
             self.process_event(event)
         self.flush()
-        if protocol.reader.buffer or self._fragments or self.held:
-            self.account()
         return bool(events)
 
     def _take_last(self, events: Sequence[Event]) -> None:

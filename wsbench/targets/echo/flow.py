@@ -144,11 +144,13 @@ class FlowConnection(OpeningConnection):
     # how what came in is worked off
 
     def _feed(self, data: bytes) -> None:
-        if len(data) > MOST_AT_ONCE or self._rest:
+        if self._rest or (len(data) > MOST_AT_ONCE and not self._is_part_of_a_frame(data)):
             self._rest += data
             self._continue()
-        else:
-            self._take(data)
+            return
+        self._take(data)
+        if self.held or self._fragments or self.protocol.reader.buffer:
+            self.account()
 
     def _continue(self) -> None:
         """Work off what has come in, slice by slice, until it is others' turn or the client has to read first."""
@@ -168,12 +170,19 @@ class FlowConnection(OpeningConnection):
                 if self._has_to_wait or time.monotonic_ns() > deadline_ns:
                     break
         self._rest = data[at:] if self._receive == self._feed else b""
-        if self._rest or self.held:
+        if self.held or self._rest or self._fragments or self.protocol.reader.buffer:
             self.account()
         if (self._rest or len(data) > MOST_A_ROUND) and not self._has_to_wait:
             self.wait_for_turn(self._continue)
         else:
             self._read_if_answered()
+
+    def _is_part_of_a_frame(self, data: bytes) -> bool:
+        """Whether a frame begins with `data` that has no end in it (or is all of it): there is one thing to be done."""
+        size, most = data[1] & 0x7F, len(data) - 14
+        if self.protocol.reader.buffer or size < 126:
+            return False
+        return int.from_bytes(data[2:4] if size == 126 else data[2:10]) >= most
 
     @property
     def _has_to_wait(self) -> bool:

@@ -15,7 +15,7 @@ MOST_AT_ONCE = 8 * 1024
 """Bytes that need no turn: they are worked off as they come."""
 MOST_A_ROUND = 64 * 1024
 """Bytes: who has sent so much in one piece is not read from again in this round, in which event loops would go on."""
-LEAST_SLICE, MOST_SLICE = 1024, 16 * 1024
+LEAST_SLICE, MOST_SLICE = 1024, 32 * 1024
 """Bytes. Small, since there may be a hundred messages in them; larger within a message, where nothing is to be done."""
 
 
