@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
-from helpers.conformance import CASES, COMPRESSED, DEFLATE, NO_CODE, RSV1, Case, Deflate, pieces
-from helpers.frames import CLOSE, CONTROL, PONG
+from helpers.conformance import CASES, COMPRESSED, DEFLATE, NO_CODE, RSV1, Case, Deflate, Frame, pieces
+from helpers.frames import BINARY, CLOSE, CONTROL, PONG
 from helpers.process import scaled
 
 from wsbench.targets.process import TargetProcess
@@ -63,6 +63,12 @@ class Peer:
     def close(self) -> None:
         self.reader.close()
         self.socket.close()
+
+    def frames_each_by_itself(self) -> Iterator[tuple[int, bytes]]:
+        """The same from a server that has agreed to keep no window: each message inflates without the ones before."""
+        for opcode, payload in self.frames():
+            self.inflate = zlib.decompressobj(wbits=-15)
+            yield opcode, payload
 
     def frames(self) -> Iterator[tuple[int, bytes]]:
         """Opcode and payload of all frames up to the end of the stream; each must be one that a server may send."""
@@ -120,3 +126,55 @@ def _offer(deflate: Deflate) -> str:
 def test_compressed_frames(server: TargetProcess, case: Case) -> None:
     assert case.deflate is not None
     check(server, case, _offer(case.deflate))
+
+
+# -- which offers are accepted (RFC 7692, 5 and 7.1), by a target that has no limits of its own
+
+PLAIN = "permessage-deflate"
+OFFERS = {
+    PLAIN: PLAIN,
+    f"{PLAIN}; client_max_window_bits": PLAIN,
+    f"{PLAIN}; client_max_window_bits=10": f"{PLAIN}; client_max_window_bits=10",
+    f"{PLAIN}; server_max_window_bits=10": f"{PLAIN}; server_max_window_bits=10",
+    f'{PLAIN}; server_max_window_bits="10"': f"{PLAIN}; server_max_window_bits=10",
+    f"{PLAIN}; server_no_context_takeover": f"{PLAIN}; server_no_context_takeover",
+    f"{PLAIN}; client_no_context_takeover": f"{PLAIN}; client_no_context_takeover",
+    f"x-other, {PLAIN}": PLAIN,
+    # declined: a server must, when it does not know a parameter or its value makes no sense (7.1)
+    f"{PLAIN}; unknown": "",
+    f"{PLAIN}; unknown, {PLAIN}": PLAIN,
+    f"{PLAIN}; server_max_window_bits": "",
+    f"{PLAIN}; server_max_window_bits=16": "",
+    f"{PLAIN}; server_max_window_bits=7": "",
+    f"{PLAIN}; server_max_window_bits=010": "",
+    f"{PLAIN}; client_max_window_bits=16": "",
+    f"{PLAIN}; server_no_context_takeover=1": "",
+    f"{PLAIN}; client_max_window_bits; client_max_window_bits": "",
+    # a window that zlib cannot compress with; the next offer will do
+    f"{PLAIN}; server_max_window_bits=8, {PLAIN}": PLAIN,
+    "x-webkit-deflate-frame": "",
+}
+
+
+@pytest.mark.parametrize("compression", ["on"], scope="module", indirect=True)
+@pytest.mark.parametrize(("offer", "granted"), OFFERS.items())
+def test_offers(server: TargetProcess, offer: str, granted: str) -> None:
+    peer = Peer(server, offer)
+    try:
+        assert parameters(peer.granted) == parameters(granted)
+        # and what was granted holds
+        message = b'{"price": 1.0812, "of": "EURUSD"}' * 40
+        deflate = Deflate(takeover="client_no_context" not in granted, bits=10 if "client_max" in granted else 15)
+        datas = deflate.of(message, message) if granted else [message, message]
+        for data in datas:
+            send(peer, [Frame(BINARY, data, rsv=RSV1 if granted else 0).wire(masked=True)])
+        send(peer, [b"\x88\x80\x00\x00\x00\x00"])
+        frames = peer.frames_each_by_itself() if "server_no_context" in granted else peer.frames()
+        assert list(frames) == [(BINARY, message), (BINARY, message), (CLOSE, b"")]
+    finally:
+        peer.close()
+
+
+def parameters(header: str) -> set[str]:
+    """Of an extension, in whatever order; 15 bits are what it has without saying so."""
+    return {part.strip() for part in header.split(";")} - {"client_max_window_bits=15", "server_max_window_bits=15", ""}
