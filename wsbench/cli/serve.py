@@ -133,7 +133,6 @@ def _positive_size(text: str) -> int:
 )
 @click.option(
     "--allow-origin",
-    "allow_origins",
     type=Parsed("origin", parse_origin),
     metavar="ORIGIN",
     multiple=True,
@@ -141,7 +140,14 @@ def _positive_size(text: str) -> int:
     "Clients that are no browsers send no origin and are not refused.",
 )
 @click.option("--exit-with-parent", is_flag=True, hidden=True, help="Stop when standard input, a pipe, ends.")
-def command(delay: int, delay_jitter: int, handshake_timeout: int, write_timeout: int, **options: Any) -> None:
+def command(
+    delay: int,
+    delay_jitter: int,
+    handshake_timeout: int,
+    write_timeout: int,
+    allow_origin: tuple[str, ...],
+    **options: Any,
+) -> None:
     """Run the standalone echo target, until SIGTERM or Ctrl-C.
 
     One line on standard output says that it is ready, and where: listening on ws://127.0.0.1:8765/echo
@@ -152,6 +158,7 @@ def command(delay: int, delay_jitter: int, handshake_timeout: int, write_timeout
             jitter_ns=delay_jitter,
             handshake_timeout_ns=handshake_timeout,
             write_timeout_ns=write_timeout,
+            allow_origins=allow_origin,
             **options,
         ),
         _say_listening,
