@@ -11,16 +11,21 @@
 
 A figure without a value (too much was lost, or nothing came) fails a gate that bounds it from above: what was never
 answered was not fast. So does a series or a counter that the run turns out not to have.
+
+An objective (`wsbench capacity --slo`) is a gate's opposite in the same grammar: it says what must hold, so that it
+bounds a figure or a count from above, and throughput from below. What has no value holds none.
 """
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from wsbench.errors import UsageError
+from wsbench.measure.findings import SAMPLES_ABOVE
 from wsbench.results import Gate, Run
 from wsbench.units import format_count, format_duration, parse_duration, parse_rate
 
@@ -45,6 +50,11 @@ _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
     "<": operator.lt,
 }
+NO_VALUE = "–"
+"""What a gate shows for a figure that has none."""
+_UPPER, _LOWER = ("<", "<="), (">", ">=")
+_PERCENT_OF_OTHERS = 99.0
+"""A count, a mean, or what no longer run would have more samples of, is given those of this percentile."""
 _TOKENS = re.compile(r"\s*([A-Za-z_][\w.]*)\s*(>=|<=|==|!=|>|<)?\s*(.*?)\s*")
 
 
@@ -72,9 +82,32 @@ class Condition:
             return Gate(self.expression, True, f"nothing is called {self.name}")
         actual = self._actual(run)
         if actual is None:
-            return Gate(self.expression, self.comparison in (">", ">=", "!="), "–")
+            return Gate(self.expression, self.comparison in (">", ">=", "!="), NO_VALUE)
         shown = self._shown(actual)
         return Gate(self.expression, _COMPARISONS[self.comparison](actual, self.value), shown)
+
+    def hold(self, run: Run) -> tuple[bool, str]:
+        """As an objective: whether it holds for a run, and the value that decided."""
+        if self.name is not None and self.name not in run.latency and self.name not in run.counters:
+            return False, NO_VALUE
+        actual = self._actual(run)
+        if actual is None:
+            return False, NO_VALUE
+        return _COMPARISONS[self.comparison](actual, self.value), self._shown(actual)
+
+    @property
+    def metric_name(self) -> str:
+        """Its metric as it was written: `p99`, `service.p99`, `lost`."""
+        return self.expression.partition(self.comparison)[0].strip()
+
+    @property
+    def samples(self) -> int:
+        """Messages that it takes to say whether it holds: 10 / (1 - q) for a percentile; 10 / s for a share s."""
+        if self.share and self.value:
+            return math.ceil(SAMPLES_ABOVE / self.value)
+        of_messages = self.series not in (None, "connect", "tcp", "tls", "upgrade") and self.metric[1:2].isdigit()
+        percent = float(self.metric[1:]) if of_messages else _PERCENT_OF_OTHERS
+        return round(SAMPLES_ABOVE / (1 - percent / 100))
 
     def _actual(self, run: Run) -> float | None:
         if self.series is not None:
@@ -129,6 +162,23 @@ def parse(expression: str) -> Condition:
     except ValueError as error:
         raise ValueError(f"{expression!r}, character {match.start(3) + 1}: {error}") from error
     return Condition(expression.strip(), series, metric, comparison, number, share)
+
+
+def parse_objective(expression: str) -> Condition:
+    """The objective that an expression stands for.
+
+    Raises:
+        ValueError: as `parse`; or it bounds from the wrong side, as a --fail-if would.
+    """
+    condition = parse(expression)
+    if condition.metric == "throughput":
+        allowed: tuple[str, ...] = _LOWER
+    else:
+        allowed = _UPPER if condition.series is not None else (*_UPPER, "==")
+    if condition.comparison not in allowed:
+        better = f"{condition.metric_name} {allowed[0]} ..."
+        raise ValueError(f"{expression!r}: an objective says what must hold, such as '{better}'")
+    return condition
 
 
 def _metric(expression: str, name: str, at: int) -> tuple[str | None, str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from wsbench.errors import UsageError
 from wsbench.results import Environment
 
-_OWN_DESCRIPTORS = 64
+OWN_DESCRIPTORS = 64
 """What a process needs for itself: libraries, logs, the hub, Locust's own sockets."""
 _PACKAGES = ("wsbench", "locust", "gevent", "websockets", "orjson", "hdrhistogram", "uvloop", "msgspec")
 
@@ -54,16 +54,19 @@ def check_descriptors(connections: int, processes: int) -> None:
     Raises:
         UsageError: they cannot.
     """
-    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    if limit == resource.RLIM_INFINITY:
-        return
-    room = limit - _OWN_DESCRIPTORS
-    if -(-connections // processes) > room:
+    room = connections_of_a_process()
+    if room is not None and -(-connections // processes) > room:
         raise UsageError(
             f"{connections} connections from {processes} process{'es' if processes > 1 else ''} need more files than "
-            f"a process may open here ({limit})",
+            f"a process may open here ({room + OWN_DESCRIPTORS})",
             remedy=f"Use --processes {-(-connections // max(room, 1))}, or raise the hard limit (ulimit -Hn).",
         )
+
+
+def connections_of_a_process() -> int | None:
+    """How many a process may hold by the hard limit of open files; None where there is no limit."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return None if limit == resource.RLIM_INFINITY else limit - OWN_DESCRIPTORS
 
 
 def host_id() -> str:

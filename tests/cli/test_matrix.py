@@ -16,7 +16,8 @@ from helpers import process
 from helpers.process import CliResult
 
 from wsbench import results
-from wsbench.cli.matrix import interruptible, trusted
+from wsbench.cli.matrix import trusted
+from wsbench.cli.runner import interruptible
 from wsbench.experiment import model
 from wsbench.experiment.model import DONE, FAILED, PENDING, Experiment
 from wsbench.overview import Row

@@ -54,6 +54,9 @@ class Misdeeds:
     """Closes with 1011 when the Nth message has been answered."""
     rst_after: int = 0
     """Resets the TCP connection when the Nth message has been answered."""
+    service_ms: float = 0
+    """What a reply costs the server, which makes one at a time over all connections: no more than 1000 / this a second.
+    """
     seed: int = 1
 
     def __post_init__(self) -> None:

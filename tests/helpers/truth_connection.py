@@ -31,6 +31,7 @@ class Reply:
     opcode: int
     payload: bytes
     arrived_s: float
+    served_s: float
     befallen: frozenset[str]
 
 
@@ -41,6 +42,7 @@ class Connection:
         number: which connection of the server it is, from 1; seeds its random choices.
         counts: the server's, shared by all connections.
         stall_left_s: seconds until the present stall ends, 0 outside of one.
+        served_s: when a message that arrived at an instant has been dealt with; asked once for each, in order.
     """
 
     def __init__(
@@ -52,8 +54,10 @@ class Connection:
         number: int,
         counts: Counts,
         stall_left_s: Callable[[], float],
+        served_s: Callable[[float], float],
     ) -> None:
         self._misdeeds, self._counts, self._stall_left_s = misdeeds, counts, stall_left_s
+        self._served_s = served_s
         self._choice = Choice(misdeeds, number)
         self._reader, self._writer = reader, writer
         self._queue: asyncio.Queue[Reply | Incoming] = asyncio.Queue()  # an Incoming is the client's close
@@ -113,7 +117,7 @@ class Connection:
 
     def _reply(self, incoming: Incoming, number: int, arrived_s: float) -> Reply:
         befallen, payload = self._choice.of(number, incoming.payload)
-        return Reply(number, incoming.opcode, payload, arrived_s, befallen)
+        return Reply(number, incoming.opcode, payload, arrived_s, self._served_s(arrived_s), befallen)
 
     # sending
 
@@ -153,6 +157,8 @@ class Connection:
     async def _send(self, reply: Reply) -> None:
         if "delay" in reply.befallen:
             await asyncio.sleep(reply.arrived_s + self._misdeeds.delay_ms / 1000 - time.monotonic())
+        if self._misdeeds.service_ms:
+            await asyncio.sleep(reply.served_s - time.monotonic())
         if (left_s := self._stall_left_s()) > 0:
             self._counts.stalled += 1
             await asyncio.sleep(left_s)

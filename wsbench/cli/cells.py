@@ -7,7 +7,6 @@ and no cell may find a server that the cell before has warmed up, fragmented or 
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,13 +14,13 @@ from typing import Any
 
 from wsbench import machine
 from wsbench.cli.progress import ProgressLine
-from wsbench.cli.run import defaults, execute, reach
+from wsbench.cli.run import defaults, execute, forget_environment, reach
 from wsbench.cli.runner import Interrupted, ignore_interruptions
 from wsbench.errors import UsageError, WsbenchError
 from wsbench.experiment.model import Cell
 from wsbench.experiment.runner import Outcome
 from wsbench.experiment.spec import Spec
-from wsbench.load.options import DEFAULT_DURATION, OPTIONS, RunOptions
+from wsbench.load.options import DEFAULT_DURATION, RunOptions
 from wsbench.targets.running import RunningTarget
 
 _ANYWHERE = {"ws": "ws://127.0.0.1/", "wss": "wss://127.0.0.1/"}
@@ -40,9 +39,7 @@ class CellRuns:
         self._spec = spec
         self._runs = runs
         self._line = line
-        # Locust would read options from there that the experiment file does not have.
-        for option in OPTIONS:
-            os.environ.pop(option.env, None)
+        forget_environment()
 
     def __call__(self, cell: Cell, repetition: int) -> Outcome:
         """One run.
@@ -62,8 +59,8 @@ class CellRuns:
                 ignore_interruptions()
                 raise KeyboardInterrupt from None
             except WsbenchError as error:
-                raise _with_its_end(error, running) from error
-            failure = None if running.running else _death(running)
+                raise with_its_end(error, running) from error
+            failure = None if running.running else death(running)
         if failure is None and not ended.run.complete:
             failure = "the run ended before its time"
         return Outcome(ended.path, failure, ended.interrupted)
@@ -115,12 +112,12 @@ def _slug(key: str) -> str:
     return re.sub(r"[^\w.+]+", "-", key, flags=re.ASCII).strip("-.")[:_LONGEST_NAME]
 
 
-def _with_its_end(error: WsbenchError, running: RunningTarget) -> WsbenchError:
+def with_its_end(error: WsbenchError, running: RunningTarget) -> WsbenchError:
     """The error, or that the target died, which then is why."""
-    return error if running.running else WsbenchError(_death(running), remedy=error.what)
+    return error if running.running else WsbenchError(death(running), remedy=error.what)
 
 
-def _death(running: RunningTarget) -> str:
+def death(running: RunningTarget) -> str:
     states = ", ".join(f"{child.name} {child.state()}" for child in running.children if not child.running)
     wrote = f"\nit wrote: {running.stderr_tail}" if running.stderr_tail else ""
     return f"target {running.name} died in the run: {states}{wrote}"

@@ -53,6 +53,7 @@ COMMANDS = {
     "targets": Lazy("wsbench.cli.targets:command", "List the servers that can be started to be measured."),
     "probe": Lazy("wsbench.cli.probe:command", "Look at one connection step by step, and say what is wrong."),
     "matrix": Lazy("wsbench.cli.matrix:command", "Run an experiment: targets under many conditions, in fair turns."),
+    "capacity": Lazy("wsbench.cli.capacity:command", "Find the highest load at which a server holds its objectives."),
     "calibrate": Lazy("wsbench.cli.calibrate:command", "Find out what this machine's generator can be trusted with."),
     "compare": Lazy("wsbench.cli.compare:command", "Say whether one result is slower than another."),
     "report": Lazy("wsbench.cli.report:command", "Make report.html of a stored result again."),

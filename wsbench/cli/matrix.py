@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 import msgspec
@@ -19,7 +16,7 @@ from wsbench.cli.params import Parsed
 from wsbench.cli.progress import ProgressLine
 from wsbench.cli.report import FILE as REPORT_FILE
 from wsbench.cli.report import of_experiment
-from wsbench.cli.runner import ignore_interruptions
+from wsbench.cli.runner import interruptible
 from wsbench.errors import ExitCode, UsageError, WsbenchError
 from wsbench.experiment import model, spec
 from wsbench.experiment.model import DONE, FAILED, Cell, Experiment
@@ -140,22 +137,6 @@ def _conducted(store: Store, checked: Spec, experiment: Experiment, *, quiet: bo
         execute = CellRuns(checked, store.runs, line)
         expected_ns = checked.run_ns + _AROUND_A_RUN_NS
         return conduct(store, experiment, execute, _Told(line), expected_run_ns=expected_ns)
-
-
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """SIGTERM stops an experiment as Ctrl-C does: by one KeyboardInterrupt."""
-    before = {number: signal.signal(number, _interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _interrupt(number: int, frame: Any) -> NoReturn:  # noqa: ARG001 - a handler's signature
-    ignore_interruptions()
-    raise KeyboardInterrupt
 
 
 def _announced(experiment: Experiment, store: Store) -> str:

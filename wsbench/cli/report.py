@@ -7,12 +7,14 @@ from pathlib import Path
 
 import click
 
-from wsbench import results
+from wsbench import capacity, results
+from wsbench.capacity import CAPACITY_FILE
 from wsbench.cli import stored
 from wsbench.errors import UsageError
 from wsbench.experiment import model
 from wsbench.experiment.overview import overview
 from wsbench.measure.histogram import Buckets, merge
+from wsbench.report.html import capacity as capacity_page
 from wsbench.report.html import experiment as experiment_page
 from wsbench.report.html import page
 from wsbench.results import Run
@@ -29,7 +31,7 @@ _CURVE = "response"
     help=f"Where to write it; - is standard output.  [default: {FILE} in the result's directory]",
 )
 def command(result: Path, output: str | None) -> None:
-    """Make the report of a stored result, a run's or an experiment's: one HTML file that works offline."""
+    """Make the report of a stored result, of a run, an experiment or a capacity: one HTML file that works offline."""
     directory, content = _made(result)
     if output == "-":
         sys.stdout.buffer.write(content)
@@ -47,6 +49,9 @@ def _made(result: Path) -> tuple[Path, bytes]:
     if result.name == model.EXPERIMENT_FILE or results.is_there(result / model.EXPERIMENT_FILE):
         directory = result if result.is_dir() else result.parent
         return directory, of_experiment(directory)
+    if result.name == CAPACITY_FILE or results.is_there(result / CAPACITY_FILE):
+        directory = result if result.is_dir() else result.parent
+        return directory, of_capacity(directory)
     run = results.load(result)
     directory = result if result.is_dir() else result.parent
     return directory, page.of_run(run, stored.lines(directory, run), stored.timeline(directory, run))
@@ -84,3 +89,15 @@ def of_experiment(directory: Path) -> bytes:
             example=example,
         )
     )
+
+
+def of_capacity(directory: Path) -> bytes:
+    """The report of the capacity in a directory.
+
+    Raises:
+        ResultError: it cannot be read.
+    """
+    found = capacity.load(directory)
+    runs = [directory / step.run for step in found.steps if step.run]
+    example = next((results.load(run) for run in reversed(runs) if results.is_there(run / results.RUN_FILE)), None)
+    return capacity_page.report(found, example)

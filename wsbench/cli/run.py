@@ -34,7 +34,7 @@ from wsbench.targets import catalogue
 from wsbench.targets.running import RunningTarget
 from wsbench.units import NS_PER_S, parse_positive_duration, parse_rate
 
-_PLACEHOLDER = "ws://127.0.0.1/echo"
+PLACEHOLDER = "ws://127.0.0.1/echo"
 _BASELINE = "websockets"
 _RAMP_S = 10
 """Without --spawn-rate, many connections are opened within so many seconds."""
@@ -101,14 +101,11 @@ _OWN_OPTIONS: list[click.Parameter] = [
 
 def _run(url: str | None, **given: Any) -> int:
     """One run; its exit code."""
-    if url is not None and (given["tls"] or given["target"] != _BASELINE):
-        raise UsageError("--tls and --target are for the target that wsbench starts", remedy="With a URL, say wss://.")
+    check_target(url, given)
     if given["duration"] is None and not given["run_time"] and not given["web"]:
         given["duration"] = DEFAULT_DURATION
     given["name"] = given["name"] or (given["scenario"].stem if given["scenario"] else "echo")
-    options = RunOptions.from_mapping(
-        given, url=url or _PLACEHOLDER, users=given["users"], processes=given["processes"]
-    )
+    options = RunOptions.from_mapping(given, url=url or PLACEHOLDER, users=given["users"], processes=given["processes"])
     machine.check_descriptors(options.users, options.processes)
     with ProgressLine(enabled=not options.quiet) as line, _target(url, options, given) as (where, target):
         line.say(f"{where['url']}: {describe(options, given['scenario'] and given['scenario'].stem)}")
@@ -123,6 +120,25 @@ def _run(url: str | None, **given: Any) -> int:
         xml=junit.encode_run(ended.run, strict=options.strict),
     )
     return code
+
+
+def check_target(url: str | None, given: dict[str, Any]) -> None:
+    """Whether what was said of the target goes together.
+
+    Raises:
+        UsageError: it does not.
+    """
+    if url is not None:
+        if given["tls"] or given["target"] != _BASELINE:
+            remedy = "With a URL, say wss://."
+            raise UsageError("--tls and --target are for the target that wsbench starts", remedy=remedy)
+        return
+    target = catalogue.find(given["target"])
+    if target.protocol != "echo" and given["scenario"] is None:
+        raise UsageError(
+            f"target {target.name} speaks {target.protocol}, which wsbench's own users do not",
+            remedy="Name a --scenario whose users do, or take another target.",
+        )
 
 
 def execute(
@@ -157,6 +173,12 @@ def defaults(**changed: Any) -> dict[str, Any]:
     return {**{option.name: option.default for option in OPTIONS}, **own, **changed}
 
 
+def forget_environment() -> None:
+    """Locust would read options from there that a command has not, or sets itself."""
+    for option in OPTIONS:
+        os.environ.pop(option.env, None)
+
+
 @contextlib.contextmanager
 def _target(
     url: str | None, options: RunOptions, given: dict[str, Any]
@@ -165,23 +187,21 @@ def _target(
     if url is not None:
         yield {"url": url}, None
         return
-    target = catalogue.find(given["target"])
-    if target.protocol != "echo" and given["scenario"] is None:
-        raise UsageError(
-            f"target {target.name} speaks {target.protocol}, which wsbench's own users do not",
-            remedy="Name a --scenario whose users do, or take another target.",
-        )
+    with start_target(options, given) as running:
+        yield reach(running, given["scenario"])
+
+
+def start_target(options: RunOptions, given: dict[str, Any]) -> RunningTarget:
+    """The target that the options name, started."""
     compression = "off" if options.connect.compression == "off" else "on"
-    with target.start(tls=given["tls"], compression=compression) as running:
-        where, info = reach(running)
-        if given["scenario"] is not None and target.name == _BASELINE:
-            where["url"] = urljoin(where["url"], "/")  # which path is for the scenario to say; / echoes as well
-        yield where, info
+    return catalogue.find(given["target"]).start(tls=given["tls"], compression=compression)
 
 
-def reach(running: RunningTarget) -> tuple[dict[str, str], TargetInfo | None]:
+def reach(running: RunningTarget, scenario: Path | None = None) -> tuple[dict[str, str], TargetInfo | None]:
     """Where to connect (URL and CA), and what is to be measured along, unless somebody else started it."""
     where = {"url": running.url}
+    if scenario is not None and running.name == _BASELINE:
+        where["url"] = urljoin(where["url"], "/")  # which path is for the scenario to say; / echoes as well
     if running.ca_file is not None:
         where["ca"] = str(running.ca_file)
     ours = TargetInfo(running.name, running.version, running.pids) if running.children else None

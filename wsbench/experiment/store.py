@@ -42,16 +42,11 @@ class Store:
         Raises:
             UsageError: nothing can be written there.
         """
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+        path = new_directory(results, name)
         try:
-            results.mkdir(parents=True, exist_ok=True)
-            path = _made(results, f"{stamp}-{name}")
-            (path / RUNS).mkdir()
             (path / TOML_FILE).write_bytes(text)
         except OSError as error:
-            raise UsageError(
-                f"--results {results}: {error.strerror or error}", remedy="Name a directory that can be written."
-            ) from error
+            raise _unwritable(results, error) from error
         return cls(path)
 
     def __enter__(self) -> Self:
@@ -81,6 +76,26 @@ class Store:
     def save(self, experiment: Experiment) -> None:
         """Replace what is stored; a reader sees the old or the new, whole."""
         replace_file(self.path / EXPERIMENT_FILE, model.encode(experiment))
+
+
+def new_directory(results: Path, name: str) -> Path:
+    """A directory for many runs in `results`, under an id that nobody else has; with one in it for their results.
+
+    Raises:
+        UsageError: nothing can be written there.
+    """
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    try:
+        results.mkdir(parents=True, exist_ok=True)
+        path = _made(results, f"{stamp}-{name}")
+        (path / RUNS).mkdir()
+    except OSError as error:
+        raise _unwritable(results, error) from error
+    return path
+
+
+def _unwritable(results: Path, error: OSError) -> UsageError:
+    return UsageError(f"--results {results}: {error.strerror or error}", remedy="Name a directory that can be written.")
 
 
 def latest(results: Path, text: bytes | None) -> Path:

@@ -32,7 +32,7 @@ DESCRIPTOR_SHARE = 0.9
 PERCENTS = (50.0, 90.0, 99.0, 99.9, 99.99)
 
 SATURATED, LATE, NOTE = "saturated", "late", "note"
-_TIMES_NEEDED = 10
+SAMPLES_ABOVE = 10
 """A percentile rests on at least so many samples above it: 10 / (1 - q) in all."""
 
 
@@ -280,7 +280,7 @@ def _samples(evidence: Evidence) -> Iterator[Finding]:
     if not due:
         yield Finding("no-samples", "no message was due in the measure phase", "Give a longer --duration.")
         return
-    thin = [p for p in PERCENTS if due < _TIMES_NEEDED / (1 - p / 100)]
+    thin = [p for p in PERCENTS if due < SAMPLES_ABOVE / (1 - p / 100)]
     if thin:
         names = ", ".join(f"p{p:g}" for p in thin)
         yield Finding(

@@ -1,0 +1,333 @@
+"""`wsbench capacity`: the highest load at which a server holds its objectives."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from msgspec.structs import replace
+
+from wsbench import __version__, capacity, machine
+from wsbench.capacity import BOUND, CAPACITY_FILE, CONNECTIONS, GENERATOR, RATE, Bounds, Capacity, Step
+from wsbench.cli import run as cli_run
+from wsbench.cli.params import POSITIVE_DURATION, Parsed
+from wsbench.cli.params import RATE as RATE_TYPE
+from wsbench.cli.progress import ProgressLine
+from wsbench.cli.report import FILE as REPORT_FILE
+from wsbench.cli.report import of_capacity
+from wsbench.cli.runner import Interrupted, interruptible
+from wsbench.cli.steps import Plan, Steps
+from wsbench.errors import ExitCode, UsageError, WsbenchError
+from wsbench.experiment.capacity import Found, Measure, Search, Seen, decide, so_far
+from wsbench.experiment.knee import of_steps
+from wsbench.experiment.store import new_directory
+from wsbench.gates import parse_objective
+from wsbench.report import capacity as words
+from wsbench.report import summary
+from wsbench.results import replace_file
+
+DEFAULT_OBJECTIVES = ("p99 < 100ms", "errors == 0")
+_NAME = "capacity"
+_START = {RATE: 100.0, CONNECTIONS: 10.0}
+_LEAST = {RATE: 10.0, CONNECTIONS: 1.0}
+_MOST = 1e6
+_TOLERANCES = (0.01, 0.5)
+_OF_RUN = (
+    "users",
+    "spawn_rate",
+    "processes",
+    "scenario",
+    "tls",
+    "target",
+    "warmup",
+    "drain",
+    "arrivals",
+    "payload_size",
+    "payload_file",
+    "binary",
+    "compression",
+    "header",
+    "subprotocol",
+    "origin",
+    "ca",
+    "insecure",
+    "tls_resume",
+    "source_ip",
+    "timeout",
+    "reconnect",
+    "results",
+    "name",
+    "quiet",
+)
+"""Options that mean what they mean in `wsbench run`; the others are set by the search, or make no sense in it."""
+
+
+def _capacity(url: str | None, **given: Any) -> int:
+    """A search; its exit code."""
+    plan, search = _checked(url, given)
+    directory = new_directory(Path(given["results"]), given["name"] or _NAME)
+    document = _begun(plan, search, directory, given)
+    with ProgressLine(enabled=not given["quiet"]) as line, interruptible():
+        line.say(f"{directory}: {words.said(document)}")
+        try:
+            document = _searched(document, search, Steps(plan, directory, line), directory, line)
+        except WsbenchError:
+            shutil.rmtree(directory, ignore_errors=True)
+            raise
+    replace_file(directory / REPORT_FILE, of_capacity(directory))
+    _say(document, directory, as_json=given["json"], quiet=given["quiet"])
+    return _exit_code(document, strict=given["strict"])
+
+
+def _checked(url: str | None, given: dict[str, Any]) -> tuple[Plan, Search]:
+    """What is to be done, all of it checked before anything is started."""
+    cli_run.check_target(url, given)
+    searched = CONNECTIONS if given["connections"] else RATE
+    _check_users(given)
+    per_connection = (given["per_connection"] or 1.0) if given["connections"] else None
+    if given["per_connection"] and not given["connections"]:
+        raise UsageError("--per-connection goes with --connections", remedy="Without it, the rate is searched.")
+    bounds = _bounds(searched, given)
+    shortest_ns, longest_ns = given["duration"], max(given["longest"], given["duration"])
+    of_run = cli_run.defaults(**{name: given[name] for name in _OF_RUN})
+    objectives = given["slo"] or [parse_objective(text) for text in DEFAULT_OBJECTIVES]
+    plan = Plan(url, of_run, objectives, per_connection, shortest_ns, longest_ns)
+    if "tls" in {objective.series for objective in plan.objectives} and not plan.tls:
+        raise UsageError("--slo: a connection without TLS has no tls series", remedy="Say wss://, or --tls.")
+    for load in (bounds.start, bounds.most):
+        plan.checked(load)
+    machine.check_descriptors(plan.checked(bounds.most).users, given["processes"])
+    return plan, Search(bounds, given["tolerance"], whole=searched == CONNECTIONS)
+
+
+def _check_users(given: dict[str, Any]) -> None:
+    source = click.get_current_context().get_parameter_source("users")
+    if given["connections"] and source is click.core.ParameterSource.COMMANDLINE:
+        raise UsageError(
+            "--users and --connections: the number of connections is what is searched",
+            remedy="Say where to --start, and the --max.",
+        )
+
+
+def _bounds(searched: str, given: dict[str, Any]) -> Bounds:
+    start = given["start"] or min(max(_START[searched], given["min"] or 0.0), given["max"] or _MOST)
+    bounds = Bounds(
+        start=start,
+        least=given["min"] or min(_LEAST[searched], start),
+        most=given["max"] or max(_most(searched, given["processes"]), start),
+    )
+    for option, value in (("--start", bounds.start), ("--min", bounds.least), ("--max", bounds.most)):
+        if searched == CONNECTIONS and (value != int(value) or value < 1):
+            raise UsageError(f"{option} {value:g} is no number of connections")
+    if not bounds.least <= bounds.start <= bounds.most:
+        raise UsageError(
+            f"--min {bounds.least:g}, --start {bounds.start:g} and --max {bounds.most:g} are not in this order"
+        )
+    return bounds
+
+
+def _most(searched: str, processes: int) -> float:
+    """Of connections, as many as may be opened here."""
+    room = machine.connections_of_a_process()
+    return _MOST if searched == RATE or room is None else float(min(_MOST, max(room, 1) * processes))
+
+
+def _begun(plan: Plan, search: Search, directory: Path, given: dict[str, Any]) -> Capacity:
+    options = plan.checked(search.bounds.start)
+    return Capacity(
+        schema=capacity.SCHEMA,
+        id=directory.name,
+        name=given["name"] or _NAME,
+        complete=False,
+        started=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        wsbench=__version__,
+        command=["wsbench", *sys.argv[1:]],
+        url=plan.url,
+        target=None if plan.url else given["target"],
+        conditions=capacity.Conditions(
+            connections=None if given["connections"] else options.users,
+            rate_per_connection=plan.per_connection,
+            processes=options.processes,
+            arrivals=options.arrivals,
+            payload_size=options.payload_size,
+            binary=options.binary,
+            compression=options.connect.compression,
+            tls=plan.tls,
+            timeout_ns=options.timeout_ns,
+        ),
+        searched=CONNECTIONS if given["connections"] else RATE,
+        objectives=[objective.expression for objective in plan.objectives],
+        default_objectives=not given["slo"],
+        bounds=search.bounds,
+        tolerance=search.tolerance,
+    )
+
+
+def _searched(
+    document: Capacity, search: Search, measure: Callable[[float], Step], directory: Path, line: ProgressLine
+) -> Capacity:
+    """Make steps until the search is at its end, and store each.
+
+    Raises:
+        WsbenchError: the first one could not be made.
+    """
+    while isinstance(following := decide(search, _seen(document)), Measure):
+        line.begin(words.begins(document, following.load, following.held, following.failed))
+        try:
+            step = measure(following.load)
+        except KeyboardInterrupt:
+            if not document.steps:
+                raise Interrupted from None
+            return _stored(_stopped(document, words.INTERRUPTED), directory)
+        except WsbenchError as error:
+            if not document.steps:
+                raise
+            return _stored(_stopped(document, f"{error.what}; {error.remedy}".removesuffix("; ")), directory)
+        document = _stored(replace(document, steps=[*document.steps, step]), directory)
+        line.say(f"  {words.outcome(document, step)}")
+    return _stored(_found(document, following), directory)
+
+
+def _seen(document: Capacity) -> list[Seen]:
+    return [Seen(step.load, step.outcome) for step in document.steps]
+
+
+def _stored(document: Capacity, directory: Path) -> Capacity:
+    replace_file(directory / CAPACITY_FILE, capacity.encode(document))
+    return document
+
+
+def _stopped(document: Capacity, why: str) -> Capacity:
+    held = so_far(_seen(document))
+    return replace(document, answer=_answer(document, held, settled=False), knee=of_steps(document), stopped=why)
+
+
+def _found(document: Capacity, found: Found) -> Capacity:
+    document = replace(
+        document,
+        complete=True,
+        answer=_answer(document, found.load, settled=found.settled),
+        limited_by=found.limited_by,
+        failed_at=found.failed_at,
+        knee=of_steps(document),
+    )
+    if found.limited_by == BOUND and document.searched == CONNECTIONS and document.bounds.most == _room(document):
+        document = replace(document, limited_by=GENERATOR)
+    return replace(document, limit=words.limit(document))
+
+
+def _room(document: Capacity) -> float:
+    return _most(CONNECTIONS, document.conditions.processes)
+
+
+def _answer(document: Capacity, load: float | None, *, settled: bool) -> capacity.Answer | None:
+    if load is None:
+        return None
+    step = next(step for step in document.steps if step.load == load)
+    return capacity.Answer(load, step.rate, step.connections, settled)
+
+
+def _say(document: Capacity, directory: Path, *, as_json: bool, quiet: bool) -> None:
+    if not quiet:
+        output = sys.stderr if as_json else sys.stdout
+        click.echo(summary.legible(words.text(document, str(directory)), output.encoding), nl=False, file=output)
+    if as_json:
+        click.echo(capacity.encode(document), nl=False)
+
+
+def _exit_code(document: Capacity, *, strict: bool) -> ExitCode:
+    """A server of which not even the lowest load holds was measured, and found wanting: as by a gate."""
+    if document.stopped is not None:
+        if document.stopped == words.INTERRUPTED:
+            return ExitCode.INTERRUPTED
+        raise WsbenchError(f"the search could not go on: {document.stopped}", remedy=words.so_far(document))
+    if document.answer is None:
+        return ExitCode.NOT_MEASURED if document.limited_by == GENERATOR else ExitCode.GATE_FAILED
+    return ExitCode.NOT_TRUSTED if strict and document.limited_by == GENERATOR else ExitCode.OK
+
+
+def _tolerance(text: str) -> float:
+    number = text.strip().removesuffix("%")
+    try:
+        value = float(number) / 100
+    except ValueError:
+        value = -1.0
+    low, high = _TOLERANCES
+    if not low <= value <= high:
+        raise ValueError(f"{text!r} is no percentage from {100 * low:g}% to {100 * high:g}%")
+    return value
+
+
+def _options() -> Iterator[click.Parameter]:
+    of_run = {str(param.name): param for param in cli_run.command.params}
+    rate = RATE_TYPE
+    yield of_run["url"]
+    yield click.Option(
+        ["--slo"],
+        type=Parsed("objective", parse_objective),
+        multiple=True,
+        metavar="'EXPR'",
+        help="An objective: 'p99 < 10ms', 'service.p99.9 < 20ms', 'lost == 0', 'errors < 0.1%'. Several must all hold. "
+        f"Default: {' and '.join(map(repr, DEFAULT_OBJECTIVES))}.",
+    )
+    yield click.Option(["--connections"], is_flag=True, help="Search the number of connections, not the rate.")
+    yield click.Option(
+        ["--per-connection"],
+        type=rate,
+        metavar="R",
+        help="With --connections: messages a second on each (default 1).",
+    )
+    yield click.Option(
+        ["--start"], type=rate, metavar="N", help="The first rate (default 100), or so many connections (default 10)."
+    )
+    yield click.Option(["--min"], type=rate, metavar="N", help="The lowest that is tried (default 10; connections: 1).")
+    yield click.Option(
+        ["--max"],
+        type=rate,
+        metavar="N",
+        help="The highest that is tried (default 1,000,000; connections: what open files allow).",
+    )
+    yield click.Option(
+        ["--tolerance"],
+        type=Parsed("percentage", _tolerance),
+        default="5%",
+        show_default=True,
+        metavar="P",
+        help="How far the answer may be below the lowest load that fails.",
+    )
+    yield click.Option(
+        ["-d", "--duration"],
+        type=POSITIVE_DURATION,
+        default="3s",
+        show_default=True,
+        metavar="T",
+        help="Shortest measure phase of a step; it is longer where a percentile needs more samples.",
+    )
+    yield click.Option(
+        ["--longest"],
+        type=POSITIVE_DURATION,
+        default="30s",
+        show_default=True,
+        metavar="T",
+        help="Longest measure phase of a step.",
+    )
+    yield click.Option(["--strict"], is_flag=True, help="Exit with 4 if the generator, not the target, is the limit.")
+    yield click.Option(
+        ["--json"], is_flag=True, help="Print capacity.json on standard output; all else goes to stderr."
+    )
+    yield from (of_run[name] for name in _OF_RUN)
+
+
+command = click.Command(
+    "capacity",
+    callback=_capacity,
+    params=list(_options()),
+    help="Find the highest rate (or with --connections, the most connections) at which a server holds its objectives. "
+    "Every step is a run in an open loop; whose limit was reached, the target's or the generator's, is said. Without "
+    "URL, an echo target is started for each step. Exits with 1 if not even the lowest load holds.",
+)

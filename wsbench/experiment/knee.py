@@ -1,0 +1,51 @@
+"""The knee of a curve of latency against load: where it lies farthest below the line from its first to its last point,
+load on a linear scale and latency on a logarithmic one, both from 0 to 1.
+
+That is where Satopää and others' Kneedle finds the elbow of a convex curve that rises (ICDCSW 2011). On a logarithmic
+scale a server's latency is almost flat until it saturates, and then climbs by orders of magnitude: the farthest point
+is the last one before the climb. More load makes no server faster, so that a latency above one at a higher load is
+noise: it counts as that one.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+
+from wsbench.capacity import GENERATOR, Capacity, Knee, curve
+
+_FEWEST_POINTS = 4
+_LEAST_RISE = 2.0
+"""A curve that does not even double has no knee."""
+_LEAST_DISTANCE = 0.1
+"""Of 1. Less is a bend that noise makes as well."""
+
+
+def knee(points: Sequence[tuple[float, float]]) -> int | None:
+    """The place of the knee among points (load, latency), in the order of their loads; None when there is none."""
+    if len(points) < _FEWEST_POINTS:
+        return None
+    loads = [load for load, _ in points]
+    rising = list(itertools.accumulate((latency for _, latency in reversed(points)), min))[::-1]
+    low, high = rising[0], rising[-1]
+    if low <= 0 or high < _LEAST_RISE * low:
+        return None
+    distances = [
+        (load - loads[0]) / (loads[-1] - loads[0]) - math.log(latency / low) / math.log(high / low)
+        for load, latency in zip(loads, rising, strict=True)
+    ]
+    farthest = max(range(1, len(points) - 1), key=distances.__getitem__)
+    return farthest if distances[farthest] >= _LEAST_DISTANCE else None
+
+
+def of_steps(capacity: Capacity) -> Knee | None:
+    """The knee of p99 over the loads that were measured, those left out where the generator gave out.
+
+    Where too much was lost for a p99, the time allowed for a reply stands for it: it was no less.
+    """
+    points = [point for point in curve(capacity.steps) if point.outcome != GENERATOR]
+    at_least_ns = capacity.conditions.timeout_ns
+    latencies_ns = [at_least_ns if point.p99_ns is None else point.p99_ns for point in points]
+    place = knee([(point.load, float(p99_ns)) for point, p99_ns in zip(points, latencies_ns, strict=True)])
+    return None if place is None else Knee(points[place].load, latencies_ns[place])
