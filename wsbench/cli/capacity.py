@@ -60,6 +60,7 @@ _OF_RUN = (
     "source_ip",
     "timeout",
     "reconnect",
+    "request_events",
     "results",
     "name",
     "quiet",

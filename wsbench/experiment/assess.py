@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from wsbench.capacity import GENERATOR, HELD, TARGET, Objective, Step
 from wsbench.gates import NO_VALUE, Condition
-from wsbench.measure.findings import NOTE
+from wsbench.measure.findings import LATE
 from wsbench.results import Run
-from wsbench.units import NS_PER_S, format_count
+from wsbench.units import NS_PER_S, format_count, format_duration
 
 SHORTFALL = 0.03
 """A rate that is missed by more than this share was not held, however fast the replies were."""
@@ -20,17 +19,17 @@ _FEW = 3
 def assess(run: Run, objectives: Sequence[Condition], *, load: float, where: str) -> Step:
     """The step that a run was; `where` is its directory.
 
-    A run holds when every objective does, all connections were opened and the rate was reached. One that does not is
-    the target's limit, unless the generator's verdict on itself says that it was its own: `saturated` always does, and
-    `late` does when nothing went wrong that lateness could not explain, as `service` and losses cannot (see
-    wsbench.measure.findings).
+    A run holds when every objective does, all connections were opened and the rate was reached. If one does not, it is
+    the generator's limit when its verdict on itself is `saturated`; or when what went wrong is a matter of time and its
+    own part in that, the lateness of sending and of reading, was longer than what the target took. Else the target's.
     """
     checked = [(condition, *condition.hold(run)) for condition in objectives]
     broken = [_broken(condition, value) for condition, held, value in checked if not held]
     why = "; ".join([*_not_opened(run), *_short(run), *broken])
-    outcome = HELD if not why else _whose(run, [condition for condition, held, _ in checked if not held])
-    if outcome == GENERATOR:
-        why = "; ".join(filter(None, [why, _evidence(run)]))
+    outcome = HELD
+    if why:
+        outcome, evidence = _whose(run, [condition for condition, held, _ in checked if not held])
+        why = "; ".join(filter(None, [why, evidence]))
     response = run.latency["response"]
     return Step(
         load=load,
@@ -55,12 +54,6 @@ def _broken(condition: Condition, value: str) -> str:
     return f"{condition.metric_name} was {value}"
 
 
-def _evidence(run: Run) -> str:
-    """What a verdict other than ok rests on, the gravest alone."""
-    grave = [finding.evidence for finding in run.generator.findings if finding.severity != NOTE]
-    return f"generator {run.generator.verdict}: {grave[0]}" if grave else f"generator {run.generator.verdict}"
-
-
 def _not_opened(run: Run) -> Iterable[str]:
     connections = run.connections
     if connections.opened < connections.asked:
@@ -83,22 +76,33 @@ def _due_per_s(run: Run) -> float:
     return (run.messages.sent + run.messages.missed) * NS_PER_S / max(1, run.conditions.duration_ns)
 
 
-def _whose(run: Run, broken: Iterable[Condition]) -> str:
+def _whose(run: Run, broken: Iterable[Condition]) -> tuple[str, str]:
+    """TARGET or GENERATOR; and for the generator, the evidence."""
     verdict = run.generator.verdict
-    if verdict == "ok":
-        return TARGET
-    if verdict != "late" or _due_per_s(run) < (1 - SHORTFALL) * _asked_per_s(run):
-        return GENERATOR
-    # It did send what was due, if not on time.
-    shown = any(_without_lateness(run, each) for each in broken) or any(_short(run)) or any(_not_opened(run))
-    return TARGET if shown else GENERATOR
+    if verdict not in ("ok", LATE):
+        grave = [finding.evidence for finding in run.generator.findings if finding.severity == verdict]
+        return GENERATOR, f"generator {verdict}: {''.join(grave[:1])}"
+    # Missed, and the generator had got round to them: their sockets were full, or their connections gone.
+    if run.messages.missed or any(_not_opened(run)) or any(_beyond_lateness(run, each) for each in broken):
+        return TARGET, ""
+    own_ns = max(_p99_ns(run, "send_lag"), _p99_ns(run, "read_lag"))
+    theirs_ns = _p99_ns(run, "service")
+    if own_ns <= theirs_ns or not theirs_ns:
+        return TARGET, ""
+    own, theirs = format_duration(own_ns), format_duration(theirs_ns)
+    return GENERATOR, f"generator {verdict}, but its own lateness (p99 {own}) was more than the target took ({theirs})"
 
 
-def _without_lateness(run: Run, broken: Condition) -> bool:
-    """Whether an objective would not hold either had the generator been punctual."""
-    if broken.series is None:
-        return True
-    if broken.series != "response":
+def _beyond_lateness(run: Run, broken: Condition) -> bool:
+    """Whether an objective cannot have been broken by a generator that was late, but not for as long as to lose any."""
+    if broken.series is not None or broken.metric == "throughput":
         return broken.series == "service"
-    held, _ = replace(broken, series="service").hold(run)
-    return not held
+    longest_ns = max(run.latency[series].max_ns or 0 for series in ("send_lag", "read_lag"))
+    waited_ns = min(filter(None, (run.conditions.timeout_ns, run.conditions.drain_ns)), default=0)
+    return longest_ns < waited_ns / 2
+
+
+def _p99_ns(run: Run, series: str) -> int:
+    """Of what arrived; 0 when nothing did."""
+    latency = run.latency[series]
+    return latency.p99_ns or latency.survivors.get("p99_ns") or 0

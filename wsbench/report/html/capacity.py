@@ -14,7 +14,8 @@ from wsbench.results import Run
 from wsbench.units import NS_PER_S, format_count, format_duration
 
 _SERIES = (("p50", "p50_ns", "--a", "solid"), ("p99", "p99_ns", "--c", "dash"), ("p99.9", "p99_9_ns", "--d", "dot"))
-_SAMPLES = {"p50_ns": 20, "p99_ns": 1_000, "p99_9_ns": 10_000}
+_FEWEST = {"p50_ns": 1, "p99_ns": 100, "p99_9_ns": 1_000}
+"""Messages without which a percentile is but the maximum."""
 _MARKS = {TARGET: ("did not hold", "x", "--bad"), GENERATOR: ("generator gave out", "triangle-up", "--warn")}
 
 
@@ -63,15 +64,15 @@ def _tiles(capacity: Capacity, points: Sequence[Point]) -> list[tuple[str, str]]
 
 def _curve(capacity: Capacity, points: Sequence[Point]) -> Figure:
     data = [
-        *(_line(points, *series) for series in _SERIES),
+        *(line for series in _SERIES if any((line := _line(points, *series))["y"])),
         *_objectives(capacity, points),
         *_failed(capacity, points),
         *_knee(capacity),
     ]
     how = (
         f"`response` by load, median over the runs at a load. As long as the target keeps up, latency is flat; beyond "
-        f"the knee ({words.knee(capacity)}) messages queue up. A line that breaks off: too much was lost, or too few "
-        "messages were measured for that percentile."
+        f"the knee ({words.knee(capacity)}) messages queue up. Upright: the capacity. A line that breaks off: too much "
+        "was lost, or too few messages were measured for that percentile."
     )
     layout: Json = {
         "xaxis": {
@@ -93,7 +94,7 @@ def _line(points: Sequence[Point], name: str, field: str, colour: str, dash: str
         "mode": "lines+markers",
         "name": name,
         "x": [point.load for point in points],
-        "y": [seconds(getattr(point, field)) if point.due >= _SAMPLES[field] else None for point in points],
+        "y": [seconds(getattr(point, field)) if point.due >= _FEWEST[field] else None for point in points],
         "line": {"color": colour, "dash": dash, "width": 2},
         "marker": {"color": colour, "size": 5},
         "hovertemplate": "%{y:.3s}s",
