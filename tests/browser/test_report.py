@@ -10,11 +10,13 @@ import pytest
 
 pytest.importorskip("playwright")
 
-from helpers import browser, synthetic, synthetic_experiment
+from helpers import browser, sample_capacity, synthetic, synthetic_experiment
 from helpers.process import scaled
+from msgspec.structs import replace
 from playwright.sync_api import Browser, Page
 
-from wsbench.cli.report import of_experiment
+from wsbench.capacity import GENERATOR, Capacity
+from wsbench.cli.report import of_capacity, of_experiment
 from wsbench.report.html import page as report
 from wsbench.results import ErrorCount, Finding, Generator, Target
 
@@ -80,10 +82,17 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "run": report.of_run(made.run, made.lines(), made.timeline),
         "hostile": report.of_run(hostile.run, hostile.lines(), hostile.timeline),
         "experiment": of_experiment(synthetic_experiment.write(where, failure=HOSTILE)),
+        "capacity": of_capacity(sample_capacity.write(where, _searched())),
     }
     for name, document in documents.items():
         (where / f"{name}.html").write_bytes(document)
     return {name: where / f"{name}.html" for name in documents}
+
+
+def _searched() -> Capacity:
+    """All that a curve can have, and what is hostile."""
+    gave_out = sample_capacity.step(1000, GENERATOR, 800.0, why=HOSTILE)
+    return replace(sample_capacity.CAPACITY, steps=[*sample_capacity.STEPS, gave_out], limit=HOSTILE, url=HOSTILE)
 
 
 def show(page: Page, file: Path) -> None:
@@ -91,7 +100,7 @@ def show(page: Page, file: Path) -> None:
     page.wait_for_selector("html[data-drawn]", state="attached")
 
 
-@pytest.mark.parametrize("name", ["run", "hostile", "experiment"])
+@pytest.mark.parametrize("name", ["run", "hostile", "experiment", "capacity"])
 @pytest.mark.parametrize("width", [browser.WIDE, browser.NARROW])
 def test_nothing_overlaps_or_is_cut_off(
     open_page: OpenPage, pages: dict[str, Path], tmp_path: Path, name: str, width: int
@@ -101,12 +110,12 @@ def test_nothing_overlaps_or_is_cut_off(
     browser.picture(page, tmp_path / f"{name}-{width}.png")
     assert browser.sideways(page) == 0
     assert page.evaluate(TROUBLE) == []
-    assert page.locator("figure.plot").count() >= 5
+    assert page.locator("figure.plot").count() >= (1 if name == "capacity" else 5)
     assert page.locator("figure.plot:not(:has(.xtick))").count() == 0
 
 
 def test_what_is_hostile_does_nothing(open_page: OpenPage, pages: dict[str, Path]) -> None:
-    for name in ("hostile", "experiment"):
+    for name in ("hostile", "experiment", "capacity"):
         page = open_page(offline=True)
         show(page, pages[name])
         assert page.title() != "owned"

@@ -134,8 +134,8 @@ def check_report(where: Path, run_cli: RunCli) -> None:
 def test_a_generator_that_gives_out_first_says_so(tmp_path: Path, run_cli: RunCli) -> None:
     """The target, of our own, could do a hundred times as much."""
     (tmp_path / "slow.py").write_text(SLOW_GENERATOR)
-    arguments = ("capacity", "--scenario", "slow.py", "--request-events", "--slo", "p99 < 200ms", "--strict")
-    ended = run_cli(*arguments, "--start", "40", "--max", "320", "--tolerance", "50%", *BRIEF, timeout=200)
+    arguments = ("capacity", "--scenario", "slow.py", "--request-events", "--slo", "p99 < 100ms", "--strict")
+    ended = run_cli(*arguments, "--start", "30", "--max", "240", "--tolerance", "50%", *BRIEF, timeout=200)
     assert ended.returncode == 4, ended.stderr
     _, found = only(tmp_path)
     assert found.limited_by == GENERATOR, found.limit

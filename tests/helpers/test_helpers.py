@@ -175,6 +175,19 @@ def test_truth_stalls_at_the_end_of_each_period(truth: Start) -> None:
     assert server.counts()["stalled"] >= 2
 
 
+def test_truth_serves_one_message_at_a_time_over_all_connections(truth: Start) -> None:
+    server = truth(service_ms=5)
+    with open_to(server.url) as one, open_to(server.url) as other:
+        started = time.monotonic()
+        for number in range(20):
+            one.send(message(number))
+            other.send(message(number))
+        for client in (one, other):
+            for number in range(20):
+                assert client.recv(5) == message(number)
+        assert time.monotonic() - started >= 40 * 0.005
+
+
 @pytest.mark.parametrize("misdeed", ["fragment", "split"])
 def test_truth_cuts_replies_up_without_changing_them(truth: Start, misdeed: str) -> None:
     server = truth(**{misdeed: 1})

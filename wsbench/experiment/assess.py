@@ -94,7 +94,7 @@ def _whose(run: Run, broken: Iterable[Condition]) -> tuple[str, str]:
 
 
 def _beyond_lateness(run: Run, broken: Condition) -> bool:
-    """Whether an objective cannot have been broken by a generator that was late, but not for as long as to lose any."""
+    """Whether no lateness of the generator can have broken it: `service` knows none, and lost is not just late."""
     if broken.series is not None or broken.metric == "throughput":
         return broken.series == "service"
     longest_ns = max(run.latency[series].max_ns or 0 for series in ("send_lag", "read_lag"))

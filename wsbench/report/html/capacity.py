@@ -44,7 +44,7 @@ def _mood(capacity: Capacity) -> tuple[str, str]:
     """Class and sign of the box that has the answer."""
     if capacity.complete and capacity.answer is None:
         return "bad", "✕"
-    return ("good", "●") if capacity.limited_by == TARGET and capacity.complete else ("warn", "▲")
+    return ("good", "✓") if capacity.limited_by == TARGET and capacity.complete else ("warn", "▲")
 
 
 def _tiles(capacity: Capacity, points: Sequence[Point]) -> list[tuple[str, str]]:
