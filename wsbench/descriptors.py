@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import resource
 
+OWN_DESCRIPTORS = 64
+"""What a process needs for itself: libraries, logs, the hub, Locust's own sockets."""
+
 
 def raise_descriptor_limit() -> int:
     """Raise the soft limit of open files to the hard one; what it is then."""

@@ -11,11 +11,10 @@ from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 
+from wsbench.descriptors import OWN_DESCRIPTORS
 from wsbench.errors import UsageError
 from wsbench.results import Environment
 
-OWN_DESCRIPTORS = 64
-"""What a process needs for itself: libraries, logs, the hub, Locust's own sockets."""
 _PACKAGES = ("wsbench", "locust", "gevent", "websockets", "orjson", "hdrhistogram", "uvloop", "msgspec")
 
 

@@ -57,7 +57,7 @@ def test_workers_share_addresses_out_without_a_word() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, 127.0.0.1 alone is there unasked")
 def test_loopback_gets_as_many_as_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources_module, "_ports", lambda: 1000)
+    monkeypatch.setattr(sources_module, "ephemeral_ports", lambda: 1000)
     for host in ("127.0.0.1", "localhost", "127.9.9.9"):
         assert for_loopback(host, 250) == ()
         (needed,) = for_loopback(host, 251)

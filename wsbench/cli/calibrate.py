@@ -14,18 +14,19 @@ import msgspec
 
 from wsbench import machine
 from wsbench.cli.progress import ProgressLine
-from wsbench.cli.run import defaults, execute
+from wsbench.cli.run import defaults, execute, reach
 from wsbench.errors import ExitCode, UsageError, WsbenchError
-from wsbench.load.launch import TargetInfo
 from wsbench.load.options import RunOptions
-from wsbench.results import Environment, Run
+from wsbench.results import Environment, Run, decode_as, read, replace_file
 from wsbench.targets.echo.lateness import Stall
 from wsbench.targets.process import TargetProcess
-from wsbench.units import NS_PER_MS, NS_PER_S, format_count, format_duration
+from wsbench.units import NS_PER_MS, NS_PER_S, format_bytes, format_count, format_duration
 
 FILE = "calibration.json"
 _PAYLOAD = 128
 _USERS = 100
+_MANY = 1_100
+"""Connections; with 100, for the memory of one."""
 _STEPS = 4
 _DELAY_NS = 5 * NS_PER_MS
 _STALL = Stall(stop_ns=NS_PER_S // 2, every_ns=5 * NS_PER_S // 2)
@@ -57,7 +58,15 @@ class KnownAnswer(msgspec.Struct, frozen=True):
 
 
 class Calibration(msgspec.Struct, frozen=True):
-    """calibration.json. `machine` is `wsbench.load.calibration.Machine`; `open_loop_limit`: the first rate not held."""
+    """calibration.json.
+
+    Attributes:
+        machine: `wsbench.load.calibration.Machine`.
+        open_loop_limit: the first rate not held.
+        tls, compression: the closed loop with them.
+        connection_bytes: memory of the generator that a connection takes, user, greenlet and all.
+        process_bytes: memory of a process without any.
+    """
 
     schema: int
     environment: Environment
@@ -66,6 +75,19 @@ class Calibration(msgspec.Struct, frozen=True):
     open_loop: Loop | None
     open_loop_limit: float | None
     known_answers: list[KnownAnswer]
+    tls: Loop | None = None
+    compression: Loop | None = None
+    connection_bytes: int | None = None
+    process_bytes: int | None = None
+
+
+def load(path: Path) -> Calibration:
+    """The calibration in a results directory (or in its calibration.json).
+
+    Raises:
+        ResultError: there is none, or it cannot be read.
+    """
+    return decode_as(Calibration, *read(path, FILE, what="calibration"), what="calibration", schema=1)
 
 
 @click.command("calibrate")
@@ -73,13 +95,13 @@ class Calibration(msgspec.Struct, frozen=True):
 @click.option("--json", "as_json", is_flag=True, help="Print calibration.json on standard output.")
 @click.option("--quiet", is_flag=True, help="Print nothing but the result's place.")
 def command(results: Path, as_json: bool, quiet: bool) -> int:
-    """Find out what this machine's generator can be trusted with. Takes less than a minute."""
+    """Find out what this machine's generator can be trusted with. Takes about a minute."""
     with ProgressLine(enabled=not quiet) as line:
         calibration = _calibrate(line)
     document = msgspec.json.format(msgspec.json.encode(calibration), indent=2) + b"\n"
     try:
         results.mkdir(parents=True, exist_ok=True)
-        (results / FILE).write_bytes(document)
+        replace_file(results / FILE, document)
     except OSError as error:
         raise UsageError(f"--results {results}: {error.strerror or error}") from error
     if as_json:
@@ -96,6 +118,14 @@ def _calibrate(line: ProgressLine) -> Calibration:
         line.say("closed loop at full speed")
         closed = _run(target, duration="3s")
         held, limit = _highest_open_loop(target, closed.throughput.received_per_s, line)
+        users = min(_MANY, machine.connections_of_a_process() or _MANY)
+        line.say(f"{format_count(users)} connections")
+        many = _run(target, users=users, spawn_rate=float(users), rate=f"{_STALL_RATE}", duration="1s")
+    line.say("closed loop with TLS, and with compression")
+    with TargetProcess.start_embedded(tls=True) as target:
+        tls = _run(target, duration="2s")
+    with TargetProcess.start_embedded(compression="on") as target:
+        compression = _run(target, compression="on", duration="2s")
     line.say(f"known answers: a delay of {format_duration(_DELAY_NS)}, a stall of {format_duration(_STALL.stop_ns)}")
     with TargetProcess.start_embedded(delay_ns=_DELAY_NS, stall=_STALL) as target:
         stalled = _run(target, rate=f"{_STALL_RATE}", duration=f"{3 * _STALL.every_ns}ns")
@@ -107,7 +137,20 @@ def _calibrate(line: ProgressLine) -> Calibration:
         open_loop=held,
         open_loop_limit=limit,
         known_answers=list(_answers(stalled)),
+        tls=_loop(tls),
+        compression=_loop(compression),
+        **_memory(stalled, many),
     )
+
+
+def _memory(few: Run, many: Run) -> dict[str, int]:
+    """From two runs at the same rate; nothing, when they differ too little to tell."""
+    more = many.connections.opened - few.connections.opened
+    of_few, of_many = few.generator.workers[0].rss_bytes, many.generator.workers[0].rss_bytes
+    if more < _USERS or of_many <= of_few:
+        return {}
+    a_connection = (of_many - of_few) // more
+    return {"connection_bytes": a_connection, "process_bytes": of_few - few.connections.opened * a_connection}
 
 
 def _of_machine() -> dict[str, Any]:
@@ -120,12 +163,14 @@ def _of_machine() -> dict[str, Any]:
     return measured
 
 
-def _run(target: TargetProcess, **changed: str) -> Run:
-    given = defaults(users=_USERS, payload_size=str(_PAYLOAD), warmup="500ms", spawn_rate=500.0, **changed)
+def _run(target: TargetProcess, **changed: Any) -> Run:
+    usual = {"users": _USERS, "payload_size": str(_PAYLOAD), "warmup": "500ms", "spawn_rate": 500.0}
+    given = defaults(**{**usual, **changed})
+    where, info = reach(target)
     with tempfile.TemporaryDirectory(prefix="wsbench-") as directory:
         given["results"] = directory
-        options = RunOptions.from_mapping(given, url=target.url, users=_USERS)
-        ended = execute(options, given, {"url": target.url}, TargetInfo(target.name, target.version, target.pids))
+        options = RunOptions.from_mapping(given, url=target.url, users=given["users"])
+        ended = execute(options, given, where, info)
         if ended.interrupted:
             raise KeyboardInterrupt
         return ended.run
@@ -164,6 +209,18 @@ def _answers(run: Run) -> Iterator[KnownAnswer]:
         yield KnownAnswer(name, expected, measured, round(_TOLERANCE * expected))
 
 
+def _times(what: str, loop: Loop | None, plain: Loop) -> str:
+    factor = cpu_factor(loop, plain)
+    return f"{what:<15}{'–' if factor is None else f'{factor:.2f} times the CPU a round trip'}"
+
+
+def cpu_factor(loop: Loop | None, plain: Loop) -> float | None:
+    """How many times the CPU a message takes; None when that is not known."""
+    if loop is None or not loop.cpu_us_per_message or not plain.cpu_us_per_message:
+        return None
+    return loop.cpu_us_per_message / plain.cpu_us_per_message
+
+
 def _text(found: Calibration) -> list[str]:
     m, environment = found.machine, found.environment
     timer, plain, trip = m["timer"], m["plain_timer"], m["round_trip"]
@@ -181,6 +238,9 @@ def _text(found: Calibration) -> list[str]:
         f"closed loop    {format_count(closed.per_s)} replies/s from one process, "
         f"{closed.cpu_us_per_message:.1f} µs CPU a round trip (verdict {closed.verdict})",
         f"open loop      {format_count(held.per_s) if held else 'no rate'} messages/s with verdict ok{limit}",
+        *(_times(name, loop, closed) for name, loop in (("TLS", found.tls), ("compression", found.compression))),
+        f"memory         {format_bytes(found.connection_bytes)} a connection, "
+        f"{format_bytes(found.process_bytes)} a process without any",
         *(
             f"known answer   response {answer.figure}: {format_duration(answer.measured_ns)}, expected "
             f"{format_duration(answer.expected_ns)} ± {format_duration(answer.tolerance_ns)}: "

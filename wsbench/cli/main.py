@@ -55,6 +55,7 @@ COMMANDS = {
     "matrix": Lazy("wsbench.cli.matrix:command", "Run an experiment: targets under many conditions, in fair turns."),
     "capacity": Lazy("wsbench.cli.capacity:command", "Find the highest load at which a server holds its objectives."),
     "calibrate": Lazy("wsbench.cli.calibrate:command", "Find out what this machine's generator can be trusted with."),
+    "plan": Lazy("wsbench.cli.plan:command", "Say what a load takes that is more than one machine's."),
     "compare": Lazy("wsbench.cli.compare:command", "Say whether one result is slower than another."),
     "report": Lazy("wsbench.cli.report:command", "Make report.html of a stored result again."),
     "export": Lazy("wsbench.cli.export:command", "Write a stored result as hlog, hgrm, csv, json or openmetrics."),

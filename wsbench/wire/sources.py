@@ -99,7 +99,7 @@ def for_loopback(host: str, connections: int) -> tuple[SourceRange, ...]:
     """Addresses enough for so many connections to a server on this machine; none where one is enough."""
     if sys.platform != "linux" or not _is_loopback(host):
         return ()
-    needed = -(-connections // int(_ports() * _PORTS_USED))
+    needed = -(-connections // int(ephemeral_ports() * _PORTS_USED))
     first = ipaddress.IPv4Address("127.0.0.1")
     return (SourceRange(first, first + needed - 1),) if needed > 1 else ()
 
@@ -111,7 +111,8 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _ports() -> int:
+def ephemeral_ports() -> int:
+    """Ports of one source address towards one server port."""
     try:
         low, high = map(int, _PORT_RANGE.read_text().split())
     except (OSError, ValueError):

@@ -1,0 +1,266 @@
+"""`wsbench plan`: what a load takes that is more than one machine's, projected from what this one can do."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+import psutil
+
+from wsbench import machine
+from wsbench.cli.calibrate import Calibration, cpu_factor
+from wsbench.cli.calibrate import load as load_calibration
+from wsbench.cli.params import RATE, SIZE, Parsed
+from wsbench.errors import ExitCode, ResultError, UsageError
+from wsbench.report import plan as words
+from wsbench.sizing import ASSUMED, MEASURED, STATED, Basis, Costs, Sizing, Wanted, size
+from wsbench.units import parse_size
+from wsbench.wire.sources import ephemeral_ports
+
+_SCHEMA = 1
+_CONNECTIONS = 20_000
+_TLS_FACTOR, _COMPRESSION_FACTOR = 1.7, 4.0
+_CONNECTION_BYTES, _PROCESS_BYTES, _KERNEL_BYTES = 20_000, 80_000_000, 5_000
+_TLS_BYTES = 50_000
+_OPENED_PER_S = {False: 500, True: 200}
+"""Connections a second and process, without TLS and with it."""
+_HEADROOM = (0.0, 0.9)
+_BANDWIDTH = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)(?:bit|bps)?(?:/s)?", re.IGNORECASE | re.ASCII)
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What `--json` prints: what is wanted, what the plan rests on, the plan, and how it is carried out.
+
+    Attributes:
+        like: the machine that was calibrated; None when all was stated.
+    """
+
+    schema: int
+    wanted: Wanted
+    like: str | None
+    costs: Costs
+    sizing: Sizing
+    commands: list[str]
+    settings: list[str]
+    notes: list[str]
+
+
+def _plan(**given: Any) -> ExitCode:
+    """Print a plan."""
+    wanted = Wanted(
+        connections=given["connections"],
+        rate=given["rate"],
+        payload_size=given["payload_size"],
+        tls=given["tls"],
+        compression=given["compression"],
+        headroom=given["headroom"],
+        bandwidth=given["bandwidth"],
+        destinations=given["destinations"],
+    )
+    calibration = _calibration(given)
+    costs = _costs(calibration, given)
+    sizing = size(wanted, costs)
+    plan = Plan(
+        schema=_SCHEMA,
+        wanted=wanted,
+        like=_like(calibration),
+        costs=costs,
+        sizing=sizing,
+        commands=list(words.commands(wanted, sizing, opened_per_s=_OPENED_PER_S[wanted.tls])),
+        settings=list(words.settings(sizing)),
+        notes=list(_notes(wanted, calibration, given)),
+    )
+    if given["json"]:
+        click.echo(msgspec.json.format(msgspec.json.encode(plan), indent=2))
+    else:
+        rows = words.text(wanted, costs, sizing, like=plan.like, notes=plan.notes)
+        click.echo("\n".join([*rows, "", *words.to_do(plan.commands, plan.settings)]))
+    return ExitCode.OK
+
+
+def _calibration(given: dict[str, Any]) -> Calibration | None:
+    """This machine's, if there is one; None when the one number that nobody could assume was stated."""
+    try:
+        return load_calibration(given["results"])
+    except ResultError as error:
+        if given["rate_per_process"] and not (given["results"] / "calibration.json").exists():
+            return None
+        remedy = "Run `wsbench calibrate` (a minute), or state what a process can do: --rate-per-process."
+        raise ResultError(error.what, remedy=remedy) from error
+
+
+def _costs(found: Calibration | None, given: dict[str, Any]) -> Costs:
+    here = machine.environment()
+    tls, compression = (
+        (cpu_factor(loop, found.closed_loop) for loop in (found.tls, found.compression)) if found else (None, None)
+    )
+    cores = found.environment.cores if found else here.cores
+    like_here = found is None or found.environment.host_id == here.host_id
+    memory = Basis(psutil.virtual_memory().total, MEASURED, "this machine's") if like_here else None
+    return Costs(
+        rate=_rate(found, given),
+        tls_factor=_factor("TLS", tls, _TLS_FACTOR),
+        compression_factor=_factor("compression", compression, _COMPRESSION_FACTOR),
+        connections=_stated(given["connections_per_process"], "--connections-per-process")
+        or Basis(_CONNECTIONS, ASSUMED, "as many as wsbench is tried with"),
+        connection_bytes=_connection_bytes(found, given),
+        kernel_bytes=Basis(_KERNEL_BYTES, ASSUMED, "a socket in the kernel, its buffers empty"),
+        process_bytes=_or_assumed(
+            found.process_bytes if found else None, _PROCESS_BYTES, "a process without connections"
+        ),
+        ports=Basis(ephemeral_ports(), MEASURED, "net.ipv4.ip_local_port_range here"),
+        processes_per_machine=_stated(given["processes"], "--processes")
+        or Basis(
+            cores, MEASURED, "one a core of the machine that was calibrated" if found else "one a core of this one"
+        ),
+        memory=_stated(given["memory"], "--memory") or memory,
+    )
+
+
+def _rate(found: Calibration | None, given: dict[str, Any]) -> Basis:
+    if stated := _stated(given["rate_per_process"], "--rate-per-process"):
+        return stated
+    assert found is not None
+    if found.open_loop is None:
+        raise UsageError(
+            f"the calibration in {given['results']} found no rate that this machine's generator holds",
+            remedy="Run `wsbench calibrate` while the machine is quiet, or state it: --rate-per-process.",
+        )
+    return Basis(found.open_loop.per_s, MEASURED, "the highest open-loop rate with verdict ok in the calibration")
+
+
+def _connection_bytes(found: Calibration | None, given: dict[str, Any]) -> Basis:
+    if stated := _stated(given["bytes_per_connection"], "--bytes-per-connection"):
+        return stated
+    plain = _or_assumed(found.connection_bytes if found else None, _CONNECTION_BYTES, "user, greenlet, connection")
+    if not given["tls"]:
+        return plain
+    return Basis(plain.value + _TLS_BYTES, ASSUMED, f"{plain.source} without TLS, and {_TLS_BYTES // 1000} kB for it")
+
+
+def _factor(what: str, measured: float | None, assumed: float) -> Basis:
+    return _or_assumed(measured, assumed, f"times the CPU a message takes with {what}")
+
+
+def _or_assumed(measured: float | None, assumed: float, how: str) -> Basis:
+    return Basis(assumed, ASSUMED, how) if measured is None else Basis(measured, MEASURED, how)
+
+
+def _stated(value: float | None, option: str) -> Basis | None:
+    return None if value is None else Basis(value, STATED, option)
+
+
+def _like(found: Calibration | None) -> str | None:
+    if found is None:
+        return None
+    environment = found.environment
+    return f"{environment.cpu}, {environment.cores} cores, {environment.kernel}, {environment.python}"
+
+
+def _notes(wanted: Wanted, found: Calibration | None, given: dict[str, Any]) -> Iterator[str]:
+    """What the reader must know beside the numbers."""
+    measured_size = found.machine.get("payload_size") if found and not given["rate_per_process"] else None
+    if measured_size and wanted.payload_size > 8 * measured_size:
+        yield (
+            f"The rate of a process was measured with {measured_size} bytes a message; with {wanted.payload_size} it "
+            "is lower: measure it (`wsbench capacity --payload-size`) and state it (--rate-per-process)."
+        )
+    if found and found.environment.host_id != machine.host_id():
+        yield "The calibration is another machine's: the plan is for machines like that one."
+    yield (
+        "Projected is not measured: try the plan with one machine and its share of the load first, and look at the "
+        "verdict. The target, and whatever lies between, must bear it as well."
+    )
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text.strip().removesuffix("%")) / 100
+    except ValueError:
+        value = math.nan
+    if not _HEADROOM[0] <= value <= _HEADROOM[1]:
+        raise ValueError(f"{text!r} is no percentage from {100 * _HEADROOM[0]:g}% to {100 * _HEADROOM[1]:g}%")
+    return value
+
+
+def _bandwidth(text: str) -> float:
+    match = _BANDWIDTH.fullmatch(text.strip())
+    value = float(match[1]) * {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}[match[2].lower()] if match else 0.0
+    if value <= 0:
+        raise ValueError(f"{text!r} is no bandwidth in bits a second: use for example 10Gbit or 500Mbit")
+    return value
+
+
+def _size(text: str) -> int:
+    """As elsewhere, and in gigabytes."""
+    match = re.fullmatch(r"(\d+)\s*g(i?)b", text.strip(), re.IGNORECASE | re.ASCII)
+    size_bytes = int(match[1]) * (1024**3 if match[2] else 1000**3) if match else parse_size(text)
+    if size_bytes <= 0:
+        raise ValueError(f"{text!r} must be more than zero")
+    return size_bytes
+
+
+_COUNT = click.IntRange(1)
+command = click.Command(
+    "plan",
+    callback=_plan,
+    params=[
+        click.Option(["--connections"], type=_COUNT, required=True, metavar="N", help="Connections, all together."),
+        click.Option(["--rate"], type=RATE, required=True, metavar="R", help="Messages a second, all together."),
+        click.Option(
+            ["--payload-size"], type=SIZE, default="128", show_default=True, metavar="BYTES", help="Of a message."
+        ),
+        click.Option(["--tls"], is_flag=True, help="Over wss."),
+        click.Option(["--compression"], is_flag=True, help="With permessage-deflate."),
+        click.Option(
+            ["--headroom"],
+            type=Parsed("percentage", _share),
+            default="30%",
+            show_default=True,
+            metavar="P",
+            help="Of a process's rate, to be kept back.",
+        ),
+        click.Option(["--processes"], type=_COUNT, metavar="N", help="On each machine (default: one a core)."),
+        click.Option(
+            ["--connections-per-process"],
+            type=_COUNT,
+            metavar="N",
+            help=f"At most (default {_CONNECTIONS:,}).",
+        ),
+        click.Option(["--memory"], type=Parsed("size", _size), metavar="SIZE", help="Of each machine: 64GB."),
+        click.Option(
+            ["--bandwidth"],
+            type=Parsed("bandwidth", _bandwidth),
+            metavar="B",
+            help="Of each machine, each way: 10Gbit (default: any).",
+        ),
+        click.Option(
+            ["--destinations"],
+            type=_COUNT,
+            default=1,
+            show_default=True,
+            metavar="N",
+            help="Addresses and ports at which the server listens: each has ports of its own.",
+        ),
+        click.Option(
+            ["--rate-per-process"], type=RATE, metavar="R", help="State it, in place of what the calibration measured."
+        ),
+        click.Option(["--bytes-per-connection"], type=Parsed("size", _size), metavar="SIZE", help="The same."),
+        click.Option(
+            ["--results"],
+            type=click.Path(path_type=Path),
+            default="results",
+            show_default=True,
+            metavar="DIR",
+            help="Where `wsbench calibrate` stored what this machine can do.",
+        ),
+        click.Option(["--json"], is_flag=True, help="Print one JSON document."),
+    ],
+    help="Say what a load takes that is more than this machine's: processes, machines, open files, ports, memory and "
+    "bandwidth, with the commands and settings for it; projected from what `wsbench calibrate` measured here.",
+)
