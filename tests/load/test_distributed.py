@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Iterator
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from helpers import runs
-from helpers.process import CliResult, Running, no_leftovers
+from helpers.process import CliResult, Running, no_leftovers, scaled
 from helpers.runs import EchoTarget
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.server import ServerConnection, serve
 
 from wsbench.cli.runner import free_port
 
@@ -22,8 +26,10 @@ def target() -> Iterator[EchoTarget]:
 
 
 @contextlib.contextmanager
-def cluster(where: Path, *options: str, workers: int = 2) -> Iterator[tuple[Running, list[Running]]]:
-    """A master, headless, that waits for its workers, and those."""
+def cluster(
+    where: Path, *options: str, workers: int = 2, of_worker: Callable[[int], Sequence[str]] = lambda _: ()
+) -> Iterator[tuple[Running, list[Running]]]:
+    """A master, headless, that waits for its workers, and those, each with options of its own."""
     port = str(free_port())
     started: list[Running] = []
     try:
@@ -35,7 +41,7 @@ def cluster(where: Path, *options: str, workers: int = 2) -> Iterator[tuple[Runn
         for number in range(workers):
             elsewhere = where / f"worker-{number}"  # which has no payload file, and no results
             elsewhere.mkdir()
-            command = ("--worker", "--master-host", "127.0.0.1", "--master-port", port)
+            command = ("--worker", "--master-host", "127.0.0.1", "--master-port", port, *of_worker(number))
             started.append(runs.locust(*command, cwd=elsewhere))
         yield master, started[1:]
     finally:
@@ -74,6 +80,30 @@ def test_master_and_workers_count_everything(target: EchoTarget, tmp_path: Path,
     if "--rate" in loop:
         assert abs(run["messages"]["sent"] - 600) <= 7  # the rate is that of all workers together
     assert [path.name for path in tmp_path.glob("worker-*/*")] == []
+
+
+def test_source_addresses_are_each_workers_own(tmp_path: Path) -> None:
+    """Machines have addresses of their own; every worker goes round all of its."""
+    seen: Counter[str] = Counter()
+
+    def echo(connection: ServerConnection) -> None:
+        seen[connection.remote_address[0]] += 1
+        with contextlib.suppress(ConnectionClosed):
+            for message in connection:
+                connection.send(message)
+
+    with serve(echo, "127.0.0.1", 0) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        url = f"ws://127.0.0.1:{server.socket.getsockname()[1]}/"
+        options = ("-u", "8", "-d", "300ms", "--warmup", "0s", "--rate", "50", "--host", url)
+        own = [("--source-ip", f"127.0.{number}.1-127.0.{number}.2") for number in (1, 2)]
+        with cluster(tmp_path, *options, of_worker=own.__getitem__) as (master, workers):
+            result = finish(master, workers)
+        server.shutdown()
+        thread.join(scaled(10))
+    assert result.returncode == 0, result.stderr
+    assert seen == {f"127.0.{number}.{host}": 2 for number in (1, 2) for host in (1, 2)}
 
 
 def test_ctrl_c_to_the_master_ends_the_workers_and_saves(target: EchoTarget, tmp_path: Path) -> None:

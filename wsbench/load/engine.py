@@ -60,6 +60,9 @@ class Engine:
         recorder: where drivers count.
         ramped: set when the ramp is over: all connections are open.
         finished: set when all connections are closed and everything is reported.
+
+    Args:
+        shared_sources: source addresses are the same for all workers, which share them out; not each one's own.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class Engine:
         worker: int,
         send: Callable[[Report], None],
         on_request: Callable[..., None] | None = None,
+        shared_sources: bool = True,
     ) -> None:
         self.options = options
         self.worker = worker
@@ -81,11 +85,12 @@ class Engine:
         self._traffic = Traffic()
         context = client_context(ca_file=options.connect.ca_file, insecure=options.connect.insecure)
         sources = options.connect.sources
+        turns = options.processes if shared_sources else 1
         self._opener = Opener(
             options.connect,
             context=context,
             traffic=self._traffic,
-            sources=spread(sources, start=worker, step=options.processes) if sources else None,
+            sources=spread(sources, start=worker, step=turns) if sources else None,
         )
         self._pacer = Pacer(
             offset_ns=self._offset.offset_ns, backlog_ns=options.timeout_ns, on_error=self._pacer_failed

@@ -64,6 +64,9 @@ class Session:
         self._unacknowledged: dict[int, tuple[Report, int]] = {}
         self._interrupted = 0.0
         self._offset = OffsetEstimate(machine.host_id())
+        # Addresses are a machine's own. Locust replaces a worker's options by the master's, later on.
+        own = getattr(environment.parsed_options, "source_ip", None)
+        self._own_sources = {"source_ip": list(own)} if own else {}
         self._check_options()
         self._listen()
         # Ctrl-C as a KeyboardInterrupt would strike anywhere, in the middle of counting a reply too.
@@ -154,7 +157,7 @@ class Session:
         if setup is None:
             raise UsageError("the master runs no wsbench scenario", remedy="Give master and workers the same -f FILE.")
         options = RunOptions.from_mapping(
-            json.loads(setup["options"]),
+            {**json.loads(setup["options"]), **self._own_sources},
             url=setup["url"],
             users=setup["users"],
             processes=setup["processes"],
@@ -162,7 +165,11 @@ class Session:
         )
         self._unacknowledged.clear()
         self.engine = Engine(
-            options, worker=self._runner.worker_index, send=self._send_report, on_request=self._fire_request
+            options,
+            worker=self._runner.worker_index,
+            send=self._send_report,
+            on_request=self._fire_request,
+            shared_sources=not self._own_sources,
         )
 
     def _options(self, users: int, processes: int) -> RunOptions:
