@@ -198,7 +198,7 @@ def _metric(expression: str, name: str, at: int) -> tuple[str | None, str]:
     raise ValueError(f"{expression!r}, character {at + 1}: {name!r} is no metric: use {_KNOWN}, or SERIES.FIGURE")
 
 
-def check_known(conditions: Iterable[Condition]) -> None:
+def check_known(conditions: Iterable[Condition], option: str = "--fail-if") -> None:
     """Whether the metrics are such as every run has: for a run whose users have none of their own.
 
     Raises:
@@ -207,7 +207,7 @@ def check_known(conditions: Iterable[Condition]) -> None:
     for condition in conditions:
         if condition.name is not None:
             raise UsageError(
-                f"--fail-if {condition.expression!r}: {condition.name!r} is no metric of this run",
+                f"{option} {condition.expression!r}: {condition.name!r} is no metric of this run",
                 remedy=f"Use {_KNOWN}, or SERIES.FIGURE.",
             )
 

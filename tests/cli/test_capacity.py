@@ -45,6 +45,19 @@ def think(**_):
         pass
 """
 """Twenty milliseconds a message in which nothing else can be done: no more than 50 a second, whatever the server."""
+TALK = """
+from locust import constant, task
+
+from wsbench import WebSocketUser
+
+
+class Talker(WebSocketUser):
+    wait_time = constant(0.02)
+
+    @task
+    def say(self):
+        self.ws.request({"type": "hello"}, match={"type": "hello"}, name="say")
+"""
 MORTAL = """
 import asyncio, os, sys
 from websockets.asyncio.server import serve
@@ -152,9 +165,10 @@ QUICK = ("--warmup", "100ms", "--drain", "500ms", "-d", "400ms", "--longest", "4
 
 
 def test_the_most_connections_up_to_a_bound(tmp_path: Path, run_cli: RunCli) -> None:
-    """Six hold, and no more were asked for; without --slo, wsbench's own stands, and is said to."""
+    """Six of a scenario's users hold, and no more were asked for; without --slo, wsbench's own stands, as it says."""
+    (tmp_path / "talk.py").write_text(TALK)
     arguments = ("capacity", "--connections", "--per-connection", "20/s", "--start", "3", "--max", "6", *QUICK)
-    ended = run_cli(*arguments, "--name", "six", "--target", "websockets", "--tls", timeout=120)
+    ended = run_cli(*arguments, "--name", "six", "--scenario", "talk.py", "--tls", timeout=120)
     assert ended.returncode == 0, ended.stderr
     where, found = only(tmp_path)
     assert where.name.endswith("-six")
@@ -175,6 +189,12 @@ def test_the_most_connections_up_to_a_bound(tmp_path: Path, run_cli: RunCli) -> 
     assert "p99 < 100ms and errors == 0 (wsbench's default: --slo sets another)" in ended.stdout
     assert "capacity     at least 6 connections hold the objectives\n" in ended.stdout
     assert "limited by   the bound: 6 connections hold, and no more were to be tried (--max)\n" in ended.stdout
+
+
+def test_users_that_send_when_they_like_have_no_rate_to_be_searched(tmp_path: Path, run_cli: RunCli) -> None:
+    (tmp_path / "talk.py").write_text(TALK)
+    runs.assert_error(run_cli("capacity", "--scenario", "talk.py", *QUICK, "-u", "1", "--quiet"), 2, "--connections")
+    assert runs.directories(tmp_path / "results") == []
 
 
 def test_not_even_the_lowest_holds(tmp_path: Path, run_cli: RunCli, truth: Callable[..., Any]) -> None:
@@ -247,6 +267,7 @@ def test_a_closed_port(tmp_path: Path, run_cli: RunCli) -> None:
     [
         (["--slo", "p99 > 10ms"], "an objective says what must hold, such as 'p99 < ...'"),
         (["--slo", "p98 < 10ms"], "'p98' is no metric"),
+        (["--slo", "lunch < 10"], "--slo 'lunch < 10': 'lunch' is no metric of this run"),
         (["--slo", "tls.p99 < 10ms"], "a connection without TLS has no tls series"),
         (["--start", "5", "--min", "10"], "are not in this order"),
         (["--start", "0"], "must be above zero"),

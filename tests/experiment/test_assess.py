@@ -9,7 +9,7 @@ from helpers.sample_run import RUN
 from msgspec.structs import replace
 
 from wsbench.capacity import GENERATOR, HELD, TARGET, Step
-from wsbench.experiment.assess import assess
+from wsbench.experiment.assess import assess, keeps_to_rate
 from wsbench.gates import parse_objective
 from wsbench.results import Connections, Finding, Generator, Latency, Messages, Run, Throughput
 
@@ -143,6 +143,15 @@ def test_all_that_went_wrong_is_said() -> None:
     found = step(run(response=SLOW, service=SLOW, received_per_s=500.0), "p99 < 10ms", "p50 < 5ms", "p99.9 < 20ms")
     assert found.why == "500 replies/s came of 1,000; p99 was 50.0 ms; p99.9 was 90.0 ms"
     assert [each.held for each in found.objectives] == [False, True, False]
+
+
+def test_users_that_send_when_they_like_are_held_against_what_they_sent() -> None:
+    made = run(messages=Messages(sent=600, received=500, one_way=100), received_per_s=50.0)
+    assert not keeps_to_rate(made)
+    assert keeps_to_rate(run())
+    assert step(made).why == "50 replies/s came of 1,000"
+    found = assess(made, [parse_objective("p99 < 10ms")], load=7.0, where="", on_schedule=False)
+    assert (found.outcome, found.due) == (HELD, 500)
 
 
 def test_at_a_low_rate_a_message_across_the_edge_is_no_shortfall() -> None:

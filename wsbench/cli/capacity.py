@@ -26,7 +26,7 @@ from wsbench.errors import ExitCode, UsageError, WsbenchError
 from wsbench.experiment.capacity import Found, Measure, Search, Seen, decide, so_far
 from wsbench.experiment.knee import of_steps
 from wsbench.experiment.store import new_directory
-from wsbench.gates import parse_objective
+from wsbench.gates import check_known, parse_objective
 from wsbench.report import capacity as words
 from wsbench.report import summary
 from wsbench.results import replace_file
@@ -61,6 +61,7 @@ _OF_RUN = (
     "timeout",
     "reconnect",
     "request_events",
+    "set",
     "results",
     "name",
     "quiet",
@@ -97,6 +98,8 @@ def _checked(url: str | None, given: dict[str, Any]) -> tuple[Plan, Search]:
     shortest_ns, longest_ns = given["duration"], max(given["longest"], given["duration"])
     of_run = cli_run.defaults(**{name: given[name] for name in _OF_RUN})
     objectives = given["slo"] or [parse_objective(text) for text in DEFAULT_OBJECTIVES]
+    if given["scenario"] is None:
+        check_known(objectives, "--slo")
     plan = Plan(url, of_run, objectives, per_connection, shortest_ns, longest_ns)
     if "tls" in {objective.series for objective in plan.objectives} and not plan.tls:
         raise UsageError("--slo: a connection without TLS has no tls series", remedy="Say wss://, or --tls.")

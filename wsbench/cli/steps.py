@@ -15,8 +15,8 @@ from wsbench.cli.cells import death, with_its_end
 from wsbench.cli.progress import ProgressLine
 from wsbench.cli.run import PLACEHOLDER, execute, forget_environment, reach, start_target
 from wsbench.cli.runner import Ended, Interrupted, ignore_interruptions
-from wsbench.errors import WsbenchError
-from wsbench.experiment.assess import assess
+from wsbench.errors import UsageError, WsbenchError
+from wsbench.experiment.assess import assess, keeps_to_rate
 from wsbench.experiment.capacity import step_ns
 from wsbench.experiment.model import RUNS
 from wsbench.gates import Condition
@@ -62,14 +62,15 @@ class Plan:
             "name": f"{what}-{load:.9g}",
         }
 
-    def checked(self, load: float, url: str = PLACEHOLDER) -> RunOptions:
+    def checked(self, load: float) -> RunOptions:
         """The same, checked.
 
         Raises:
             UsageError: they do not go together.
         """
         given = self.options(load)
-        return RunOptions.from_mapping(given, url=self.url or url, users=given["users"], processes=given["processes"])
+        url = self.url or PLACEHOLDER
+        return RunOptions.from_mapping(given, url=url, users=given["users"], processes=given["processes"])
 
 
 class Steps:
@@ -106,7 +107,7 @@ class Steps:
     def _on_our_own(self, load: float) -> Step:
         """A fresh target, so that none is measured that the step before has left busy or broken."""
         with start_target(self._plan.checked(load), self._plan.given) as running:
-            where, target = reach(running)
+            where, target = reach(running, self._plan.given["scenario"])
             try:
                 ended = self._ended(load, where, target)
             except WsbenchError as error:
@@ -130,7 +131,17 @@ class Steps:
         return ended
 
     def _assessed(self, load: float, ended: Ended) -> Step:
-        step = assess(ended.run, self._plan.objectives, load=load, where=f"{RUNS}/{ended.path.name}")
+        plan, run = self._plan, ended.run
+        own_users = plan.given["scenario"] is not None
+        if own_users and plan.per_connection is None and run.generator.verdict == "ok" and not keeps_to_rate(run):
+            raise UsageError(
+                f"{plan.given['scenario']}: its users do not send at a --rate",
+                remedy="Derive them from EchoUser, or search how many of them: --connections.",
+            )
+        where = f"{RUNS}/{ended.path.name}"
+        step = assess(
+            run, plan.objectives, load=load, where=where, on_schedule=not own_users or not plan.per_connection
+        )
         if ended.run.complete:
             return step
         return replace(step, outcome=GENERATOR, why="the run ended before its time")

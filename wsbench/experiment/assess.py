@@ -16,8 +16,8 @@ _FEW = 3
 """Messages: at a low rate, so many lie across the edges of the measure phase."""
 
 
-def assess(run: Run, objectives: Sequence[Condition], *, load: float, where: str) -> Step:
-    """The step that a run was; `where` is its directory.
+def assess(run: Run, objectives: Sequence[Condition], *, load: float, where: str, on_schedule: bool = True) -> Step:
+    """The step that a run was; `where` is its directory. Users that are not `on_schedule` send when they like.
 
     A run holds when every objective does, all connections were opened and the rate was reached. If one does not, it is
     the generator's limit when its verdict on itself is `saturated`; or when what went wrong is a matter of time and its
@@ -25,7 +25,7 @@ def assess(run: Run, objectives: Sequence[Condition], *, load: float, where: str
     """
     checked = [(condition, *condition.hold(run)) for condition in objectives]
     broken = [_broken(condition, value) for condition, held, value in checked if not held]
-    why = "; ".join([*_not_opened(run), *_short(run), *broken])
+    why = "; ".join([*_not_opened(run), *_short(run, on_schedule), *broken])
     outcome = HELD
     if why:
         outcome, evidence = _whose(run, [condition for condition, held, _ in checked if not held])
@@ -39,7 +39,7 @@ def assess(run: Run, objectives: Sequence[Condition], *, load: float, where: str
         why=why,
         objectives=[Objective(condition.expression, held, value) for condition, held, value in checked],
         verdict=run.generator.verdict,
-        due=run.messages.sent + run.messages.missed,
+        due=_due(run),
         received_per_s=run.throughput.received_per_s,
         p50_ns=response.p50_ns,
         p99_ns=response.p99_ns,
@@ -60,20 +60,24 @@ def _not_opened(run: Run) -> Iterable[str]:
         yield f"{format_count(connections.opened)} of {format_count(connections.asked)} connections were opened"
 
 
-def _short(run: Run) -> Iterable[str]:
-    """Replies came more slowly than messages were due."""
-    asked_per_s = _asked_per_s(run)
+def keeps_to_rate(run: Run) -> bool:
+    """Whether about as many messages were due as the rate says."""
+    rate = run.conditions.rate or 0.0
+    return rate / 2 <= _due(run) * NS_PER_S / max(1, run.conditions.duration_ns) <= 2 * rate
+
+
+def _due(run: Run) -> int:
+    """Messages that were to be answered."""
+    return run.messages.sent - run.messages.one_way + run.messages.missed
+
+
+def _short(run: Run, on_schedule: bool) -> Iterable[str]:
+    """Replies came more slowly than messages were due: as asked; where chance has a part in it, as it turned out."""
+    asked_per_s = run.conditions.rate or 0.0
+    if run.conditions.arrivals != "constant" or not on_schedule:
+        asked_per_s = _due(run) * NS_PER_S / max(1, run.conditions.duration_ns)
     if (run.throughput.received_per_s - (1 - SHORTFALL) * asked_per_s) * run.conditions.duration_ns < -_FEW * NS_PER_S:
         yield f"{format_count(run.throughput.received_per_s)} replies/s came of {format_count(asked_per_s)}"
-
-
-def _asked_per_s(run: Run) -> float:
-    """The rate; where chance has its part in it, as it turned out."""
-    return (run.conditions.rate or 0.0) if run.conditions.arrivals == "constant" else _due_per_s(run)
-
-
-def _due_per_s(run: Run) -> float:
-    return (run.messages.sent + run.messages.missed) * NS_PER_S / max(1, run.conditions.duration_ns)
 
 
 def _whose(run: Run, broken: Iterable[Condition]) -> tuple[str, str]:
