@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
-from msgspec.structs import replace
 
 from wsbench import __version__, capacity, machine
-from wsbench.capacity import BOUND, CAPACITY_FILE, CONNECTIONS, GENERATOR, RATE, Bounds, Capacity, Step
+from wsbench.capacity import CONNECTIONS, GENERATOR, RATE, Bounds, Capacity
 from wsbench.cli import run as cli_run
 from wsbench.cli.params import POSITIVE_DURATION, Parsed
 from wsbench.cli.params import RATE as RATE_TYPE
 from wsbench.cli.progress import ProgressLine
 from wsbench.cli.report import FILE as REPORT_FILE
 from wsbench.cli.report import of_capacity
-from wsbench.cli.runner import Interrupted, interruptible
+from wsbench.cli.runner import interruptible
+from wsbench.cli.search import MOST, conduct, most_connections
 from wsbench.cli.steps import Plan, Steps
 from wsbench.errors import ExitCode, UsageError, WsbenchError
-from wsbench.experiment.capacity import Found, Measure, Search, Seen, decide, so_far
-from wsbench.experiment.knee import of_steps
+from wsbench.experiment.capacity import Search
 from wsbench.experiment.store import new_directory
 from wsbench.gates import check_known, parse_objective
 from wsbench.report import capacity as words
@@ -35,7 +34,6 @@ DEFAULT_OBJECTIVES = ("p99 < 100ms", "errors == 0")
 _NAME = "capacity"
 _START = {RATE: 100.0, CONNECTIONS: 10.0}
 _LEAST = {RATE: 10.0, CONNECTIONS: 1.0}
-_MOST = 1e6
 _TOLERANCES = (0.01, 0.5)
 _OF_RUN = (
     "users",
@@ -77,7 +75,7 @@ def _capacity(url: str | None, **given: Any) -> int:
     with ProgressLine(enabled=not given["quiet"]) as line, interruptible():
         line.say(f"{directory}: {words.said(document)}")
         try:
-            document = _searched(document, search, Steps(plan, directory, line), directory, line)
+            document = conduct(document, search, Steps(plan, directory, line), directory, line)
         except WsbenchError:
             shutil.rmtree(directory, ignore_errors=True)
             raise
@@ -119,11 +117,11 @@ def _check_users(given: dict[str, Any]) -> None:
 
 
 def _bounds(searched: str, given: dict[str, Any]) -> Bounds:
-    start = given["start"] or min(max(_START[searched], given["min"] or 0.0), given["max"] or _MOST)
+    start = given["start"] or min(max(_START[searched], given["min"] or 0.0), given["max"] or MOST)
     bounds = Bounds(
         start=start,
         least=given["min"] or min(_LEAST[searched], start),
-        most=given["max"] or max(_most(searched, given["processes"]), start),
+        most=given["max"] or max(MOST if searched == RATE else most_connections(given["processes"]), start),
     )
     for option, value in (("--start", bounds.start), ("--min", bounds.least), ("--max", bounds.most)):
         if searched == CONNECTIONS and (value != int(value) or value < 1):
@@ -133,12 +131,6 @@ def _bounds(searched: str, given: dict[str, Any]) -> Bounds:
             f"--min {bounds.least:g}, --start {bounds.start:g} and --max {bounds.most:g} are not in this order"
         )
     return bounds
-
-
-def _most(searched: str, processes: int) -> float:
-    """Of connections, as many as may be opened here."""
-    room = machine.connections_of_a_process()
-    return _MOST if searched == RATE or room is None else float(min(_MOST, max(room, 1) * processes))
 
 
 def _begun(plan: Plan, search: Search, directory: Path, given: dict[str, Any]) -> Capacity:
@@ -170,70 +162,6 @@ def _begun(plan: Plan, search: Search, directory: Path, given: dict[str, Any]) -
         bounds=search.bounds,
         tolerance=search.tolerance,
     )
-
-
-def _searched(
-    document: Capacity, search: Search, measure: Callable[[float], Step], directory: Path, line: ProgressLine
-) -> Capacity:
-    """Make steps until the search is at its end, and store each.
-
-    Raises:
-        WsbenchError: the first one could not be made.
-    """
-    while isinstance(following := decide(search, _seen(document)), Measure):
-        line.begin(words.begins(document, following.load, following.held, following.failed))
-        try:
-            step = measure(following.load)
-        except KeyboardInterrupt:
-            if not document.steps:
-                raise Interrupted from None
-            return _stored(_stopped(document, words.INTERRUPTED), directory)
-        except WsbenchError as error:
-            if not document.steps:
-                raise
-            return _stored(_stopped(document, f"{error.what}; {error.remedy}".removesuffix("; ")), directory)
-        document = _stored(replace(document, steps=[*document.steps, step]), directory)
-        line.say(f"  {words.outcome(document, step)}")
-    return _stored(_found(document, following), directory)
-
-
-def _seen(document: Capacity) -> list[Seen]:
-    return [Seen(step.load, step.outcome) for step in document.steps]
-
-
-def _stored(document: Capacity, directory: Path) -> Capacity:
-    replace_file(directory / CAPACITY_FILE, capacity.encode(document))
-    return document
-
-
-def _stopped(document: Capacity, why: str) -> Capacity:
-    held = so_far(_seen(document))
-    return replace(document, answer=_answer(document, held, settled=False), knee=of_steps(document), stopped=why)
-
-
-def _found(document: Capacity, found: Found) -> Capacity:
-    document = replace(
-        document,
-        complete=True,
-        answer=_answer(document, found.load, settled=found.settled),
-        limited_by=found.limited_by,
-        failed_at=found.failed_at,
-        knee=of_steps(document),
-    )
-    if found.limited_by == BOUND and document.searched == CONNECTIONS and document.bounds.most == _room(document):
-        document = replace(document, limited_by=GENERATOR)
-    return replace(document, limit=words.limit(document))
-
-
-def _room(document: Capacity) -> float:
-    return _most(CONNECTIONS, document.conditions.processes)
-
-
-def _answer(document: Capacity, load: float | None, *, settled: bool) -> capacity.Answer | None:
-    if load is None:
-        return None
-    step = next(step for step in document.steps if step.load == load)
-    return capacity.Answer(load, step.rate, step.connections, settled)
 
 
 def _say(document: Capacity, directory: Path, *, as_json: bool, quiet: bool) -> None:

@@ -70,9 +70,9 @@ def _curve(capacity: Capacity, points: Sequence[Point]) -> Figure:
         *_knee(capacity),
     ]
     how = (
-        f"`response` by load, median over the runs at a load. As long as the target keeps up, latency is flat; beyond "
-        f"the knee ({words.knee(capacity)}) messages queue up. Upright: the capacity. A line that breaks off: too much "
-        "was lost, or too few messages were measured for that percentile."
+        "`response` by load, median over the runs at a load. As long as the target keeps up, latency is flat; beyond "
+        f"the knee, messages queue up. Knee: {words.knee(capacity)}. Upright: the capacity. A line that breaks off: "
+        "too much was lost, or too few messages were measured for that percentile."
     )
     layout: Json = {
         "xaxis": {
