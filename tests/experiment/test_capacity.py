@@ -103,6 +103,14 @@ def test_one_bad_run_is_not_believed() -> None:
     assert 475 <= found.load <= 500
 
 
+def test_two_runs_that_differ_ask_for_a_third() -> None:
+    seen = [Seen(100, HELD), Seen(200, TARGET), Seen(200, HELD)]
+    wanted = Search(WIDE, 0.05)
+    assert decide(wanted, seen) == Measure(200, held=100, failed=None)
+    assert decide(wanted, [*seen, Seen(200, HELD)]) == Measure(400, held=200, failed=None)
+    assert decide(wanted, [*seen, Seen(200, GENERATOR)]) == Measure(141, held=100, failed=200)
+
+
 def test_an_answer_that_fails_when_it_is_repeated_is_none() -> None:
     """400 held once, and never again: the search goes on below it."""
     runs = iter([HELD])
