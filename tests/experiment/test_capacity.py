@@ -182,6 +182,7 @@ def test_the_answer_of_a_search_that_was_broken_off() -> None:
     assert so_far([Seen(100, TARGET)]) is None
     assert so_far([Seen(100, HELD), Seen(200, HELD), Seen(400, TARGET)]) == 200
     assert so_far([Seen(100, HELD), Seen(400, HELD), Seen(400, TARGET)]) == 100
+    assert so_far([Seen(100, HELD), Seen(400, TARGET), Seen(400, HELD), Seen(400, HELD)]) == 400
 
 
 @pytest.mark.parametrize(

@@ -80,9 +80,7 @@ class Found:
 
 def decide(search: Search, seen: Sequence[Seen]) -> Measure | Found:
     """What comes after the steps that were made."""
-    by_load: dict[float, list[str]] = {}
-    for step in seen:
-        by_load.setdefault(step.load, []).append(step.outcome)
+    by_load = _by_load(seen)
     failed = min((load for load, outcomes in by_load.items() if _failed(outcomes)), default=None)
     held = max(
         (load for load, outcomes in by_load.items() if _held(outcomes) and (failed is None or load < failed)),
@@ -104,14 +102,22 @@ def decide(search: Search, seen: Sequence[Seen]) -> Measure | Found:
 
 def so_far(seen: Iterable[Seen]) -> float | None:
     """The highest load that held and lies below all that failed: the answer of a search that was broken off."""
-    failed = min((step.load for step in seen if step.outcome != HELD), default=math.inf)
-    return max((step.load for step in seen if step.outcome == HELD and step.load < failed), default=None)
+    outcomes = _by_load(seen)
+    failed = min((load for load, its in outcomes.items() if standing(its) != HELD), default=math.inf)
+    return max((load for load in outcomes if load < failed), default=None)
 
 
 def step_ns(samples: int, rate: float, *, shortest_ns: int, longest_ns: int) -> int:
     """How long to measure at `rate` messages a second for so many samples, in whole milliseconds."""
     wanted_ms = math.ceil(samples / rate * 1000)
     return max(shortest_ns, min(longest_ns, wanted_ms * (NS_PER_S // 1000)))
+
+
+def _by_load(seen: Iterable[Seen]) -> dict[float, list[str]]:
+    found: dict[float, list[str]] = {}
+    for step in seen:
+        found.setdefault(step.load, []).append(step.outcome)
+    return found
 
 
 def _failed(outcomes: Sequence[str]) -> bool:
