@@ -381,8 +381,17 @@ class Staging:
             UsageError: the results directory cannot be written.
         """
         stamp = (now or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
+        return cls.of_id(results, f"{stamp}-{name}")
+
+    @classmethod
+    def of_id(cls, results: Path, wanted: str) -> Staging:
+        """A new one, under the id that is wanted, or that with a number if somebody has it.
+
+        Raises:
+            UsageError: the results directory cannot be written.
+        """
         for attempt in range(1, 1000):
-            run_id = f"{stamp}-{name}" if attempt == 1 else f"{stamp}-{name}-{attempt}"
+            run_id = wanted if attempt == 1 else f"{wanted}-{attempt}"
             path = results / f".{run_id}.partial"
             try:
                 path.mkdir(parents=True)

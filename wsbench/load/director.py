@@ -63,6 +63,8 @@ class Director:
         failure: why nothing could be measured.
         roster: the workers that take part.
         live: what it looks like while it goes on.
+        scenario: its name.
+        started: when it began.
     """
 
     def __init__(
@@ -85,7 +87,7 @@ class Director:
         self.run: Run | None = None
         self.failure: WsbenchError | None = None
         self.done = Event()
-        self._scenario = scenario
+        self.scenario = scenario
         self._launch = launch
         self._broadcast = broadcast
         self._missing = missing
@@ -93,7 +95,7 @@ class Director:
         self._conclude_counters = conclude
         self._feed = feed
         self._on_done = on_done
-        self._started = datetime.now(UTC)
+        self.started = datetime.now(UTC)
         self._plan = Plan()
         self._totals = Totals()
         self.roster = Roster()
@@ -109,20 +111,26 @@ class Director:
         self._target = TargetMeter(launch.target)
         if launch.progress_fd is not None:
             os.set_blocking(launch.progress_fd, False)
-        self._inbox: Queue[Report] = Queue()
+        self._inbox: Queue[Report | None] = Queue()
+        self._closed = False
         self._greenlet = gevent.spawn(self._direct)
         self._taking_in = gevent.spawn(self._take_in)
 
     # -- what comes in ---------------------------------------------------------------------------------------------
 
-    def receive(self, report: Report) -> None:
-        """A worker's report. It is taken in by and by; one that came before is not counted again."""
+    def receive(self, report: Report) -> bool:
+        """A worker's report. It is taken in by and by; one that came before is not counted again.
+
+        False when it comes too late: the result is made without it.
+        """
+        if self._closed:
+            return self.roster.knows(report)
         self._inbox.put(report)
+        return True
 
     def _take_in(self) -> None:
         """What takes long is done in pieces: an engine in this process must not be kept from its work."""
-        while True:
-            report: Report = self._inbox.get()
+        while (report := self._inbox.get()) is not None:
             if self.roster.knows(report):
                 continue
             self._totals.add(report.deltas)
@@ -145,6 +153,11 @@ class Director:
         self._spawned_ns = time.monotonic_ns()
         self._spawned.set()
         self._news.set()
+
+    @property
+    def plan(self) -> Plan:
+        """The phases as they are known."""
+        return self._plan
 
     @property
     def phase(self) -> Phase:
@@ -175,8 +188,12 @@ class Director:
 
     def _ramp_is_over(self) -> bool:
         settled = self.roster.opened + self.roster.failed
-        all_here = settled >= self.options.users or self._no_more_to_come() or bool(self._missing())
+        all_here = settled >= self.options.users or self._no_more_to_come() or bool(self._gone())
         return self._spawned.is_set() and all_here and not self._hopeless()
+
+    def _gone(self) -> set[int]:
+        """Workers of this run that can say nothing now."""
+        return self._missing() & {worker.index for worker in self.roster.workers}
 
     def _no_more_to_come(self) -> bool:
         """A scenario may have users without a connection: then nobody asks for one for a while after the last."""
@@ -215,7 +232,7 @@ class Director:
         if soon or self.done.is_set() or not self.watched:
             return
         self._told = told
-        self.live.judge(self._missing())
+        self.live.judge(self._gone())
         descriptor = self._launch.progress_fd
         if descriptor is None:
             return
@@ -244,6 +261,11 @@ class Director:
 
     # -- the end ---------------------------------------------------------------------------------------------------
 
+    @property
+    def ending(self) -> bool:
+        """Whether nobody can join any more."""
+        return self._ending is not None
+
     def finish(self, ending: Ending) -> None:
         """End the run, collect what the workers have left, write the result. Blocks until that is done; once."""
         if self._ending is not None:
@@ -266,18 +288,21 @@ class Director:
     def _collect(self) -> None:
         patience_s = min(self.options.drain_ns, self.options.timeout_ns) / NS_PER_S + _FINAL_PATIENCE_S
         with gevent.Timeout(patience_s, False):
-            while not self.roster.all_final_but(self._missing()):
+            while not self.roster.all_final_but(self._gone()):
                 self._news.clear()
                 self._news.wait(1.0)
-        self._taking_in.kill()
+        # What was accepted is counted, whole.
+        self._closed = True
+        self._inbox.put(None)
+        self._taking_in.join()
 
     def _conclude(self) -> ExitCode:
         self._totals.settle_groups(FOREVER_NS)
         outcome = Outcome(
             options=self.options,
-            scenario=self._scenario,
+            scenario=self.scenario,
             run_id=self.staging.run_id,
-            started=self._started,
+            started=self.started,
             command=self._launch.command,
             plan=self._plan,
             totals=self._totals,

@@ -70,7 +70,7 @@ class Engine:
         options: RunOptions,
         *,
         worker: int,
-        send: Callable[[Report], None],
+        send: Callable[[Report], object],
         on_request: Callable[..., None] | None = None,
         shared_sources: bool = True,
     ) -> None:
@@ -282,6 +282,11 @@ class Engine:
             self.ramped.set()
         if plan.drain_ns - now < 3600 * NS_PER_S and not self._finishing:
             gevent.spawn(self._finish_at_drain)
+
+    @property
+    def clock_offset_ns(self) -> int:
+        """How far the master's clock is taken to be ahead of ours."""
+        return self._health.clock_offset_ns
 
     def master_clock(self, offset_ns: int) -> None:
         """How far the master's clock is ahead of ours. Not taken back once the phases are set: intervals must fit."""

@@ -260,7 +260,7 @@ class Live:
         for worker in workers:
             use = self.use_of(worker.index)
             fitness.append(standing.fitness(worker, mean=use.mean, most=use.most, polling=use.polling))
-        gone = [worker.index for worker in workers if worker.index in missing and not worker.report.final]
+        gone = [worker.index for worker in workers if worker.index in missing and not worker.final]
         evidence = standing.evidence(self._options, workers, fitness, self.series(), self.counts(), gone)
         found: list[findings.Finding] = []
         for rule in findings.RULES:

@@ -7,6 +7,9 @@ import msgspec
 from wsbench.measure.phases import Plan
 from wsbench.measure.recorder import IntervalDelta
 
+SETUP, ORDER, REPORT, ACK = "wsbench-setup", "wsbench-order", "wsbench-report", "wsbench-ack"
+"""Names of the messages: what a run is to be, its phases, what a worker has to say, and that the master has it."""
+
 
 class ErrorTally(msgspec.Struct):
     """One kind of error so far."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 
@@ -38,7 +38,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class Outcome:
-    """Everything that a run left behind, and what is made of it."""
+    """Everything that a run left behind, and what is made of it.
+
+    Attributes:
+        master_lost: what of the run this is, when it is a worker's own because its master was lost.
+    """
 
     options: RunOptions
     scenario: str
@@ -52,6 +56,7 @@ class Outcome:
     target: TargetUse
     settings: Mapping[str, str]
     counters: dict[str, int]
+    master_lost: str = ""
 
     @property
     def opened(self) -> int:
@@ -236,10 +241,9 @@ class Outcome:
 
     def _generator(self) -> results.Generator:
         fitness = [self._fitness(worker) for worker in self.workers]
-        missing = [worker.index for worker in self.workers if not worker.report.final]
-        verdict, found = findings.judge(
-            standing.evidence(self.options, self.workers, fitness, self._series, self._counts, missing)
-        )
+        missing = [worker.index for worker in self.workers if not worker.final]
+        evidence = standing.evidence(self.options, self.workers, fitness, self._series, self._counts, missing)
+        verdict, found = findings.judge(replace(evidence, master_lost=self.master_lost))
         received, cpu_ns, polled_ns = (self._counts.get(name, 0) for name in ("received", "cpu_ns", "polled_ns"))
         return results.Generator(
             verdict=verdict,

@@ -12,6 +12,7 @@ class WorkerRecord:
     Attributes:
         report: its latest; before the first one, an empty one numbered 0.
         received: replies in the measure phase so far.
+        gaps: numbers of reports that were sent before the latest one and have not come.
     """
 
     def __init__(self, index: int) -> None:
@@ -19,17 +20,27 @@ class WorkerRecord:
         self.report = Report(index, 0, [], ConnectionTally(), [], Health())
         self.received = 0
         self.polled_ns = 0
+        self.gaps: set[int] = set()
         self._cpu: dict[tuple[str, int], tuple[int, int]] = {}
 
     def knows(self, report: Report) -> bool:
         """Whether it came before."""
-        return report.number <= self.report.number
+        return report.number <= self.report.number and report.number not in self.gaps
+
+    @property
+    def final(self) -> bool:
+        """Whether it has sent its last report, and all before that came too."""
+        return self.report.final and not self.gaps
 
     def take(self, report: Report) -> bool:
         """Note a report; False when it came before and must not be counted again."""
         if self.knows(report):
             return False
-        self.report = report
+        if report.number > self.report.number:
+            self.gaps.update(range(self.report.number + 1, report.number))
+            self.report = report
+        else:  # said again: with the connection that carried it broken, it got lost the first time
+            self.gaps.remove(report.number)
         for delta in report.deltas:
             key = (delta.phase, delta.start_ns)
             cpu, wall = self._cpu.get(key, (0, 0))
@@ -100,9 +111,9 @@ class Roster:
 
     def all_final_but(self, missing: set[int]) -> bool:
         """Whether everybody who can still say something has sent a last report."""
-        return all(worker.report.final or index in missing for index, worker in self._workers.items())
+        return all(worker.final or index in missing for index, worker in self._workers.items())
 
     @property
     def all_final(self) -> bool:
         """Whether everybody has sent a last report."""
-        return all(worker.report.final for worker in self._workers.values())
+        return all(worker.final for worker in self._workers.values())

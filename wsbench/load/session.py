@@ -7,6 +7,7 @@ listeners: each one here that can fail ends the run with a message instead.
 
 from __future__ import annotations
 
+import inspect
 import json
 import logging
 import os
@@ -27,9 +28,9 @@ from wsbench.errors import ExitCode, UsageError
 from wsbench.load import launch, locust_stats, settings
 from wsbench.load.director import Director, Ending
 from wsbench.load.engine import Engine
-from wsbench.load.messages import Order, Report, pack, unpack_order, unpack_report
-from wsbench.load.offset import OffsetEstimate
+from wsbench.load.messages import ACK, ORDER, REPORT, SETUP, Order, pack, unpack_report
 from wsbench.load.options import OPTIONS, RunOptions
+from wsbench.load.worker import Worker
 from wsbench.report import summary
 from wsbench.results import LOG_FILE, Staging
 from wsbench.units import NS_PER_MS
@@ -38,7 +39,6 @@ logger = logging.getLogger("wsbench")
 console = logging.getLogger("locust.stats_logger")
 """Locust's logger for its own closing tables: plain lines, on the terminal."""
 
-_SETUP, _ORDER, _REPORT, _ACK = "wsbench-setup", "wsbench-order", "wsbench-report", "wsbench-ack"
 _ONE_PRESS_S = 1.0
 _SULK_S = 1.0
 """A scenario whose tasks all fail, one after another without a pause, would fill the disk with Locust's tracebacks."""
@@ -48,25 +48,20 @@ class Session:
     """This process's part in a run.
 
     Attributes:
-        engine: where users run; None in a master, and before the first run.
         director: where the run is directed; None in a worker, and before the first run.
         finished: the results of this process, the latest last.
     """
 
     def __init__(self, environment: Environment, runner: Any) -> None:
-        self.engine: Engine | None = None
         self.director: Director | None = None
         self.finished: list[Path] = []
         self._environment = environment
         self._runner = runner
-        self._setup: dict[str, Any] | None = None
+        self._engine: Engine | None = None
+        self._worker: Worker | None = None
         self._log: logging.Handler | None = None
-        self._unacknowledged: dict[int, tuple[Report, int]] = {}
         self._interrupted = 0.0
-        self._offset = OffsetEstimate(machine.host_id())
-        # Addresses are a machine's own. Locust replaces a worker's options by the master's, later on.
-        own = getattr(environment.parsed_options, "source_ip", None)
-        self._own_sources = {"source_ip": list(own)} if own else {}
+        inspect.stack()  # Locust does this when a run is stopped: the first time takes 0.1 s, in which messages are due
         self._check_options()
         self._listen()
         # Ctrl-C as a KeyboardInterrupt would strike anywhere, in the middle of counting a reply too.
@@ -104,19 +99,23 @@ class Session:
         events_.user_error.add_listener(self._user_error)
         runner = self._runner
         if isinstance(runner, WorkerRunner):
-            runner.register_message(_SETUP, self._on_setup)
-            runner.register_message(_ORDER, self._on_order)
-            runner.register_message(_ACK, self._on_ack)
+            self._worker = Worker(self._environment, runner, on_request=self._fire_request)
         elif isinstance(runner, MasterRunner):
-            runner.register_message(_REPORT, self._on_report)
+            runner.register_message(REPORT, self._on_report)
+            events_.worker_connect.add_listener(self._worker_connected)
+
+    @property
+    def engine(self) -> Engine | None:
+        """Where users run; None in a master, and before the first run."""
+        return self._worker.engine if self._worker is not None else self._engine
 
     # -- the course of a run ---------------------------------------------------------------------------------------
 
     def _test_start(self, **_: Any) -> None:
         runner = self._runner
         try:
-            if isinstance(runner, WorkerRunner):
-                self._start_worker()
+            if self._worker is not None:
+                self._worker.start()
             elif isinstance(runner, MasterRunner):
                 self._start_master()
             elif isinstance(runner, LocalRunner):
@@ -134,43 +133,39 @@ class Session:
         options = self._options(self._runner.target_user_count, 1)
         director = self._direct(options, self._obey_locally)
         director.roster.expect(0)
-        self.engine = Engine(options, worker=0, send=director.receive, on_request=self._fire_request)
+        self._engine = Engine(options, worker=0, send=director.receive, on_request=self._fire_request)
 
     def _start_master(self) -> None:
         runner = self._runner
         workers = [*runner.clients.ready, *runner.clients.running, *runner.clients.spawning]
         options = self._options(runner.target_user_count, len(workers))
-        director = self._direct(options, self._order_workers)
+        self._direct(options, self._order_workers)
+        for worker in workers:
+            self._set_up(worker.id)
+
+    def _set_up(self, worker_id: str) -> None:
+        """Tell a worker what it takes part in."""
+        runner, director = self._runner, self.director
+        assert director is not None
+        options = director.options
+        director.roster.expect(runner.get_worker_index(worker_id))
         setup = {
+            "run_id": director.staging.run_id,
+            "scenario": director.scenario,
+            "started_s": director.started.timestamp(),
             "options": json.dumps(self._given()),
             "url": options.connect.url,
             "users": options.users,
             "processes": options.processes,
             "payload": options.payload,
+            "order": pack(Order(director.plan)),
         }
-        for worker in workers:
-            director.roster.expect(runner.get_worker_index(worker.id))
-            runner.send_message(_SETUP, setup, client_id=worker.id)
+        runner.send_message(SETUP, setup, client_id=worker_id)
 
-    def _start_worker(self) -> None:
-        setup = self._setup
-        if setup is None:
-            raise UsageError("the master runs no wsbench scenario", remedy="Give master and workers the same -f FILE.")
-        options = RunOptions.from_mapping(
-            {**json.loads(setup["options"]), **self._own_sources},
-            url=setup["url"],
-            users=setup["users"],
-            processes=setup["processes"],
-            payload=setup["payload"],
-        )
-        self._unacknowledged.clear()
-        self.engine = Engine(
-            options,
-            worker=self._runner.worker_index,
-            send=self._send_report,
-            on_request=self._fire_request,
-            shared_sources=not self._own_sources,
-        )
+    def _worker_connected(self, client_id: str, **_: Any) -> None:
+        """A worker that joins while a run goes on, one that was started again for instance, takes part in it."""
+        if self.director is not None and not self.director.ending:
+            self._set_up(client_id)
 
     def _options(self, users: int, processes: int) -> RunOptions:
         host = self._environment.host or ""
@@ -245,9 +240,8 @@ class Session:
     def _finish(self, ending: Ending) -> None:
         if self.director is not None:
             self.director.finish(ending)
-        elif self.engine is not None:
-            self.engine.finish()
-            self._await_acknowledgement()
+        elif self._worker is not None:
+            self._worker.finish()
 
     def _done(self, code: ExitCode) -> None:
         if self._log is not None:
@@ -299,49 +293,20 @@ class Session:
     # -- messages --------------------------------------------------------------------------------------------------
 
     def _obey_locally(self, order: Order) -> None:
-        assert self.engine is not None
-        self.engine.obey(order)
+        assert self._engine is not None
+        self._engine.obey(order)
 
     def _order_workers(self, order: Order) -> None:
-        self._runner.send_message(_ORDER, {"body": pack(order)})
-
-    def _send_report(self, report: Report) -> None:
-        self._unacknowledged[report.number] = (report, time.time_ns())
-        self._runner.send_message(_REPORT, {"body": pack(report)})
-
-    def _await_acknowledgement(self) -> None:
-        """A worker may not leave before the master has all it said; what is not acknowledged is said again."""
-        for _ in range(10):
-            for _ in range(20):
-                if not self._unacknowledged:
-                    return
-                gevent.sleep(0.05)
-            for report, _ in list(self._unacknowledged.values()):
-                self._runner.send_message(_REPORT, {"body": pack(report)})
-        logger.error("The master has not acknowledged %d reports", len(self._unacknowledged))
-
-    def _on_setup(self, msg: Any, **_: Any) -> None:
-        self._setup = msg.data
-
-    def _on_order(self, msg: Any, **_: Any) -> None:
-        if self.engine is not None:
-            self.engine.obey(unpack_order(msg.data["body"]))
-
-    def _on_ack(self, msg: Any, **_: Any) -> None:
-        answer = msg.data
-        acknowledged = self._unacknowledged.pop(answer["number"], None)
-        if acknowledged is not None and self.engine is not None:
-            self._offset.exchanged(
-                sent_ns=acknowledged[1], answered_ns=answer["clock_ns"], received_ns=time.time_ns(), host=answer["host"]
-            )
-            self.engine.master_clock(self._offset.offset_ns)
+        self._runner.send_message(ORDER, {"body": pack(order)})
 
     def _on_report(self, msg: Any, **_: Any) -> None:
+        director, run_id = self.director, msg.data["run"]
+        if director is None or director.staging.run_id != run_id:
+            return  # of a run that is over: the worker must not think that it was counted
         report = unpack_report(msg.data["body"])
-        if self.director is not None:
-            self.director.receive(report)
-        answer = {"number": report.number, "clock_ns": time.time_ns(), "host": machine.host_id()}
-        self._runner.send_message(_ACK, answer, client_id=msg.node_id)
+        if director.receive(report):
+            answer = {"run": run_id, "number": report.number, "clock_ns": time.time_ns(), "host": machine.host_id()}
+            self._runner.send_message(ACK, answer, client_id=msg.node_id)
 
     # -- Locust's own statistics -----------------------------------------------------------------------------------
 

@@ -96,6 +96,7 @@ def evidence(
         users=opened.asked,
         opened=opened.opened,
         dropped=opened.dropped,
+        reconnected=opened.reconnected,
         compression_asked=options.connect.compression,
         compression_granted=granted.compression,
         subprotocols_asked=options.connect.subprotocols,

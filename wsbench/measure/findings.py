@@ -84,6 +84,8 @@ class Evidence:
     subprotocol_granted: str | None = None
     generator_errors: list[str] = field(default_factory=list)
     missing_workers: list[int] = field(default_factory=list)
+    reconnected: int = 0
+    master_lost: str = ""
 
 
 def judge(evidence: Evidence) -> tuple[str, list[Finding]]:
@@ -218,13 +220,23 @@ def _losses(evidence: Evidence) -> Iterator[Finding]:
             "See `errors`.",
         )
     if evidence.dropped:
-        yield Finding("dropped", f"{evidence.dropped} connections were dropped", "See `errors` and `close_codes`.")
+        back = f", {evidence.reconnected} were opened again" if evidence.reconnected else ""
+        yield Finding(
+            "dropped", f"{evidence.dropped} connections were dropped{back}", "See `errors` and `close_codes`."
+        )
     for index in evidence.missing_workers:
         yield Finding(
             "worker-lost",
             f"worker {index} did not send its last report: what it had reported before is counted, "
             f"{format_count(_unsettled(counts))} messages have no known end",
             "See locust.log; the figures lack what that worker did last.",
+            LATE,
+        )
+    if evidence.master_lost:
+        yield Finding(
+            "master-lost",
+            evidence.master_lost,
+            "Do not add it to a result of the master's, which may hold a part of it; see the master's log.",
             LATE,
         )
     for what in evidence.generator_errors:

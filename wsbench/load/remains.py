@@ -1,0 +1,100 @@
+"""What a worker leaves that has lost its master: a result of its own, of its own share of the load."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from wsbench.errors import WsbenchError
+from wsbench.load import launch
+from wsbench.load.options import RunOptions
+from wsbench.load.outcome import Outcome
+from wsbench.load.post import Post
+from wsbench.load.roster import WorkerRecord
+from wsbench.load.target import TargetUse
+from wsbench.measure.phases import Plan
+from wsbench.measure.recorder import Totals
+from wsbench.report import summary
+from wsbench.results import LOG_FILE, Run, Staging
+
+logger = logging.getLogger("wsbench")
+console = logging.getLogger("locust.stats_logger")
+_ELSEWHERE = "wsbench-results"
+
+
+def leave(post: Post, options: RunOptions, setup: Mapping[str, Any], *, worker: int, plan: Plan) -> None:
+    """Store what a worker has reported, and say where; in the log, whatever else happens.
+
+    Args:
+        setup: what the master had told it of the run.
+        plan: the phases as they were, on the master's clock.
+    """
+    try:
+        outcome = _outcome(post, options, setup, worker=worker, plan=plan)
+        if not outcome.opened:
+            logger.error("The master was lost before this worker had opened a connection: there is nothing to keep")
+            return
+        run, files = outcome.result()
+    except Exception:
+        logger.exception("The master was lost, and what this worker had measured could not be put together")
+        return
+    path = _store(run, files, options.results)
+    if path is not None:
+        logger.error("The master was lost: what this worker measured is in %s", path)
+    else:
+        logger.error("The master was lost, and what this worker measured could not be stored: the summary is all of it")
+    for row in summary.legible(summary.text(run, str(path or "not stored")), sys.stdout.encoding).splitlines():
+        console.info(row)
+
+
+def _outcome(post: Post, options: RunOptions, setup: Mapping[str, Any], *, worker: int, plan: Plan) -> Outcome:
+    record, totals = WorkerRecord(worker), Totals()
+    for report in post.everything():
+        totals.add(report.deltas)
+        record.take(report)
+    mine, all_users = record.report.connections.attempted, options.users
+    lacks = "" if post.lasting else "; the disk was full: what it reported last is not here"
+    # Its share, so that conditions and figures go together. Gates speak of the whole.
+    share = replace(
+        options,
+        users=max(mine, 1),
+        processes=1,
+        rate=None if options.rate is None else options.rate * mine / all_users,
+        gates=(),
+    )
+    return Outcome(
+        options=share,
+        scenario=setup["scenario"],
+        run_id=f"{setup['run_id']}-worker-{worker}",
+        started=datetime.fromtimestamp(setup["started_s"], UTC),
+        command=["locust", *sys.argv[1:]],
+        plan=plan,
+        totals=totals,
+        workers=[record],
+        complete=False,
+        target=TargetUse(),
+        master_lost=f"the master was lost: this is what worker {worker} of {options.processes} measured with {mine} of "
+        f"{all_users} connections; {post.under_way} of its {record.report.number} reports were never "
+        f"acknowledged{lacks}",
+    )
+
+
+def _store(run: Run, files: dict[str, bytes], results: Path) -> Path | None:
+    told = launch.received()
+    log = Path(told.staging) / LOG_FILE if told is not None else None
+    if log is not None and log.is_file():
+        files[LOG_FILE] = log.read_bytes()
+    for directory in (results, Path(tempfile.gettempdir()) / _ELSEWHERE):
+        try:
+            staging = Staging.of_id(directory, run.id)
+            staging.write(files)
+            return staging.commit()
+        except (OSError, WsbenchError) as error:
+            logger.error("%s", error)
+    return None
