@@ -15,12 +15,16 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from wsbench.errors import ExitCode, ResultError, UsageError
+from wsbench.errors import ExitCode, ResultError, Side, UsageError, WsbenchError
 from wsbench.measure.recorder import SERIES
+from wsbench.units import format_bytes
 
 SCHEMA = 1
 RUN_FILE = "run.json"
 LOG_FILE = "locust.log"
+REPORT_FILE = "report.html"
+_ROOM_BYTES = 8_000_000
+"""A short run's result takes some 5 MB, nearly all of it the library in report.html that draws."""
 _MOST = 2**63 - 1
 T = TypeVar("T")
 
@@ -378,10 +382,21 @@ class Staging:
         """A new one, under an id that nobody else has.
 
         Raises:
-            UsageError: the results directory cannot be written.
+            UsageError: the results directory cannot be written, or is on a disk that is full.
         """
         stamp = (now or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
-        return cls.of_id(results, f"{stamp}-{name}")
+        staging = cls.of_id(results, f"{stamp}-{name}")
+        try:
+            free = shutil.disk_usage(staging.path).free
+        except OSError:
+            return staging
+        if free < _ROOM_BYTES:
+            staging.discard()
+            raise UsageError(
+                f"--results {results}: {format_bytes(free)} free there, and a result takes {format_bytes(_ROOM_BYTES)}",
+                remedy="Make room, or name a directory on another disk.",
+            )
+        return staging
 
     @classmethod
     def of_id(cls, results: Path, wanted: str) -> Staging:
@@ -415,12 +430,35 @@ class Staging:
         return self.path.parent / self.run_id
 
     def write(self, files: Mapping[str, bytes]) -> None:
-        """Write files into it, each flushed to disk."""
+        """Write files into it, each flushed to disk.
+
+        Raises:
+            OSError: they could not be written.
+        """
         for name, content in files.items():
             with (self.path / name).open("wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
+
+    def store(self, files: Mapping[str, bytes]) -> str:
+        """Write the files of a result and give the directory its final name; what could not be written, and why.
+
+        The report alone is dispensable: what was measured is not lost over a page that can be made again.
+
+        Raises:
+            OSError: nothing was stored.
+        """
+        missing = ""
+        self.write({name: content for name, content in files.items() if name != REPORT_FILE})
+        if REPORT_FILE in files:
+            try:
+                self.write({REPORT_FILE: files[REPORT_FILE]})
+            except OSError as error:
+                (self.path / REPORT_FILE).unlink(missing_ok=True)
+                missing = f"{REPORT_FILE} could not be written: {error.strerror or error}"
+        self.commit()
+        return missing
 
     def commit(self) -> Path:
         """Give it its final name.
@@ -434,6 +472,18 @@ class Staging:
     def discard(self) -> None:
         """Remove it, if it was not committed."""
         shutil.rmtree(self.path, ignore_errors=True)
+
+
+class NotStored(WsbenchError):
+    """A run was measured, and its result could not be written."""
+
+    def __init__(self, directory: Path, error: OSError) -> None:
+        super().__init__(
+            f"the result could not be stored in {directory}: {error.strerror or error}",
+            remedy="What was printed is all there is. Make room, or name another directory: --results DIR.",
+            side=Side.GENERATOR,
+            kind="not-stored",
+        )
 
 
 def exit_code(run: Run, *, strict: bool, interrupted: bool = False) -> ExitCode:

@@ -61,6 +61,8 @@ class CellRuns:
             except WsbenchError as error:
                 raise with_its_end(error, running) from error
             failure = None if running.running else death(running)
+        if ended.path is None:
+            raise ended.not_stored or WsbenchError("the result was not stored")
         if failure is None and not ended.run.complete:
             failure = "the run ended before its time"
         return Outcome(ended.path, failure, ended.interrupted)

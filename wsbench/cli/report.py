@@ -19,7 +19,7 @@ from wsbench.report.html import experiment as experiment_page
 from wsbench.report.html import page
 from wsbench.results import Run
 
-FILE = "report.html"
+FILE = results.REPORT_FILE
 _CURVE = "response"
 
 

@@ -36,6 +36,8 @@ from wsbench.units import NS_PER_S, parse_positive_duration, parse_rate
 
 PLACEHOLDER = "ws://127.0.0.1/echo"
 _BASELINE = "websockets"
+_SAVING_S = 15.0
+"""So long, beside the drain, workers that outlive their master have to save what they measured."""
 _RAMP_S = 10
 """Without --spawn-rate, many connections are opened within so many seconds."""
 
@@ -119,6 +121,8 @@ def _run(url: str | None, **given: Any) -> int:
         junit=given["junit"],
         xml=junit.encode_run(ended.run, strict=options.strict),
     )
+    if ended.not_stored is not None:
+        raise ended.not_stored
     return code
 
 
@@ -162,6 +166,7 @@ def execute(
             command=["wsbench", *sys.argv[1:]],
             target=target,
             on_progress=on_progress,
+            patience_s=min(options.drain_ns, options.timeout_ns) / NS_PER_S + _SAVING_S,
         )
     finally:
         staging.discard()
@@ -236,7 +241,9 @@ def _say(ended: Ended, options: RunOptions, *, as_json: bool) -> int:
     if as_json:
         click.echo(encode(ended.run), nl=False)
     elif not options.quiet:
-        click.echo(summary.legible(summary.text(ended.run, str(ended.path)), sys.stdout.encoding), nl=False)
+        click.echo(
+            summary.legible(summary.text(ended.run, str(ended.path or "not stored")), sys.stdout.encoding), nl=False
+        )
     return exit_code(ended.run, strict=options.strict, interrupted=ended.interrupted)
 
 

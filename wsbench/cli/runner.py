@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import IO, Any, NoReturn
 
 import msgspec
+import psutil
 
 from wsbench import machine
 from wsbench.errors import ExitCode, Side, UsageError, WsbenchError
-from wsbench.load.launch import FAILURE_FILE, Failure, Launch, Progress, TargetInfo
+from wsbench.load.launch import FAILURE_FILE, Failure, Launch, NotStored, Progress, TargetInfo
 from wsbench.results import LOG_FILE, Run, Staging, load
 
+_LAST_WORDS_S = 10.0
 _ONE_PRESS_S = 1.0
 """timeout(1), for one, sends its signal to the process and to its group: that is one wish, not two."""
 
@@ -31,13 +33,15 @@ class Ended:
     """How a run ended.
 
     Attributes:
-        run: the result; `path` is its directory.
+        run: the result; `path` is its directory, None when it could not be stored.
         interrupted: the user pressed Ctrl-C.
+        not_stored: why it could not.
     """
 
     run: Run
-    path: Path
+    path: Path | None
     interrupted: bool
+    not_stored: WsbenchError | None = None
 
 
 class Interruptions:
@@ -100,8 +104,9 @@ def run_locust(
     command: list[str],
     target: TargetInfo | None,
     on_progress: Callable[[Progress], None],
+    patience_s: float,
 ) -> Ended:
-    """Run Locust with wsbench's plugin until it is done.
+    """Run Locust with wsbench's plugin until it is done. Workers that outlive their master have `patience_s` to end.
 
     Raises:
         WsbenchError: nothing could be measured, with the reason that the process left; or it broke.
@@ -120,15 +125,22 @@ def run_locust(
             start_new_session=True,
         )
     os.close(writing)
+    not_stored: list[NotStored] = []
     with Interruptions(process) as interruptions, machine.in_background():
-        follower = threading.Thread(target=_follow, args=(os.fdopen(reading, "rb"), on_progress), daemon=True)
+        follower = threading.Thread(
+            target=_follow, args=(os.fdopen(reading, "rb"), on_progress, not_stored.append), daemon=True
+        )
         follower.start()
         try:
-            process.wait()
+            if process.wait() < 0 and not interruptions.count:
+                _await_orphans(process.pid, patience_s, lambda: interruptions.count > 0)
         finally:
             _end_group(process)
-        follower.join(1.0)
-    return _ended(staging, process.returncode, interrupted=interruptions.count > 0)
+        follower.join(_LAST_WORDS_S)
+    interrupted = interruptions.count > 0
+    for told in not_stored:
+        return Ended(told.run, None, interrupted, WsbenchError(told.what, remedy=told.remedy, kind="not-stored"))
+    return _ended(staging, process.returncode, interrupted=interrupted)
 
 
 def _ended(staging: Staging, code: int, *, interrupted: bool) -> Ended:
@@ -137,9 +149,34 @@ def _ended(staging: Staging, code: int, *, interrupted: bool) -> Ended:
     try:
         if interrupted:
             raise Interrupted
-        raise _failure(staging, code)
+        raise _killed(staging, -code) if code < 0 else _failure(staging, code)
     finally:
         staging.discard()
+
+
+def _killed(staging: Staging, number: int) -> WsbenchError:
+    """Locust, or the master of its processes, was ended from outside."""
+    what = f"Locust was killed by {signal.Signals(number).name}: there is no result"
+    left = sorted(str(path) for path in staging.path.parent.glob(f"{staging.run_id}-worker-*"))
+    if left:
+        return WsbenchError(what, remedy=f"What its workers had measured is in {', '.join(left)}.")
+    return WsbenchError(what, remedy="If nobody did that, the machine ran out of memory: see its kernel's log.")
+
+
+def _await_orphans(group: int, patience_s: float, hurried: Callable[[], bool]) -> None:
+    """Workers whose master was killed save what they have."""
+    deadline = time.monotonic() + patience_s
+    while time.monotonic() < deadline and not hurried() and any(_of_group(group)):
+        time.sleep(0.1)
+
+
+def _of_group(group: int) -> Iterator[psutil.Process]:
+    for process in psutil.process_iter():
+        try:
+            if os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:
+                yield process
+        except (OSError, psutil.Error):
+            continue
 
 
 class Interrupted(WsbenchError):
@@ -172,11 +209,17 @@ def _broken(staging: Staging, code: int) -> WsbenchError:
     return UsageError(f"the scenario cannot be run: {last}", remedy="`locust -f FILE --host URL` shows all of it.")
 
 
-def _follow(pipe: IO[bytes], on_progress: Callable[[Progress], None]) -> None:
-    decoder = msgspec.json.Decoder(Progress)
+def _follow(
+    pipe: IO[bytes], on_progress: Callable[[Progress], None], on_not_stored: Callable[[NotStored], None]
+) -> None:
+    decoder: msgspec.json.Decoder[Progress | NotStored] = msgspec.json.Decoder(Progress | NotStored)
     with pipe:
         for line in pipe:
-            on_progress(decoder.decode(line))
+            told = decoder.decode(line)
+            if isinstance(told, NotStored):
+                on_not_stored(told)
+            else:
+                on_progress(told)
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:

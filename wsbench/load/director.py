@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from enum import Enum
+from pathlib import Path
 
 import gevent
 import msgspec
@@ -19,6 +20,7 @@ from gevent.event import Event
 from gevent.queue import Queue
 
 from wsbench.errors import ExitCode, WsbenchError
+from wsbench.load import launch as launching
 from wsbench.load.launch import FAILURE_FILE, Failure, Launch, Progress
 from wsbench.load.live import Live
 from wsbench.load.locust_stats import Feed
@@ -29,7 +31,7 @@ from wsbench.load.roster import Roster
 from wsbench.load.target import TargetMeter
 from wsbench.measure.phases import FOREVER_NS, Phase, Plan
 from wsbench.measure.recorder import Totals
-from wsbench.results import Run, Staging, exit_code
+from wsbench.results import NotStored, Run, Staging, exit_code
 from wsbench.units import NS_PER_S
 
 logger = logging.getLogger(__name__)
@@ -59,8 +61,9 @@ class Director:
     """Directs one run.
 
     Attributes:
-        run: the result, once it is written; None when there was nothing to keep.
-        failure: why nothing could be measured.
+        run: the result, once it is made; None when there was nothing to keep.
+        stored: its directory; None when it could not be written.
+        failure: why nothing could be measured, or stored.
         roster: the workers that take part.
         live: what it looks like while it goes on.
         scenario: its name.
@@ -85,6 +88,7 @@ class Director:
         self.options = options
         self.staging = staging
         self.run: Run | None = None
+        self.stored: Path | None = None
         self.failure: WsbenchError | None = None
         self.done = Event()
         self.scenario = scenario
@@ -316,9 +320,17 @@ class Director:
             self.failure = outcome.failure()
             return self._fail(self.failure)
         self.run, files = outcome.result()
-        self.staging.write(files)
-        path = self.staging.commit()
-        logger.info("Result: %s", path)
+        try:
+            missing = self.staging.store(files)
+        except OSError as error:
+            self.failure = NotStored(self.staging.path.parent, error)
+            logger.error("%s", self.failure.what)
+            self._hand_over(self.run, self.failure)
+            return self.failure.exit_code
+        self.stored = self.staging.final
+        if missing:
+            logger.error("%s; `wsbench report` would make it again", missing)
+        logger.info("Result: %s", self.stored)
         return exit_code(self.run, strict=self.options.strict, interrupted=self._ending is Ending.INTERRUPTED)
 
     def _counters(self) -> dict[str, int]:
@@ -328,6 +340,20 @@ class Director:
         except Exception:  # the scenario's own code
             logger.exception("The scenario could not conclude")
         return counters
+
+    def _hand_over(self, run: Run, failure: WsbenchError) -> None:
+        """A result that no file can hold goes to whoever started us."""
+        descriptor = self._launch.progress_fd
+        self.staging.discard()
+        if descriptor is None:
+            return
+        told = msgspec.json.encode(launching.NotStored(run, failure.what, failure.remedy)) + b"\n"
+        os.set_blocking(descriptor, True)
+        try:
+            while told:
+                told = told[os.write(descriptor, told) :]
+        except OSError as error:
+            logger.error("nor could it be handed over: %s", error)
 
     def _fail(self, failure: WsbenchError) -> ExitCode:
         logger.error("Nothing was measured: %s", failure.what)

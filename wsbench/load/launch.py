@@ -10,6 +10,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+from wsbench.results import Run
+
 VARIABLE = "WSBENCH_LAUNCH"
 
 
@@ -27,7 +29,7 @@ class Launch(msgspec.Struct, frozen=True):
     Attributes:
         staging: the result directory in the making.
         command: what the user typed.
-        progress_fd: a pipe for one `Progress` a second, as lines of JSON.
+        progress_fd: a pipe for one `Progress` a second, as lines of JSON; and, if need be, for a `NotStored`.
     """
 
     staging: str
@@ -40,7 +42,7 @@ class Launch(msgspec.Struct, frozen=True):
         return {VARIABLE: msgspec.json.encode(self).decode()}
 
 
-class Progress(msgspec.Struct, frozen=True):
+class Progress(msgspec.Struct, frozen=True, tag="progress"):
     """Where a run stands. Counts since its begin; latencies of the last second, in ns.
 
     Attributes:
@@ -70,6 +72,14 @@ class Failure(msgspec.Struct, frozen=True):
     side: str
     kind: str
     usage: bool = False
+
+
+class NotStored(msgspec.Struct, frozen=True, tag="not-stored"):
+    """A result that could not be written to a file, and so comes this way; and why."""
+
+    run: Run
+    what: str
+    remedy: str
 
 
 FAILURE_FILE = "failure.json"

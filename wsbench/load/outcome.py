@@ -89,7 +89,7 @@ class Outcome:
             "timeline.csv": timeline.encode(self.totals.intervals(), self._cpu_by_interval),
         }
         try:
-            files["report.html"] = page.of_run(run, lines, files["timeline.csv"])
+            files[results.REPORT_FILE] = page.of_run(run, lines, files["timeline.csv"])
         except Exception:  # what was measured is not lost over a page that can be made again
             logger.exception("report.html could not be made; `wsbench report` would try again")
         for name in self._series:

@@ -93,8 +93,8 @@ def _store(run: Run, files: dict[str, bytes], results: Path) -> Path | None:
     for directory in (results, Path(tempfile.gettempdir()) / _ELSEWHERE):
         try:
             staging = Staging.of_id(directory, run.id)
-            staging.write(files)
-            return staging.commit()
+            staging.store(files)
+            return staging.final
         except (OSError, WsbenchError) as error:
             logger.error("%s", error)
     return None

@@ -7,6 +7,7 @@ listeners: each one here that can fail ends the run with a message instead.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import json
 import logging
@@ -42,6 +43,13 @@ console = logging.getLogger("locust.stats_logger")
 _ONE_PRESS_S = 1.0
 _SULK_S = 1.0
 """A scenario whose tasks all fail, one after another without a pause, would fill the disk with Locust's tracebacks."""
+
+
+class _RunLog(logging.FileHandler):
+    """The log in a result's directory."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """On a full disk: the same lines go to the terminal, and need no tracebacks between them."""
 
 
 class Session:
@@ -195,7 +203,7 @@ class Session:
             staging = Staging.create(options.results, options.name)
             command = told.command if told else ["locust", *sys.argv[1:]]
             told = launch.Launch(str(staging.path), command, told.target if told else None)
-            self._log = logging.FileHandler(staging.path / LOG_FILE)
+            self._log = _RunLog(staging.path / LOG_FILE)
             self._log.setFormatter(logging.Formatter("[%(asctime)s] %(levelname)s/%(name)s: %(message)s"))
             logging.getLogger().addHandler(self._log)
         self.director = Director(
@@ -246,23 +254,28 @@ class Session:
     def _done(self, code: ExitCode) -> None:
         if self._log is not None:
             logging.getLogger().removeHandler(self._log)
-            self._log.close()
+            with contextlib.suppress(OSError):  # a full disk
+                self._log.close()
             self._log = None
         runner, parsed = self._runner, self._environment.parsed_options
         if code is not ExitCode.OK:
             self._environment.process_exit_code = int(code)
         director = self.director
-        if director is not None and director.run is not None:
-            self.finished.append(director.staging.final)
+        if director is not None and director.stored is not None:
+            self.finished.append(director.stored)
         if director is not None and launch.received() is None:
-            if director.failure is not None:
-                print(f"wsbench: error: {director.failure}", file=sys.stderr)
-            elif director.run is not None and not director.options.quiet:
-                text = summary.text(director.run, str(director.staging.final))
-                for row in summary.legible(text, sys.stdout.encoding).splitlines():
-                    console.info(row)
+            self._say(director)
         # Not from here: this may be a greenlet that quitting would kill.
         gevent.spawn(runner.quit if parsed.headless else runner.stop)
+
+    @staticmethod
+    def _say(director: Director) -> None:
+        if director.run is not None and not director.options.quiet:
+            text = summary.text(director.run, str(director.stored or "not stored"))
+            for row in summary.legible(text, sys.stdout.encoding).splitlines():
+                console.info(row)
+        if director.failure is not None:
+            print(f"wsbench: error: {director.failure}", file=sys.stderr)
 
     def check_form(self, check: Callable[..., str | None]) -> str | None:
         """What `check` has against a start form that was posted; logged, as Locust logs its own complaints."""
