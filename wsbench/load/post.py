@@ -20,7 +20,6 @@ from wsbench.load.messages import Report, pack, unpack_report
 logger = logging.getLogger("wsbench")
 
 _LENGTH_BYTES = 4
-_ROUNDS = 10
 _ROUND_S = 1.0
 _LOOK_S = 0.05
 
@@ -56,9 +55,9 @@ class Post:
         """How many reports the master has not acknowledged."""
         return len(self._under_way)
 
-    def deliver(self, *, patient: bool = True) -> bool:
+    def deliver(self, patience_s: float) -> bool:
         """Wait until everything is acknowledged, and say again what is not; False when the master stays silent."""
-        for _ in range(_ROUNDS if patient else 1):
+        for _ in range(max(1, round(patience_s / _ROUND_S))):
             for _ in range(int(_ROUND_S / _LOOK_S)):
                 if not self._under_way:
                     return True

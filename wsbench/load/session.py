@@ -147,33 +147,32 @@ class Session:
         runner = self._runner
         workers = [*runner.clients.ready, *runner.clients.running, *runner.clients.spawning]
         options = self._options(runner.target_user_count, len(workers))
-        self._direct(options, self._order_workers)
+        director = self._direct(options, self._order_workers)
         for worker in workers:
-            self._set_up(worker.id)
+            director.roster.expect(runner.get_worker_index(worker.id))
+        self._set_up(director, Order(director.plan))
 
-    def _set_up(self, worker_id: str) -> None:
-        """Tell a worker what it takes part in."""
-        runner, director = self._runner, self.director
-        assert director is not None
+    def _set_up(self, director: Director, order: Order) -> None:
+        """What workers are told that begin from now on."""
         options = director.options
-        director.roster.expect(runner.get_worker_index(worker_id))
         setup = {
             "run_id": director.staging.run_id,
             "scenario": director.scenario,
+            "settings": self._settings(options),
             "started_s": director.started.timestamp(),
             "options": json.dumps(self._given()),
             "url": options.connect.url,
             "users": options.users,
             "processes": options.processes,
             "payload": options.payload,
-            "order": pack(Order(director.plan)),
+            "order": pack(order),
         }
-        runner.send_message(SETUP, setup, client_id=worker_id)
+        setattr(self._environment.parsed_options, SETUP, setup)
 
     def _worker_connected(self, client_id: str, **_: Any) -> None:
         """A worker that joins while a run goes on, one that was started again for instance, takes part in it."""
         if self.director is not None and not self.director.ending:
-            self._set_up(client_id)
+            self.director.roster.expect(self._runner.get_worker_index(client_id))
 
     def _options(self, users: int, processes: int) -> RunOptions:
         host = self._environment.host or ""
@@ -270,7 +269,7 @@ class Session:
 
     @staticmethod
     def _say(director: Director) -> None:
-        if director.run is not None and not director.options.quiet:
+        if director.run is not None and (director.stored is None or not director.options.quiet):
             text = summary.text(director.run, str(director.stored or "not stored"))
             for row in summary.legible(text, sys.stdout.encoding).splitlines():
                 console.info(row)
@@ -310,6 +309,8 @@ class Session:
         self._engine.obey(order)
 
     def _order_workers(self, order: Order) -> None:
+        assert self.director is not None
+        self._set_up(self.director, order)
         self._runner.send_message(ORDER, {"body": pack(order)})
 
     def _on_report(self, msg: Any, **_: Any) -> None:

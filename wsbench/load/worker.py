@@ -15,6 +15,7 @@ from typing import Any
 
 import gevent
 from gevent.event import Event
+from locust import runners
 from locust.env import Environment
 
 from wsbench import machine
@@ -29,6 +30,7 @@ from wsbench.load.post import Post
 logger = logging.getLogger("wsbench")
 
 _PARENT_LOOK_S = 0.5
+_MASTER_S, _SILENT_MASTER_S = 10.0, 3.0
 
 
 class Worker:
@@ -48,7 +50,6 @@ class Worker:
         self._ended: Event | None = None
         self._orphan = False
         self._offset = OffsetEstimate(machine.host_id())
-        runner.register_message(SETUP, self._on_setup)
         runner.register_message(ORDER, self._on_order)
         runner.register_message(ACK, self._on_ack)
         parsed = environment.parsed_options
@@ -61,7 +62,7 @@ class Worker:
         Raises:
             UsageError: the master has said nothing of it.
         """
-        setup = self._setup
+        setup = self._setup = getattr(self._environment.parsed_options, SETUP, None)
         if setup is None:
             raise UsageError("the master runs no wsbench scenario", remedy="Give master and workers the same -f FILE.")
         options = RunOptions.from_mapping(
@@ -91,10 +92,19 @@ class Worker:
             return
         self._ended = Event()
         self.engine.finish()
-        if not self._post.deliver(patient=not self._orphan):
+        if not self._post.deliver(self._patience_s()):
             self._leave_result(self.engine, self._post)
         self._post.close()
         self._ended.set()
+
+    def _patience_s(self) -> float:
+        """How long to wait for the master's acknowledgement."""
+        if self._orphan:
+            return 0.0
+        heard_s = self._runner.last_heartbeat_timestamp
+        # Locust gives up on it then. If that was because we stood still ourselves, its answer is about to be read.
+        silent = heard_s is not None and time.time() - heard_s > runners.MASTER_HEARTBEAT_TIMEOUT
+        return _SILENT_MASTER_S if silent else _MASTER_S
 
     def _leave_result(self, engine: Engine, post: Post) -> None:
         assert self._setup is not None
@@ -111,9 +121,6 @@ class Worker:
         self._runner.quit()
 
     # -- messages --------------------------------------------------------------------------------------------------
-
-    def _on_setup(self, msg: Any, **_: Any) -> None:
-        self._setup = msg.data
 
     def _on_order(self, msg: Any, **_: Any) -> None:
         if self.engine is not None:
