@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -429,7 +429,7 @@ class Staging:
         """Where it will be."""
         return self.path.parent / self.run_id
 
-    def write(self, files: Mapping[str, bytes]) -> None:
+    def write(self, files: Mapping[str, bytes | Iterable[bytes]]) -> None:
         """Write files into it, each flushed to disk.
 
         Raises:
@@ -437,11 +437,11 @@ class Staging:
         """
         for name, content in files.items():
             with (self.path / name).open("wb") as file:
-                file.write(content)
+                file.writelines([content] if isinstance(content, bytes) else content)
                 file.flush()
                 os.fsync(file.fileno())
 
-    def store(self, files: Mapping[str, bytes]) -> str:
+    def store(self, files: Mapping[str, bytes | Iterable[bytes]]) -> str:
         """Write the files of a result and give the directory its final name; what could not be written, and why.
 
         The report alone is dispensable: what was measured is not lost over a page that can be made again.

@@ -94,7 +94,7 @@ def stored(
     return Stored(
         replace(_run(intervals, seconds, float(per_s)), **changed),
         hlog.encode(lines, start_ns=BEGIN_NS, comment="synthetic"),
-        timeline.encode(intervals, busy),
+        timeline.encode([timeline.row(interval) for interval in intervals], busy),
     )
 
 

@@ -21,6 +21,7 @@ from gevent.queue import Queue
 
 from wsbench.errors import ExitCode, WsbenchError
 from wsbench.load import launch as launching
+from wsbench.load.archive import Archive
 from wsbench.load.launch import FAILURE_FILE, Failure, Launch, Progress
 from wsbench.load.live import Live
 from wsbench.load.locust_stats import Feed
@@ -44,6 +45,8 @@ _TOLD_EVERY_NS = 9 * NS_PER_S // 10
 """Progress is told once a second, however many workers report."""
 _WATCHED_NS = 5 * NS_PER_S
 """So long after somebody looked, the run goes on being prepared for the next look."""
+_SETTLING_NS = 10 * NS_PER_S
+"""So long after --timeout nothing comes for a second any more, unless a worker was cut off."""
 _LATECOMERS_NS = 3 * NS_PER_S
 _GROUP_PATIENCE_NS = 5 * NS_PER_S
 """So long after the time allowed for a reply, all workers have told what they have of a group."""
@@ -102,6 +105,7 @@ class Director:
         self.started = datetime.now(UTC)
         self._plan = Plan()
         self._totals = Totals()
+        self._archive = Archive(staging.path)
         self.roster = Roster()
         # Without an engine in this process nobody minds, but for whoever waits to be answered.
         self._breath_s = _BREATH_S if beside_engine else 0.0
@@ -147,6 +151,8 @@ class Director:
             self.roster.take(report)
             self._news.set()
             self._tell_progress()
+            settled_ns = time.time_ns() - self.options.timeout_ns - _SETTLING_NS
+            self._archive.settle(self._totals, settled_ns, self.breathe)
 
     def breathe(self) -> None:
         """Let an engine in this process do its work."""
@@ -286,6 +292,7 @@ class Director:
         except Exception:
             logger.exception("The result could not be written")
             code = ExitCode.NOT_MEASURED
+        self._archive.close()
         self.done.set()
         self._on_done(code)
 
@@ -310,6 +317,7 @@ class Director:
             command=self._launch.command,
             plan=self._plan,
             totals=self._totals,
+            archive=self._archive,
             workers=self.roster.workers,
             complete=self._complete(),
             target=self._target.use(),

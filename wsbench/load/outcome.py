@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
@@ -14,6 +15,7 @@ import wsbench
 from wsbench import machine, results
 from wsbench.errors import Side, WsbenchError
 from wsbench.load import standing
+from wsbench.load.archive import Archive
 from wsbench.load.options import RunOptions
 from wsbench.load.roster import WorkerRecord
 from wsbench.load.target import TargetUse
@@ -28,7 +30,7 @@ from wsbench.measure.histogram import (
 )
 from wsbench.measure.phases import FOREVER_NS, Phase
 from wsbench.measure.phases import Plan as PhasePlan
-from wsbench.measure.recorder import CONNECT_SERIES, LATENCY_SERIES, MESSAGE_COUNTS, SERIES, Totals
+from wsbench.measure.recorder import CONNECT_SERIES, LATENCY_SERIES, MESSAGE_COUNTS, SERIES, IntervalDelta, Totals
 from wsbench.report import hgrm, hlog, timeline
 from wsbench.report.html import page
 from wsbench.units import NS_PER_S
@@ -41,6 +43,7 @@ class Outcome:
     """Everything that a run left behind, and what is made of it.
 
     Attributes:
+        totals, archive: what was counted; the archive has what has settled.
         master_lost: what of the run this is, when it is a worker's own because its master was lost.
     """
 
@@ -51,6 +54,7 @@ class Outcome:
     command: list[str]
     plan: PhasePlan
     totals: Totals
+    archive: Archive
     workers: Sequence[WorkerRecord]
     complete: bool
     target: TargetUse
@@ -71,25 +75,18 @@ class Outcome:
         worst = errors[0]
         return WsbenchError(worst.example, remedy=worst.remedy, side=Side(worst.side), kind=worst.kind)
 
-    def result(self) -> tuple[results.Run, dict[str, bytes]]:
-        """The run, and the files of its directory by name."""
+    def result(self) -> tuple[results.Run, dict[str, bytes | Iterable[bytes]]]:
+        """The run, and the files of its directory by name; one that may be long comes in pieces."""
         run = self._run()
         run = msgspec.structs.replace(run, gates=[condition.check(run) for condition in self.options.gates])
-        lines = [
-            hlog.Line(name, interval.start_ns, self._length(interval.phase, interval.start_ns), buckets)
-            for interval in self.totals.intervals()
-            for name, buckets in interval.series.items()
-            if name in self._of_all_phases or interval.phase == Phase.MEASURE
-        ]
-        begin = min((interval.start_ns for interval in self.totals.intervals()), default=0)
-        begin = begin // 1_000_000 * 1_000_000
-        files = {
+        rows = sorted([*map(timeline.row, self._intervals), *self.archive.rows()], key=lambda row: row.start_ns)
+        files: dict[str, bytes | Iterable[bytes]] = {
             results.RUN_FILE: results.encode(run),
-            "latency.hlog": hlog.encode(lines, start_ns=begin, comment=f"wsbench {wsbench.__version__} {self.run_id}"),
-            "timeline.csv": timeline.encode(self.totals.intervals(), self._cpu_by_interval),
+            "latency.hlog": _Again(self._log),
         }
+        files["timeline.csv"] = over_time = timeline.encode(rows, self._cpu_by_interval)
         try:
-            files[results.REPORT_FILE] = page.of_run(run, lines, files["timeline.csv"])
+            files[results.REPORT_FILE] = page.of_run(run, hlog.of_rows(self._log(), "latency.hlog"), over_time)
         except Exception:  # what was measured is not lost over a page that can be made again
             logger.exception("report.html could not be made; `wsbench report` would try again")
         for name in self._series:
@@ -97,7 +94,28 @@ class Outcome:
                 files[f"{name}.hgrm"] = hgrm.encode(self._series[name])
         return run, files
 
+    def _log(self) -> Iterator[bytes]:
+        """latency.hlog, row by row: what is in the archive and what is not, in order of time."""
+        begin = self.archive.begin_ns
+        if begin is None:
+            begin = min((interval.start_ns for interval in self._intervals), default=0) // 1_000_000 * 1_000_000
+        yield hlog.head(start_ns=begin, comment=f"wsbench {wsbench.__version__} {self.run_id}")
+        lines = [
+            hlog.Line(name, interval.start_ns, self._length(interval.phase, interval.start_ns), buckets)
+            for interval in self._intervals
+            for name, buckets in interval.series.items()
+            if name in self._of_all_phases or interval.phase == Phase.MEASURE
+        ]
+        fresh = sorted((line.start_ns, line.tag, hlog.row(line, start_ns=begin)) for line in lines)
+        for _, _, row in heapq.merge(fresh, self.archive.entries()):
+            yield row
+
     # -- parts -----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _intervals(self) -> list[IntervalDelta]:
+        """Those that are not in the archive."""
+        return [*self.totals.intervals(), *self.archive.reopened()]
 
     @cached_property
     def _counts(self) -> dict[str, int]:
@@ -112,7 +130,7 @@ class Outcome:
     @cached_property
     def _of_all_phases(self) -> set[str]:
         """Series that speak of the whole run: connections', and a scenario's that happened before the measure phase."""
-        measured = {name for interval in self.totals.intervals(Phase.MEASURE) for name in interval.series}
+        measured = self.totals.names_in(Phase.MEASURE)
         return {*CONNECT_SERIES, *(name for name in self.totals.names() if name not in measured)}
 
     @property
@@ -263,6 +281,16 @@ class Outcome:
                 for worker, fit in zip(self.workers, fitness, strict=True)
             ],
         )
+
+
+class _Again:
+    """An iterable of what a generator function yields, anew for everybody who asks."""
+
+    def __init__(self, make: Callable[[], Iterator[bytes]]) -> None:
+        self._make = make
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._make()
 
 
 def _messages(counts: dict[str, int]) -> results.Messages:

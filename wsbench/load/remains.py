@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,18 +13,21 @@ from typing import Any
 
 from wsbench.errors import WsbenchError
 from wsbench.load import launch
+from wsbench.load.archive import Archive
 from wsbench.load.options import RunOptions
 from wsbench.load.outcome import Outcome
 from wsbench.load.post import Post
 from wsbench.load.roster import WorkerRecord
 from wsbench.load.target import TargetUse
-from wsbench.measure.phases import Plan
+from wsbench.measure.phases import FOREVER_NS, Plan
 from wsbench.measure.recorder import Totals
 from wsbench.report import summary
 from wsbench.results import LOG_FILE, Run, Staging
+from wsbench.units import NS_PER_S
 
 logger = logging.getLogger("wsbench")
 console = logging.getLogger("locust.stats_logger")
+_SETTLING_NS = 10 * NS_PER_S
 _ELSEWHERE = "wsbench-results"
 
 
@@ -36,7 +39,7 @@ def leave(post: Post, options: RunOptions, setup: Mapping[str, Any], *, worker: 
         plan: the phases as they were, on the master's clock.
     """
     try:
-        outcome = _outcome(post, options, setup, worker=worker, plan=plan)
+        outcome = _outcome(post, options, setup, worker=worker, plan=plan)  # its archive goes with the process
         if not outcome.opened:
             logger.error("The master was lost before this worker had opened a connection: there is nothing to keep")
             return
@@ -54,10 +57,13 @@ def leave(post: Post, options: RunOptions, setup: Mapping[str, Any], *, worker: 
 
 
 def _outcome(post: Post, options: RunOptions, setup: Mapping[str, Any], *, worker: int, plan: Plan) -> Outcome:
-    record, totals = WorkerRecord(worker), Totals()
+    record, totals, archive = WorkerRecord(worker), Totals(), Archive()
     for report in post.everything():
         totals.add(report.deltas)
         record.take(report)
+        latest_ns = max((delta.start_ns for delta in report.deltas), default=0)
+        archive.settle(totals, latest_ns - options.timeout_ns - _SETTLING_NS)
+    totals.settle_groups(FOREVER_NS)
     mine, all_users = record.report.connections.attempted, options.users
     lacks = "" if post.lasting else "; the disk was full: what it reported last is not here"
     # Its share, so that conditions and figures go together. Gates speak of the whole.
@@ -76,16 +82,19 @@ def _outcome(post: Post, options: RunOptions, setup: Mapping[str, Any], *, worke
         command=["locust", *sys.argv[1:]],
         plan=plan,
         totals=totals,
+        archive=archive,
         workers=[record],
         complete=False,
         target=TargetUse(),
+        settings=setup["settings"],
+        counters=totals.counters(),
         master_lost=f"the master was lost: this is what worker {worker} of {options.processes} measured with {mine} of "
         f"{all_users} connections; {post.under_way} of its {record.report.number} reports were never "
         f"acknowledged{lacks}",
     )
 
 
-def _store(run: Run, files: dict[str, bytes], results: Path) -> Path | None:
+def _store(run: Run, files: dict[str, bytes | Iterable[bytes]], results: Path) -> Path | None:
     told = launch.received()
     log = Path(told.staging) / LOG_FILE if told is not None else None
     if log is not None and log.is_file():

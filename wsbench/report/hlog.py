@@ -7,7 +7,8 @@ maximum in ms with three decimals, and the histogram (here of ns) V2-encoded, co
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import io
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -16,7 +17,8 @@ from hdrh.codec import HdrHistogramEncoder
 from hdrh.histogram import HdrHistogram
 
 from wsbench.errors import ResultError
-from wsbench.measure.histogram import Buckets, from_hdr, highest_value, to_hdr
+from wsbench.measure.histogram import Buckets, from_hdr, highest_value
+from wsbench.report import packed
 from wsbench.units import NS_PER_MS, NS_PER_S
 
 LEGEND = '"StartTimestamp","Interval_Length","Interval_Max","Interval_Compressed_Histogram"'
@@ -33,7 +35,13 @@ class Line:
 
 
 def encode(lines: Iterable[Line], *, start_ns: int, comment: str) -> bytes:
-    """A log of lines in order of time. `start_ns`, the run's begin, is the base all times are relative to."""
+    """A log of lines. `start_ns`, the run's begin, is the base all times are relative to."""
+    entries = [(line.start_ns, line.tag, row(line, start_ns=start_ns)) for line in lines]
+    return head(start_ns=start_ns, comment=comment) + b"".join(row for _, _, row in sorted(entries))
+
+
+def head(*, start_ns: int, comment: str) -> bytes:
+    """What stands above the lines."""
     start_s = start_ns / NS_PER_S
     date = datetime.fromtimestamp(start_s, UTC).strftime("%a %b %d %H:%M:%S UTC %Y")
     rows = [
@@ -43,12 +51,15 @@ def encode(lines: Iterable[Line], *, start_ns: int, comment: str) -> bytes:
         f"#[BaseTime: {start_s:.3f} (seconds since epoch)]",
         LEGEND,
     ]
-    for line in sorted(lines, key=lambda line: (line.start_ns, line.tag)):
-        start = (line.start_ns - start_ns) / NS_PER_S
-        maximum_ms = highest_value(max(line.buckets, default=0)) / NS_PER_MS
-        blob = to_hdr(line.buckets).encode().decode("ascii")
-        rows.append(f"Tag={line.tag},{start:.3f},{line.length_ns / NS_PER_S:.3f},{maximum_ms:.3f},{blob}")
     return ("\n".join(rows) + "\n").encode()
+
+
+def row(line: Line, *, start_ns: int, breathe: Callable[[], None] = lambda: None) -> bytes:
+    """A line as it stands in the log; `breathe` as in `packed.encode`."""
+    start = (line.start_ns - start_ns) / NS_PER_S
+    maximum_ms = highest_value(max(line.buckets, default=0)) / NS_PER_MS
+    figures = f"Tag={line.tag},{start:.3f},{line.length_ns / NS_PER_S:.3f},{maximum_ms:.3f},"
+    return figures.encode() + packed.encode(line.buckets, breathe) + b"\n"
 
 
 def decode(text: bytes, where: str) -> list[Line]:
@@ -61,12 +72,22 @@ def decode(text: bytes, where: str) -> list[Line]:
 
 
 def each(text: bytes, where: str) -> Iterator[Line]:
-    """As `decode`, one by one: an hour's are too many to hold without need."""
-    base_ns = 0
+    """As `decode`, one by one: a day's are too many to hold without need."""
     if not text.strip():
         raise ResultError(f"{where} is empty", remedy="The file was cut off.")
-    for number, row in enumerate(text.decode("utf-8", "replace").splitlines(), 1):
+    return of_rows(io.BytesIO(text), where)
+
+
+def of_rows(rows: Iterable[bytes], where: str) -> Iterator[Line]:
+    """The lines of a log that comes row by row.
+
+    Raises:
+        ResultError: a row that is none; `where` names the log.
+    """
+    base_ns = 0
+    for number, text in enumerate(rows, 1):
         try:
+            row = text.decode("utf-8", "replace").strip()
             if row.startswith("#[BaseTime: "):
                 base_ns = _ns(row.split()[1])
             elif row and not row.startswith(("#", '"')):
@@ -86,12 +107,19 @@ def _line(row: str, base_ns: int) -> Line:
     if row.startswith("Tag="):
         tag, _, row = row.removeprefix("Tag=").partition(",")
     start, length, _, blob = row.split(",")
+    buckets = packed.decode(blob.encode("ascii"))
+    if buckets is None:
+        buckets = _of_other_settings(blob)
+    return Line(tag, base_ns + _ns(start), _ns(length), buckets)
+
+
+def _of_other_settings(blob: str) -> Buckets:
     payload = HdrHistogramEncoder.decode(blob.encode("ascii"), True)
     head = payload.payload
     histogram = HdrHistogram(
         head.lowest_trackable_value, head.highest_trackable_value, head.significant_figures, hdr_payload=payload
     )
-    return Line(tag, base_ns + _ns(start), _ns(length), from_hdr(histogram))
+    return from_hdr(histogram)
 
 
 def _ns(seconds: str) -> int:

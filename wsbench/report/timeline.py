@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import NamedTuple
 
-from wsbench.measure.histogram import highest_value, percentile
+from wsbench.measure.histogram import highest_value, percentiles
 from wsbench.measure.recorder import IntervalDelta
 from wsbench.units import NS_PER_S
 
@@ -33,40 +34,67 @@ COLUMNS = (
 )
 
 
-def encode(intervals: Sequence[IntervalDelta], cpu_percent: Mapping[tuple[str, int], float]) -> bytes:
-    """Rows of intervals in order of time. `cpu_percent` has the busiest worker's, by (phase, start)."""
+_COUNTS = ("connections_opened", "connections_closed", "sent", "received", "lost", "missed")
+_BYTES = ("payload_sent", "payload_received")
+
+
+class Row(NamedTuple):
+    """What a row says of its second: small, for a day has many. Counts in the order of `_COUNTS` and `_BYTES`."""
+
+    start_ns: int
+    phase: str
+    counted: tuple[int, ...]
+    latencies_ns: tuple[int | None, ...]
+
+    def counts(self) -> dict[str, int]:
+        """By name, those that are not 0."""
+        return {name: count for name, count in zip((*_COUNTS, *_BYTES), self.counted, strict=True) if count}
+
+
+def row(interval: IntervalDelta, breathe: Callable[[], None] = lambda: None) -> Row:
+    """The row of an interval. `breathe` is called now and then, for somebody who must not stop for long."""
+    counts = interval.counts
+    lost = counts.get("lost", 0) + counts.get("missed", 0)
+    latencies: list[int | None] = []
+    for name in ("response", "service"):
+        buckets = interval.series.get(name, {})
+        latencies += percentiles(buckets, (50, 99), lost if name == "response" else counts.get("lost", 0))
+        latencies.append(highest_value(max(buckets)) if buckets else None)
+        breathe()
+    for name in ("send_lag", "read_lag"):
+        latencies += percentiles(interval.series.get(name, {}), (99,))
+        breathe()
+    counted = tuple(counts.get(name, 0) for name in (*_COUNTS, *_BYTES))
+    return Row(interval.start_ns, interval.phase, counted, tuple(latencies))
+
+
+def encode(rows: Sequence[Row], cpu_percent: Mapping[tuple[str, int], float]) -> bytes:
+    """The file, of rows in order of time. `cpu_percent` has the busiest worker's, by (phase, start)."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
-    begin = intervals[0].start_ns if intervals else 0
+    begin = rows[0].start_ns if rows else 0
     connections = 0
-    for interval in intervals:
-        connections += interval.counts.get("connections_opened", 0) - interval.counts.get("connections_closed", 0)
-        writer.writerow(_row(interval, begin, connections, cpu_percent.get((interval.phase, interval.start_ns))))
+    for row in rows:
+        opened, closed, *_ = row.counted
+        connections += opened - closed
+        writer.writerow(_cells(row, begin, connections, cpu_percent.get((row.phase, row.start_ns))))
     return out.getvalue().encode()
 
 
-def _row(interval: IntervalDelta, begin_ns: int, connections: int, cpu: float | None) -> list[object]:
-    counts = interval.counts
-    lost = counts.get("lost", 0) + counts.get("missed", 0)
-    latencies: list[object] = []
-    for name in ("response", "service"):
-        buckets = interval.series.get(name, {})
-        missing = lost if name == "response" else counts.get("lost", 0)
-        latencies += [percentile(buckets, 50, missing), percentile(buckets, 99, missing)]
-        latencies.append(highest_value(max(buckets)) if buckets else None)
-    latencies += [percentile(interval.series.get(name, {}), 99) for name in ("send_lag", "read_lag")]
-    moment = datetime.fromtimestamp(interval.start_ns / NS_PER_S, UTC)
+def _cells(row: Row, begin_ns: int, connections: int, cpu: float | None) -> list[object]:
+    moment = datetime.fromtimestamp(row.start_ns / NS_PER_S, UTC)
+    _, _, sent, received, lost, _, bytes_sent, bytes_received = row.counted
     return [
         moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z",
-        f"{(interval.start_ns - begin_ns) / NS_PER_S:.3f}",
-        interval.phase,
+        f"{(row.start_ns - begin_ns) / NS_PER_S:.3f}",
+        row.phase,
         connections,
-        counts.get("sent", 0),
-        counts.get("received", 0),
-        counts.get("lost", 0),
-        counts.get("payload_sent", 0),
-        counts.get("payload_received", 0),
-        *("" if value is None else value for value in latencies),
+        sent,
+        received,
+        lost,
+        bytes_sent,
+        bytes_received,
+        *("" if value is None else value for value in row.latencies_ns),
         "" if cpu is None else f"{cpu:.1f}",
     ]

@@ -1,0 +1,113 @@
+"""Seconds that have settled, in a file instead of in memory: a day has 86,400 of them, and each takes 100 KB as dicts.
+
+What is kept in memory of a second is its row of timeline.csv; its distributions are written as the lines of
+latency.hlog that they will be. When something comes for a second that was thought to have settled (a worker was cut
+off and is back), it waits in memory, and is put together with what lies in the file when the run is over.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO
+
+from wsbench.measure.recorder import IntervalDelta, Totals
+from wsbench.report import hlog, timeline
+from wsbench.units import NS_PER_S
+
+logger = logging.getLogger(__name__)
+
+Entry = tuple[int, str, bytes]
+"""A line of the log: start in ns since the epoch, tag, row."""
+
+
+class Archive:
+    """The settled seconds of one run's measure phase.
+
+    Attributes:
+        begin_ns: what the times of its lines are relative to; None while there are none.
+    """
+
+    def __init__(self, directory: Path | None = None) -> None:
+        """`directory`: on whose disk the file lies. It has no name there, and is gone with the process."""
+        self._file: IO[bytes] = tempfile.TemporaryFile(dir=directory, buffering=0)  # noqa: SIM115 - lives as long
+        self.begin_ns: int | None = None
+        self._rows: dict[int, timeline.Row] = {}
+        self._late: dict[int, IntervalDelta] = {}
+        self._full = False
+
+    def settle(self, totals: Totals, before_ns: int, breathe: Callable[[], None] = lambda: None) -> None:
+        """Take over the seconds that began before `before_ns`. It works in pieces, and breathes in between."""
+        if self._full:
+            return
+        for interval in totals.settled(before_ns):
+            if self.begin_ns is None:
+                first = min((each.start_ns for each in totals.intervals()), default=interval.start_ns)
+                self.begin_ns = min(first, interval.start_ns) // 1_000_000 * 1_000_000
+            if interval.start_ns in self._rows:
+                self._late.setdefault(interval.start_ns, IntervalDelta(interval.phase, interval.start_ns)).add(interval)
+            elif not self._write(interval, breathe):
+                totals.restore(interval)
+                return
+            totals.handed_over(interval, breathe)
+
+    def _write(self, interval: IntervalDelta, breathe: Callable[[], None]) -> bool:
+        assert self.begin_ns is not None
+        lines = []
+        for name in sorted(interval.series):
+            line = hlog.Line(name, interval.start_ns, NS_PER_S, interval.series[name])
+            lines.append(hlog.row(line, start_ns=self.begin_ns, breathe=breathe))
+        text, end = b"".join(lines), self._file.tell()
+        try:
+            if self._file.write(text) != len(text):
+                raise OSError("the disk is full")
+        except OSError as error:
+            self._full = True
+            self._file.truncate(end)
+            self._file.seek(end)
+            logger.warning("What has settled stays in memory: %s", error.strerror or error)
+            return False
+        self._rows[interval.start_ns] = timeline.row(interval, breathe)
+        return True
+
+    def reopened(self) -> list[IntervalDelta]:
+        """The seconds for which something came late, whole; they are in neither `rows` nor `entries`."""
+        late = {self._time(start_ns): interval for start_ns, interval in self._late.items()}
+        for text, tag, row in self._lines() if late else ():
+            if text in late:
+                (line,) = hlog.of_rows([row], "the archive")
+                late[text].add(IntervalDelta("", 0, {}, {tag: line.buckets}))
+        for start_ns, interval in self._late.items():
+            interval.add(IntervalDelta("", 0, self._rows[start_ns].counts(), {}))
+        for start_ns in self._late:
+            del self._rows[start_ns]
+        found, self._late = list(self._late.values()), {}
+        return found
+
+    def rows(self) -> list[timeline.Row]:
+        """The timeline's rows, in order of time."""
+        return [self._rows[start_ns] for start_ns in sorted(self._rows)]
+
+    def entries(self) -> Iterator[Entry]:
+        """The log's lines, in order of time."""
+        starts = {self._time(start_ns): start_ns for start_ns in self._rows}
+        for text, tag, row in self._lines():
+            if text in starts:
+                yield starts[text], tag, row
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._file.close()
+
+    def _time(self, start_ns: int) -> str:
+        assert self.begin_ns is not None
+        return f"{(start_ns - self.begin_ns) / NS_PER_S:.3f}"
+
+    def _lines(self) -> Iterator[tuple[str, str, bytes]]:
+        self._file.seek(0)
+        with open(self._file.fileno(), "rb", closefd=False) as lines:
+            for row in lines:
+                tag, start, _ = row.split(b",", 2)
+                yield start.decode(), tag.decode().removeprefix("Tag="), row
