@@ -1,0 +1,139 @@
+"""Whether the generator keeps its memory and its punctuality over a long run.
+
+    python -m benchmarks.soak [--minutes 20] [--connections 2000] [--rate 2000]        from tests/, or `make soak`
+
+An open loop against a picows server; the memory of every Locust process is read every few seconds, the lateness comes
+from the result's own log. Exit code 1 when memory grows or lateness drifts by more than the limits named here; a
+machine that others use meanwhile can do the latter.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+from helpers import process
+
+from benchmarks.bench import GENERATOR_CORE, machine_line, pinned, serving, stop_on_signals
+from wsbench import results
+from wsbench.measure.histogram import Buckets, merge, percentiles
+from wsbench.report import hlog
+from wsbench.units import NS_PER_MS, NS_PER_S, format_bytes, format_count, format_duration
+
+LOOK_S = 5.0
+SETTLED = 0.25
+"""The first part of the run, in which memory may still grow: interpreters and allocators warm up."""
+GROWTH_LIMIT_PER_H = 16 * 1024 * 1024
+"""A day's rows of timeline.csv are 60 MB, and Locust's own statistics as much again."""
+DRIFT_FACTOR, DRIFT_FLOOR_NS = 2.0, NS_PER_MS
+"""Lateness of the last quarter at p99, against that of the first."""
+
+
+@dataclass
+class Memory:
+    """Of all processes of the generator together: seconds since the begin, bytes."""
+
+    seconds: list[float] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+
+    def look(self, session: int, began: float) -> None:
+        """Read it once."""
+        total = 0
+        for each in process.leftovers(session):
+            try:
+                total += each.memory_info().rss
+            except psutil.Error:
+                continue
+        self.seconds.append(time.monotonic() - began)
+        self.sizes.append(total)
+
+    def settled(self) -> tuple[int, int, float]:
+        """Level at the begin and at the end of what comes after the warm-up, and growth in bytes an hour."""
+        first = int(len(self.sizes) * SETTLED)
+        seconds, sizes = self.seconds[first:], self.sizes[first:]
+        slope, _ = statistics.linear_regression(seconds, sizes)
+        few = max(1, len(sizes) // 10)
+        return round(statistics.mean(sizes[:few])), round(statistics.mean(sizes[-few:])), slope * 3600
+
+
+def quarters(log: bytes, series: str) -> list[Buckets]:
+    """The distribution of a series in each quarter of the run."""
+    lines = list(hlog.each(hlog.select(log, series), "latency.hlog"))
+    begin, end = min(line.start_ns for line in lines), max(line.start_ns for line in lines) + 1
+    found: list[Buckets] = [{}, {}, {}, {}]
+    for line in lines:
+        merge(found[4 * (line.start_ns - begin) // (end - begin)], line.buckets)
+    return found
+
+
+def soak(minutes: float, options: Sequence[str]) -> tuple[Any, dict[str, int], dict[str, list[Buckets]], Memory]:
+    """run.json, the sizes of the files beside it, lateness and latency by quarter, memory."""
+    memory = Memory()
+    with tempfile.TemporaryDirectory() as directory, serving("helpers.picows_echo") as (_, url):
+        with pinned(GENERATOR_CORE):
+            running = process.start_cli(
+                "run", url, *options, "-d", f"{round(60 * minutes)}s", "--json", cwd=Path(directory)
+            )
+        try:
+            running.wait_for("^measure", 120)
+            (locust,) = [each for each in psutil.Process(running.pid).children() if "locust" in each.cmdline()]
+            began = time.monotonic()
+            while running.process.poll() is None and time.monotonic() - began < 60 * minutes - 1:
+                memory.look(locust.pid, began)
+                time.sleep(LOOK_S)
+            run = running.finish(120).json()
+        except BaseException:
+            running.stop()
+            raise
+        (stored,) = (Path(directory) / "results").iterdir()
+        sizes = {path.name: path.stat().st_size for path in sorted(stored.iterdir())}
+        began = time.monotonic()
+        results.load(stored)
+        log = (stored / "latency.hlog").read_bytes()
+        return run, sizes, {name: quarters(log, name) for name in ("send_lag", "service")}, memory
+
+
+def main() -> int:
+    """Run, print the table and the verdict."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=20)
+    parser.add_argument("--connections", type=int, default=2000)
+    parser.add_argument("--rate", type=float, default=2000)
+    given = parser.parse_args()
+    stop_on_signals()
+    options = ["-u", str(given.connections), "--rate", f"{given.rate:g}", "-r", "500"]
+    print(machine_line())
+    print(f"{given.connections} connections, {given.rate:g} messages/s, {given.minutes:g} minutes, picows echo")
+    run, sizes, by_quarter, memory = soak(given.minutes, options)
+    messages = run["messages"]
+    print(f"{format_count(messages['sent'])} sent, {messages['lost']} lost, {messages['missed']} missed, "
+          f"verdict {run['generator']['verdict']}")  # fmt: skip
+    print(f"\n{'':<16}{'1st quarter':>14}{'2nd':>14}{'3rd':>14}{'4th':>14}")
+    for name, parts in by_quarter.items():
+        for percent in (50, 99):
+            cells = "".join(f"{format_duration(percentiles(part, [percent])[0]):>14}" for part in parts)
+            print(f"{f'{name} p{percent}':<16}{cells}")
+    before, after, growth = memory.settled()
+    print(f"{'memory':<16}{format_bytes(before)} after the warm-up, {format_bytes(after)} at the end, "
+          f"{format_bytes(abs(growth))}/h {'more' if growth > 0 else 'less'}")  # fmt: skip
+    seconds = run["conditions"]["duration_ns"] / NS_PER_S
+    print(f"{'files':<16}" + ", ".join(f"{name} {format_bytes(sizes[name])}" for name in
+          ("run.json", "latency.hlog", "timeline.csv", "report.html")))  # fmt: skip
+    print(f"{'':<16}latency.hlog would have {format_bytes(sizes['latency.hlog'] / seconds * 86_400)} after a day")
+    lateness = [percentiles(part, [99])[0] or 0 for part in by_quarter["send_lag"]]
+    drifts = lateness[-1] > DRIFT_FACTOR * lateness[0] + DRIFT_FLOOR_NS
+    grows = growth > GROWTH_LIMIT_PER_H
+    print(f"\nmemory {'GROWS' if grows else 'keeps its level'}; lateness {'DRIFTS' if drifts else 'does not drift'}")
+    return int(grows or drifts)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
