@@ -16,7 +16,7 @@ import tempfile
 import time
 import urllib.request
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -29,6 +29,14 @@ _MARK = "WSBENCH_TEST_RUN"  # in the environment of whatever a test starts, so t
 
 def scaled(seconds: float) -> float:
     return seconds * float(os.environ.get("WSBENCH_TEST_TIMEOUT_SCALE", "1"))
+
+
+def eventually(condition: Callable[[], object], timeout: float = 15) -> None:
+    """Waits until `condition` holds; AssertionError when it never does."""
+    deadline = time.monotonic() + scaled(timeout)
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {timeout} s"
+        time.sleep(0.02)
 
 
 class Running:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from helpers import process
+from helpers import process, runs
 
 from wsbench.cli.runner import free_port
 
@@ -119,3 +119,47 @@ def test_a_run_whose_starter_was_killed_ends_and_leaves_what_it_measured(tmp_pat
     finally:
         running.stop()
     assert _the_result(tmp_path)["complete"] is False
+
+
+def test_workers_whose_master_was_killed_leave_their_results_and_the_command_names_them(tmp_path: Path) -> None:
+    target, url = process.start_server("wsbench", "serve", "--port", "0")
+    options = ("-u", "10", "--rate", "200", "-d", "60s", "--warmup", "0s", "--processes", "2")
+    running = process.start_cli("run", url, *options, cwd=tmp_path)
+    try:
+        running.wait_for("^measure", 60)
+        time.sleep(1)
+        (master,) = [p for p in psutil.Process(running.pid).children() if "locust" in p.cmdline()]
+        master.kill()
+        result = running.finish(60)
+        seen = process.http_json(url, "/stats")["messages_in"]
+    finally:
+        running.stop()
+        target.stop()
+    process.no_leftovers(result)
+    found = sorted((tmp_path / "results").iterdir())
+    error, remedy = result.stderr.splitlines()[-2:]
+    assert result.returncode == 3
+    assert error == "wsbench: error: Locust was killed by SIGKILL: there is no result"
+    assert (
+        remedy == "  What its workers had measured is in " + ", ".join(f"results/{path.name}" for path in found) + "."
+    )
+    own = [runs.read(path) for path in found]
+    assert [run["complete"] for run in own] == [False, False]
+    assert sum(run["messages_all_phases"]["sent"] for run in own) == seen
+    assert all((path / "locust.log").read_text() for path in found)
+
+
+def test_a_killed_generator_is_named(tmp_path: Path) -> None:
+    running = process.start_cli("run", "-u", "2", "-d", "60s", "--warmup", "0s", cwd=tmp_path)
+    try:
+        running.wait_for("^measure", 60)
+        (locust,) = [p for p in psutil.Process(running.pid).children() if "locust" in p.cmdline()]
+        locust.kill()
+        result = running.finish(60)
+    finally:
+        running.stop()
+    assert result.returncode == 3
+    error, remedy = result.stderr.splitlines()[-2:]
+    assert error == "wsbench: error: Locust was killed by SIGKILL: there is no result"
+    assert remedy.startswith("  If nobody did that, the machine ran out of memory")
+    process.no_leftovers(result)

@@ -41,6 +41,18 @@ def test_a_report_that_comes_twice_counts_once() -> None:
     assert worker.report is second
 
 
+def test_a_report_that_was_lost_on_the_way_counts_when_it_is_said_again() -> None:
+    worker = WorkerRecord(0)
+    reports = {
+        number: report(number, delta("measure", 1, received=number), final=number == 5) for number in range(1, 6)
+    }
+    assert [worker.take(reports[number]) for number in (1, 2, 5)] == [True, True, True]
+    assert worker.gaps == {3, 4} and not worker.final, "its last word is here, but not all that it said before"
+    assert [worker.take(reports[number]) for number in (4, 4, 5, 3, 3)] == [True, False, False, True, False]
+    assert worker.final and worker.received == 1 + 2 + 3 + 4 + 5
+    assert worker.report is reports[5], "running totals are the latest one's"
+
+
 def test_only_replies_of_the_measure_phase_are_received() -> None:
     worker = WorkerRecord(0)
     worker.take(report(1, *(delta(phase, 1, received=7) for phase in ("ramp", "warmup", "measure", "drain"))))

@@ -90,6 +90,7 @@ CASES: list[tuple[str, dict[str, Any], str, str]] = [
     ("fewer connections", {"opened": 49}, "ok", "fewer-connections"),
     ("connections dropped", {"dropped": 1}, "ok", "dropped"),
     ("a worker without a last word", {"missing_workers": [3]}, "late", "worker-lost"),
+    ("no master", {"master_lost": "the master was lost"}, "late", "master-lost"),
     ("a fault of ours", {"generator_errors": ["wsbench failed: KeyError: 1"]}, "late", "generator-error"),
     (
         "no kernel timestamps",

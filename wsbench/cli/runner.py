@@ -200,7 +200,10 @@ def _failure(staging: Staging, code: int) -> WsbenchError:
 
 def _broken(staging: Staging, code: int) -> WsbenchError:
     """Locust ended without our plugin's having a say: mostly by a scenario that it could not load."""
-    log = (staging.path / LOG_FILE).read_text(errors="replace").strip()
+    try:
+        log = (staging.path / LOG_FILE).read_text(errors="replace").strip()
+    except OSError as error:
+        return WsbenchError(f"the result is gone: {error}", remedy="Something removed it while the run was on.")
     last = log.splitlines()[-1].strip() if log else "nothing"
     if "Ramping to" in log:
         return WsbenchError(f"Locust ended with exit code {code} and left no result: {last}")
