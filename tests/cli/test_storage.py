@@ -82,7 +82,7 @@ def test_a_disk_that_fills_up_in_the_run_costs_no_figure(tmp_path: Path) -> None
             for name, (running, disk) in list(waiting.items()):
                 if running.process.poll() is not None or is_measuring(disk):
                     del waiting[name]
-                    empty(disk) if name == "gone" else fill(disk)
+                    (empty if name == "gone" else fill)(disk)
             return not waiting
 
         process.eventually(all_spoilt, 60)

@@ -5,25 +5,25 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from helpers import runs
+from helpers import components, runs
 from helpers.hosts import Cable, Host, hosts
-from helpers.process import Running, scaled
+from helpers.process import CliResult, Running, scaled
 
 pytestmark = [pytest.mark.needs("netns"), pytest.mark.timeout(scaled(240))]
 
 RATE, USERS = 400, 20
-HASTY = f"""
+HASTY = """
 from locust import runners
 
 # Locust's own times: a worker is missing after five seconds, a master after a minute.
 runners.HEARTBEAT_INTERVAL = 0.5
-runners.MASTER_HEARTBEAT_TIMEOUT = {scaled(10)}
+runners.MASTER_HEARTBEAT_TIMEOUT = {patience_s}
 
 from wsbench import EchoUser
 
@@ -36,12 +36,16 @@ class Echo(EchoUser):
 class Cluster:
     """A target, a master and workers, each on its host; messages leave at RATE from USERS connections."""
 
-    def __init__(self, where: Path, net: dict[str, Host], workers: list[str], *options: str) -> None:
-        self.where, self.net = where, net
-        self.scenario = where / "echo.py"
-        self.scenario.write_text(HASTY)
-        self.target, self.url = net["target"].serve()
-        self.master = net["master"].locust(
+    def __init__(
+        self, where: Path, net: dict[str, Host], workers: list[str], *options: str, master: str = "master",
+        target: str = "target", patience_s: float = 10,
+    ) -> None:  # fmt: skip
+        self.where, self.net, self.host = where, net, net[master]
+        (where / master / "scenario").mkdir()
+        self.scenario = where / master / "scenario" / "echo.py"
+        self.scenario.write_text(HASTY.format(patience_s=scaled(patience_s)))
+        self.target, self.url = net[target].serve()
+        self.master = self.host.locust(
             self.scenario, "--master", "--expect-workers", str(len(workers)), "-u", str(USERS), "-r", "1000",
             "--rate", str(RATE), "--warmup", "500ms", "--host", self.url, *options,
         )  # fmt: skip
@@ -49,7 +53,7 @@ class Cluster:
 
     def join(self, name: str) -> Running:
         """A worker on its host."""
-        return self.net[name].locust(self.scenario, "--worker", "--master-host", self.net["master"].address)
+        return self.net[name].locust(self.scenario, "--worker", "--master-host", self.host.address)
 
     def missing(self, count: int) -> None:
         """Waits until the master has missed so many workers."""
@@ -57,7 +61,7 @@ class Cluster:
 
     def stats(self) -> dict[str, Any]:
         """The target's counts."""
-        found: dict[str, Any] = json.loads(self.net["master"].get(f"http://{urlsplit(self.url).netloc}/stats"))
+        found: dict[str, Any] = json.loads(self.host.get(f"http://{urlsplit(self.url).netloc}/stats"))
         return found
 
     def result(self, host: str) -> dict[str, Any]:
@@ -80,7 +84,7 @@ def settled(run: dict[str, Any]) -> None:
 
 def test_workers_that_are_frozen_or_cut_off_and_come_back_deliver_everything(tmp_path: Path) -> None:
     with hosts(tmp_path, "target", "master", "steady", "frozen", "cut") as net:
-        cluster = Cluster(tmp_path, net, ["steady", "frozen", "cut"], "--duration", f"{scaled(13):g}s")
+        cluster = Cluster(tmp_path, net, ["steady", "frozen", "cut"], "--duration", f"{scaled(12):g}s")
         cluster.master.wait_for("All users spawned", 60)
         time.sleep(scaled(2))
         cluster.workers["frozen"].signal(signal.SIGSTOP)
@@ -107,120 +111,130 @@ def test_workers_that_are_frozen_or_cut_off_and_come_back_deliver_everything(tmp
     assert not any(left.values()), "nobody leaves a result of its own when the master has all"
 
 
-def test_workers_that_are_killed_or_stay_away_leave_what_they_had_reported(tmp_path: Path) -> None:
-    with hosts(tmp_path, "target", "master", "steady", "killed", "away") as net:
-        cluster = Cluster(tmp_path, net, ["steady", "killed", "away"], "--duration", f"{scaled(11):g}s")
-        cluster.master.wait_for("All users spawned", 60)
-        time.sleep(scaled(3))
-        cluster.workers["killed"].signal(signal.SIGKILL)
+@dataclass
+class Losses:
+    """How everything ended after a worker was killed and another cut off for good, and after a master was killed."""
+
+    where: Path
+    of_workers: Cluster
+    of_master: Cluster
+    seen: list[dict[str, Any]]
+    ended: dict[str, CliResult]
+
+
+@pytest.fixture(scope="module")
+def losses(tmp_path_factory: pytest.TempPathFactory) -> Losses:
+    """Two clusters at once, each with hosts of its own."""
+    where = tmp_path_factory.mktemp("losses")
+    names = ["target", "master", "steady", "killed", "away", "second", "doomed", "one", "two"]
+    with hosts(where, *names) as net:
+        first = Cluster(where, net, ["steady", "killed", "away"], "--duration", f"{scaled(10):g}s", patience_s=6)
+        other = Cluster(where, net, ["one", "two"], "--duration", "1h", master="doomed", target="second", patience_s=6)
+        first.master.wait_for("All users spawned", 60)
+        other.master.wait_for("All users spawned", 60)
+        time.sleep(scaled(2.5))
+        first.workers["killed"].signal(signal.SIGKILL)
         net["away"].unplug()
-        again = cluster.join("killed")
-        cluster.master.finish(90)
-        assert cluster.workers["steady"].finish(60).returncode == 0
-        assert again.finish(60).returncode == 0, "a worker that is started again takes part again"
+        other.master.signal(signal.SIGKILL)
+        again = first.join("killed")
+        ended = {"master": first.master.finish(90), "again": again.finish(60)}
+        ended["steady"] = first.workers["steady"].finish(60)
         net["away"].plug_in()
-        gone = cluster.workers["away"].finish(90)
-        seen = cluster.stats()
-    assert gone.returncode == 3
-    run, own = (
-        json.loads((runs.only(tmp_path / "master" / "results") / "run.json").read_bytes()),
-        cluster.result("away"),
-    )
-    assert run["complete"] is False and own["complete"] is False
+        ended |= {"away": first.workers["away"].finish(90)}
+        ended |= {name: worker.finish(90) for name, worker in other.workers.items()}
+        return Losses(where, first, other, [first.stats(), other.stats()], ended)
+
+
+def test_what_lost_workers_had_reported_is_in_the_result(losses: Losses) -> None:
+    run = json.loads((runs.only(losses.where / "master" / "results") / "run.json").read_bytes())
+    assert run["complete"] is False
     assert len(findings(run, "worker-lost")) == 2
-    assert len(run["generator"]["workers"]) == 4
     # What is in a result was sent, and no more than once; the rest is what two workers had not reported.
     everything = run["messages_all_phases"]
-    assert everything["received"] + everything["lost"] <= everything["sent"] <= seen["messages_in"]
+    assert everything["received"] + everything["lost"] <= everything["sent"] <= losses.seen[0]["messages_in"]
     assert run["latency"]["response"]["count"] == run["messages"]["received"]
-    assert all(worker["messages"] > 0 for worker in run["generator"]["workers"])
+    assert [worker["messages"] > 0 for worker in run["generator"]["workers"]] == [True] * 4
+    assert losses.ended["steady"].returncode == 0
+
+
+def test_a_worker_that_is_started_again_takes_part_again(losses: Losses) -> None:
+    run = json.loads((runs.only(losses.where / "master" / "results") / "run.json").read_bytes())
+    assert losses.ended["again"].returncode == 0, losses.ended["again"].stderr
+    assert [worker["index"] for worker in run["generator"]["workers"]] == [0, 1, 2, 3]
+    assert runs.directories(losses.where / "killed" / "results") == []
+
+
+def test_a_worker_that_stays_away_leaves_a_result_of_its_own(losses: Losses) -> None:
+    run = json.loads((runs.only(losses.where / "master" / "results") / "run.json").read_bytes())
+    own, gone = losses.of_workers.result("away"), losses.ended["away"]
+    settled(own)
+    assert gone.returncode == 3 and own["complete"] is False
     (lost,) = findings(own, "master-lost")
     assert "reports were never acknowledged" in lost and "of 20 connections" in lost
-    settled(own)
     (known,) = [w for w in run["generator"]["workers"] if w["index"] == own["generator"]["workers"][0]["index"]]
     assert 0 < known["messages"] < own["messages"]["received"], "here is all of it, there what had been reported"
     assert f"what this worker measured is in results/{own['id']}" in gone.stderr
 
 
-def test_workers_whose_master_is_killed_end_and_leave_what_they_have(tmp_path: Path) -> None:
-    with hosts(tmp_path, "target", "master", "one", "two") as net:
-        cluster = Cluster(tmp_path, net, ["one", "two"], "--duration", "1h")
-        cluster.master.wait_for("All users spawned", 60)
-        time.sleep(scaled(3))
-        cluster.master.signal(signal.SIGKILL)
-        ended = [worker.finish(90) for worker in cluster.workers.values()]
-        seen = cluster.stats()
-    assert [result.returncode for result in ended] == [3, 3]
-    own = [cluster.result(host) for host in cluster.workers]
+def test_workers_whose_master_is_killed_end_and_leave_what_they_have(losses: Losses) -> None:
+    assert [losses.ended[name].returncode for name in ("one", "two")] == [3, 3]
+    own = [losses.of_master.result(host) for host in ("one", "two")]
     for run in own:
         settled(run)
         assert run["complete"] is False
         assert len(findings(run, "master-lost")) == 1
         assert run["conditions"]["users"] == run["connections"]["opened"] == USERS // 2
         assert run["conditions"]["rate"] == RATE / 2, "conditions are those of its own share"
-        assert run["messages"]["received"] > RATE, "also what the master had acknowledged"
-    assert sum(run["messages_all_phases"]["sent"] for run in own) == seen["messages_in"]
-    assert len({run["id"].removesuffix(f"-worker-{n}") for n in range(2) for run in own}) == 3, "ids of one run"
+        assert run["messages"]["received"] > RATE / 2, "also what the master had acknowledged"
+    assert sum(run["messages_all_phases"]["sent"] for run in own) == losses.seen[1]["messages_in"]
+    assert len({run["id"].rpartition("-worker-")[0] for run in own}) == 1, "of one run"
 
 
 # -- the target --------------------------------------------------------------------------------------------------------
 
-Fault = Callable[[Running, Host], Any]
+FAULTS = ("frozen", "cut", "killed", "restarted")
+SECONDS = 7
 
 
-def _frozen(server: Running, host: Host) -> None:
-    server.signal(signal.SIGSTOP)
-    time.sleep(scaled(3))
-    server.signal(signal.SIGCONT)
-
-
-def _killed(server: Running, host: Host) -> None:
-    server.signal(signal.SIGKILL)
-
-
-def _restarted(server: Running, host: Host) -> None:
-    server.signal(signal.SIGKILL)
-    server.finish(10)
-    port = server.command[server.command.index("--port") + 1]
-    host.serve(port=int(port))
-
-
-def _cut(server: Running, host: Host) -> None:
-    host.unplug()
+def _spoil(servers: dict[str, Running], net: dict[str, Host]) -> None:
+    """All faults at once, and whoever comes back is back after two seconds."""
+    servers["frozen"].signal(signal.SIGSTOP)
+    net["cut"].unplug()
+    servers["killed"].signal(signal.SIGKILL)
+    servers["restarted"].signal(signal.SIGKILL)
+    servers["restarted"].finish(10)
     time.sleep(scaled(2))
-    host.plug_in()
-
-
-FAULTS: dict[str, Fault] = {"frozen": _frozen, "killed": _killed, "restarted": _restarted, "cut": _cut}
+    servers["frozen"].signal(signal.SIGCONT)
+    net["cut"].plug_in()
+    net["restarted"].serve()
 
 
 @pytest.fixture(scope="module")
 def of_targets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
     """For every fault of a target, run.json of a run in whose middle it came, and the target's last counts."""
     where = tmp_path_factory.mktemp("targets")
-    with hosts(where, "generator", *FAULTS) as net:
-        servers = {name: net[name].serve(port=8765) for name in FAULTS}
-        options = ["-u", "10", "--rate", "100", "-d", f"{scaled(9):g}s", "--warmup", "0s", "--timeout", "1500ms"]
+    cables = {"slow": Cable(delay_ms=20, loss_percent=2)} if not components.missing("tun") else {}
+    with hosts(where, "generator", *FAULTS, *cables, cables=cables) as net:
+        servers = {name: net[name].serve() for name in (*FAULTS, *cables)}
+        options = ["-u", "10", "--rate", "100", "-d", f"{scaled(SECONDS):g}s", "--warmup", "0s", "--json"]
+        timeout = {name: "10s" if name == "slow" else "1500ms" for name in servers}
         started = {
-            name: net["generator"].wsbench("run", url, *options, "--json", "--name", name)
+            name: net["generator"].wsbench("run", url, *options, "--timeout", timeout[name], "--name", name)
             for name, (_, url) in servers.items()
         }
         for run in started.values():
             run.wait_for("^measure", 60)
-        time.sleep(scaled(1.5))
-        for name, fault in FAULTS.items():
-            fault(servers[name][0], net[name])
+        time.sleep(scaled(1))
+        _spoil({name: server for name, (server, _) in servers.items()}, net)
         results = {name: run.finish(90) for name, run in started.items()}
         found = {}
         for name, result in results.items():
             assert result.returncode == 0, result.stderr
-            seen = {} if name == "killed" else json.loads(net["generator"].get(f"http://{_address(net[name])}/stats"))
+            seen = (
+                {} if name == "killed" else json.loads(net["generator"].get(f"http://{net[name].address}:8765/stats"))
+            )
             found[name] = (result.json(), seen)
     return found
-
-
-def _address(host: Host) -> str:
-    return f"{host.address}:8765"
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -229,7 +243,7 @@ def test_a_fault_of_the_target_costs_no_count(of_targets: Any, fault: str) -> No
     settled(run)
     assert run["complete"] is True, "the run went on to its end"
     messages = run["messages"]
-    assert messages["sent"] + messages["missed"] == 100 * scaled(9), "every message that was due has a place"
+    assert messages["sent"] + messages["missed"] == 100 * scaled(SECONDS), "every message that was due has a place"
     assert run["latency"]["response"]["lost"] == messages["lost"] + messages["missed"]
 
 
@@ -270,14 +284,9 @@ def test_connections_come_back_to_a_target_that_was_started_again(of_targets: An
 
 
 @pytest.mark.needs("tun")
-def test_delay_and_loss_on_the_way_are_in_the_latency_and_cost_no_count(tmp_path: Path) -> None:
-    """By a cable of our own, in user space, to the target; what loses packets to the master is the cut above."""
-    cables = {"target": Cable(delay_ms=20, loss_percent=2)}
-    with hosts(tmp_path, "target", "generator", cables=cables) as net:
-        _, url = net["target"].serve()
-        options = ["-u", "10", "--rate", "200", "-d", "4s", "--warmup", "0s", "--json"]
-        run = net["generator"].wsbench("run", url, *options).finish(90).json()
-        seen = json.loads(net["generator"].get(f"http://{_address(net['target'])}/stats"))
+def test_delay_and_loss_on_the_way_are_in_the_latency_and_cost_no_count(of_targets: Any) -> None:
+    """By a cable of our own, in user space."""
+    run, seen = of_targets["slow"]
     settled(run)
     assert run["messages_all_phases"]["sent"] == seen["messages_in"]
     assert run["messages"]["lost"] == 0 and run["connections"]["dropped"] == 0, "TCP says lost packets again"
