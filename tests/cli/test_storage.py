@@ -106,7 +106,7 @@ def test_under_locust_the_summary_and_the_error_are_printed_too(tmp_path: Path) 
     with runs.echo_target() as target:
         command = (*LOCUST, *LOAD, "--host", target.url)
         with on_a_disk(tmp_path, "size=12m", *command) as (running, disk):
-            running.wait_for("All users spawned", 60)
+            running.wait_for("All users spawned|Spawning is complete", 60)
             fill(disk)
             result = running.finish(60)
     assert result.returncode == 3

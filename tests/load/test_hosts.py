@@ -85,7 +85,7 @@ def settled(run: dict[str, Any]) -> None:
 def test_workers_that_are_frozen_or_cut_off_and_come_back_deliver_everything(tmp_path: Path) -> None:
     with hosts(tmp_path, "target", "master", "steady", "frozen", "cut") as net:
         cluster = Cluster(tmp_path, net, ["steady", "frozen", "cut"], "--duration", f"{scaled(12):g}s")
-        cluster.master.wait_for("All users spawned", 60)
+        cluster.master.wait_for("All users spawned|Spawning is complete", 60)
         time.sleep(scaled(2))
         cluster.workers["frozen"].signal(signal.SIGSTOP)
         net["cut"].unplug()
@@ -130,8 +130,8 @@ def losses(tmp_path_factory: pytest.TempPathFactory) -> Losses:
     with hosts(where, *names) as net:
         first = Cluster(where, net, ["steady", "killed", "away"], "--duration", f"{scaled(10):g}s", patience_s=6)
         other = Cluster(where, net, ["one", "two"], "--duration", "1h", master="doomed", target="second", patience_s=6)
-        first.master.wait_for("All users spawned", 60)
-        other.master.wait_for("All users spawned", 60)
+        first.master.wait_for("All users spawned|Spawning is complete", 60)
+        other.master.wait_for("All users spawned|Spawning is complete", 60)
         time.sleep(scaled(2.5))
         first.workers["killed"].signal(signal.SIGKILL)
         net["away"].unplug()
