@@ -146,6 +146,38 @@ def test_ctrl_c_saves_what_was_measured(target: EchoTarget, tmp_path: Path, proc
     no_leftovers(result)
 
 
+FEWER = """
+import time
+from locust import LoadTestShape
+from wsbench import EchoUser
+
+
+class Echo(EchoUser):
+    pass
+
+
+class Fewer(LoadTestShape):
+    def tick(self):
+        seconds = self.get_run_time()
+        return None if seconds > 60 else (10, 100) if seconds < 3 else (4, 100)
+"""
+
+
+def test_users_that_locust_stops_in_the_middle_cost_no_message(tmp_path: Path) -> None:
+    """A shape does that, and Locust by itself when a worker joins: what is under way is waited for, and no more due."""
+    (tmp_path / "fewer.py").write_text(FEWER)
+    with runs.echo_target("--delay", "200ms") as slow:
+        options = ("--headless", "--rate", "200", "-d", f"{scaled(6):g}s", "--warmup", "0s", "--host", slow.url)
+        result = runs.locust(*options, cwd=tmp_path, scenario=tmp_path / "fewer.py").finish(60)
+        assert result.returncode == 0, result.stderr
+        seen = slow.stats()
+    run = runs.read(runs.only(tmp_path / "results"))
+    assert run["connections"]["opened"] == 10 and run["connections"]["close_codes"] == {"1000": 10}
+    assert run["messages"]["lost"] == run["messages"]["missed"] == 0
+    assert run["messages_all_phases"]["sent"] == seen["messages_in"]
+    assert run["messages"]["sent"] < 200 * scaled(6) * 0.95, "fewer"
+
+
 # -- wrong usage -------------------------------------------------------------------------------------------------------
 
 

@@ -69,6 +69,10 @@ class EchoDriver(ABC):
         connection.start()
         self._begin()
 
+    @abstractmethod
+    def retire(self) -> None:
+        """Its user is stopped while the run goes on: no message of it is due any more."""
+
     @property
     def outstanding(self) -> int:
         """Messages under way."""
@@ -211,6 +215,10 @@ class ClosedLoop(EchoDriver):
         super().__init__(engine, connection_id)
         self._window = engine.options.in_flight
 
+    def retire(self) -> None:
+        """No reply is followed by another message."""
+        self._window = 0
+
     def _begin(self) -> None:
         self._refill()
 
@@ -272,6 +280,11 @@ class OpenLoop(EchoDriver):
     def __init__(self, engine: Engine, connection_id: int) -> None:
         super().__init__(engine, connection_id)
         self._waiting: deque[int] = deque()
+        self._retired = False
+
+    def retire(self) -> None:
+        """What the schedule still says is ignored."""
+        self._retired = True
 
     def _begin(self) -> None:
         assert self._engine.options.rate is not None
@@ -282,7 +295,7 @@ class OpenLoop(EchoDriver):
         recorder, connection = self._recorder, self.connection
         if due_ns >= recorder.boundary_ns:
             recorder.turn(due_ns)
-        if not recorder.sending and due_ns >= recorder.plan.drain_ns:
+        if self._retired or (not recorder.sending and due_ns >= recorder.plan.drain_ns):
             return
         if connection is None:
             self._miss(due_ns)

@@ -12,6 +12,7 @@ from wsbench.load import plugin
 from wsbench.load.echo import EchoDriver, driver_for
 from wsbench.load.engine import Engine
 from wsbench.load.reconnecting import reconnect
+from wsbench.units import NS_PER_S
 
 plugin.register()
 
@@ -62,5 +63,12 @@ class EchoUser(User):
 
     def on_stop(self) -> None:
         """Locust stops this user: close the connection properly, unless the engine has done so already."""
-        if self._engine is not None and self._driver is not None:
-            self._engine.disconnect(self._driver)
+        engine, driver = self._engine, self._driver
+        if engine is None or driver is None:
+            return
+        if not engine.finished.is_set():  # there are to be fewer users, or another worker has come
+            driver.retire()
+            with gevent.Timeout(engine.options.timeout_ns / NS_PER_S, False):
+                while driver.outstanding:
+                    gevent.sleep(0.01)
+        engine.disconnect(driver)
