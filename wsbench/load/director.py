@@ -271,11 +271,6 @@ class Director:
 
     # -- the end ---------------------------------------------------------------------------------------------------
 
-    @property
-    def ending(self) -> bool:
-        """Whether nobody can join any more."""
-        return self._ending is not None
-
     def finish(self, ending: Ending) -> None:
         """End the run, collect what the workers have left, write the result. Blocks until that is done; once."""
         if self._ending is not None:

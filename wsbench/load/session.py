@@ -110,7 +110,6 @@ class Session:
             self._worker = Worker(self._environment, runner, on_request=self._fire_request)
         elif isinstance(runner, MasterRunner):
             runner.register_message(REPORT, self._on_report)
-            events_.worker_connect.add_listener(self._worker_connected)
 
     @property
     def engine(self) -> Engine | None:
@@ -153,7 +152,7 @@ class Session:
         self._set_up(director, Order(director.plan))
 
     def _set_up(self, director: Director, order: Order) -> None:
-        """What workers are told that begin from now on."""
+        """What workers are told that begin from now on: those of the start, and whoever joins while the run goes on."""
         options = director.options
         setup = {
             "run_id": director.staging.run_id,
@@ -168,11 +167,6 @@ class Session:
             "order": pack(order),
         }
         setattr(self._environment.parsed_options, SETUP, setup)
-
-    def _worker_connected(self, client_id: str, **_: Any) -> None:
-        """A worker that joins while a run goes on, one that was started again for instance, takes part in it."""
-        if self.director is not None and not self.director.ending:
-            self.director.roster.expect(self._runner.get_worker_index(client_id))
 
     def _options(self, users: int, processes: int) -> RunOptions:
         host = self._environment.host or ""
