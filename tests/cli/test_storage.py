@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ pytestmark = [pytest.mark.needs("netns"), pytest.mark.timeout(scaled(120))]
 
 LOAD = ("--rate", "200", "-u", "5", "-d", "3s", "--warmup", "0s")
 LOCUST = (sys.executable, "-m", "locust", "-f", str(runs.SCENARIO), "--headless")
+SPAWNED = "All users spawned|Spawning is complete"
 WSBENCH = (sys.executable, "-m", "wsbench", "run")
 
 
@@ -50,7 +52,7 @@ def empty(directory: Path) -> None:
 
 def is_measuring(disk: Path) -> bool:
     """Whether the run has begun: its log tells, also of one that prints nothing."""
-    return any("All users spawned" in log.read_text() for log in disk.glob(".*/locust.log"))
+    return any(re.search(SPAWNED, log.read_text()) for log in disk.glob(".*/locust.log"))
 
 
 @pytest.mark.parametrize(
@@ -106,7 +108,7 @@ def test_under_locust_the_summary_and_the_error_are_printed_too(tmp_path: Path) 
     with runs.echo_target() as target:
         command = (*LOCUST, *LOAD, "--host", target.url)
         with on_a_disk(tmp_path, "size=12m", *command) as (running, disk):
-            running.wait_for("All users spawned|Spawning is complete", 60)
+            running.wait_for(SPAWNED, 60)
             fill(disk)
             result = running.finish(60)
     assert result.returncode == 3
