@@ -7,6 +7,7 @@ off and is back), it waits in memory, and is put together with what lies in the 
 
 from __future__ import annotations
 
+import io
 import logging
 import tempfile
 from collections.abc import Callable, Iterator
@@ -32,11 +33,15 @@ class Archive:
 
     def __init__(self, directory: Path | None = None) -> None:
         """`directory`: on whose disk the file lies. It has no name there, and is gone with the process."""
-        self._file: IO[bytes] = tempfile.TemporaryFile(dir=directory, buffering=0)  # noqa: SIM115 - lives as long
         self.begin_ns: int | None = None
         self._rows: dict[int, timeline.Row] = {}
         self._late: dict[int, IntervalDelta] = {}
         self._full = False
+        self._file: IO[bytes] = io.BytesIO()
+        try:
+            self._file = tempfile.TemporaryFile(dir=directory, buffering=0)  # noqa: SIM115 - lives as long
+        except OSError as error:
+            self._give_up(error)
 
     def settle(self, totals: Totals, before_ns: int, breathe: Callable[[], None] = lambda: None) -> None:
         """Take over the seconds that began before `before_ns`. It works in pieces, and breathes in between."""
@@ -64,13 +69,16 @@ class Archive:
             if self._file.write(text) != len(text):
                 raise OSError("the disk is full")
         except OSError as error:
-            self._full = True
             self._file.truncate(end)
             self._file.seek(end)
-            logger.warning("What has settled stays in memory: %s", error.strerror or error)
+            self._give_up(error)
             return False
         self._rows[interval.start_ns] = timeline.row(interval, breathe)
         return True
+
+    def _give_up(self, error: OSError) -> None:
+        self._full = True
+        logger.warning("What has settled stays in memory: %s", error.strerror or error)
 
     def reopened(self) -> list[IntervalDelta]:
         """The seconds for which something came late, whole; they are in neither `rows` nor `entries`."""
@@ -106,6 +114,8 @@ class Archive:
         return f"{(start_ns - self.begin_ns) / NS_PER_S:.3f}"
 
     def _lines(self) -> Iterator[tuple[str, str, bytes]]:
+        if not self._rows and not self._late:
+            return
         self._file.seek(0)
         with open(self._file.fileno(), "rb", closefd=False) as lines:
             for row in lines:

@@ -7,6 +7,7 @@ make a result of its own (`remains.py`).
 
 from __future__ import annotations
 
+import io
 import logging
 import tempfile
 import time
@@ -35,8 +36,12 @@ class Post:
         """`say` hands a packed report to whatever carries it to the master."""
         self._say = say
         self._under_way: dict[int, tuple[bytes, int]] = {}
-        self._kept: IO[bytes] = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed with the run
+        self._kept: IO[bytes] = io.BytesIO()
         self.lasting = True
+        try:
+            self._kept = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed with the run
+        except OSError as error:
+            self._give_up(error.strerror or str(error))
 
     def send(self, report: Report) -> None:
         """Say a report, and keep it."""
@@ -87,6 +92,9 @@ class Post:
             problem = "the disk is full"
         except OSError as error:
             problem = error.strerror or str(error)
-        self.lasting = False
         self._kept.truncate(end)
+        self._give_up(problem)
+
+    def _give_up(self, problem: str) -> None:
+        self.lasting = False
         logger.warning("Reports can no longer be kept here, should the master be lost: %s", problem)

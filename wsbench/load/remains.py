@@ -39,7 +39,7 @@ def leave(post: Post, options: RunOptions, setup: Mapping[str, Any], *, worker: 
         plan: the phases as they were, on the master's clock.
     """
     try:
-        outcome = _outcome(post, options, setup, worker=worker, plan=plan)  # its archive goes with the process
+        outcome = _outcome(post, options, setup, worker=worker, plan=plan)
         if not outcome.opened:
             logger.error("The master was lost before this worker had opened a connection: there is nothing to keep")
             return
@@ -48,6 +48,7 @@ def leave(post: Post, options: RunOptions, setup: Mapping[str, Any], *, worker: 
         logger.exception("The master was lost, and what this worker had measured could not be put together")
         return
     path = _store(run, files, options.results)
+    outcome.archive.close()
     if path is not None:
         logger.error("The master was lost: what this worker measured is in %s", path)
     else:
