@@ -23,16 +23,16 @@ import psutil
 from helpers import process
 
 from benchmarks.bench import GENERATOR_CORE, machine_line, pinned, serving, stop_on_signals
-from wsbench import results
 from wsbench.measure.histogram import Buckets, merge, percentiles
 from wsbench.report import hlog
 from wsbench.units import NS_PER_MS, NS_PER_S, format_bytes, format_count, format_duration
 
 LOOK_S = 5.0
-SETTLED = 0.25
-"""The first part of the run, in which memory may still grow: interpreters and allocators warm up."""
+SETTLED = 0.5
+"""The first part of the run, in which memory may still grow: of 20 minutes, the live page's window takes 10 to fill."""
+LEAST_MINUTES = 15
 GROWTH_LIMIT_PER_H = 16 * 1024 * 1024
-"""A day's rows of timeline.csv are 60 MB, and Locust's own statistics as much again."""
+"""What is kept of every second in memory takes some 5 MB an hour; the rest is for the allocator."""
 DRIFT_FACTOR, DRIFT_FLOOR_NS = 2.0, NS_PER_MS
 """Lateness of the last quarter at p99, against that of the first."""
 
@@ -55,13 +55,16 @@ class Memory:
         self.seconds.append(time.monotonic() - began)
         self.sizes.append(total)
 
-    def settled(self) -> tuple[int, int, float]:
-        """Level at the begin and at the end of what comes after the warm-up, and growth in bytes an hour."""
+    def quarters(self) -> list[int]:
+        """The mean size in each quarter of the run."""
+        count = max(1, len(self.sizes) // 4)
+        return [round(statistics.mean(self.sizes[n * count :][:count] or self.sizes)) for n in range(4)]
+
+    def growth_per_h(self) -> float:
+        """In bytes, once it has settled."""
         first = int(len(self.sizes) * SETTLED)
-        seconds, sizes = self.seconds[first:], self.sizes[first:]
-        slope, _ = statistics.linear_regression(seconds, sizes)
-        few = max(1, len(sizes) // 10)
-        return round(statistics.mean(sizes[:few])), round(statistics.mean(sizes[-few:])), slope * 3600
+        slope, _ = statistics.linear_regression(self.seconds[first:], self.sizes[first:])
+        return slope * 3600
 
 
 def quarters(log: bytes, series: str) -> list[Buckets]:
@@ -95,8 +98,6 @@ def soak(minutes: float, options: Sequence[str]) -> tuple[Any, dict[str, int], d
             raise
         (stored,) = (Path(directory) / "results").iterdir()
         sizes = {path.name: path.stat().st_size for path in sorted(stored.iterdir())}
-        began = time.monotonic()
-        results.load(stored)
         log = (stored / "latency.hlog").read_bytes()
         return run, sizes, {name: quarters(log, name) for name in ("send_lag", "service")}, memory
 
@@ -121,17 +122,21 @@ def main() -> int:
         for percent in (50, 99):
             cells = "".join(f"{format_duration(percentiles(part, [percent])[0]):>14}" for part in parts)
             print(f"{f'{name} p{percent}':<16}{cells}")
-    before, after, growth = memory.settled()
-    print(f"{'memory':<16}{format_bytes(before)} after the warm-up, {format_bytes(after)} at the end, "
-          f"{format_bytes(abs(growth))}/h {'more' if growth > 0 else 'less'}")  # fmt: skip
+    growth = memory.growth_per_h()
+    cells = "".join(f"{format_bytes(size):>14}" for size in memory.quarters())
+    print(
+        f"{'memory':<16}{cells}   {format_bytes(abs(growth))}/h {'more' if growth > 0 else 'less'} in the second half"
+    )
     seconds = run["conditions"]["duration_ns"] / NS_PER_S
     print(f"{'files':<16}" + ", ".join(f"{name} {format_bytes(sizes[name])}" for name in
           ("run.json", "latency.hlog", "timeline.csv", "report.html")))  # fmt: skip
     print(f"{'':<16}latency.hlog would have {format_bytes(sizes['latency.hlog'] / seconds * 86_400)} after a day")
     lateness = [percentiles(part, [99])[0] or 0 for part in by_quarter["send_lag"]]
     drifts = lateness[-1] > DRIFT_FACTOR * lateness[0] + DRIFT_FLOOR_NS
-    grows = growth > GROWTH_LIMIT_PER_H
-    print(f"\nmemory {'GROWS' if grows else 'keeps its level'}; lateness {'DRIFTS' if drifts else 'does not drift'}")
+    long_enough = given.minutes >= LEAST_MINUTES
+    grows = long_enough and growth > GROWTH_LIMIT_PER_H
+    level = "GROWS" if grows else "keeps its level" if long_enough else "cannot be judged by so short a run"
+    print(f"\nmemory {level}; lateness {'DRIFTS' if drifts else 'does not drift'}")
     return int(grows or drifts)
 
 
