@@ -12,7 +12,7 @@ import helpers.web_ui
 import pytest
 from conftest import Truth
 from helpers import runs
-from helpers.process import no_leftovers
+from helpers.process import no_leftovers, scaled
 from helpers.runs import Document, EchoTarget
 from helpers.web_ui import WebUi
 
