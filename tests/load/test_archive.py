@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import re
 import resource
 import signal
 from datetime import UTC, datetime
@@ -18,7 +19,9 @@ from wsbench.load.target import TargetUse
 from wsbench.measure.histogram import record
 from wsbench.measure.phases import Plan
 from wsbench.measure.recorder import IntervalDelta, Totals
-from wsbench.results import Staging
+from wsbench.report import hlog
+from wsbench.report.html import page
+from wsbench.results import Staging, decode
 
 S = 10**9
 BEGIN = 1_795_000_000 * S
@@ -47,9 +50,10 @@ def _run(seed: int = 1) -> list[tuple[int, IntervalDelta]]:
     return sorted(came, key=lambda each: each[0])
 
 
-def _files(where: Path, *, settled_after_s: int | None) -> dict[str, bytes]:
+def _files(where: Path, *, settled_after_s: int | None, but: str = "report.html") -> dict[str, bytes]:
     with contextlib.closing(Archive(where)) as archive:
-        return _stored(where, archive, settled_after_s)
+        files = _stored(where, archive, settled_after_s)
+        return {name: content for name, content in files.items() if name != but}
 
 
 def _stored(where: Path, archive: Archive, settled_after_s: int | None) -> dict[str, bytes]:
@@ -67,7 +71,7 @@ def _stored(where: Path, archive: Archive, settled_after_s: int | None) -> dict[
     )  # fmt: skip
     staging = Staging.of_id(where, outcome.run_id)
     staging.store(outcome.result()[1])
-    return {path.name: path.read_bytes() for path in staging.final.iterdir() if path.name != "report.html"}
+    return {path.name: path.read_bytes() for path in staging.final.iterdir()}
 
 
 def test_a_result_with_an_archive_is_the_result_without(tmp_path: Path) -> None:
@@ -78,6 +82,15 @@ def test_a_result_with_an_archive_is_the_result_without(tmp_path: Path) -> None:
     logged = runs.log_by_tag(next((tmp_path / "two").glob("*/latency.hlog")))
     assert logged["response"].total_count == 60 * 40 + 6 * 3
     assert whole["latency.hlog"].count(b"Tag=response,") == 60, "one line a second, also where something came late"
+
+
+def test_the_report_of_a_run_is_the_one_that_is_made_of_its_files(tmp_path: Path) -> None:
+    files = _files(tmp_path, settled_after_s=15, but="")
+    again = page.of_run(
+        decode(files["run.json"], "run.json"), hlog.each(files["latency.hlog"], "log"), files["timeline.csv"]
+    )
+    made, remade = (re.sub(rb"nonce[-=]\"?[\w-]+", b"", text) for text in (files["report.html"], again))
+    assert made == remade
 
 
 def test_where_nothing_can_be_written_what_has_settled_stays_in_memory(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ class Outcome:
         }
         files["timeline.csv"] = over_time = timeline.encode(rows, self._cpu_by_interval)
         try:
-            files[results.REPORT_FILE] = page.of_run(run, hlog.of_rows(self._log(), "latency.hlog"), over_time)
+            files[results.REPORT_FILE] = page.of_run(run, self._lines(), over_time)
         except Exception:  # what was measured is not lost over a page that can be made again
             logger.exception("report.html could not be made; `wsbench report` would try again")
         for name in self._series:
@@ -99,7 +99,8 @@ class Outcome:
         begin = self.archive.begin_ns
         if begin is None:
             begin = min((interval.start_ns for interval in self._intervals), default=0) // 1_000_000 * 1_000_000
-        yield hlog.head(start_ns=begin, comment=f"wsbench {wsbench.__version__} {self.run_id}")
+        head = hlog.head(start_ns=begin, comment=f"wsbench {wsbench.__version__} {self.run_id}")
+        yield from head.splitlines(keepends=True)
         lines = [
             hlog.Line(name, interval.start_ns, self._length(interval.phase, interval.start_ns), buckets)
             for interval in self._intervals
@@ -109,6 +110,14 @@ class Outcome:
         fresh = sorted((line.start_ns, line.tag, hlog.row(line, start_ns=begin)) for line in lines)
         for _, _, row in heapq.merge(fresh, self.archive.entries()):
             yield row
+
+    def _lines(self) -> Iterator[hlog.Line]:
+        """What a report needs of the log: one series over time, of the others the sum alone; a day has many lines."""
+        for name, buckets in self._series.items():
+            if name != page.OVER_TIME and buckets:
+                yield hlog.Line(name, 0, 0, buckets)
+        needed = (b"#", f"Tag={page.OVER_TIME},".encode())
+        yield from hlog.of_rows((row for row in self._log() if row.startswith(needed)), "latency.hlog")
 
     # -- parts -----------------------------------------------------------------------------------------------------
 

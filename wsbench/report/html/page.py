@@ -22,6 +22,8 @@ from wsbench.report.html.plots import Figure
 from wsbench.report.summary import conditions
 from wsbench.results import Run
 
+OVER_TIME = "response"
+"""The series that is drawn over time."""
 _TEMPLATES = "templates"
 _CODE = re.compile(r"`([^`]*)`")
 
@@ -33,7 +35,7 @@ def of_run(run: Run, lines: Iterable[hlog.Line], timeline: bytes) -> bytes:
         ResultError: `timeline` is none.
     """
     over_time = history.timeline(timeline, "timeline.csv")
-    found = history.latencies(lines, over_time, "response")
+    found = history.latencies(lines, over_time, OVER_TIME)
     heat = history.heat_map(found.columns, over_time)
     main = figures.of_run(run, found.series, heat, over_time)
     connecting = figures.connecting(run, found.series)
