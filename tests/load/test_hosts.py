@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from helpers import components, process, runs
+from helpers import components, runs
 from helpers.hosts import Cable, Host, hosts
 from helpers.process import CliResult, Running, scaled
 
@@ -137,9 +137,9 @@ def losses(tmp_path_factory: pytest.TempPathFactory) -> Losses:
         net["away"].unplug()
         other.master.signal(signal.SIGKILL)
         again = first.join("killed")
-        process.eventually(lambda: first.stats()["connections_opened"] > USERS, 60)  # the new one's
+        first.master.wait_for(r"\(index 3\) reported as ready", 60)
         first.missing(2)
-        time.sleep(scaled(1))
+        time.sleep(scaled(4))  # until the new one has been told to start, and has reported
         first.master.signal(signal.SIGINT)  # it would go on until somebody stops it
         ended = {"master": first.master.finish(90), "again": again.finish(60)}
         ended["steady"] = first.workers["steady"].finish(60)
