@@ -128,6 +128,8 @@ class Steps:
         if ended.interrupted:
             ignore_interruptions()
             raise KeyboardInterrupt
+        if ended.path is None:
+            raise ended.not_stored or WsbenchError("the result was not stored")
         return ended
 
     def _assessed(self, load: float, ended: Ended) -> Step:
@@ -138,6 +140,7 @@ class Steps:
                 f"{plan.given['scenario']}: its users do not send at a --rate",
                 remedy="Derive them from EchoUser, or search how many of them: --connections.",
             )
+        assert ended.path is not None
         where = f"{RUNS}/{ended.path.name}"
         step = assess(
             run, plan.objectives, load=load, where=where, on_schedule=not own_users or not plan.per_connection

@@ -50,6 +50,9 @@ class Worker:
         self._ended: Event | None = None
         self._orphan = False
         self._offset = OffsetEstimate(machine.host_id())
+        # Addresses are a machine's own. Locust replaces a worker's options by the master's, later on.
+        own = getattr(environment.parsed_options, "source_ip", None)
+        self._own_sources = {"source_ip": list(own)} if own else {}
         runner.register_message(ORDER, self._on_order)
         runner.register_message(ACK, self._on_ack)
         parsed = environment.parsed_options
@@ -66,7 +69,7 @@ class Worker:
         if setup is None:
             raise UsageError("the master runs no wsbench scenario", remedy="Give master and workers the same -f FILE.")
         options = RunOptions.from_mapping(
-            json.loads(setup["options"]),
+            {**json.loads(setup["options"]), **self._own_sources},
             url=setup["url"],
             users=setup["users"],
             processes=setup["processes"],
@@ -78,7 +81,11 @@ class Worker:
         self._post = Post(lambda packed: self._runner.send_message(REPORT, {"run": run, "body": packed}))
         self._ended = None
         self.engine = Engine(
-            options, worker=self._runner.worker_index, send=self._post.send, on_request=self._on_request
+            options,
+            worker=self._runner.worker_index,
+            send=self._post.send,
+            on_request=self._on_request,
+            shared_sources=not self._own_sources,
         )
         order: Order = unpack_order(setup["order"])
         self.engine.obey(order)
