@@ -213,6 +213,7 @@ class Generator(msgspec.Struct, frozen=True):
     """The load generator on itself: verdict `ok`, `late` or `saturated`, with the findings it rests on.
 
     CPU is the whole process's; `polling_us_per_message` is the part of it spent waiting for messages to be due.
+    `bytes_per_connection` is by how much the workers' memory grew in the ramp, with a user and all for each connection.
     """
 
     verdict: str
@@ -220,6 +221,7 @@ class Generator(msgspec.Struct, frozen=True):
     cpu_us_per_message: float | None = None
     polling_us_per_message: float | None = None
     workers: list[Worker] = []
+    bytes_per_connection: int | None = None
 
 
 class Gate(msgspec.Struct, frozen=True):

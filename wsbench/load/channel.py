@@ -235,9 +235,9 @@ class Channel:
                 return True
         return False
 
-    def _call(self, callback: Callable[[Message], None], message: Message) -> None:
+    def _call(self, callback: Callable[..., None], *args: object) -> None:
         try:
-            callback(message)
+            callback(*args)
         except TaskFailed:
             pass
         except Exception as error:  # the scenario's own code

@@ -58,6 +58,7 @@ class Engine:
     Attributes:
         options: of the run; `users` counts the connections of all workers together.
         recorder: where drivers count.
+        quiet_s: connections are closed at the end when nothing has come for so long, in seconds.
         ramped: set when the ramp is over: all connections are open.
         finished: set when all connections are closed and everything is reported.
 
@@ -113,6 +114,8 @@ class Engine:
             exact_timer=self._pacer.exact,
         )
         self._own_descriptors = self._process.num_fds()
+        self._own_bytes = self._rss()
+        self.quiet_s = 0.0
         self._measuring = False
         self._finishing = False
         self._reporting = BoundedSemaphore(1)
@@ -249,6 +252,12 @@ class Engine:
         if self._on_request is not None and self.options.request_events:
             self._on_request(latency_ns, size, problem, name)
 
+    @property
+    def _open(self) -> int:
+        """Connections open now."""
+        tally = self._connections
+        return tally.opened + tally.reconnected - sum(tally.close_codes.values())
+
     def _closed(self, code: int | None) -> None:
         codes = self._connections.close_codes
         key = str(code or 1006)
@@ -275,6 +284,8 @@ class Engine:
         self.recorder.set_plan(plan, now)
         if plan.phase_at(now) is not Phase.RAMP and not self._measuring:
             self._measuring = True
+            self._health.ramp_connections = self._open
+            self._health.ramp_bytes = self._rss() - self._own_bytes
             # What lives now lives as long as the run: no need for the collector to look at it again and again.
             gc.collect()
             gc.freeze()
@@ -320,6 +331,7 @@ class Engine:
         with gevent.Timeout(patience_s, False):
             while any(driver.outstanding for driver in self._drivers):
                 gevent.sleep(0.01)
+            self._until_quiet()
         self._pacer.stop()
         # Those that are just being opened are counted too: the server has counted them.
         with gevent.Timeout(_CLOSE_TIMEOUT_S, False):
@@ -334,6 +346,14 @@ class Engine:
         self._report(final=True)
         self.finished.set()
 
+    def _until_quiet(self) -> None:
+        """What the server sends on its own accord may still be under way, and nobody knows how much of it."""
+        quiet_since, received = time.monotonic(), self._traffic.received
+        while time.monotonic() - quiet_since < self.quiet_s:
+            gevent.sleep(0.01)
+            if self._traffic.received != received:
+                quiet_since, received = time.monotonic(), self._traffic.received
+
     # -- watching and reporting ------------------------------------------------------------------------------------
 
     def _sample(self) -> dict[str, int]:
@@ -346,6 +366,12 @@ class Engine:
             "connections_opened": self._connections.opened + self._connections.reconnected,
             "connections_closed": sum(self._connections.close_codes.values()),
         }
+
+    def _rss(self) -> int:
+        try:
+            return int(self._process.memory_info().rss)
+        except OSError:  # no descriptor left to read it by: the last one stands
+            return self._health.rss_bytes
 
     def _report_loop(self) -> None:
         while True:
@@ -364,13 +390,9 @@ class Engine:
                 gc.freeze()
             self._pacer.offset_ns = self._offset.refresh()
             health = self._health
-            try:
-                health.rss_bytes = self._process.memory_info().rss
-            except OSError:  # no descriptor left to read it by: the last one stands
-                pass
+            health.rss_bytes = self._rss()
             # Reckoned, not listed: with thousands open, reading /proc/self/fd stops everything for 10 ms.
-            health.descriptors = self._own_descriptors + self._connections.opened + self._connections.reconnected
-            health.descriptors -= sum(self._connections.close_codes.values())
+            health.descriptors = self._own_descriptors + self._open
             health.gc_pause_max_ns, health.gc_pause_total_ns = self._gc.pause_max_ns, self._gc.pause_total_ns
             health.clock_steps, health.clock_step_max_ns = self._offset.steps, self._offset.step_max_ns
             self._send(

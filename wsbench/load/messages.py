@@ -40,12 +40,15 @@ class Health(msgspec.Struct):
     """What a worker knows of its own fitness; running totals and maxima over the measure phase.
 
     Attributes:
+        ramp_bytes: by how much its memory grew in the ramp, in which `ramp_connections` were opened.
         kernel_timestamps: whether the kernel gives any.
         exact_timer: whether the pacer runs on a timerfd.
         clock_offset_ns: how far the master's clock is ahead; 0 on the same machine.
     """
 
     rss_bytes: int = 0
+    ramp_bytes: int = 0
+    ramp_connections: int = 0
     stall_max_ns: int = 0
     gc_pause_max_ns: int = 0
     gc_pause_total_ns: int = 0

@@ -277,6 +277,7 @@ class Outcome:
             findings=[results.Finding(f.code, f.evidence, f.remedy, f.severity) for f in found],
             cpu_us_per_message=round(cpu_ns / 1000 / received, 3) if received else None,
             polling_us_per_message=round(polled_ns / 1000 / received, 3) if received else None,
+            bytes_per_connection=standing.bytes_per_connection(self.workers),
             workers=[
                 results.Worker(
                     index=worker.index,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import configargparse
-from locust import events
+from locust import argument_parser, events
 from locust.argument_parser import raise_argument_type_error
 from locust.env import Environment
 
@@ -30,6 +31,9 @@ def register() -> None:
     if not _registered:
         _registered = True
         locust_stats.install()
+        # A worker asks for them once for each option whenever users are to be started, and each time a whole parser is
+        # built: together 0.2 s a second of the ramp in which nothing else happens, on a busy machine no heartbeat either.
+        argument_parser.default_args_dict = functools.cache(argument_parser.default_args_dict)
         events.init_command_line_parser.add_listener(_add_options)
         events.init.add_listener(_init)
 

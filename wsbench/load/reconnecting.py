@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 import gevent
 
@@ -15,12 +16,20 @@ _FIRST_S = 0.1
 _MOST_S = 5.0
 
 
-def reconnect(engine: Engine, driver: Driver, options: ConnectOptions | None = None) -> bool:
-    """Open the driver's connection again, from a greenlet; False when the run is over first."""
+def reconnect(
+    engine: Engine,
+    driver: Driver,
+    options: ConnectOptions | None = None,
+    *,
+    wanted: Callable[[], bool] = lambda: True,
+) -> bool:
+    """Open the driver's connection again, from a greenlet; False when the run is over first, or it is not wanted."""
     pause_s = _FIRST_S
     while not engine.finished.is_set():
         # Jitter, so that thousands of dropped connections do not come back in the same instant.
         gevent.sleep(pause_s * random.uniform(0.5, 1.5))
+        if not wanted():
+            return False
         try:
             engine.connect(driver, again=True, options=options)
         except ConnectError:

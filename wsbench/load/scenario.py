@@ -13,7 +13,7 @@ import gevent
 from gevent.event import Event
 from locust import User
 
-from wsbench.errors import ConnectError, UsageError
+from wsbench.errors import ConnectError, ConnectionLost, UsageError
 from wsbench.load import plugin, settings
 from wsbench.load.channel import Decoder
 from wsbench.load.engine import Engine
@@ -24,6 +24,7 @@ from wsbench.load.websocket import WebSocket
 from wsbench.measure.phases import Phase
 from wsbench.measure.recorder import check_name
 from wsbench.wire.handshake import ConnectOptions
+from wsbench.wire.sources import is_loopback
 
 plugin.register()
 
@@ -45,10 +46,12 @@ class WebSocketUser(User):
     again, and tasks that want to send wait for that meanwhile.
 
     Attributes:
-        path: where to connect when the URL has no path of its own.
+        path: where to connect when the URL has no path of its own; a setting's name in braces stands for its value.
         settings: what `--set NAME=VALUE` can change, with defaults; the type of each says what may be given.
         rate: what `ticks` takes when `--rate` is not given, messages a second over all users.
         auto_connect: whether `ws` is opened before `on_start`; if not, tasks open their own with `connect`.
+        quiet_s: at the end connections are closed when nothing has come for so long (or --drain is over): for scenarios
+            that count what the server sends on its own accord, which may still be under way.
         number: of this user, from 0; no other user of the run has it.
     """
 
@@ -57,13 +60,17 @@ class WebSocketUser(User):
     settings: ClassVar[Mapping[str, settings.Setting]] = {}
     rate: ClassVar[float | None] = None
     auto_connect: ClassVar[bool] = True
+    quiet_s: ClassVar[float] = 0.0
     ws: WebSocket
 
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)
         self._engine: Engine = plugin.engine_of(environment)
+        self._engine.quiet_s = max(self._engine.quiet_s, self.quiet_s)
         self.number = self._engine.new_user()
         self._sockets: list[WebSocket] = []
+        if not self.tasks:  # callbacks are all of it
+            self.tasks = [WebSocketUser.idle]
 
     # -- to override -----------------------------------------------------------------------------------------------
 
@@ -80,6 +87,9 @@ class WebSocketUser(User):
     """For a protocol on top of WebSocket: a method that makes, for every connection that is opened, a function from
     what came to the message that it completes (a `Message` or a subclass of it), or None when it completes none."""
 
+    def on_drop(self, ws: WebSocket, error: ConnectionLost) -> None:
+        """`ws` is gone without our asking. Called in the hub: it must not wait. It is opened again by itself."""
+
     @classmethod
     def conclude(cls, counters: dict[str, int]) -> None:
         """At the end of a run, where it is directed: work out what only all counters together tell, in place."""
@@ -90,6 +100,12 @@ class WebSocketUser(User):
     def options(self) -> RunOptions:
         """The options of the run."""
         return self._engine.options
+
+    @property
+    def same_host(self) -> bool:
+        """Whether the target is on this machine (a loopback address), so that its clock is ours."""
+        host = self.options.connect.uri.host
+        return host == "::1" or is_loopback(host)
 
     @property
     def phase(self) -> Phase:
@@ -119,13 +135,19 @@ class WebSocketUser(User):
         Raises:
             Disconnected: it did not come about. It is counted; uncaught, it ends the task and nothing else.
         """
-        socket = WebSocket(
+        return self._open(self._socket(self._connect_options(path, headers, subprotocols), on_open))
+
+    def _socket(self, options: ConnectOptions, on_open: Callable[[WebSocket], None] | None = None) -> WebSocket:
+        return WebSocket(
             self._engine,
-            options=self._connect_options(path, headers, subprotocols),
+            options=options,
             on_open=on_open or self.on_open,
+            on_drop=self.on_drop,
             on_message=self.on_message if type(self).on_message is not WebSocketUser.on_message else None,
             decoder=self.decoder,
         )
+
+    def _open(self, socket: WebSocket) -> WebSocket:
         try:
             socket.open()
         except ConnectError as error:
@@ -170,6 +192,11 @@ class WebSocketUser(User):
         """Until the ramp is over and all connections are open."""
         self._engine.ramped.wait()
 
+    def idle(self) -> None:
+        """Do nothing until Locust stops this user: what comes meanwhile is seen to by callbacks."""
+        if not being_stopped():  # a user that ended by itself would be missed by Locust
+            gevent.sleep(2**31)
+
     def record(self, name: str, value_ns: int) -> None:
         """Count a duration of the scenario's own in a series of that name."""
         check_name(name)
@@ -199,7 +226,7 @@ class WebSocketUser(User):
                 self._connect_first()
             super().run()
         except TaskFailed:  # in `on_start`, or in `on_stop` of a run that is over: it has been counted
-            self._idle()
+            self.idle()
         except Exception:
             if not self._sockets:
                 self._engine.user_failed()
@@ -209,16 +236,11 @@ class WebSocketUser(User):
                 socket.close()
 
     def _connect_first(self) -> None:
+        self.ws = self._socket(self._connect_options(None, (), None))  # before it is open: callbacks may want it
         try:
-            self.ws = self.connect()
+            self._open(self.ws)
         except Disconnected:
-            self._idle()
-
-    @staticmethod
-    def _idle() -> None:
-        """A user that ended by itself would be missed by Locust: sleep until it is told to stop, if it was not."""
-        if not being_stopped():
-            gevent.sleep(2**31)
+            self.idle()
 
     def _connect_options(
         self, path: str | None, headers: Iterable[tuple[str, str]], subprotocols: Iterable[str] | None
@@ -228,7 +250,8 @@ class WebSocketUser(User):
         if path is not None:
             changes["url"] = urljoin(own.url, path) if "://" not in path else path
         elif self.path and urlsplit(own.url).path in ("", "/"):
-            changes["url"] = urljoin(own.url, self.path)
+            own_settings = {name: self.setting(name) for name in self.settings}
+            changes["url"] = urljoin(own.url, self.path.format(**own_settings))
         if more := tuple(headers):
             changes["headers"] = (*own.headers, *more)
         if subprotocols is not None:

@@ -22,14 +22,14 @@ def negotiated(workers: Workers) -> results.NegotiatedWith:
 
 
 def connections(workers: Workers, asked: int) -> results.Connections:
-    """All workers' connections, of which `asked` were wanted."""
+    """All workers' connections, of which at least `asked` were wanted: a user may open several."""
     tallies = [worker.report.connections for worker in workers]
     codes: dict[str, int] = {}
     for tally in tallies:
         for code, count in tally.close_codes.items():
             codes[code] = codes.get(code, 0) + count
     return results.Connections(
-        asked=asked,
+        asked=max(asked, sum(tally.attempted for tally in tallies)),
         opened=sum(tally.opened for tally in tallies),
         failed=sum(tally.failed for tally in tallies),
         dropped=sum(tally.dropped for tally in tallies),
@@ -37,6 +37,13 @@ def connections(workers: Workers, asked: int) -> results.Connections:
         tls_resumed=sum(tally.tls_resumed for tally in tallies),
         close_codes=dict(sorted(codes.items())),
     )
+
+
+def bytes_per_connection(workers: Workers) -> int | None:
+    """What a connection takes here, its user included: by how much memory grew while they were opened."""
+    health = [worker.report.health for worker in workers]
+    opened = sum(each.ramp_connections for each in health)
+    return max(0, sum(each.ramp_bytes for each in health) // opened) if opened else None
 
 
 def errors(workers: Workers) -> list[results.ErrorCount]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import gevent
 
-from wsbench.errors import ConnectError, Side, UsageError
+from wsbench.errors import ConnectError, ConnectionLost, Side, UsageError
 from wsbench.load.channel import Channel, Decoder
 from wsbench.load.engine import Engine
 from wsbench.load.message import Match, Message, Sendable, encode, matcher
@@ -38,13 +38,15 @@ class WebSocket(Channel):
         *,
         options: ConnectOptions | None = None,
         on_open: Callable[[WebSocket], None] | None = None,
+        on_drop: Callable[[WebSocket, ConnectionLost], None] | None = None,
         on_message: Callable[[Message], None] | None = None,
         decoder: Callable[[WebSocket], Decoder] | None = None,
     ) -> None:
-        """`on_message` gets what nobody waits for, in the hub: it must not wait either."""
+        """`on_message` gets what nobody waits for, in the hub: it must not wait either; nor must `on_drop`."""
         super().__init__(engine, on_message, None if decoder is None else lambda: decoder(self))
         self._options = options
         self._on_open = on_open
+        self._on_drop = on_drop
         self._timeout_ns = engine.options.timeout_ns
         self._ping_numbers = itertools.count(1)
         self._opening: Any = None
@@ -248,10 +250,19 @@ class WebSocket(Channel):
                 self._make_ready()
 
     def _reopen(self, dropped_ns: int) -> None:
-        if reconnect(self._engine, self, self._options):
+        if reconnect(self._engine, self, self._options, wanted=lambda: not self._closed):
+            if self._closed:  # while it was being opened
+                self._engine.disconnect(self)
+                return
             now = _now()
             self._recorder.turn(now).value("away", now - dropped_ns)
             self._opened()
+
+    def lost(self, error: ConnectionLost) -> None:
+        """The connection is gone; the scenario is told, and perhaps it is opened again."""
+        super().lost(error)
+        if self._on_drop is not None:
+            self._call(self._on_drop, self, error)
 
     # -- inside ----------------------------------------------------------------------------------------------------
 

@@ -127,7 +127,7 @@ def _cpu(evidence: Evidence) -> Iterator[Finding]:
 
 def _sent_late(evidence: Evidence) -> Iterator[Finding]:
     series = evidence.series
-    if not evidence.closed_loop:
+    if not evidence.closed_loop and _asking(evidence.counts):
         lag, response = percentile(series.get("send_lag", {}), 99), percentile(series.get("response", {}), 99)
         if lag is not None and lag > LAG_FLOOR_NS and (response is None or lag > LAG_SHARE * response):
             yield Finding(

@@ -8,6 +8,7 @@ they arrive, and who adds them, makes no difference.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
@@ -38,10 +39,13 @@ SERIES = (*LATENCY_SERIES, *CONNECT_SERIES)
 Groups = dict[int, Buckets]
 """Values that belong together, by what they have in common: the deliveries of one message to many receivers, say."""
 
+_OF_GROUP = {"first": 0.0, "median": 50.0, "last": 100.0}
+"""Which of a group's values make a series, by percentile."""
 _LOST, _COUNTER = "lost:", "counter:"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}")
 
 
+@functools.cache
 def check_name(name: str) -> str:
     """The name of a series or counter of a scenario's own: part of a file's name, and of a tag in latency.hlog.
 
@@ -53,6 +57,11 @@ def check_name(name: str) -> str:
     if name in SERIES:
         raise ValueError(f"{name!r} is the name of a series that every run has: use another")
     return name
+
+
+def _place(name: str) -> tuple[str, int]:
+    stem, dot, part = name.rpartition(".")
+    return (stem, list(_OF_GROUP).index(part)) if dot and part in _OF_GROUP else (name, -1)
 
 
 class IntervalDelta(msgspec.Struct):
@@ -88,9 +97,9 @@ class IntervalDelta(msgspec.Struct):
     def settle_groups(self) -> None:
         """Of each group its first, median and last value, as three series; the groups are forgotten."""
         for name, groups in self.groups.items():
-            parts = [self.series.setdefault(f"{name}.{part}", {}) for part in ("first", "median", "last")]
+            parts = [self.series.setdefault(f"{name}.{part}", {}) for part in _OF_GROUP]
             for buckets in groups.values():
-                for part, percent in zip(parts, (0.0, 50.0, 100.0), strict=True):
+                for part, percent in zip(parts, _OF_GROUP.values(), strict=True):
                     value = percentile(buckets, percent)
                     assert value is not None
                     record(part, value)
@@ -361,9 +370,10 @@ class Totals:
                 self._named.setdefault(interval.phase, set()).update(interval.series)
 
     def names(self) -> list[str]:
-        """The series that the scenario named, those that only lost included, in alphabetical order."""
+        """The series that the scenario named, those that only lost included, in alphabetical order; parts of a group in
+        theirs."""
         found = {name.removeprefix(_LOST) for name in self.counts() if name.startswith(_LOST)}
-        return sorted(found.union(*self._named.values()) - set(SERIES))
+        return sorted(found.union(*self._named.values()) - set(SERIES), key=_place)
 
     def names_in(self, phase: Phase) -> set[str]:
         """The series that have a value in a phase."""

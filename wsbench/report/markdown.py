@@ -89,7 +89,7 @@ def _figures(run: Run) -> list[str]:
         ("throughput", "sent", "received", "lost", "connections"),
         [
             (
-                f"{format_count(run.throughput.received_per_s)} replies/s",
+                f"{format_count(run.throughput.received_per_s)} {'messages' if m.pushed else 'replies'}/s",
                 format_count(m.sent),
                 format_count(m.received),
                 format_count(m.lost),

@@ -8,6 +8,7 @@ from wsbench.units import format_bytes, format_count, format_duration, format_se
 
 _COLUMNS = ("p50_ns", "p90_ns", "p99_ns", "p99_9_ns", "max_ns")
 
+_MANY = 1000
 _SIGNS = {"µ": "u", "–": "-", "×": "x", "…": "...", "✓": "+", "✗": "x", "·": "."}
 _ASCII = bars.ASCII | {ord(sign): plain for sign, plain in _SIGNS.items()}
 
@@ -41,8 +42,9 @@ def conditions(run: Run) -> str:
         load = f"open loop, {format_count(c.rate)} messages/s, {c.arrivals}"
     else:
         load = f"closed loop, {c.in_flight} in flight"
-    if series.of_scenario(run):  # it has messages and a pace of its own
-        message = f"scenario {c.scenario}"
+    if series.is_of_own_scenario(run):  # it has messages and a pace of its own
+        given = ", ".join(f"{name}={value}" for name, value in c.settings.items())
+        message = f"scenario {c.scenario}" + (f" ({given})" if given else "")
         load = load if c.loop == "open" else "at its own pace"
     granted = run.negotiated.compression or ("none granted" if c.compression != "off" else "none")
     security = f", {run.negotiated.tls_version}" if c.tls else ""
@@ -60,9 +62,12 @@ def _target(run: Run) -> str:
 
 def _throughput(run: Run) -> list[str]:
     t, m = run.throughput, run.messages
+    if not (m.sent or m.received or m.missed) and series.of_scenario(run):
+        return ["messages     none"]
+    what = "messages/s received" if m.pushed else "replies/s"
     per_second = run.conditions.duration_ns / 1e9 or 1.0
     rows = [
-        f"throughput   {format_count(t.received_per_s)} replies/s   "
+        f"throughput   {format_count(t.received_per_s)} {what}   "
         f"({format_bytes(run.bytes.payload_received / per_second)}/s of payload)",
         f"messages     {format_count(m.sent)} sent, {format_count(m.received)} received, {format_count(m.lost)} lost",
     ]
@@ -115,7 +120,16 @@ def _connections(run: Run) -> list[str]:
     times = (
         f"   (p50 {format_duration(connect.p50_ns)}, max {format_duration(connect.max_ns)})" if connect.count else ""
     )
-    return [f"connections  {', '.join(parts)}{times}"]
+    return [f"connections  {', '.join(parts)}{times}", *_memory(run)]
+
+
+def _memory(run: Run) -> list[str]:
+    """What a connection takes: with few of them it says nothing."""
+    if run.connections.opened < _MANY:
+        return []
+    sides = {"target": run.target.bytes_per_connection, "generator": run.generator.bytes_per_connection}
+    shown = [f"{side} {format_bytes(size)}" for side, size in sides.items() if size is not None]
+    return [f"memory       {', '.join(shown)} a connection"] if shown else []
 
 
 def _errors(run: Run) -> list[str]:

@@ -97,14 +97,15 @@ def spread(sources: Sequence[SourceRange], *, start: int, step: int) -> Iterator
 
 def for_loopback(host: str, connections: int) -> tuple[SourceRange, ...]:
     """Addresses enough for so many connections to a server on this machine; none where one is enough."""
-    if sys.platform != "linux" or not _is_loopback(host):
+    if sys.platform != "linux" or not is_loopback(host):
         return ()
     needed = -(-connections // int(ephemeral_ports() * _PORTS_USED))
     first = ipaddress.IPv4Address("127.0.0.1")
     return (SourceRange(first, first + needed - 1),) if needed > 1 else ()
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host is `localhost` or one of 127.0.0.0/8."""
     try:
         return ipaddress.ip_address(host) in ipaddress.ip_network("127.0.0.0/8")
     except ValueError:

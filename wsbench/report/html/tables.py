@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
+from wsbench.report import series
 from wsbench.results import Run
 from wsbench.units import format_bytes, format_count, format_duration, format_seconds
 
@@ -29,12 +30,13 @@ VERDICTS = {
 
 def tiles(run: Run) -> list[Row]:
     """The figures that one looks for first."""
-    response, c, m = run.latency["response"], run.connections, run.messages
+    first = series.headline(run)
+    latency, c, m = run.latency[first], run.connections, run.messages
     return [
         ("throughput", _rate(run.throughput.received_per_s)),
-        ("response p50", format_duration(response.p50_ns)),
-        ("response p99", format_duration(response.p99_ns)),
-        ("response p99.9", format_duration(response.p99_9_ns)),
+        (f"{first} p50", format_duration(latency.p50_ns)),
+        (f"{first} p99", format_duration(latency.p99_ns)),
+        (f"{first} p99.9", format_duration(latency.p99_9_ns)),
         ("lost", format_count(m.lost + m.missed)),
         ("connections", f"{format_count(c.opened)} of {format_count(c.asked)}"),
     ]
@@ -63,12 +65,13 @@ def conditions(run: Run) -> list[Row]:
         ("scenario", c.scenario),
         ("load", _load(run)),
         ("connections", f"{format_count(c.users)} from {_some(c.processes, 'process', 'processes')}"),
-        ("message", f"{format_count(c.payload_size)} bytes, {'binary' if c.binary else 'text'}"),
         ("phases", f"warm-up {format_seconds(c.warmup_ns)}, measure {format_seconds(c.duration_ns)}"),
         ("time allowed for a reply", format_seconds(c.timeout_ns)),
         ("compression", f"{c.compression} asked, {n.compression or 'none'} granted"),
         ("TLS", f"{n.tls_version or '–'}, {n.tls_cipher or '–'}" if c.tls else "none"),
     ]
+    if not series.is_of_own_scenario(run):
+        rows.insert(4, ("message", f"{format_count(c.payload_size)} bytes, {'binary' if c.binary else 'text'}"))
     if c.settings:
         rows.append(("settings", ", ".join(f"{name}={value}" for name, value in c.settings.items())))
     if n.subprotocol:
@@ -78,6 +81,8 @@ def conditions(run: Run) -> list[Row]:
 
 def _load(run: Run) -> str:
     c = run.conditions
+    if c.loop == "closed" and series.is_of_own_scenario(run):
+        return "the scenario's own"
     if c.loop == "closed":
         return f"closed loop, {c.in_flight} in flight a connection"
     return f"open loop, {c.rate:,.10g} messages/s, {c.arrivals}" if c.rate else "open loop"
@@ -167,7 +172,11 @@ def workers(run: Run) -> list[list[str]]:
 def generator(run: Run) -> list[Row]:
     """What a message cost the generator."""
     g = run.generator
-    return [("CPU a message", _micros(g.cpu_us_per_message)), ("of it waiting", _micros(g.polling_us_per_message))]
+    return [
+        ("CPU a message", _micros(g.cpu_us_per_message)),
+        ("of it waiting", _micros(g.polling_us_per_message)),
+        ("memory a connection", format_bytes(g.bytes_per_connection)),
+    ]
 
 
 def _rate(per_s: float | None) -> str:

@@ -25,6 +25,8 @@ Behaviour = Callable[[TargetConnection], Awaitable[None]]
 
 MAX_UNREAD_BYTES = 64 * 1024 * 1024
 _WAITING_BYTES = 200  # of objects around a reply that waits
+_REPLIES_KEPT = 1000
+_REPLY_BYTES = 64 * 1024
 
 
 async def echo(connection: TargetConnection) -> None:
@@ -125,6 +127,9 @@ class Push:
     Where the size allows, a message is JSON: its number (`seq`, from 0), when it was sent (`sent_ns`, CLOCK_REALTIME)
     and padding; shorter ones are digits of the number alone. A client that does not keep up misses messages' slots,
     not messages: numbers have no gaps.
+
+    A client may reply to a message with a JSON object that repeats its `seq`. How long that took, from our send to the
+    reply's arrival here, stands in a later message as `rtt_ns`, once for each reply, if the size leaves room for it.
     """
 
     rate: float = 1.0
@@ -149,15 +154,17 @@ class Push:
             raise ValueError(f"rate may be up to {cls.MAX_RATE:.0f} a second, size from 1 to {most} bytes")
         return push
 
-    def message(self, seq: int) -> bytes:
-        """Message number `seq`: `size` bytes of UTF-8."""
-        head = json.dumps({"seq": seq, "sent_ns": time.time_ns(), "pad": ""}, separators=(",", ":")).encode()
+    def message(self, seq: int, rtt_ns: int | None = None) -> bytes:
+        """Message number `seq`: `size` bytes of UTF-8; with a round trip in it, if there is one and it fits."""
+        fields = {"seq": seq, "sent_ns": time.time_ns()} | ({} if rtt_ns is None else {"rtt_ns": rtt_ns})
+        head = json.dumps({**fields, "pad": ""}, separators=(",", ":")).encode()
         if len(head) > self.size:
-            return str(seq).encode()[-self.size :].zfill(self.size)
+            return self.message(seq) if rtt_ns is not None else str(seq).encode()[-self.size :].zfill(self.size)
         return head[:-2] + b"x" * (self.size - len(head)) + head[-2:]
 
     async def __call__(self, connection: TargetConnection) -> None:
-        connection.start(_ignore)
+        replies = PushReplies()
+        connection.start(replies.take)
         interval_ns = NS_PER_S / self.rate
         start_ns, slots, seq = time.monotonic_ns(), 0, 0
         while connection.protocol.state is OPEN:
@@ -169,7 +176,7 @@ class Push:
                 continue
             if late_ns > NS_PER_S:
                 slots += int(late_ns / interval_ns)  # after a second without reading: no burst to catch up
-            connection.reply(Opcode.TEXT, self.message(seq))
+            connection.reply(Opcode.TEXT, self.message(seq, replies.pushing(seq)))
             connection.flush()
             slots, seq = slots + 1, seq + 1
             try:
@@ -181,5 +188,27 @@ class Push:
         await connection.wait_closed()
 
 
-def _ignore(opcode: Opcode, payload: bytes) -> None:
-    """For a path on which messages from the client mean nothing; they are counted all the same."""
+class PushReplies:
+    """The replies to pushed messages of one connection, and how long each was under way."""
+
+    def __init__(self) -> None:
+        self._sent_ns: dict[int, int] = {}
+        self._round_trips: deque[int] = deque(maxlen=_REPLIES_KEPT)
+
+    def pushing(self, seq: int) -> int | None:
+        """A message leaves now; the oldest round trip of which nobody was told, for it to tell."""
+        self._sent_ns[seq] = time.monotonic_ns()
+        self._sent_ns.pop(seq - _REPLIES_KEPT, None)
+        return self._round_trips.popleft() if self._round_trips else None
+
+    def take(self, opcode: Opcode, payload: bytes) -> None:  # noqa: ARG002 - as `on_message` is called
+        """A message came; one that answers nothing means nothing."""
+        if len(payload) > _REPLY_BYTES:  # reading it would keep all others waiting
+            return
+        try:
+            seq = json.loads(payload)["seq"]
+            sent_ns = self._sent_ns.pop(seq, None)
+        except (ValueError, TypeError, LookupError, RecursionError):
+            return
+        if sent_ns is not None:
+            self._round_trips.append(time.monotonic_ns() - sent_ns)
