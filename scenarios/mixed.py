@@ -27,7 +27,7 @@ class Mixed(WebSocketUser):
     """One user of the mixture."""
 
     path = "/echo"
-    settings = {"weights": str(HERE / "mixed.json"), "session": ""}  # noqa: RUF012
+    settings = {"weights": str(HERE / "mixed.json"), "session": ""}
 
     def on_start(self) -> None:
         """Draw what kind of user this is; the same every time, for the same number."""

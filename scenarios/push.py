@@ -3,9 +3,9 @@
     wsbench run --scenario scenarios/push.py -u 100 --set rate=20 --set size=256
     locust -f scenarios/push.py --host ws://127.0.0.1:8765
 
-For feeds, dashboards, tickers, telemetry. A pushed message is a JSON object with a number, `seq`, that grows by one from
-message to message; if it also says when it was sent (`sent_ns`) and how long an earlier one took until our reply was
-back (`rtt_ns`), that is measured too. For a server of your own, change `on_message`.
+For feeds, dashboards, tickers, telemetry. A pushed message is a JSON object with a number, `seq`, that grows by one
+from message to message; if it also says when it was sent (`sent_ns`), or how long an earlier one took until our reply
+was back (`rtt_ns`), that is measured too. For a server of your own, change `on_message`.
 
 Series: `gap` from one message to the next, `jitter` how far that is from the interval asked for, `delivery` from the
 server's send to our kernel (one clock for both: only when the target is on this machine), `server_round_trip` as the
@@ -13,6 +13,8 @@ server measured it. Counted: `missing`, numbers that were left out; `--fail-if '
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from wsbench import Message, WebSocket, WebSocketUser
 from wsbench.errors import ConnectionLost
@@ -24,7 +26,7 @@ class Push(WebSocketUser):
     path = "/push?rate={rate:g}&size={size}"
     settings = {"rate": 10.0, "size": 128, "reply": True}
 
-    def __init__(self, environment: object) -> None:
+    def __init__(self, environment: Any) -> None:
         super().__init__(environment)
         self.expected_gap_ns = 1e9 / self.setting("rate")
         self.replies = self.setting("reply")

@@ -7,8 +7,8 @@ With `--set churn=N` users open N connections a second together, each for `hold_
 user keeps a connection and asks something every `every_s`; restart the server meanwhile, and see them come back. They
 try again after 0.1 s, and then after twice as long each time, up to 5 s, with jitter: as good clients do.
 
-Series: `connect` with its phases `tcp`, `tls` and `upgrade`; `due_to_open` from when a connection was due to when it was
-open (churn); `first_reply` or `alive`, the requests; `away` from a drop to being open again: its maximum is the time
+Series: `connect` with its phases `tcp`, `tls` and `upgrade`; `due_to_open`, from when a connection was due until it was
+open (churn); `first_reply` or `alive`, the requests; `away`, from a drop to being open again: its maximum is the time
 until all were back. Refusals and other failures are in `errors`, each with its kind.
 Counted: `drops` = `back` + `still_away` at the end of the run.
 """

@@ -34,7 +34,7 @@ def started(name: str, url: str, where: Path, *options: str) -> Running:
 
 
 def both_ways(name: str, target: EchoTarget, where: Path, *options: str) -> list[Ran]:
-    """As `wsbench run` with two processes, and as plain Locust, with no path in the URL: it is the scenario's to say."""
+    """As `wsbench run` with two processes, and as plain Locust, without a path in the URL: the scenario has one."""
     url = target.url.removesuffix("/echo")
     base = ("--warmup", "200ms", *options)
     commands = [

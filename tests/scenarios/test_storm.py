@@ -6,7 +6,7 @@ import signal
 import time
 from pathlib import Path
 
-from helpers import process, runs, scenarios
+from helpers import runs, scenarios
 from helpers.process import scaled
 from helpers.runs import EchoTarget
 

@@ -32,7 +32,7 @@ def register() -> None:
         _registered = True
         locust_stats.install()
         # A worker asks for them once for each option whenever users are to be started, and each time a whole parser is
-        # built: together 0.2 s a second of the ramp in which nothing else happens, on a busy machine no heartbeat either.
+        # built: 0.2 s of every second of the ramp in which nothing else happens, and on a busy machine no heartbeat.
         argument_parser.default_args_dict = functools.cache(argument_parser.default_args_dict)
         events.init_command_line_parser.add_listener(_add_options)
         events.init.add_listener(_init)
