@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import helpers.web_ui
 import pytest
 from conftest import Truth
 from helpers import runs
-from helpers.process import no_leftovers, scaled
+from helpers.process import Running, no_leftovers, scaled
 from helpers.runs import Document, EchoTarget
 from helpers.web_ui import WebUi
 
@@ -23,6 +24,23 @@ from wsbench.cli.runner import free_port
 def target() -> Iterator[EchoTarget]:
     with runs.echo_target() as target:
         yield target
+
+
+def test_locusts_default_options_are_worked_out_once() -> None:
+    """Locust builds a parser for each option of a worker's whenever users are to be started: it then does nothing else,
+    and where the machine is busy misses so many heartbeats that it is given up."""
+    program = (
+        "from wsbench.load import plugin\n"
+        "plugin.register()\n"
+        "from locust import argument_parser\n"
+        "made = []\n"
+        "make = argument_parser.get_empty_argument_parser\n"
+        "argument_parser.get_empty_argument_parser = lambda *args, **more: made.append(1) or make(*args, **more)\n"
+        "first, again = argument_parser.default_args_dict(), argument_parser.default_args_dict()\n"
+        "print(len(made), first == again, 'run_time' in first)\n"
+    )
+    result = Running([sys.executable, "-c", program]).finish()
+    assert result.stdout.split() == ["1", "True", "True"], result.stderr
 
 
 # -- headless ----------------------------------------------------------------------------------------------------------

@@ -124,6 +124,14 @@ QUIET: list[tuple[str, dict[str, Any]]] = [
     ("sent late to a slow server", {"series": {"send_lag": spread((5 * MS, 9)), "response": spread((11 * MS, 9))}}),
     # in a closed loop a message is due when it is sent
     ("lag in a closed loop", {"closed_loop": True, "series": {"send_lag": spread((5 * MS, 9))}}),
+    # nothing that a lateness could spoil: nobody answers
+    (
+        "sent late without asking",
+        {
+            "counts": {"sent": 9, "one_way": 9, "received": 90, "pushed": 90},
+            "series": {"send_lag": spread((5 * MS, 9))},
+        },
+    ),
     ("replies read late of a slow server", {"series": {"read_lag": spread((MS, 9)), "service": spread((MS // 9, 9))}}),
     ("replies read a little late", {"series": {"read_lag": spread((190 * US, 9)), "service": spread((US, 9))}}),
     ("stalls at the limit", {"worker": {"stall_max_ns": 50 * MS, "gc_pause_max_ns": 20 * MS}}),

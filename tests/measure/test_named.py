@@ -90,6 +90,16 @@ def test_totals_know_the_names_the_losses_and_the_counters() -> None:
     assert totals.counters() == {"heard": 6}
 
 
+def test_parts_of_a_group_stand_in_their_order() -> None:
+    tally = Tally(SECOND)
+    for name in ("delivery.last", "delivery", "delivery.median", "delivery.first", "delivering", "first", "z.first"):
+        tally.value(name, 1)
+    totals = Totals()
+    totals.add([taken(tally)])
+    in_order = ["delivering", "delivery", "delivery.first", "delivery.median", "delivery.last", "first", "z.first"]
+    assert totals.names() == in_order
+
+
 def groups_of(workers: int, receivers: int, messages: int) -> list[IntervalDelta]:
     """Message `m` reaches receiver `r` after 1000 * m + r ns."""
     tallies = [Tally(SECOND) for _ in range(workers)]

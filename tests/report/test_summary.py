@@ -7,7 +7,7 @@ import pytest
 from helpers.sample_run import RUN
 
 from wsbench.report.summary import text
-from wsbench.results import Finding, Gate, Generator, Messages, NegotiatedWith, Run
+from wsbench.results import Connections, Finding, Gate, Generator, Latency, Messages, NegotiatedWith, Run, Target
 
 PATH = "results/20261122T091500Z-echo"
 
@@ -72,6 +72,42 @@ def test_a_closed_loop_has_no_send_lag() -> None:
 def test_messages_that_went_wrong_are_counted_only_when_there_are_any() -> None:
     wrong = msgspec.structs.replace(RUN, messages=Messages(sent=5, received=5, reordered=1_200, late=2))
     assert rows(wrong)["messages"].endswith("0 lost, 1,200 reordered, 2 late")
+
+
+def of_scenario(**changes: object) -> Run:
+    """A run of a scenario without round trips."""
+    empty = {name: Latency() for name in RUN.latency}
+    run = msgspec.structs.replace(RUN, latency={**empty, "ping": Latency(7, 1, 1_000)}, messages=Messages())
+    return msgspec.structs.replace(run, **changes)
+
+
+def test_a_scenario_without_round_trips_shows_what_it_has() -> None:
+    found = rows(of_scenario())
+    assert found["messages"] == "messages     none" and "throughput" not in found
+    assert "ping" in found and "response" not in found and "read" not in found
+    lost = of_scenario(messages=Messages(sent=3, lost=3), latency={**RUN.latency, "response": Latency(lost=3)})
+    assert "response" in rows(lost)
+
+
+def test_what_the_server_sends_on_its_own_accord_is_no_reply() -> None:
+    pushed = Messages(sent=0, received=9_950, pushed=9_950)
+    assert "995 messages/s received" in rows(of_scenario(messages=pushed))["throughput"]
+
+
+def test_settings_of_a_scenario_are_conditions() -> None:
+    given = msgspec.structs.replace(RUN.conditions, scenario="push", settings={"rate": "5", "reply": "on"})
+    said = text(of_scenario(conditions=given), PATH)
+    assert ", scenario push (rate=5, reply=on), compression none" in said
+
+
+def test_memory_of_many_connections() -> None:
+    generator = msgspec.structs.replace(RUN.generator, bytes_per_connection=21_500)
+    few = msgspec.structs.replace(RUN, generator=generator)
+    assert "memory" not in rows(few)
+    many = msgspec.structs.replace(few, connections=Connections(asked=5000, opened=5000))
+    assert rows(many)["memory"] == "memory       generator 21.5 kB a connection"
+    both = msgspec.structs.replace(many, target=Target(bytes_per_connection=15_000))
+    assert rows(both)["memory"] == "memory       target 15.0 kB, generator 21.5 kB a connection"
 
 
 def test_the_verdict_has_its_findings_and_their_remedies() -> None:

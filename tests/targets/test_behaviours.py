@@ -122,6 +122,35 @@ def test_push_ignores_what_it_is_told_but_answers_pings_and_close(target: Target
     assert client.close_code == 1000
 
 
+def test_push_tells_how_long_a_reply_took_once_for_each(target: TargetProcess) -> None:
+    """The client waits before it replies: the server's round trip is at least as long."""
+    told: list[int] = []
+    with connect(url(target, "/push?rate=50&size=200")) as client:
+        for text in ("no JSON", "[1]", '{"seq": "x"}', '{"seq": {}}', '{"seq": 10000}', b"\xff", "[" * 100_000):
+            client.send(text)  # answers nothing
+        for number in range(200):
+            pushed = json.loads(client.recv(timeout=20))
+            told += [pushed["rtt_ns"]] if "rtt_ns" in pushed else []
+            if number in (3, 5):
+                time.sleep(0.05)
+                for _ in range(2):  # the second is none of a message that is still unanswered
+                    client.send(json.dumps({"seq": pushed["seq"]}))
+            if len(told) == 2 and number > 30:
+                break
+    assert len(told) == 2
+    assert all(0.05e9 < rtt_ns < 60e9 for rtt_ns in told)
+
+
+@given(st.integers(1, 300), st.integers(0, 10**10))
+def test_a_round_trip_is_told_where_there_is_room_for_it(size: int, rtt_ns: int) -> None:
+    message = Push(rate=1, size=size).message(7, rtt_ns)
+    assert len(message) == size
+    if size >= 90:
+        assert json.loads(message)["rtt_ns"] == rtt_ns
+    elif size >= 60:
+        assert json.loads(message)["seq"] == 7
+
+
 @given(st.integers(1, 300), st.integers(0, 10**7))
 def test_a_pushed_message_has_the_size_asked_for(size: int, seq: int) -> None:
     message = Push(rate=1, size=size).message(seq)

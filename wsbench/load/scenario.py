@@ -62,6 +62,7 @@ class WebSocketUser(User):
     auto_connect: ClassVar[bool] = True
     quiet_s: ClassVar[float] = 0.0
     ws: WebSocket
+    tasks: list[Any]
 
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)
