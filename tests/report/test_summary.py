@@ -100,6 +100,14 @@ def test_settings_of_a_scenario_are_conditions() -> None:
     assert ", scenario push (rate=5, reply=on), compression none" in said
 
 
+def test_a_scenario_that_opens_connections_again_and_again_shows_what_that_took() -> None:
+    again = of_scenario(latency={**of_scenario().latency, "connect": Latency(70, 0, 1_000), "upgrade": Latency(70)})
+    assert "upgrade" not in rows(again)
+    found = rows(msgspec.structs.replace(again, connections=Connections(asked=70, opened=70)))
+    assert found["connect"].endswith(" 70") and found["upgrade"].endswith(" 70") and "TCP" not in found
+    assert "upgrade" in rows(msgspec.structs.replace(again, connections=Connections(50, 50, reconnected=20)))
+
+
 def test_memory_of_many_connections() -> None:
     generator = msgspec.structs.replace(RUN.generator, bytes_per_connection=21_500)
     few = msgspec.structs.replace(RUN, generator=generator)

@@ -170,6 +170,7 @@ class Engine:
                     self._opening -= 1
         except ConnectError as error:
             if error.kind == _TOO_LATE:
+                self._connections.attempted -= not again
                 raise
             if not again:
                 self._connections.failed += 1

@@ -92,7 +92,7 @@ def _latency(run: Run) -> list[str]:
     width = max(width, 10)
     head = "".join(f"{name:>11}" for name in ("p50", "p90", "p99", "p99.9", "max"))
     rows = [f"{'latency':<{width + 2}}{head}{'count':>12}" if own else f"{'latency':<{width + 2}}{head}"]
-    for name in (*series.of_messages(run), *own):
+    for name in (*series.of_messages(run), *own, *_connecting(run)):
         cells = "".join(f"{cell:>11}" for cell in _cells(run.latency[name]))
         row = f"  {series.label(name):<{width}}{cells}"
         if own:
@@ -105,6 +105,13 @@ def _latency(run: Run) -> list[str]:
         counted = ", ".join(f"{format_count(count)} {name}" for name, count in run.counters.items())
         rows += ["", f"counted      {counted}"]
     return rows
+
+
+def _connecting(run: Run) -> list[str]:
+    """What opening connections took, where that is what a scenario does, or had to do again."""
+    c = run.connections
+    again = c.reconnected or c.opened > run.conditions.users
+    return series.of_connections(run) if again and series.of_scenario(run) else []
 
 
 def _cells(latency: Latency) -> list[str]:
