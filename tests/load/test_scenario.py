@@ -81,6 +81,30 @@ def test_a_dropped_connection_is_opened_again_and_logged_in(run_cli: RunCli, tmp
     assert server.counts()["messages_in"] == run["messages_all_phases"]["sent"]
 
 
+def test_a_connection_that_is_closed_while_it_is_away_stays_closed(
+    run_cli: RunCli, tmp_path: Path, truth: StartTruth
+) -> None:
+    server = truth(close_after=5)
+    result = run_cli(
+        "run",
+        server.url,
+        "--scenario",
+        str(FILES / "leaving.py"),
+        "--warmup",
+        "0s",
+        "-u",
+        "3",
+        "-d",
+        "1500ms",
+        "--quiet",
+    )
+    assert result.returncode == 0, result.stderr
+    run = runs.read(runs.only(tmp_path / "results"))
+    connections = run["connections"]
+    assert (connections["opened"], connections["dropped"], connections["reconnected"]) == (3, 3, 0)
+    assert run["counters"] == {"left": 3} and server.counts()["connections"] == 3
+
+
 def test_faults_of_the_scenario_are_its_own(run_cli: RunCli, tmp_path: Path, target: EchoTarget) -> None:
     result = run_cli(
         "run", target.url, *OPTIONS, "-u", "2", "--set", "raise_on=5", "--set", "wrong=10", "--json",
