@@ -30,7 +30,7 @@ class Broadcast(WebSocketUser):
 
     path = "/broadcast"
     rate = 10.0
-    quiet_s = 0.5  # what was published last still has to reach everybody
+    quiet_s = 1.0  # what was published last still has to reach everybody
     settings = {"size": 128, "hears_itself": True}
 
     def __init__(self, environment: Any) -> None:

@@ -29,8 +29,8 @@ def deliveries(text: str) -> Deliveries:
 class PubSub:
     """What all connections share."""
 
-    def __init__(self, *, withheld: Deliveries, repeated: Deliveries, skipped: set[int]) -> None:
-        self.withheld, self.repeated, self.skipped = withheld, repeated, skipped
+    def __init__(self, *, withheld: Deliveries, repeated: Deliveries, skipped: set[int], delay_s: float) -> None:
+        self.withheld, self.repeated, self.skipped, self.delay_s = withheld, repeated, skipped, delay_s
         self.counts = dict.fromkeys(("connections", "published", "delivered", "withheld", "repeated", "received"), 0)
         self.open: dict[ServerConnection, int] = {}
 
@@ -51,20 +51,27 @@ class PubSub:
     async def listen(self, connection: ServerConnection, number: int) -> None:
         self.open[connection] = number
         try:
-            async for message in connection:
-                self.counts["published"] += 1
-                await asyncio.gather(*(self.deliver(each, message) for each in list(self.open)))
+            async with asyncio.TaskGroup() as publishing:
+                async for message in connection:
+                    self.counts["published"] += 1
+                    publishing.create_task(self.publish(message, self.counts["published"]))
         finally:
             del self.open[connection]
 
-    async def deliver(self, listener: ServerConnection, message: str | bytes) -> None:
-        which = (self.open[listener], self.counts["published"])
+    async def publish(self, message: str | bytes, number: int) -> None:
+        await asyncio.sleep(self.delay_s)
+        for listener in list(self.open):
+            with contextlib.suppress(ConnectionClosed):
+                await self.deliver(listener, message, number)
+
+    async def deliver(self, listener: ServerConnection, message: str | bytes, number: int) -> None:
+        which = (self.open[listener], number)
         if which in self.withheld:
             self.counts["withheld"] += 1
             return
         for _ in range(2 if which in self.repeated else 1):
-            self.counts["delivered"] += 1
             await listener.send(message)
+            self.counts["delivered"] += 1
         self.counts["repeated"] += which in self.repeated
 
     async def push(self, connection: ServerConnection) -> None:
@@ -85,7 +92,7 @@ class PubSub:
 
 async def main(options: argparse.Namespace) -> None:
     skipped = {int(number) for number in options.skip.split(",") if number}
-    server = PubSub(withheld=options.withhold, repeated=options.repeat, skipped=skipped)
+    server = PubSub(withheld=options.withhold, repeated=options.repeat, skipped=skipped, delay_s=options.delay)
     async with serve(server.handle, "127.0.0.1", 0, process_request=server.answer, compression=None) as listening:
         port = next(iter(listening.sockets)).getsockname()[1]
         print(f"listening on ws://127.0.0.1:{port}", flush=True)
@@ -96,6 +103,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--withhold", type=deliveries, default=set(), metavar="CONNECTION:MESSAGE,...")
     parser.add_argument("--repeat", type=deliveries, default=set(), metavar="CONNECTION:MESSAGE,...")
+    parser.add_argument("--delay", type=float, default=0.0, metavar="S", help="before a message goes to all")
     parser.add_argument("--skip", default="", metavar="NUMBER,...", help="of /push")
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(main(parser.parse_args()))
