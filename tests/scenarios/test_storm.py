@@ -19,7 +19,9 @@ def test_every_connection_that_comes_and_goes_is_counted(echo_target: EchoTarget
     options = ("-u", "10", "-d", "1500ms", "--set", "churn=40", "--set", "hold_s=0.05")
     for ran in scenarios.both_ways("storm", echo_target, tmp_path, *options):
         connections, messages = ran.run["connections"], ran.run["messages_all_phases"]
-        assert connections["opened"] == connections["asked"] == messages["sent"] == messages["received"] > 20
+        assert connections["opened"] == connections["asked"] > 20
+        # Of the connections that are open when the run ends, each may have had no time to say something or to hear of it.
+        assert 0 <= connections["opened"] - messages["sent"] <= 10 and messages["lost"] <= 10
         assert connections["close_codes"] == {"1000": connections["opened"]}
         for name in ("connect", "tcp", "upgrade"):
             assert ran.count(name) == connections["opened"]

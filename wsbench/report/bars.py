@@ -23,10 +23,11 @@ ASCII = {ord("≤"): "<=", **{ord(sign): plain for sign, plain in zip(_EIGHTHS, 
 def rows(run: Run) -> list[str]:
     """The lines, with an empty one behind them; none when nothing was measured."""
     latency = run.latency
-    if latency["response"].histogram == latency["service"].histogram:
-        series = {"response = service": latency["response"]}
+    response, service = latency["response"], latency["service"]
+    if (response.histogram, response.lost) == (service.histogram, service.lost):
+        series = {"response = service": response}
     else:
-        series = {"response": latency["response"], "service": latency["service"]}
+        series = {"response": response, "service": service}
     columns = {name: each.histogram for name, each in series.items()}
     if not any(columns.values()):
         return []
