@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import islice
 
 import pytest
 from hypothesis import given, settings
@@ -43,6 +44,19 @@ def test_a_message_is_json_with_its_id_and_number(connection: int, seq: int, siz
 def test_a_message_is_built_alike_in_any_order_and_by_anyone(connection: int, seqs: list[int]) -> None:
     messages = JsonMessages(connection, 128)
     assert [messages.build(seq) for seq in seqs] == [JsonMessages(connection, 128).build(seq) for seq in seqs]
+
+
+@given(connection=IDS, seq=SEQS)
+@settings(max_examples=50, deadline=None)
+def test_messages_onwards_are_those_built_one_by_one(connection: int, seq: int) -> None:
+    messages = JsonMessages(connection, 128)
+    start = max(0, seq - 20)  # the number of digits may change on the way
+    assert list(islice(messages.onwards(start), 40)) == [messages.build(start + place) for place in range(40)]
+
+
+def test_a_message_is_what_a_json_encoder_makes_of_it() -> None:
+    payload = JsonMessages(7, 128).build(12)
+    assert payload == json.dumps(json.loads(payload), separators=(",", ":")).encode()
 
 
 def test_the_padding_of_neighbours_differs_and_is_not_constant() -> None:
@@ -119,6 +133,7 @@ def test_a_payload_of_ones_own_is_sent_as_it_is() -> None:
     assert [messages.build(seq) for seq in (1, 2, 10**9)] == [b"\x00\xffanything"] * 3
     assert messages.identify(b"\x00\xffanything") is None
     assert (messages.numbered, JsonMessages(1, 128).numbered) == (False, True)
+    assert list(islice(FixedMessages(b"own").onwards(5), 3)) == [b"own"] * 3
 
 
 @pytest.mark.parametrize(

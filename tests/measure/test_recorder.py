@@ -183,6 +183,38 @@ def test_a_tally_that_gained_nothing_has_nothing_to_say() -> None:
     assert tally.take(closed_loop=False) is None
 
 
+LAGS = st.one_of(st.just(0), st.integers(0, 2**42))
+TIMES = st.tuples(st.integers(0, 2**42), st.integers(0, 2**42), LAGS)
+
+
+@given(times=st.lists(TIMES, max_size=20), closed_loop=st.booleans())
+@settings(max_examples=100, deadline=None)
+def test_replies_counted_together_count_as_if_one_by_one(times: list[tuple[int, int, int]], closed_loop: bool) -> None:
+    tally = Tally(Interval(Phase.MEASURE, 0, S), size=128, paced=not closed_loop)
+    service: Buckets = {}
+    response: Buckets = {}
+    read_lag: Buckets = {}
+    for late, took, lag in times:
+        tally.echoes += 1
+        tally.replies.append((T, T + late, T + late + took, T + late + took + lag))
+        record(service, took)
+        record(response, took if closed_loop else late + took)
+        record(read_lag, lag)
+    assert tally.settled
+    delta = tally.take(closed_loop=closed_loop)
+    if not times:
+        assert delta is None
+        return
+    assert delta is not None
+    unstamped = sum(1 for *_, lag in times if not lag)
+    counts = {"sent": len(times), "received": len(times), "payload_sent": 128 * len(times)}
+    counts |= {"payload_received": 128 * len(times)} | ({"user_stamped": unstamped} if unstamped else {})
+    assert delta.counts == counts
+    taken = {name: delta.series[name] for name in ("service", "response", "read_lag")}
+    assert taken == {"service": service, "response": response, "read_lag": read_lag}
+    assert tally.take(closed_loop=closed_loop) is None
+
+
 # -- what the deltas hold ------------------------------------------------------------------------------------------
 
 

@@ -95,6 +95,9 @@ class Peer:
     def send(self, data: bytes) -> None:
         self._socket.sendall(data)
 
+    def send_urgent(self, data: bytes) -> None:
+        self._socket.send(data, socket.MSG_OOB)
+
     def send_beneath_tls(self, data: bytes) -> None:
         os.write(self._socket.fileno(), data)
 

@@ -23,6 +23,7 @@ from wsbench.wire.connection import Connection
 from wsbench.wire.frames import BINARY, TEXT
 from wsbench.wire.handshake import ConnectOptions
 from wsbench.wire.opening import Opener, Traffic
+from wsbench.wire.poller import HubPoller
 
 from .peer import Log, Pair, over_tls, until
 
@@ -53,6 +54,43 @@ def test_messages_both_ways(pair: MakePair, security: dict[str, Any]) -> None:
     assert both.log.messages == [(b"reply", True), (b"\xff\x00" * 100_000, False)]
     assert both.connection.is_open
     assert both.connection.plain
+
+
+def test_without_epoll_the_hub_watches_each_socket(
+    pair: MakePair, security: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wsbench.wire.connection.poller", HubPoller)
+    both = pair(**security).start()
+    both.peer.message(b"x" * 200_000)
+    both.peer.message(b"and the end at once")
+    both.peer.close()
+    assert both.log.loss.kind == "closed-abruptly"
+    assert [len(payload) for payload, _ in both.log.messages] == [200_000, 19]
+
+
+@pytest.mark.parametrize("size", [1, 446, 447, 100_000])
+def test_an_end_right_behind_a_message_is_told_after_it(pair: MakePair, security: dict[str, Any], size: int) -> None:
+    """All of it has come before we read, so that nothing new tells of the end."""
+    both = pair(**security)
+    both.peer.message(b"x" * size)
+    both.peer.close()
+    time.sleep(0.05)  # not gevent's: nothing is to be read meanwhile
+    both.start()
+    assert both.log.loss.kind == "closed-abruptly"
+    assert [len(payload) for payload, _ in both.log.messages] == [size]
+
+
+def test_urgent_data_does_not_hide_what_comes_behind_it(pair: MakePair) -> None:
+    """A read ends at the mark of urgent data, short of what there is; the urgent byte is no part of the stream."""
+    both = pair()
+    first, second = framed(b"before", b"behind")
+    both.peer.send(first)
+    both.peer.send_urgent(b"!")
+    both.peer.send(second)
+    time.sleep(0.05)  # not gevent's: nothing is to be read meanwhile
+    both.start()
+    until(lambda: len(both.log.messages) == 2)
+    assert [payload for payload, _ in both.log.messages] == [b"before", b"behind"]
 
 
 def test_frames_that_came_behind_the_handshakes_answer_are_not_lost(pair: MakePair, security: dict[str, Any]) -> None:

@@ -19,7 +19,15 @@ from websockets.frames import Frame
 from websockets.protocol import OPEN, Protocol, State
 from websockets.server import ServerProtocol
 
-from wsbench.wire.frames import BINARY, TEXT, ClientFramer, Message, frame_bounds, server_frame
+from wsbench.wire.frames import (
+    BINARY,
+    TEXT,
+    ClientFramer,
+    Message,
+    echoed_frames,
+    frame_bounds,
+    server_frame,
+)
 
 
 class Server:
@@ -348,6 +356,16 @@ def test_a_predicted_frame_is_what_a_server_sends(size: int, text: bool) -> None
     payload = bytes(place % 251 for place in range(size))
     opcode = by_hand.TEXT if text else by_hand.BINARY
     assert server_frame(payload, TEXT if text else BINARY) == by_hand.encode(opcode, payload)
+
+
+@pytest.mark.parametrize("size", [1, 125, 126, 70_000])
+def test_frames_made_one_after_the_other_are_those_made_one_by_one(size: int) -> None:
+    payloads = [bytes([number % 256]) * size for number in range(150)]  # more than mask keys are made at a time
+    made = list(itertools.islice(echoed_frames(iter([*payloads, b"over"]), size, BINARY), 150))
+    assert [echo for echo, _ in made] == [server_frame(payload, BINARY) for payload in payloads]
+    assert decoded([frame for _, frame in made]) == [(by_hand.BINARY, payload) for payload in payloads]
+    head = len(made[0][1]) - size
+    assert len({frame[head - 4 : head] for _, frame in made}) > 140
 
 
 def _frames(protocol: Protocol) -> list[Frame]:

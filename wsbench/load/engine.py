@@ -105,7 +105,13 @@ class Engine:
         self._connections = ConnectionTally()
         self._opening = 0
         self._unanswered = 0
-        self.recorder = Recorder(Plan(), time.time_ns(), closed_loop=options.closed_loop, sample=self._sample)
+        self.recorder = Recorder(
+            Plan(),
+            time.time_ns(),
+            closed_loop=options.closed_loop,
+            sample=self._sample,
+            reply_size=options.payload_size,
+        )
         self._errors: dict[tuple[str, str], ErrorTally] = {}
         self._negotiated: dict[str, str | None] | None = None
         self._health = Health(

@@ -6,7 +6,7 @@ While a run goes on, a distribution is a dict from bucket key to count: adding t
     value < 2048 ns:  key = value
     else:             key = shift << 11 | value >> shift,   shift = bits(value) - 11   (1024 <= value >> shift < 2048)
 
-Keys sort as their values do. The hot paths in `load/` spell `bucket_key` out in place; this module is its definition.
+Keys sort as their values do. Hot paths spell `bucket_key` out in place; this module is its definition.
 """
 
 from __future__ import annotations

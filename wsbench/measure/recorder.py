@@ -140,14 +140,30 @@ class RoundTrips:
         record(self.service, arrived_ns - sent_ns)
 
 
+Reply = tuple[int, int, int, int]
+"""Of a reply as it should be: when its message was due and sent, when it arrived and was handled (ns)."""
+
+UNCOUNTED_MOST = 64
+"""Counting so many replies takes some 25 µs, in which nothing else is done."""
+
+
 class Tally:
-    """Counts of one interval in one process. Hot paths add to its attributes directly."""
+    """Counts of one interval in one process. Hot paths add to its attributes directly.
+
+    Attributes:
+        replies: those still to be counted, of `size` bytes each; whoever adds to them is to call `count_replies` when
+            there are `UNCOUNTED_MOST`.
+        echoes: messages of `size` bytes that were sent and are still to be counted.
+    """
 
     __slots__ = (
         "_emitted",
         "_named",
+        "_paced",
+        "_size",
         "corrupted",
         "duplicated",
+        "echoes",
         "extra",
         "groups",
         "interval",
@@ -161,6 +177,7 @@ class Tally:
         "read_lag",
         "received",
         "reordered",
+        "replies",
         "response",
         "send_lag",
         "sent",
@@ -170,8 +187,12 @@ class Tally:
         "values",
     )
 
-    def __init__(self, interval: Interval) -> None:
+    def __init__(self, interval: Interval, *, size: int = 0, paced: bool = False) -> None:
         self.interval = interval
+        self._size = size
+        self._paced = paced
+        self.replies: list[Reply] = []
+        self.echoes = 0
         self.sent = self.received = self.lost = self.missed = self.late = self.one_way = self.pushed = 0
         self.duplicated = self.reordered = self.corrupted = self.unexpected = 0
         self.payload_sent = self.payload_received = self.user_stamped = 0
@@ -188,6 +209,7 @@ class Tally:
     @property
     def settled(self) -> bool:
         """Whether nothing that was sent in it is still under way."""
+        self.count_replies()
         return self.sent - self.one_way == self.received - self.pushed + self.lost
 
     def round_trips(self, name: str) -> RoundTrips:
@@ -213,11 +235,39 @@ class Tally:
         """Add to a counter of a scenario's own."""
         self.extra[_COUNTER + name] = self.extra.get(_COUNTER + name, 0) + count
 
+    def count_replies(self) -> None:
+        """Count `replies` and `echoes`, and forget them.
+
+        Many at a time, because only then is everything at hand that counting one needs (`bucket_key`, spelled out).
+        """
+        self.sent += self.echoes
+        self.payload_sent += self.echoes * self._size
+        self.echoes = 0
+        replies, paced = self.replies, self._paced
+        response, service, read_lag = self.response, self.service, self.read_lag
+        for due, sent, arrived, handled in replies:
+            value = arrived - sent
+            shift = value.bit_length() - 11
+            key = (shift << 11) | (value >> shift) if shift > 0 else value
+            service[key] = service.get(key, 0) + 1
+            value = handled - arrived
+            if not value:
+                self.user_stamped += 1
+            shift = value.bit_length() - 11
+            key = (shift << 11) | (value >> shift) if shift > 0 else value
+            read_lag[key] = read_lag.get(key, 0) + 1
+            if paced:
+                record(response, arrived - due)
+        self.received += len(replies)
+        self.payload_received += len(replies) * self._size
+        replies.clear()
+
     def take(self, *, closed_loop: bool) -> IntervalDelta | None:
         """What it gained since the last call; None for nothing.
 
         In a closed loop a message is due when it is sent: `response` is `service`, and `send_lag` is zero.
         """
+        self.count_replies()
         counts = {}
         for name in TALLY_COUNTS:
             value = getattr(self, name)
@@ -268,10 +318,22 @@ class Recorder:
         sending: whether messages are sent at all: not in the drain phase.
     """
 
-    def __init__(self, plan: Plan, now_ns: int, *, closed_loop: bool, sample: Callable[[], Mapping[str, int]]) -> None:
-        """`sample` returns running totals of the process (CPU, bytes on the wire); each interval gets its share."""
+    def __init__(
+        self,
+        plan: Plan,
+        now_ns: int,
+        *,
+        closed_loop: bool,
+        sample: Callable[[], Mapping[str, int]],
+        reply_size: int = 0,
+    ) -> None:
+        """`sample` returns running totals of the process (CPU, bytes on the wire); each interval gets its share.
+
+        `reply_size`: bytes of every one of a tally's `replies`.
+        """
         self._plan = plan
         self._closed_loop = closed_loop
+        self._reply_size = reply_size
         self._sample = sample
         self._last_sample = {**sample(), "replied": 0}
         self._live: list[Tally] = []
@@ -323,11 +385,13 @@ class Recorder:
         return deltas
 
     def _open(self, interval: Interval) -> Tally:
-        tally = Tally(interval)
+        tally = Tally(interval, size=self._reply_size, paced=not self._closed_loop)
         self._live.append(tally)
         return tally
 
     def _share_sample(self) -> None:
+        for tally in self._live:
+            tally.count_replies()
         # `replied`: by when a reply was handled. The tallies count it by when its message was due.
         replied = self._retired_received + sum(tally.received for tally in self._live)
         sample = {**self._sample(), "replied": replied}

@@ -13,7 +13,7 @@ from __future__ import annotations
 import ssl
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import gevent
@@ -22,13 +22,16 @@ from websockets.exceptions import InvalidState, PayloadTooBig
 from websockets.protocol import OPEN
 
 from wsbench.errors import ConnectionLost, Side, WsbenchError
-from wsbench.wire.frames import ClientFramer, DeflatingFramer, Flood, FrameReader, deflate_of
+from wsbench.wire.frames import ClientFramer, DeflatingFramer, Flood, FrameReader, deflate_of, echoed_frames
 from wsbench.wire.opening import Opened, Traffic
+from wsbench.wire.poller import READ, poller
 from wsbench.wire.timestamps import ANCILLARY_SIZE, unpack_timespec
 from wsbench.wire.tls import TlsStream
 
 READ_SIZE = 65_536
-_READ, _WRITE = 1, 2
+_FIRST_READ_SIZE = 448
+"""Until a read fills it: Python has a pool for so little; malloc takes 600 instructions a message more."""
+_WRITE = 2
 _PONG = 0x8A
 _FLOOD_WINDOW_NS = 1_000_000_000
 _now = time.time_ns
@@ -75,9 +78,10 @@ class Connection:
         # The plain non-blocking socket under gevent's: what the hub calls must never switch greenlets.
         raw = opened.socket._sock
         self._recvmsg, self._send = raw.recvmsg, raw.send
-        loop = gevent.get_hub().loop
-        self._read_watcher = loop.io(raw.fileno(), _READ)
-        self._write_watcher = loop.io(raw.fileno(), _WRITE)
+        self._read_size = min(_FIRST_READ_SIZE, READ_SIZE)
+        self._fd: int = raw.fileno()
+        self._poller = poller()
+        self._write_watcher: Any = None
         self._unsent: deque[bytes] = deque()
         self._pong = b""
         self._flood_since_ns = 0
@@ -87,6 +91,7 @@ class Connection:
         self._send_error: OSError | None = None
         self.full = False
         self.plain = not opened.protocol.extensions
+        self._direct = self.plain and opened.tls is None
         deflate = deflate_of(opened.protocol)
         self.frame: Callable[[bytes, int], bytes] = (
             _framer.frame if deflate is None else DeflatingFramer(deflate, _framer).frame
@@ -96,11 +101,18 @@ class Connection:
 
     def start(self) -> None:
         """Begin to read."""
-        self._read_watcher.start(self._readable)
+        self._poller.add(self._fd, self._readable)
         if self._early:
             early, self._early = self._early, b""
             now = _now()
             self._guarded(self._incoming, early, now, now)
+
+    def frames(self, payloads: Iterator[bytes], size: int, first_byte: int) -> Iterator[tuple[bytes, bytes]]:
+        """For each payload of `size` bytes: what of its echo is compared, and the bytes that carry it to the server."""
+        if self.plain:
+            return echoed_frames(payloads, size, first_byte)
+        frame = self.frame
+        return ((payload, frame(payload, first_byte)) for payload in payloads)
 
     @property
     def is_open(self) -> bool:
@@ -137,6 +149,8 @@ class Connection:
     def _keep(self, data: bytes) -> None:
         self._unsent.append(data)
         self.full = True
+        if self._write_watcher is None:  # seldom needed, and it costs memory
+            self._write_watcher = gevent.get_hub().loop.io(self._fd, _WRITE)
         self._write_watcher.start(self._writable)
 
     def _writable(self) -> None:
@@ -170,7 +184,8 @@ class Connection:
         """The connection is gone, but replies that came before that may still lie in the kernel: they count."""
         self._send_error = error
         self.full = True  # nothing more is sent
-        self._write_watcher.stop()
+        if self._write_watcher is not None:
+            self._write_watcher.stop()
         # Later: whoever sends may be in the middle of counting what was read before.
         gevent.get_hub().loop.run_callback(self._read_the_rest, error)
 
@@ -178,13 +193,14 @@ class Connection:
         read_before = -1
         while not self._ended.is_set() and self._traffic.received > read_before:
             read_before = self._traffic.received
-            self._readable()
+            self._readable(0)
         self._fail(self._reset_error(error))
 
-    def _readable(self) -> None:
+    def _readable(self, events: int) -> None:
+        """Read once. Called with `READ` when that is all there is to do, else with anything."""
         try:
             try:
-                data, ancillary, _, _ = self._recvmsg(READ_SIZE, ANCILLARY_SIZE)
+                data, ancillary, _, _ = self._recvmsg(self._read_size, ANCILLARY_SIZE)
             except BlockingIOError:
                 return
             handled = _now()
@@ -193,22 +209,37 @@ class Connection:
                 arrived = seconds * 1_000_000_000 + nanoseconds
             else:
                 arrived = handled
-            self._traffic.received += len(data)
-            if self._tls is not None:
+            size = len(data)
+            self._traffic.received += size
+            # Spelled out for the commonest case, at a frame boundary and without TLS: what is left of it is looked at.
+            if self._direct and self._reader.idle:
+                consumed = self._receiver.predicted(data, arrived, handled)
+                if consumed != size:
+                    if consumed:
+                        self._reader.trifles = 0
+                    self._parse(data[consumed:], arrived, handled)
+            elif self._tls is not None:
                 self._incoming_tls(self._tls, data, arrived, handled)
-            elif data:
-                self._incoming(data, arrived, handled)
             else:
-                self._eof(arrived, handled)
+                self._incoming(data, arrived, handled)
+            if size == self._read_size or events != READ:
+                self._look_again(size, arrived, handled)
         except OSError as error:
             self._fail(self._reset_error(error))
         except Exception as error:  # the callback's edge: gevent would print it and go on
             self._fail(_internal(error))
 
-    def _incoming_tls(self, tls: TlsStream, data: bytes, arrived: int, handled: int) -> None:
-        if not data:
+    def _look_again(self, size: int, arrived: int, handled: int) -> None:
+        """A read may not have got all there was, or it got the end of the stream."""
+        if self._socket is None:
+            return
+        if not size:
             self._eof(arrived, handled)
             return
+        self._read_size = READ_SIZE
+        self._poller.again(self._fd)
+
+    def _incoming_tls(self, tls: TlsStream, data: bytes, arrived: int, handled: int) -> None:
         try:
             plain = tls.decrypt(data)
         except ssl.SSLError as error:
@@ -223,18 +254,24 @@ class Connection:
             self._eof(arrived, handled)
 
     def _incoming(self, data: bytes, arrived: int, handled: int) -> None:
-        receiver, reader = self._receiver, self._reader
+        """Bytes of the WebSocket, from anywhere in a frame."""
+        reader = self._reader
         if not reader.idle:
             data = reader.join(data)
-            if not data:
-                return
-        if self.plain:
-            consumed = receiver.predicted(data, arrived, handled)
+        if not data:
+            return
+        if self.plain and self._protocol.current_size is None:  # amid fragments no whole message may come
+            consumed = self._receiver.predicted(data, arrived, handled)
             if consumed == len(data):
                 return
             if consumed:
                 data = data[consumed:]
                 reader.trifles = 0
+        self._parse(data, arrived, handled)
+
+    def _parse(self, data: bytes, arrived: int, handled: int) -> None:
+        """What nobody predicted."""
+        receiver, reader = self._receiver, self._reader
         if handled - self._flood_since_ns > _FLOOD_WINDOW_NS:
             self._flood_since_ns, reader.trifles = handled, 0
         for payload, text in reader.feed(data):
@@ -261,7 +298,7 @@ class Connection:
             elif data:
                 self.write(data)
         if protocol.state is not OPEN:
-            self.plain = False
+            self.plain = self._direct = False
             # When we asked for the close, the server is to end TCP first (RFC 6455, 7.1.1): wait for its FIN, so that
             # the port's TIME_WAIT is not ours. When it asked, a FIN that may never come is not worth waiting for.
             if protocol.parser_exc is not None or (protocol.close_rcvd is not None and not self._closing):
@@ -332,15 +369,16 @@ class Connection:
     def _discard(self) -> None:
         if self._socket is None:
             return
-        for watcher in (self._read_watcher, self._write_watcher):
-            watcher.stop()
-            watcher.close()
+        self._poller.remove(self._fd)
+        if self._write_watcher is not None:
+            self._write_watcher.stop()
+            self._write_watcher.close()
         self._unsent.clear()
         if self._tls is not None:
             self._say_goodbye(self._tls)
         self._socket.close()
         self._socket = None
-        self.plain = False
+        self.plain = self._direct = False
         self._ended.set()
 
     def _say_goodbye(self, tls: TlsStream) -> None:
