@@ -79,7 +79,7 @@ class Condition:
     def check(self, run: Run) -> Gate:
         """Whether a run fails by it."""
         if self.name is not None and self.name not in run.latency and self.name not in run.counters:
-            return Gate(self.expression, True, f"nothing is called {self.name}")
+            return Gate(self.expression, True, f"– (nothing is called {self.name}; {_own_names(run)})")
         actual = self._actual(run)
         if actual is None:
             return Gate(self.expression, self.comparison in (">", ">=", "!="), NO_VALUE)
@@ -127,6 +127,11 @@ class Condition:
         if self.metric == "throughput":
             return f"{format_count(actual)}/s"
         return f"{100 * actual:.3g}%" if self.share else format_count(actual)
+
+
+def _own_names(run: Run) -> str:
+    names = sorted({*run.latency, *run.counters}.difference(_SERIES))
+    return f"there are {', '.join(names)}" if names else "the run has no names of its own"
 
 
 def _count(run: Run, name: str) -> int:

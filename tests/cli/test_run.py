@@ -476,8 +476,8 @@ def test_a_scenario_of_ones_own(target: EchoTarget, run_cli: RunCli, tmp_path: P
 @pytest.mark.parametrize(
     ("source", "said"),
     [
-        ("from wsbench import EchoUser\nclass Broken(EchoUser:\n    pass\n", "SyntaxError"),
-        ("import no_such_module\n", "no_such_module"),
+        ("from wsbench import EchoUser\nclass Broken(EchoUser:\n    pass\n", "(broken.py, line 2)"),
+        ("import no_such_module\n", "'no_such_module' (broken.py, line 1)"),
         ("x = 1\n", "no user of wsbench"),
     ],
     ids=["syntax", "import", "no-user"],

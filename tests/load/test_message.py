@@ -57,3 +57,8 @@ def test_a_message_is_parsed_once_and_fails_once() -> None:
     reply.fail("wrong")
     reply.fail("wrong again")
     assert failures == ["wrong"]
+
+
+def test_what_could_never_match_is_refused_at_once() -> None:
+    with pytest.raises(TypeError, match="'price'"):
+        matcher("price")  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -208,7 +209,9 @@ def _broken(staging: Staging, code: int) -> WsbenchError:
     if "Ramping to" in log:
         return WsbenchError(f"Locust ended with exit code {code} and left no result: {last}")
     if "unrecognized arguments" in log:
-        last = "it has no user of wsbench (from wsbench import EchoUser)"
+        last = "it has no user of wsbench's: derive one from WebSocketUser"
+    elif places := re.findall(r'^ +File "(.+)", line (\d+)', log, re.MULTILINE):
+        last += f" ({Path(places[-1][0]).name}, line {places[-1][1]})"
     return UsageError(f"the scenario cannot be run: {last}", remedy="`locust -f FILE --host URL` shows all of it.")
 
 

@@ -19,6 +19,7 @@ from gevent.event import Event
 from wsbench.errors import ConnectionLost, Side, WsbenchError
 from wsbench.load.engine import Engine
 from wsbench.load.message import Message
+from wsbench.load.messages import found_wrong_kind
 from wsbench.load.waiting import Asked, Disconnected, NoReply, TaskFailed, Waiter
 from wsbench.measure.histogram import record
 from wsbench.measure.recorder import Tally
@@ -188,15 +189,25 @@ class Channel:
         # Its tally may have been handed in and forgotten.
         self._recorder.at(asked.due_ns).corrupted += 1
         what = f"{asked.name}: {reason}"
-        self._engine.count_error(WsbenchError(what, side=Side.TARGET, kind=f"check-{asked.name}"))
+        self._engine.count_error(WsbenchError(what, side=Side.TARGET, kind=found_wrong_kind(asked.name)))
 
     def _give_up(self, asked: Asked) -> None:
         if asked not in self._asked:
             return
         self._asked.remove(asked)
         self._given_up.append(asked)
-        waited = format_duration(asked.deadline_ns - asked.due_ns)
-        self._lose(asked, NoReply(f"{asked.name}: no reply within {waited}", side=Side.TARGET))
+        self._lose(asked, self._no_reply(asked))
+
+    def _no_reply(self, asked: Asked) -> NoReply:
+        """If something came that nobody wanted, a `match` that never matches is as likely as a reply that was lost."""
+        what = f"{asked.name}: no reply within {format_duration(asked.deadline_ns - asked.due_ns)}"
+        if asked.stray is None:
+            return NoReply(what, side=Side.TARGET)
+        what += f"; this came and matched nothing: {asked.stray.excerpt}"
+        failure = NoReply(what, side=Side.TARGET, kind="no-match")
+        if self._ready:  # in `on_open` it is counted as what ended that
+            self._engine.count_error(failure)
+        return failure
 
     def _lose(self, asked: Asked, failure: TaskFailed) -> None:
         asked.tally.lost += 1
@@ -215,6 +226,8 @@ class Channel:
                 taken = True
         if taken or self._hand_over(message, picky=False):
             return
+        for asked in self._asked:
+            asked.stray = asked.stray or message
         if self._on_message is not None and self._ready:
             self._call(self._on_message, message)
         else:

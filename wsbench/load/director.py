@@ -319,7 +319,7 @@ class Director:
             settings=self._settings,
             counters=self._counters(),
         )
-        if not outcome.opened:
+        if not outcome.measured_something:
             self.failure = outcome.failure()
             return self._fail(self.failure)
         self.run, files = outcome.result()

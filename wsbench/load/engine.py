@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import logging
 import time
 from collections.abc import Callable
 
@@ -21,9 +22,10 @@ from wsbench.descriptors import raise_descriptor_limit
 from wsbench.errors import ConnectError, ConnectionLost, Side, WsbenchError
 from wsbench.load.clocks import GcWatch, OffsetWatch
 from wsbench.load.driver import Driver
-from wsbench.load.messages import ConnectionTally, ErrorTally, Health, Order, Report
+from wsbench.load.messages import SCENARIO_FAILED, ConnectionTally, ErrorTally, Health, Order, Report
 from wsbench.load.options import RunOptions
 from wsbench.load.pacer import Paced, Pacer
+from wsbench.load.scenario_faults import described
 from wsbench.measure.phases import Phase, Plan
 from wsbench.measure.recorder import IntervalDelta, Recorder
 from wsbench.measure.schedule import Slots, slots
@@ -34,6 +36,8 @@ from wsbench.wire.opening import Opener, Traffic
 from wsbench.wire.sources import spread
 from wsbench.wire.timestamps import KeepStamping
 from wsbench.wire.tls import client_context
+
+logger = logging.getLogger(__name__)
 
 ECHO = "echo"
 """What a message of an echo user is called where messages have names."""
@@ -124,6 +128,7 @@ class Engine:
         self.quiet_s = 0.0
         self._measuring = False
         self._finishing = False
+        self._faults_logged: set[str] = set()
         self._reporting = BoundedSemaphore(1)
         self.ramped = Event()
         self.finished = Event()
@@ -154,10 +159,13 @@ class Engine:
         self._connections.attempted += 1
         self._connections.failed += 1
 
-    def scenario_failed(self, error: Exception) -> None:
-        """Code of the scenario raised what it should not have."""
-        what = f"the scenario failed: {type(error).__name__}: {error}"
-        self.count_error(WsbenchError(what, kind="scenario", remedy="`locust -f` with it shows the traceback."))
+    def scenario_failed(self, error: Exception, *, logged: bool = False) -> None:
+        """Code of the scenario raised what it should not have; `logged` if its traceback is in the log already."""
+        what = f"the scenario failed: {described(error)}"
+        if not logged and what not in self._faults_logged:
+            self._faults_logged.add(what)
+            logger.error("%s", what, exc_info=error)
+        self.count_error(WsbenchError(what, kind=SCENARIO_FAILED, remedy="`locust -f` with it shows the traceback."))
 
     def connect(self, driver: Driver, *, again: bool = False, options: ConnectOptions | None = None) -> None:
         """Open a connection for a driver, with `options` of its own if given, and let it begin.

@@ -17,7 +17,7 @@ from locust import stats as locust_stats
 from locust.stats import RequestStats, StatsCSV, StatsCSVFileWriter, StatsEntry, StatsError
 
 from wsbench.load.engine import ECHO
-from wsbench.load.messages import Report
+from wsbench.load.messages import SCENARIO_FAILED, Report, name_found_wrong
 from wsbench.measure.histogram import (
     COARSE_WIDTH,
     Buckets,
@@ -53,6 +53,7 @@ class Feed:
     def __init__(self, stats: RequestStats) -> None:
         self._stats = stats
         self._told: dict[tuple[int, str], int] = {}
+        self._corrupted: dict[int, int] = {}
 
     def take(self, report: Report, response: Buckets) -> None:
         """A report, and its response times summed up: coarsely will do, for Locust keeps two digits."""
@@ -70,9 +71,28 @@ class Feed:
         extremes_ms = _extremes_ms(report.deltas, "connect", connect)
         self._extend(CONNECT, connect, extremes_ms, self._news(report.worker, "", report.connections.failed), 0)
         self._error(ECHO, "lost: no reply within --timeout", lost)
-        self._error(ECHO, "corrupted: the reply is not what was sent", counts.get("corrupted", 0))
+        self._errors(report)
+        self._error(ECHO, "corrupted: the reply is not what was sent", self._echoes_corrupted(report, counts))
+
+    def _errors(self, report: Report) -> None:
+        """What went wrong, each under the name of what it happened to."""
         for error in report.errors:
-            self._error(CONNECT, error.example, self._news(report.worker, f"{error.side} {error.kind}", error.count))
+            count = self._news(report.worker, f"{error.side} {error.kind}", error.count)
+            name = name_found_wrong(error.kind)
+            if name is not None:
+                self._extend(name, {}, (0.0, 0.0), 0, 0, wrong=count)
+            self._error(name or (SCENARIO_FAILED if error.kind == SCENARIO_FAILED else CONNECT), error.example, count)
+
+    def _echoes_corrupted(self, report: Report, counts: dict[str, int]) -> int:
+        """What of the corrupted is new, and no reply that a scenario found wrong: `_errors` told of those.
+
+        Counts come a little later than errors: of replies found wrong, for a while fewer are known than were told.
+        """
+        worker = report.worker
+        self._corrupted[worker] = self._corrupted.get(worker, 0) + counts.get("corrupted", 0)
+        found_wrong = sum(error.count for error in report.errors if name_found_wrong(error.kind) is not None)
+        total = max(self._corrupted[worker] - found_wrong, self._told.get((worker, "corrupted"), 0))
+        return self._news(worker, "corrupted", total)
 
     def _named(self, report: Report) -> dict[str, int]:
         """What a scenario has named; how many of each were lost."""
@@ -95,8 +115,11 @@ class Feed:
         self._told[worker, what] = total
         return gained
 
-    def _extend(self, name: str, coarse: Buckets, extremes_ms: tuple[float, float], failed: int, size: int) -> None:
-        if not (coarse or failed or size):
+    def _extend(
+        self, name: str, coarse: Buckets, extremes_ms: tuple[float, float], lost: int, size: int, *, wrong: int = 0
+    ) -> None:
+        """`lost` ones are in no bucket; `wrong` ones are in those of this report, or of one before."""
+        if not (coarse or lost or size or wrong):
             return
         now = time.time()
         entry = StatsEntry(self._stats, name, METHOD)
@@ -106,8 +129,9 @@ class Feed:
             entry.total_response_time += value_ms * count
         if coarse:
             entry.min_response_time, entry.max_response_time = extremes_ms
-        entry.num_requests = sum(coarse.values()) + failed
-        entry.num_none_requests = entry.num_failures = failed
+        entry.num_requests = sum(coarse.values()) + lost
+        entry.num_none_requests = lost
+        entry.num_failures = failed = lost + wrong
         entry.total_content_length = size
         if entry.num_requests:
             entry.num_reqs_per_sec[int(now)] = entry.num_requests

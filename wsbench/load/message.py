@@ -55,8 +55,13 @@ class Message:
             self._on_fail(reason)
             self._on_fail = None
 
+    @property
+    def excerpt(self) -> str:
+        """Its beginning, for people: printable whatever it is."""
+        return f"{self.payload[:80]!r}{'…' if len(self.payload) > 80 else ''}"
+
     def __repr__(self) -> str:
-        return f"Message({self.payload[:80]!r}{'…' if len(self.payload) > 80 else ''})"
+        return f"Message({self.excerpt})"
 
 
 Sendable = str | bytes | Mapping[str, Any] | list[Any]
@@ -80,11 +85,17 @@ def encode(message: Sendable) -> tuple[bytes, int]:
 
 
 def matcher(match: Match) -> Callable[[Message], bool]:
-    """`match` as a function."""
+    """`match` as a function.
+
+    Raises:
+        TypeError: it is nothing that could match.
+    """
     if match is None:
         return _any
     if callable(match):
         return match
+    if not isinstance(match, Mapping):
+        raise TypeError(f"match is a function, a dict of members or None, and not {match!r}")
     wanted = match
 
     def has_members(message: Message) -> bool:

@@ -61,6 +61,21 @@ class Health(msgspec.Struct):
     exact_timer: bool = False
 
 
+SCENARIO_FAILED = "scenario"
+"""The kind of error that code of the scenario raised."""
+_FOUND_WRONG = "check-"
+
+
+def found_wrong_kind(name: str) -> str:
+    """The kind of error that a reply of that name was found wrong by the scenario."""
+    return _FOUND_WRONG + name
+
+
+def name_found_wrong(kind: str) -> str | None:
+    """The name of the replies that a kind of error is about; None if it is about none."""
+    return kind.removeprefix(_FOUND_WRONG) if kind.startswith(_FOUND_WRONG) else None
+
+
 class Report(msgspec.Struct):
     """What a worker says once a second.
 

@@ -16,6 +16,7 @@ from wsbench import machine, results
 from wsbench.errors import Side, WsbenchError
 from wsbench.load import standing
 from wsbench.load.archive import Archive
+from wsbench.load.messages import SCENARIO_FAILED
 from wsbench.load.options import RunOptions
 from wsbench.load.roster import WorkerRecord
 from wsbench.load.target import TargetUse
@@ -66,6 +67,14 @@ class Outcome:
     def opened(self) -> int:
         """Connections that came about."""
         return sum(worker.report.connections.opened for worker in self.workers)
+
+    @property
+    def measured_something(self) -> bool:
+        """Whether there is anything to keep: connections, and no scenario that failed before it did anything."""
+        failed = any(error.kind == SCENARIO_FAILED for error in standing.errors(self.workers))
+        counts = self.totals.counts()
+        did = counts["sent"] or counts["received"] or self.counters or self.totals.names()
+        return self.opened > 0 and (not failed or bool(did))
 
     def failure(self) -> WsbenchError:
         """Why nothing could be measured: the error seen most."""

@@ -71,15 +71,16 @@ class Waiter:
 
 
 class Asked(Waiter):
-    """A request under way: `reply` waits for what answers it."""
+    """A request under way: `reply` waits for what answers it. `stray`: the first that came meanwhile for nobody."""
 
-    __slots__ = ("_give_up", "deadline_ns", "due_ns", "name", "sent_ns", "tally")
+    __slots__ = ("_give_up", "deadline_ns", "due_ns", "name", "sent_ns", "stray", "tally")
 
     def __init__(self, match: Match, name: str, give_up: Callable[[Asked], None]) -> None:
         super().__init__(match)
         self._give_up = give_up
         self.name = name
         self.due_ns = self.sent_ns = self.deadline_ns = 0
+        self.stray: Message | None = None
         self.tally: Tally
 
     def reply(self) -> Message:

@@ -117,6 +117,7 @@ class WebSocket(Channel):
             NoReply: none came in time. It is counted; uncaught, it ends the task and nothing else.
             Disconnected: the connection went meanwhile. The same holds.
         """
+        _may_wait()
         return self.ask(message, match, name=name, timeout_s=timeout_s, due_ns=due_ns).reply()
 
     def expect(self, match: Match = None, *, timeout_s: float | None = None, name: str | None = None) -> Message:
@@ -310,8 +311,7 @@ class WebSocket(Channel):
         return tally, due, now
 
     def _await(self, match: Match, timeout_s: float | None) -> Message:
-        if gevent.getcurrent() is gevent.get_hub():
-            raise UsageError("a callback must not wait for a message", remedy="Wait in a task, or gevent.spawn one.")
+        _may_wait()
         waiter = Waiter(match)
         for message in self._unread:
             if self._accepts(waiter.accepts, message):
@@ -326,3 +326,9 @@ class WebSocket(Channel):
             if waiter in self._awaiting:
                 self._awaiting.remove(waiter)
         return waiter.result()
+
+
+def _may_wait() -> None:
+    """Refuse before anything is sent whose reply nobody would take."""
+    if gevent.getcurrent() is gevent.get_hub():
+        raise UsageError("a callback must not wait for a message", remedy="Wait in a task, or gevent.spawn one.")
