@@ -76,7 +76,9 @@ def test_plain_locust_blames_the_request_that_was_wrong(server: str, tmp_path: P
     ).finish()  # fmt: skip
     did = since(before, handled(server))
     assert result.returncode == 1, result.stderr
-    agree(runs.read(runs.only(tmp_path / "results"), echoed=False), did)
+    run = runs.read(runs.only(tmp_path / "results"), echoed=False)
+    agree(run, did)
+    assert run["name"] == run["conditions"]["scenario"] == "jsonrpc"
     with (tmp_path / "own_stats.csv").open(newline="") as file:
         rows = {row["Name"]: (int(row["Request Count"]), int(row["Failure Count"])) for row in csv.DictReader(file)}
     assert {name: rows[name] for name in ("login", "order", "quote")} == {

@@ -174,7 +174,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(("--strict",), "Fail the run (exit code 4) if the generator's verdict is not ok.", None),
     Option(("--quiet",), "Print no summary.", None, web=False),
     Option(("--results",), "Where results are stored.", metavar="DIR", default="results", web=False),
-    Option(("--name",), "A name for the result.", _name, metavar="NAME", default="echo"),
+    Option(("--name",), "A name for the result, if not the scenario's.", _name, metavar="NAME"),
 )
 
 
@@ -277,7 +277,7 @@ class RunOptions:
             strict=bool(values["strict"]),
             quiet=bool(values["quiet"]),
             results=Path(values["results"]),
-            name=values["name"],
+            name=values["name"] or "echo",
         )
 
 

@@ -12,6 +12,7 @@ import inspect
 import json
 import logging
 import os
+import re
 import signal
 import sys
 import time
@@ -173,13 +174,18 @@ class Session:
         return RunOptions.from_mapping(self._given(), url=host, users=users, processes=processes)
 
     def _given(self) -> dict[str, Any]:
-        """The options as texts, with a scenario's own default for the rate."""
+        """The options as texts, with a scenario's own defaults for the rate and the name."""
         parsed = self._environment.parsed_options
         given = {option.name: getattr(parsed, option.name) for option in OPTIONS}
         rates = [rate for user in self._environment.user_classes if (rate := getattr(user, "rate", None)) is not None]
         if not given["rate"] and rates:
             given["rate"] = repr(sum(rates))
+        given["name"] = given["name"] or re.sub(r"[^\w.+-]+", "-", self._scenario())
         return given
+
+    def _scenario(self) -> str:
+        """What the locustfile is called; `locustfile.py`, as ours is, says nothing."""
+        return Path(self._environment.locustfile or "echo").stem.replace("locustfile", "echo")
 
     def _settings(self, options: RunOptions) -> dict[str, str]:
         declared = (getattr(user, "settings", {}) for user in self._environment.user_classes)
@@ -201,7 +207,7 @@ class Session:
             logging.getLogger().addHandler(self._log)
         self.director = Director(
             options,
-            scenario=Path(self._environment.locustfile or "echo").stem.replace("locustfile", "echo"),
+            scenario=self._scenario(),
             staging=Staging(Path(told.staging)),
             launch=told,
             broadcast=broadcast,
