@@ -38,6 +38,7 @@ def test_a_run() -> None:
     assert latency[1] == ["response", "24.1 µs", "40.0 µs", "67.6 µs", "–", "1.78 ms"]
     assert figures[1] == ["995 replies/s", "10,000", "9,950", "50", "50 of 50"]
     assert gates[1] == ["✅ passed", "p99 \\> 5ms", "1.20 ms"]
+    assert "\n\n**Errors:**\n- 1 × the server closed the connection with 1011 *(target)*\n\n" in said
     assert "**Verdict: ok**" in said
     assert "50 connections, open loop, 1,000 messages/s" in said
     assert said.endswith("\n\n"), "what another step appends is a paragraph of its own"

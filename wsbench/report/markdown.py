@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from wsbench.comparison import Comparison, Pair, Verdict
 from wsbench.report import series
 from wsbench.report.comparison import HEADINGS, basis, cells
-from wsbench.report.summary import conditions
+from wsbench.report.summary import ERRORS_SHOWN, conditions
 from wsbench.results import Run
 from wsbench.units import format_count, format_duration
 
@@ -34,6 +34,12 @@ def run_summary(run: Run) -> str:
     if run.gates:
         gates = [("❌ failed" if gate.failed else "✅ passed", gate.expression, gate.value) for gate in run.gates]
         rows += [*_table(("gate", "fails if", "was"), gates), ""]
+    if run.errors:
+        rows += [
+            "**Errors:**",
+            *(f"- {e.count} × {_escape(e.example)} *({e.side})*" for e in run.errors[:ERRORS_SHOWN]),
+            "",
+        ]
     rows.append(f"**Verdict: {_escape(run.generator.verdict)}**")
     rows += [f"- `{f.code}`: {_escape(f.evidence)} *{_escape(f.remedy)}*" for f in run.generator.findings]
     return "\n".join(rows) + "\n\n"

@@ -9,6 +9,8 @@ from wsbench.units import format_bytes, format_count, format_duration, format_se
 _COLUMNS = ("p50_ns", "p90_ns", "p99_ns", "p99_9_ns", "max_ns")
 
 _MANY = 1000
+ERRORS_SHOWN = 5
+"""Kinds of errors, the most frequent first; run.json has all."""
 _SIGNS = {"µ": "u", "–": "-", "×": "x", "…": "...", "✓": "+", "✗": "x", "·": "."}
 _ASCII = bars.ASCII | {ord(sign): plain for sign, plain in _SIGNS.items()}
 
@@ -140,7 +142,7 @@ def _memory(run: Run) -> list[str]:
 
 
 def _errors(run: Run) -> list[str]:
-    return [f"error        {error.count} × {error.example} [{error.side}]" for error in run.errors[:5]]
+    return [f"error        {error.count} × {error.example} [{error.side}]" for error in run.errors[:ERRORS_SHOWN]]
 
 
 def _verdict(run: Run) -> list[str]:
