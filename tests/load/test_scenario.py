@@ -49,7 +49,7 @@ def test_requests_pushes_and_pings_agree_with_the_server(run_cli: RunCli, tmp_pa
     assert latency["ask"]["count"] == latency["response"]["count"] > 50
     assert latency["login"]["count"] + latency["greeting"]["count"] == 8
     assert latency["ping"]["count"] > 5 and latency["ping"]["lost"] == 0
-    # What is said last may come when nobody listens any more, or be heard when the run's end kept it from being counted.
+    # What is said last may come when nobody listens any more, or be heard and not counted, for the run was over.
     assert -2 <= counters["said"] - counters["heard"] <= 4
     assert counters["opened"] == latency["login"]["count"]
     assert not run["errors"] and not run["connections"]["dropped"]
