@@ -262,7 +262,8 @@ def test_a_client_that_reads_nothing_is_disconnected(start_target: StartTarget, 
         assert echoes(other)
         if path == "/echo":
             assert target.stats()["messages_in"] < 100
-    assert refused(target) == {"write_timeouts": 1}
+    # A fast machine sends a listener of /broadcast more than it may leave unread before its time is up.
+    assert refused(target) in ({"write_timeouts": 1}, *([{"buffers": 1}] if path == "/broadcast" else []))
     assert settled(target, connections_open=0, buffered_bytes=0)
 
 

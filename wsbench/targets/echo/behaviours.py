@@ -109,7 +109,7 @@ class Broadcast:
             listener.reply(opcode, payload)
             listener.flush()
             if listener.transport.get_write_buffer_size() > MAX_UNREAD_BYTES:
-                listener.cut()
+                listener.cut_for_memory()
 
     def _slow_down(self) -> None:
         for listener in self._listeners:

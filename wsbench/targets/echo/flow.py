@@ -92,6 +92,11 @@ class FlowConnection(OpeningConnection):
         self.account()
         self.expect_end()
 
+    def cut_for_memory(self) -> None:
+        """End the connection now: it leaves too much unread."""
+        self.quota.cells[BUFFERS] += 1
+        self.cut()
+
     def cut(self) -> None:
         """End the connection now, with a reset: nothing of what waits to be read stays in the kernel either."""
         sock: socket.socket | None = self.transport.get_extra_info("socket")

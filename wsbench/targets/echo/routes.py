@@ -106,7 +106,10 @@ class Routes:
         versions = request.headers.get_all("Sec-WebSocket-Version")
         if versions != [_VERSION]:  # RFC 6455, 4.2.2 and 4.4
             asked = ", ".join(versions) or "none"
-            return _upgrade_required(protocol, f"Sec-WebSocket-Version is {asked}, and only {_VERSION} is spoken here")
+            said = f"Sec-WebSocket-Version is {asked}, and only {_VERSION} is spoken here"
+            response = _upgrade_required(protocol, said)
+            response.headers["Sec-WebSocket-Version"] = _VERSION
+            return response
         origins = request.headers.get_all("Origin")
         # who sends none is no web page, and could send any
         if self._origins and origins and (len(origins) > 1 or origins[0].strip().lower() not in self._origins):
@@ -139,7 +142,6 @@ def answered(connection: ServerConnection, _request: Request, response: Response
 def _upgrade_required(protocol: ServerProtocol, line: str) -> Response:
     response = text(protocol, HTTPStatus.UPGRADE_REQUIRED, line)
     response.headers["Upgrade"] = "websocket"
-    response.headers["Sec-WebSocket-Version"] = _VERSION
     # RFC 9110, 7.8: who sends Upgrade lists it in Connection
     del response.headers["Connection"]
     response.headers["Connection"] = "Upgrade, close"
