@@ -94,7 +94,9 @@ class FlowConnection(OpeningConnection):
 
     def cut_for_memory(self) -> None:
         """End the connection now: it leaves too much unread."""
-        self.quota.cells[BUFFERS] += 1
+        if not self._failed:
+            self._failed = True
+            self.quota.cells[BUFFERS] += 1
         self.cut()
 
     def cut(self) -> None:
