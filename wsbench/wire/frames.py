@@ -38,6 +38,10 @@ _MASK_POOL = 1024
 _MASKS_AT_A_TIME = 64
 _DATA = (TEXT, BINARY)
 _RSV1 = 0x40
+_EMPTY_BLOCK = b"\x00\x00\xff\xff"
+"""What a sync flush ends with, and what is left out on the wire (RFC 7692, 7.2.1)."""
+_SHORT = 2044
+"""Up to here the extension inflates a frame in one go."""
 _DEFLATED = (TEXT | _RSV1, BINARY | _RSV1)
 _OPCODES = frozenset(int(opcode) for opcode in Opcode)
 _WINDOW = 32_768
@@ -108,18 +112,28 @@ def deflate_of(protocol: ClientProtocol) -> PerMessageDeflate | None:
 
 
 class DeflatingFramer:
-    """Builds masked, compressed client frames of one connection (RFC 7692, 7.2.1)."""
+    """Builds masked, compressed client frames of one connection (RFC 7692, 7.2.1).
 
-    __slots__ = ("_encode", "_framer")
+    With context takeover, the commonest, the extension's own compressor is used as the extension does it, without the
+    two frame objects a message that it would make: 2 of some 57 µs.
+    """
+
+    __slots__ = ("_deflate", "_framer")
 
     def __init__(self, deflate: PerMessageDeflate, framer: ClientFramer) -> None:
-        self._encode = deflate.encode
+        self._deflate = deflate
         self._framer = framer
 
     def frame(self, payload: bytes, first_byte: int) -> bytes:
         """One masked frame, ready for the socket."""
-        encoded = self._encode(Frame(Opcode.TEXT if first_byte == TEXT else Opcode.BINARY, payload))
-        return self._framer.frame(encoded.data, first_byte | _RSV1)
+        deflate = self._deflate
+        data: BytesLike
+        if deflate.local_no_context_takeover:
+            data = deflate.encode(Frame(Opcode.TEXT if first_byte == TEXT else Opcode.BINARY, payload)).data
+        else:
+            encoder = deflate.encoder
+            data = (encoder.compress(payload) + encoder.flush(zlib.Z_SYNC_FLUSH))[: -len(_EMPTY_BLOCK)]
+        return self._framer.frame(data, first_byte | _RSV1)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -298,14 +312,31 @@ class FrameReader:
 
     def _inflate(self, deflate: PerMessageDeflate, data: bytes, text: bool, messages: list[Message]) -> None:
         """What the protocol object does with a whole compressed frame."""
-        frame = Frame(Opcode.TEXT if text else Opcode.BINARY, data, rsv1=True)
         try:
-            payload = bytes(deflate.decode(frame, max_size=self.protocol.max_message_size).data)
-            payload = self._past_final_block(deflate, payload)
+            payload = self._past_final_block(deflate, self._inflated(deflate, data, text))
         except (ProtocolError, PayloadTooBig) as error:
             self._give_up(1009 if isinstance(error, PayloadTooBig) else 1002, error)
         else:
             self._deliver(payload, text, messages)
+
+    def _inflated(self, deflate: PerMessageDeflate, data: bytes, text: bool) -> bytes:
+        """What the extension makes of a frame; of a short one with context takeover, without its frame objects.
+
+        Raises:
+            ProtocolError, PayloadTooBig: as the extension does.
+        """
+        limit = self.protocol.max_message_size
+        if deflate.remote_no_context_takeover or len(data) >= _SHORT:
+            frame = Frame(Opcode.TEXT if text else Opcode.BINARY, data, rsv1=True)
+            return bytes(deflate.decode(frame, max_size=limit).data)
+        decoder = deflate.decoder
+        try:
+            payload = decoder.decompress(data + _EMPTY_BLOCK, limit or 0)
+        except zlib.error as error:
+            raise ProtocolError("decompression failed") from error
+        if decoder.unconsumed_tail:
+            raise PayloadTooBig(None, limit)
+        return payload
 
     def _past_final_block(self, deflate: PerMessageDeflate, payload: bytes) -> bytes:
         """The whole message that begins with `payload`: a block with BFINAL ends no stream here (RFC 7692, 7.2.3.4).
