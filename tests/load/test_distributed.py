@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from helpers import runs
-from helpers.process import CliResult, Running, no_leftovers, scaled
+from helpers.process import TESTS, CliResult, Running, no_leftovers, scaled
 from helpers.runs import EchoTarget
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
@@ -133,3 +133,15 @@ def test_workers_that_cannot_connect_are_a_failure(tmp_path: Path) -> None:
     assert result.returncode == 3, result.stderr
     assert "wsbench: error: nothing listens on" in result.stderr
     assert runs.directories(tmp_path / "results") == []
+
+
+def test_workers_that_are_told_to_spawn_before_they_are_ready_take_part(
+    run_cli: Callable[..., CliResult], tmp_path: Path, target: EchoTarget
+) -> None:
+    scenario, before = TESTS / "helpers" / "locustfiles" / "late_init.py", target.stats()
+    options = ("-u", "6", "--processes", "2", "--scenario", str(scenario), *runs.QUICK, "--quiet")
+    result = run_cli("run", target.url, *options)
+    assert result.returncode == 0, result.stderr
+    run = runs.read(runs.only(tmp_path / "results"))
+    runs.assert_equals_stats(run, before, target.stats())
+    assert run["complete"] and run["connections"]["opened"] == 6 and not run["errors"]

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import configargparse
+import gevent
 from locust import argument_parser, events
 from locust.argument_parser import raise_argument_type_error
 from locust.env import Environment
+from locust.runners import WorkerRunner
 
 from wsbench.load import locust_stats
 from wsbench.load.engine import Engine
@@ -18,6 +20,7 @@ from wsbench.load.session import Session
 from wsbench.load.web import blueprint
 
 _registered = False
+_LOOK_S, _PATIENCE = 0.01, 3000
 _OF_RUN_ALONE = {
     "--tls": "under Locust, the URL says it: --host wss://…",
     "--target": "under Locust, start one (wsbench serve) and give its URL: --host ws://…",
@@ -41,13 +44,20 @@ def register() -> None:
 def engine_of(environment: Environment) -> Engine:
     """The engine of this process, for its users.
 
+    A worker that joins just as a run begins may be told to spawn users before Locust has fired `init`, and so before
+    anybody here could hear that a run has begun: then they wait for it.
+
     Raises:
         RuntimeError: no run is going on here.
     """
-    session: Session | None = getattr(environment, "wsbench", None)
-    if session is None or session.engine is None:
-        raise RuntimeError("wsbench users can only run in a Locust process that runs a test")
-    return session.engine
+    patience = _PATIENCE if isinstance(environment.runner, WorkerRunner) else 1
+    for _ in range(patience):
+        session: Session | None = getattr(environment, "wsbench", None)
+        engine = session.engine_of_now() if session is not None else None
+        if engine is not None:
+            return engine
+        gevent.sleep(_LOOK_S)
+    raise RuntimeError("wsbench users can only run in a Locust process that runs a test")
 
 
 # -- options -----------------------------------------------------------------------------------------------------------

@@ -117,6 +117,12 @@ class Session:
         """Where users run; None in a master, and before the first run."""
         return self._worker.engine if self._worker is not None else self._engine
 
+    def engine_of_now(self) -> Engine | None:
+        """The engine of the run that goes on; of a worker that missed its beginning, it is made now."""
+        if self._worker is not None:
+            self._worker.catch_up()
+        return self.engine
+
     # -- the course of a run ---------------------------------------------------------------------------------------
 
     def _test_start(self, **_: Any) -> None:
@@ -230,7 +236,7 @@ class Session:
         """A task raised what it should not have. Called in the user's greenlet; Locust begins the next task at once."""
         if self.engine is not None:
             self.engine.scenario_failed(exception, logged=True)
-            gevent.sleep(_SULK_S)
+        gevent.sleep(_SULK_S)
 
     def _spawning_complete(self, **_: Any) -> None:
         if self.director is not None:

@@ -90,6 +90,12 @@ class Worker:
         order: Order = unpack_order(setup["order"])
         self.engine.obey(order)
 
+    def catch_up(self) -> None:
+        """Begin the run that the master's latest order to spawn belongs to, if that has not been done."""
+        setup = getattr(self._environment.parsed_options, SETUP, None)
+        if setup is not None and (self._setup is None or setup["run_id"] != self._setup["run_id"]):
+            self.start()
+
     def finish(self) -> None:
         """End the run. Blocks until the master has everything, or, without a master, until it is stored here."""
         if self.engine is None or self._post is None:
