@@ -26,6 +26,7 @@ from wsbench.wire.connection import Connection
 from wsbench.wire.frames import BINARY, TEXT
 from wsbench.wire.handshake import ConnectOptions
 from wsbench.wire.opening import Opened, Opener, Traffic
+from wsbench.wire.timestamps import instant_of
 from wsbench.wire.tls import client_context
 
 PATIENCE_S = scaled(20)
@@ -159,8 +160,8 @@ class Log:
         self.on_message: Callable[[], None] = lambda: None
         self.on_drained: Callable[[], None] = lambda: None
 
-    def predicted(self, data: bytes, arrived_ns: int, handled_ns: int) -> int:
-        self._note("predicted", arrived_ns, handled_ns)
+    def predicted(self, data: bytes, stamp: bytes, handled_ns: int) -> int:
+        self._note("predicted", instant_of(stamp), handled_ns)
         self.offered.append(data)
         offset = 0
         while self.predictions and data.startswith(self.predictions[0], offset):

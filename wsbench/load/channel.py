@@ -101,7 +101,7 @@ class Channel:
             waiter.settle(failure=gone)
         self._changed.set()
 
-    def predicted(self, data: bytes, arrived_ns: int, handled_ns: int) -> int:  # noqa: ARG002 - Receiver's
+    def predicted(self, data: bytes, stamp: bytes, handled_ns: int) -> int:  # noqa: ARG002 - Receiver's
         """Nothing is known beforehand."""
         return 0
 

@@ -121,7 +121,7 @@ class EchoDriver(ABC):
 
     # -- Receiver --------------------------------------------------------------------------------------------------
 
-    def predicted(self, data: bytes, arrived_ns: int, handled_ns: int) -> int:
+    def predicted(self, data: bytes, stamp: bytes, handled_ns: int) -> int:
         """Count the replies at the head of `data` that are just what was expected; how many bytes they take."""
         if self._events:
             return 0
@@ -129,12 +129,13 @@ class EchoDriver(ABC):
         offset, whole = 0, len(data)
         while offset < whole and pending:
             expected, due, sent, _, tally = pending[0]
-            if arrived_ns - due > timeout or not data.startswith(expected, offset):
+            # Handled in time, it has come in time; otherwise `message` looks when it came.
+            if handled_ns - due > timeout or not data.startswith(expected, offset):
                 break
             pending.popleft()
             offset += len(expected)
             replies = tally.replies
-            replies.append((due, sent, arrived_ns, handled_ns))
+            replies.append((stamp, due, sent, handled_ns))
             if len(replies) >= UNCOUNTED_MOST:
                 tally.count_replies()
         if offset:
@@ -267,16 +268,16 @@ class OneInFlight(ClosedLoop):
     by the shorter way through `Connection`); whatever is not the one reply expected goes the long way.
     """
 
-    def predicted(self, data: bytes, arrived_ns: int, handled_ns: int) -> int:
+    def predicted(self, data: bytes, stamp: bytes, handled_ns: int) -> int:
         """See EchoDriver."""
         pending, connection, recorder = self._pending, self.connection, self._recorder
         if not pending or connection is None or connection.full or not recorder.sending:
-            return super().predicted(data, arrived_ns, handled_ns)
+            return super().predicted(data, stamp, handled_ns)
         expected, sent, _, seq, tally = pending[0]
-        if data != expected or arrived_ns - sent > self._timeout_ns:
-            return super().predicted(data, arrived_ns, handled_ns)
+        if data != expected or handled_ns - sent > self._timeout_ns:
+            return super().predicted(data, stamp, handled_ns)
         replies = tally.replies
-        replies.append((sent, sent, arrived_ns, handled_ns))
+        replies.append((stamp, sent, sent, handled_ns))
         if len(replies) >= UNCOUNTED_MOST:
             tally.count_replies()
         expected, frame = next(self._frames)

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import functools
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
+import numpy as np
 
-from wsbench.measure.histogram import Buckets, merge, merged, percentile, record
+from wsbench.measure.histogram import Buckets, bucket_keys, merge, merged, percentile, record
 from wsbench.measure.phases import Interval, Phase, Plan
+from wsbench.units import NS_PER_S
 
 MESSAGE_COUNTS = (
     "sent",
@@ -140,11 +143,12 @@ class RoundTrips:
         record(self.service, arrived_ns - sent_ns)
 
 
-Reply = tuple[int, int, int, int]
-"""Of a reply as it should be: when its message was due and sent, when it arrived and was handled (ns)."""
+Reply = tuple[bytes, int, int, int]
+"""Of a reply as it should be: its arrival (a struct timespec), when its message was due and sent, and when it was
+handled (ns). All of CLOCK_REALTIME."""
 
-UNCOUNTED_MOST = 64
-"""Counting so many replies takes some 25 µs, in which nothing else is done."""
+UNCOUNTED_MOST = 128
+"""Counting so many replies takes some 35 µs, in which nothing else is done."""
 
 
 class Tally:
@@ -196,10 +200,10 @@ class Tally:
         self.sent = self.received = self.lost = self.missed = self.late = self.one_way = self.pushed = 0
         self.duplicated = self.reordered = self.corrupted = self.unexpected = 0
         self.payload_sent = self.payload_received = self.user_stamped = 0
-        self.response: Buckets = {}
-        self.service: Buckets = {}
         self.send_lag: Buckets = {}
-        self.read_lag: Buckets = {}
+        self.response: Counter[int] = Counter()
+        self.service: Counter[int] = Counter()
+        self.read_lag: Counter[int] = Counter()
         self.values: dict[str, Buckets] = {}
         self.groups: dict[str, Groups] = {}
         self.extra: dict[str, int] = {}
@@ -238,29 +242,26 @@ class Tally:
     def count_replies(self) -> None:
         """Count `replies` and `echoes`, and forget them.
 
-        Many at a time, because only then is everything at hand that counting one needs (`bucket_key`, spelled out).
+        Many at a time: one by one, in Python, this took a fifth of a round trip.
         """
         self.sent += self.echoes
         self.payload_sent += self.echoes * self._size
         self.echoes = 0
-        replies, paced = self.replies, self._paced
-        response, service, read_lag = self.response, self.service, self.read_lag
-        for due, sent, arrived, handled in replies:
-            value = arrived - sent
-            shift = value.bit_length() - 11
-            key = (shift << 11) | (value >> shift) if shift > 0 else value
-            service[key] = service.get(key, 0) + 1
-            value = handled - arrived
-            if not value:
-                self.user_stamped += 1
-            shift = value.bit_length() - 11
-            key = (shift << 11) | (value >> shift) if shift > 0 else value
-            read_lag[key] = read_lag.get(key, 0) + 1
-            if paced:
-                record(response, arrived - due)
-        self.received += len(replies)
-        self.payload_received += len(replies) * self._size
-        replies.clear()
+        count = len(self.replies)
+        if not count:
+            return
+        stamps, due, sent, handled = zip(*self.replies, strict=True)
+        self.replies.clear()
+        seconds, nanoseconds = np.frombuffer(b"".join(stamps), np.int64).reshape(count, 2).T
+        arrived = seconds * NS_PER_S + nanoseconds
+        read_lag = np.fromiter(handled, np.int64, count) - arrived
+        self.user_stamped += count - int(np.count_nonzero(read_lag))
+        self.read_lag.update(bucket_keys(read_lag))
+        self.service.update(bucket_keys(arrived - np.fromiter(sent, np.int64, count)))
+        if self._paced:
+            self.response.update(bucket_keys(arrived - np.fromiter(due, np.int64, count)))
+        self.received += count
+        self.payload_received += count * self._size
 
     def take(self, *, closed_loop: bool) -> IntervalDelta | None:
         """What it gained since the last call; None for nothing.
@@ -277,17 +278,17 @@ class Tally:
                 self._emitted[name] = value
         for name, value in self.extra.items():
             counts[name] = counts.get(name, 0) + value
-        series = {**self.values, "service": self.service, "read_lag": self.read_lag}
+        series = {**self.values, "service": dict(self.service), "read_lag": dict(self.read_lag)}
         if closed_loop:
             series["response"] = dict(self.service)
             at_once = counts.get("sent", 0) - self._lags_counted()
             series["send_lag"] = merged([{0: at_once} if at_once else {}, self.send_lag])
         else:
-            series["response"], series["send_lag"] = self.response, self.send_lag
+            series["response"], series["send_lag"] = dict(self.response), self.send_lag
         self._take_named(series, counts)
         groups = self.groups
         self.extra, self.values, self.groups = {}, {}, {}
-        self.response, self.service, self.send_lag, self.read_lag = {}, {}, {}, {}
+        self.response, self.service, self.read_lag, self.send_lag = Counter(), Counter(), Counter(), {}
         series = {name: buckets for name, buckets in series.items() if buckets}
         if not counts and not series and not groups:
             return None

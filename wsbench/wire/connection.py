@@ -25,7 +25,7 @@ from wsbench.errors import ConnectionLost, Side, WsbenchError
 from wsbench.wire.frames import ClientFramer, DeflatingFramer, Flood, FrameReader, deflate_of, echoed_frames
 from wsbench.wire.opening import Opened, Traffic
 from wsbench.wire.poller import READ, poller
-from wsbench.wire.timestamps import ANCILLARY_SIZE, unpack_timespec
+from wsbench.wire.timestamps import ANCILLARY_SIZE, instant_of, stamp_of
 from wsbench.wire.tls import TlsStream
 
 READ_SIZE = 65_536
@@ -41,8 +41,11 @@ _framer = ClientFramer()
 class Receiver(Protocol):
     """What a connection tells its owner. All calls come from hub callbacks: they must not block."""
 
-    def predicted(self, data: bytes, arrived_ns: int, handled_ns: int) -> int:
-        """Plain bytes at a frame boundary: how many of them were whole replies known beforehand."""
+    def predicted(self, data: bytes, stamp: bytes, handled_ns: int) -> int:
+        """Plain bytes at a frame boundary: how many of them were whole replies known beforehand.
+
+        `stamp` is the instant of their arrival as the kernel wrote it, and best decoded with many others.
+        """
 
     def message(self, payload: bytes, text: bool, arrived_ns: int, handled_ns: int) -> None:
         """Any other whole message."""
@@ -105,7 +108,7 @@ class Connection:
         if self._early:
             early, self._early = self._early, b""
             now = _now()
-            self._guarded(self._incoming, early, now, now)
+            self._guarded(self._incoming, early, stamp_of(now), now)
 
     def frames(self, payloads: Iterator[bytes], size: int, first_byte: int) -> Iterator[tuple[bytes, bytes]]:
         """For each payload of `size` bytes: what of its echo is compared, and the bytes that carry it to the server."""
@@ -204,42 +207,38 @@ class Connection:
             except BlockingIOError:
                 return
             handled = _now()
-            if ancillary:
-                seconds, nanoseconds = unpack_timespec(ancillary[0][2])
-                arrived = seconds * 1_000_000_000 + nanoseconds
-            else:
-                arrived = handled
+            stamp = ancillary[0][2] if ancillary else stamp_of(handled)
             size = len(data)
             self._traffic.received += size
             # Spelled out for the commonest case, at a frame boundary and without TLS: what is left of it is looked at.
             if self._direct and self._reader.idle:
-                consumed = self._receiver.predicted(data, arrived, handled)
+                consumed = self._receiver.predicted(data, stamp, handled)
                 if consumed != size:
                     if consumed:
                         self._reader.trifles = 0
-                    self._parse(data[consumed:], arrived, handled)
+                    self._parse(data[consumed:], stamp, handled)
             elif self._tls is not None:
-                self._incoming_tls(self._tls, data, arrived, handled)
+                self._incoming_tls(self._tls, data, stamp, handled)
             else:
-                self._incoming(data, arrived, handled)
+                self._incoming(data, stamp, handled)
             if size == self._read_size or events != READ:
-                self._look_again(size, arrived, handled)
+                self._look_again(size, stamp, handled)
         except OSError as error:
             self._fail(self._reset_error(error))
         except Exception as error:  # the callback's edge: gevent would print it and go on
             self._fail(_internal(error))
 
-    def _look_again(self, size: int, arrived: int, handled: int) -> None:
+    def _look_again(self, size: int, stamp: bytes, handled: int) -> None:
         """A read may not have got all there was, or it got the end of the stream."""
         if self._socket is None:
             return
         if not size:
-            self._eof(arrived, handled)
+            self._eof(stamp, handled)
             return
         self._read_size = READ_SIZE
         self._poller.again(self._fd)
 
-    def _incoming_tls(self, tls: TlsStream, data: bytes, arrived: int, handled: int) -> None:
+    def _incoming_tls(self, tls: TlsStream, data: bytes, stamp: bytes, handled: int) -> None:
         try:
             plain = tls.decrypt(data)
         except ssl.SSLError as error:
@@ -249,11 +248,11 @@ class Connection:
         if reply:
             self._write_raw(reply)
         if plain:
-            self._incoming(plain, arrived, handled)
+            self._incoming(plain, stamp, handled)
         if tls.closed and not self._ended.is_set():
-            self._eof(arrived, handled)
+            self._eof(stamp, handled)
 
-    def _incoming(self, data: bytes, arrived: int, handled: int) -> None:
+    def _incoming(self, data: bytes, stamp: bytes, handled: int) -> None:
         """Bytes of the WebSocket, from anywhere in a frame."""
         reader = self._reader
         if not reader.idle:
@@ -261,17 +260,17 @@ class Connection:
         if not data:
             return
         if self.plain and self._protocol.current_size is None:  # amid fragments no whole message may come
-            consumed = self._receiver.predicted(data, arrived, handled)
+            consumed = self._receiver.predicted(data, stamp, handled)
             if consumed == len(data):
                 return
             if consumed:
                 data = data[consumed:]
                 reader.trifles = 0
-        self._parse(data, arrived, handled)
+        self._parse(data, stamp, handled)
 
-    def _parse(self, data: bytes, arrived: int, handled: int) -> None:
+    def _parse(self, data: bytes, stamp: bytes, handled: int) -> None:
         """What nobody predicted."""
-        receiver, reader = self._receiver, self._reader
+        receiver, reader, arrived = self._receiver, self._reader, instant_of(stamp)
         if handled - self._flood_since_ns > _FLOOD_WINDOW_NS:
             self._flood_since_ns, reader.trifles = handled, 0
         for payload, text in reader.feed(data):
@@ -282,9 +281,9 @@ class Connection:
                 receiver.pong(payload, arrived, handled)
         self._after_protocol()
 
-    def _eof(self, arrived: int, handled: int) -> None:
+    def _eof(self, stamp: bytes, handled: int) -> None:
         for payload, text in self._reader.feed_eof():
-            self._receiver.message(payload, text, arrived, handled)
+            self._receiver.message(payload, text, instant_of(stamp), handled)
         self._protocol.data_to_send()
         self._end()
 

@@ -1,4 +1,4 @@
-"""The kernel's own receive timestamps (SO_TIMESTAMPING), so that a reply's arrival is not our reading of it.
+"""The kernel's own receive timestamps (SO_TIMESTAMPNS), so that a reply's arrival is not our reading of it.
 
 Source: Linux Documentation/networking/timestamping. The constants are not in Python's socket module.
 The clock is CLOCK_REALTIME. When one read returns several segments, the timestamp is the last one's.
@@ -10,14 +10,23 @@ import socket
 import sys
 from struct import Struct
 
-SO_TIMESTAMPING = 37
-_RX_SOFTWARE = 1 << 3
-_SOFTWARE = 1 << 4
+_SO_TIMESTAMPNS = 35
+_TIMESPEC = Struct("qq")
+_NS_PER_S = 1_000_000_000
 
-ANCILLARY_SIZE = socket.CMSG_SPACE(48) if hasattr(socket, "CMSG_SPACE") else 64
-"""Room for one struct scm_timestamping: three timespecs, of which the first is the software one."""
+ANCILLARY_SIZE = socket.CMSG_SPACE(_TIMESPEC.size) if hasattr(socket, "CMSG_SPACE") else 64
+"""Room for one struct timespec."""
 
-unpack_timespec = Struct("qq").unpack_from
+
+def instant_of(stamp: bytes) -> int:
+    """Nanoseconds of a stamp, which is a struct timespec as the kernel writes it."""
+    seconds, nanoseconds = _TIMESPEC.unpack(stamp)
+    return int(seconds * _NS_PER_S + nanoseconds)
+
+
+def stamp_of(instant_ns: int) -> bytes:
+    """The stamp of an instant, for when the kernel has given none."""
+    return _TIMESPEC.pack(*divmod(instant_ns, _NS_PER_S))
 
 
 def enable(sock: socket.socket) -> bool:
@@ -25,7 +34,7 @@ def enable(sock: socket.socket) -> bool:
     if sys.platform != "linux":
         return False
     try:
-        sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPING, _RX_SOFTWARE | _SOFTWARE)
+        sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
     except OSError:
         return False
     return True

@@ -18,7 +18,7 @@ from websockets.frames import Frame, Opcode
 
 from wsbench.errors import ConnectionLost
 from wsbench.wire.opening import Opened
-from wsbench.wire.timestamps import ANCILLARY_SIZE, unpack_timespec
+from wsbench.wire.timestamps import ANCILLARY_SIZE, instant_of
 
 _READ_SIZE = 65_536
 
@@ -104,8 +104,7 @@ class Conversation:
             data, ancillary, _, _ = self._socket.recvmsg(_READ_SIZE, ANCILLARY_SIZE)
             handled = arrived = time.time_ns()
             if ancillary:
-                seconds, nanoseconds = unpack_timespec(ancillary[0][2])
-                arrived = seconds * 1_000_000_000 + nanoseconds
+                arrived = instant_of(ancillary[0][2])
             ended = not data
             if self._tls is not None and data:
                 data = self._tls.decrypt(data)
