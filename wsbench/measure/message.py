@@ -18,10 +18,13 @@ import orjson
 SMALLEST_JSON = 48
 """Bytes of the shortest message with room for any `id` and `seq`."""
 
-_NOISE = 1 << 20
-"""Far more than deflate's window of 32 KiB, so that it hardly ever finds a padding it has seen."""
+_VARIETY = 1 << 18
+"""Bytes of paddings that all differ: far more than deflate's window of 32 KiB, and few enough to stay in a cache."""
+_MOST_PADDINGS = 2048
 _STRIDE = 7919
-"""A prime: consecutive messages take their padding from places far apart, and all places come up in the end."""
+"""A prime: consecutive messages take their padding from places far apart."""
+_LAST_DIGITS = 3
+_LAST = tuple(b"%03d" % number for number in range(10**_LAST_DIGITS))
 
 
 class Messages(Protocol):
@@ -49,7 +52,7 @@ class Messages(Protocol):
 class JsonMessages:
     """`{"id": connection, "seq": number, "pad": ...}`, exactly `size` bytes.
 
-    The padding is printable noise, from another place for every message: padding that repeats would flatter every
+    The padding is printable noise, not the same for consecutive messages: padding that repeats would flatter every
     server that compresses, and would hide a reply whose number was damaged into a neighbour's.
     """
 
@@ -59,26 +62,33 @@ class JsonMessages:
         if size < SMALLEST_JSON:
             raise ValueError(f"a JSON message has at least {SMALLEST_JSON} bytes, not {size}")
         self._id = connection_id
-        # What a JSON encoder would make of it, at a quarter of its cost: the noise needs no escaping.
-        self._form = b'{"id":%d,"seq":%%d,"pad":"%%b"}' % connection_id
-        self._room = size - len(self._form % (0, b"")) + 1
-        self._noise = _noise(size)
+        # What a JSON encoder would make of it, at a fraction of its cost: the noise needs no escaping.
+        self._head = b'{"id":%d,"seq":' % connection_id
+        self._room = size - len(self._head)
 
     def build(self, seq: int) -> bytes:
         """Message number `seq`."""
-        return next(self.onwards(seq))
+        digits = b"%d" % seq
+        ends = _endings(self._room - len(digits))
+        return self._head + digits + ends[seq % len(ends)]
 
     def onwards(self, seq: int) -> Iterator[bytes]:
-        """Message number `seq` and all that follow it: a generator, for it keeps what every message needs at hand."""
-        form, noise = self._form, self._noise
-        start = seq * _STRIDE % _NOISE
+        """Message number `seq` and all that follow it.
+
+        A generator, because it keeps at hand what many messages have in common: all digits of their number but the
+        last ones, which are looked up. None of it is copied: there are as many generators as connections.
+        """
         while True:
-            digits = len(str(seq))
-            width, longer = self._room - digits, 10**digits
-            for number in range(seq, longer):
-                yield form % (number, noise[start : start + width])
-                start = (start + _STRIDE) % _NOISE
-            seq = longer
+            digits = b"%d" % seq
+            common, last = digits[:-_LAST_DIGITS], seq % len(_LAST)
+            many = len(_LAST) - last if common else 10 ** len(digits) - seq
+            lasts = itertools.islice(_LAST, last, None) if common else map(b"%d".__mod__, range(seq, seq + many))
+            head = self._head + common
+            ends = _endings(self._room - len(digits))
+            again_and_again = itertools.chain.from_iterable(itertools.repeat(ends))
+            for last_digits, end in zip(lasts, itertools.islice(again_and_again, seq % len(ends), None), strict=False):
+                yield head + last_digits + end
+            seq += many
 
     def identify(self, payload: bytes) -> int | None:
         """The `seq` of a JSON object with our `id`."""
@@ -132,9 +142,17 @@ class FixedMessages:
             return False
 
 
+@functools.lru_cache(maxsize=32)
+def _endings(size: int) -> tuple[bytes, ...]:
+    """What follows the number in a message, always `size` bytes: a padding of noise, and what stands around it."""
+    form = b',"pad":"%b"}'
+    room = size - len(form % b"")
+    count = min(_MOST_PADDINGS, max(2, _VARIETY // size))
+    noise = _noise(_VARIETY + room)
+    return tuple(form % noise[start : start + room] for start in (n * _STRIDE % _VARIETY for n in range(count)))
+
+
 @functools.lru_cache(maxsize=2)
-def _noise(longest: int) -> bytes:
-    """Printable noise from which `longest` characters can be taken at any of `_NOISE` places."""
-    # Seeded: a run can be repeated byte for byte.
-    size = _NOISE + longest
+def _noise(size: int) -> bytes:
+    """Printable noise. Seeded: a run can be repeated byte for byte."""
     return base64.b64encode(random.Random(0).randbytes(size * 3 // 4 + 3))[:size]
