@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from wsbench.measure.histogram import Buckets, bucket_key, merged, record
 from wsbench.measure.phases import INTERVAL_NS, Interval, Phase, Plan
-from wsbench.measure.recorder import TALLY_COUNTS, IntervalDelta, Recorder, Tally, Totals
+from wsbench.measure.recorder import TALLY_COUNTS, IntervalDelta, Recorder, Tally, Totals, pack_reply
 from wsbench.wire.timestamps import stamp_of
 
 S = INTERVAL_NS
@@ -197,7 +197,7 @@ def test_replies_counted_together_count_as_if_one_by_one(times: list[tuple[int, 
     read_lag: Buckets = {}
     for late, took, lag in times:
         tally.echoes += 1
-        tally.replies.append((stamp_of(T + late + took), T, T + late, T + late + took + lag))
+        tally.replies.append(pack_reply(stamp_of(T + late + took), T, T + late, T + late + took + lag))
         record(service, took)
         record(response, took if closed_loop else late + took)
         record(read_lag, lag)

@@ -21,7 +21,7 @@ from wsbench.errors import ConnectionLost
 from wsbench.measure.histogram import record
 from wsbench.measure.ledger import Ledger, Pending, Verdict
 from wsbench.measure.message import FixedMessages, JsonMessages, Messages
-from wsbench.measure.recorder import UNCOUNTED_MOST
+from wsbench.measure.recorder import UNCOUNTED_MOST, pack_reply
 from wsbench.wire.connection import Connection
 from wsbench.wire.frames import BINARY, TEXT
 
@@ -135,7 +135,7 @@ class EchoDriver(ABC):
             pending.popleft()
             offset += len(expected)
             replies = tally.replies
-            replies.append((stamp, due, sent, handled_ns))
+            replies.append(pack_reply(stamp, due, sent, handled_ns))
             if len(replies) >= UNCOUNTED_MOST:
                 tally.count_replies()
         if offset:
@@ -277,7 +277,7 @@ class OneInFlight(ClosedLoop):
         if data != expected or handled_ns - sent > self._timeout_ns:
             return super().predicted(data, stamp, handled_ns)
         replies = tally.replies
-        replies.append((stamp, sent, sent, handled_ns))
+        replies.append(pack_reply(stamp, sent, sent, handled_ns))
         if len(replies) >= UNCOUNTED_MOST:
             tally.count_replies()
         expected, frame = next(self._frames)
