@@ -22,7 +22,7 @@ from helpers.frames import FrameParser, Incoming, Request
 from helpers.process import scaled
 
 from wsbench.errors import ConnectionLost
-from wsbench.wire.connection import Connection
+from wsbench.wire.connection import Answer, Connection
 from wsbench.wire.frames import BINARY, TEXT
 from wsbench.wire.handshake import ConnectOptions
 from wsbench.wire.opening import Opened, Opener, Traffic
@@ -150,6 +150,7 @@ class Log:
 
     def __init__(self) -> None:
         self.predictions: deque[bytes] = deque()
+        self.answer: Answer | None = None
         self.messages: list[tuple[bytes, bool]] = []
         self.pongs: list[bytes] = []
         self.instants: list[tuple[int, int]] = []
@@ -159,6 +160,9 @@ class Log:
         self.after_loss: list[str] = []
         self.on_message: Callable[[], None] = lambda: None
         self.on_drained: Callable[[], None] = lambda: None
+
+    def answering(self) -> Answer | None:
+        return self.answer
 
     def predicted(self, data: bytes, stamp: bytes, handled_ns: int) -> int:
         self._note("predicted", instant_of(stamp), handled_ns)

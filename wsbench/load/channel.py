@@ -101,6 +101,9 @@ class Channel:
             waiter.settle(failure=gone)
         self._changed.set()
 
+    def answering(self) -> None:
+        """Nothing is known beforehand."""
+
     def predicted(self, data: bytes, stamp: bytes, handled_ns: int) -> int:  # noqa: ARG002 - Receiver's
         """Nothing is known beforehand."""
         return 0

@@ -18,11 +18,12 @@ import orjson
 SMALLEST_JSON = 48
 """Bytes of the shortest message with room for any `id` and `seq`."""
 
-_VARIETY = 1 << 18
-"""Bytes of paddings that all differ: far more than deflate's window of 32 KiB, and few enough to stay in a cache."""
-_MOST_PADDINGS = 2048
+_NOISE = 1 << 20
+"""Far more than deflate's window of 32 KiB, so that it hardly ever finds a padding it has seen."""
 _STRIDE = 7919
-"""A prime: consecutive messages take their padding from places far apart."""
+"""A prime: consecutive messages take their padding from places far apart, and all places come up in the end."""
+_KEPT = 1024
+"""Paddings kept ready, of at most so many bytes: few enough for a cache, and together more than deflate's window."""
 _LAST_DIGITS = 3
 _LAST = tuple(b"%03d" % number for number in range(10**_LAST_DIGITS))
 
@@ -69,26 +70,26 @@ class JsonMessages:
     def build(self, seq: int) -> bytes:
         """Message number `seq`."""
         digits = b"%d" % seq
-        ends = _endings(self._room - len(digits))
-        return self._head + digits + ends[seq % len(ends)]
+        return self._head + digits + next(_ends(self._room - len(digits), seq))
 
     def onwards(self, seq: int) -> Iterator[bytes]:
         """Message number `seq` and all that follow it.
 
-        A generator, because it keeps at hand what many messages have in common: all digits of their number but the
-        last ones, which are looked up. None of it is copied: there are as many generators as connections.
+        Put together in C from what many messages have in common. None of that is copied: there are as many of these
+        iterators as connections.
         """
+        return itertools.chain.from_iterable(self._spans(seq))
+
+    def _spans(self, seq: int) -> Iterator[Iterator[bytes]]:
+        """The same, as far as only the last digits of the number change, and then as far as only they change again."""
         while True:
             digits = b"%d" % seq
             common, last = digits[:-_LAST_DIGITS], seq % len(_LAST)
-            many = len(_LAST) - last if common else 10 ** len(digits) - seq
-            lasts = itertools.islice(_LAST, last, None) if common else map(b"%d".__mod__, range(seq, seq + many))
-            head = self._head + common
-            ends = _endings(self._room - len(digits))
-            again_and_again = itertools.chain.from_iterable(itertools.repeat(ends))
-            for last_digits, end in zip(lasts, itertools.islice(again_and_again, seq % len(ends), None), strict=False):
-                yield head + last_digits + end
-            seq += many
+            count = len(_LAST) - last if common else 10 ** len(digits) - seq
+            lasts = itertools.islice(_LAST, last, None) if common else map(b"%d".__mod__, range(seq, seq + count))
+            ends = _ends(self._room - len(digits), seq)
+            yield map(b"".join, zip(itertools.repeat(self._head + common), lasts, ends))
+            seq += count
 
     def identify(self, payload: bytes) -> int | None:
         """The `seq` of a JSON object with our `id`."""
@@ -142,17 +143,30 @@ class FixedMessages:
             return False
 
 
+def _ends(size: int, seq: int) -> Iterator[bytes]:
+    """What follows the number in message `seq` and in those after it, always `size` bytes."""
+    if size > _KEPT:
+        return map(functools.partial(_end, size), itertools.count(seq))
+    again_and_again = itertools.chain.from_iterable(itertools.repeat(_kept_ends(size)))
+    return itertools.islice(again_and_again, seq % _KEPT, None)
+
+
 @functools.lru_cache(maxsize=32)
-def _endings(size: int) -> tuple[bytes, ...]:
-    """What follows the number in a message, always `size` bytes: a padding of noise, and what stands around it."""
+def _kept_ends(size: int) -> tuple[bytes, ...]:
+    return tuple(_end(size, seq) for seq in range(_KEPT))
+
+
+def _end(size: int, seq: int) -> bytes:
+    """A padding of printable noise, and what stands around it."""
     form = b',"pad":"%b"}'
     room = size - len(form % b"")
-    count = min(_MOST_PADDINGS, max(2, _VARIETY // size))
-    noise = _noise(_VARIETY + room)
-    return tuple(form % noise[start : start + room] for start in (n * _STRIDE % _VARIETY for n in range(count)))
+    start = seq * _STRIDE % _NOISE
+    return form % _noise(room.bit_length())[start : start + room]
 
 
 @functools.lru_cache(maxsize=2)
-def _noise(size: int) -> bytes:
-    """Printable noise. Seeded: a run can be repeated byte for byte."""
+def _noise(bits: int) -> bytes:
+    """Noise from which fewer than 2**bits characters can be taken at any of `_NOISE` places."""
+    # Seeded: a run can be repeated byte for byte.
+    size = _NOISE + (1 << bits)
     return base64.b64encode(random.Random(0).randbytes(size * 3 // 4 + 3))[:size]

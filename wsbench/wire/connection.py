@@ -24,7 +24,7 @@ from websockets.protocol import OPEN
 from wsbench.errors import ConnectionLost, Side, WsbenchError
 from wsbench.wire.frames import ClientFramer, DeflatingFramer, Flood, FrameReader, deflate_of, echoed_frames
 from wsbench.wire.opening import Opened, Traffic
-from wsbench.wire.poller import READ, poller
+from wsbench.wire.poller import READ, Readable, poller
 from wsbench.wire.timestamps import ANCILLARY_SIZE, instant_of, stamp_of
 from wsbench.wire.tls import TlsStream
 
@@ -38,8 +38,16 @@ _now = time.time_ns
 _framer = ClientFramer()
 
 
+Answer = Callable[[bytes, bytes, int], bytes | None]
+"""Takes plain bytes read at a frame boundary, the stamp of their arrival, and when they were read (ns). If they are
+just the one reply that was expected: the bytes to be sent next, if any. Otherwise None, and nothing is changed."""
+
+
 class Receiver(Protocol):
     """What a connection tells its owner. All calls come from hub callbacks: they must not block."""
+
+    def answering(self) -> Answer | None:
+        """The short way through a conversation of message, reply, next message. It is asked for once."""
 
     def predicted(self, data: bytes, stamp: bytes, handled_ns: int) -> int:
         """Plain bytes at a frame boundary: how many of them were whole replies known beforehand.
@@ -94,7 +102,8 @@ class Connection:
         self._send_error: OSError | None = None
         self.full = False
         self.plain = not opened.protocol.extensions
-        self._direct = self.plain and opened.tls is None
+        self._answer: Answer | None = None
+        self._short: Answer | None = None
         deflate = deflate_of(opened.protocol)
         self.frame: Callable[[bytes, int], bytes] = (
             _framer.frame if deflate is None else DeflatingFramer(deflate, _framer).frame
@@ -104,11 +113,14 @@ class Connection:
 
     def start(self) -> None:
         """Begin to read."""
+        self._answer = self._receiver.answering()
+        self._readable = self._reading()
         self._poller.add(self._fd, self._readable)
         if self._early:
             early, self._early = self._early, b""
             now = _now()
             self._guarded(self._incoming, early, stamp_of(now), now)
+        self._choose_way()
 
     def frames(self, payloads: Iterator[bytes], size: int, first_byte: int) -> Iterator[tuple[bytes, bytes]]:
         """For each payload of `size` bytes: what of its echo is compared, and the bytes that carry it to the server."""
@@ -149,9 +161,15 @@ class Connection:
         self._protocol.send_ping(payload)
         self._after_protocol()
 
+    def _choose_way(self) -> None:
+        """The short way is open between frames, without TLS and extensions, while nothing waits to be sent."""
+        usual = self.plain and self._tls is None and self._reader.idle and not self.full
+        self._short = self._answer if usual else None
+
     def _keep(self, data: bytes) -> None:
         self._unsent.append(data)
         self.full = True
+        self._short = None
         if self._write_watcher is None:  # seldom needed, and it costs memory
             self._write_watcher = gevent.get_hub().loop.io(self._fd, _WRITE)
         self._write_watcher.start(self._writable)
@@ -180,6 +198,7 @@ class Connection:
         if self._pong:
             pong, self._pong = self._pong, b""
             self.write(pong)
+        self._choose_way()
         if not self.full:
             self._receiver.drained()
 
@@ -187,6 +206,7 @@ class Connection:
         """The connection is gone, but replies that came before that may still lie in the kernel: they count."""
         self._send_error = error
         self.full = True  # nothing more is sent
+        self._short = None
         if self._write_watcher is not None:
             self._write_watcher.stop()
         # Later: whoever sends may be in the middle of counting what was read before.
@@ -199,34 +219,54 @@ class Connection:
             self._readable(0)
         self._fail(self._reset_error(error))
 
-    def _readable(self, events: int) -> None:
-        """Read once. Called with `READ` when that is all there is to do, else with anything."""
-        try:
+    def _reading(self) -> Readable:
+        """What reads once. Called with `READ` when that is all there is to do, else with anything.
+
+        A closure, and `write` spelled out in it, for the commonest case of all: 0.2 of its 1.8 µs in Python are saved
+        by having at hand whatever does not change.
+        """
+        recvmsg, send, traffic, now = self._recvmsg, self._send, self._traffic, _now
+
+        def readable(events: int) -> None:
             try:
-                data, ancillary, _, _ = self._recvmsg(self._read_size, ANCILLARY_SIZE)
-            except BlockingIOError:
-                return
-            handled = _now()
-            stamp = ancillary[0][2] if ancillary else stamp_of(handled)
-            size = len(data)
-            self._traffic.received += size
-            # Spelled out for the commonest case, at a frame boundary and without TLS: what is left of it is looked at.
-            if self._direct and self._reader.idle:
-                consumed = self._receiver.predicted(data, stamp, handled)
-                if consumed != size:
-                    if consumed:
-                        self._reader.trifles = 0
-                    self._parse(data[consumed:], stamp, handled)
-            elif self._tls is not None:
-                self._incoming_tls(self._tls, data, stamp, handled)
-            else:
-                self._incoming(data, stamp, handled)
-            if size == self._read_size or events != READ:
-                self._look_again(size, stamp, handled)
-        except OSError as error:
-            self._fail(self._reset_error(error))
-        except Exception as error:  # the callback's edge: gevent would print it and go on
-            self._fail(_internal(error))
+                try:
+                    data, ancillary, _, _ = recvmsg(self._read_size, ANCILLARY_SIZE)
+                except BlockingIOError:
+                    return
+                handled = now()
+                stamp = ancillary[0][2] if ancillary else stamp_of(handled)
+                size = len(data)
+                traffic.received += size
+                answer = self._short
+                frame = answer(data, stamp, handled) if answer is not None else None
+                if frame is None:
+                    self._received(data, stamp, handled)
+                else:
+                    try:
+                        sent = send(frame)
+                    except BlockingIOError:
+                        sent = 0
+                    except OSError as error:
+                        self._send_failed(error)
+                        return
+                    traffic.sent += sent
+                    if sent < len(frame):
+                        self._keep(frame[sent:])
+                if size == self._read_size or events != READ:
+                    self._look_again(size, stamp, handled)
+            except OSError as error:
+                self._fail(self._reset_error(error))
+            except Exception as error:  # the callback's edge: gevent would print it and go on
+                self._fail(_internal(error))
+
+        return readable
+
+    def _received(self, data: bytes, stamp: bytes, handled: int) -> None:
+        if self._tls is None:
+            self._incoming(data, stamp, handled)
+        else:
+            self._incoming_tls(self._tls, data, stamp, handled)
+        self._choose_way()
 
     def _look_again(self, size: int, stamp: bytes, handled: int) -> None:
         """A read may not have got all there was, or it got the end of the stream."""
@@ -297,7 +337,8 @@ class Connection:
             elif data:
                 self.write(data)
         if protocol.state is not OPEN:
-            self.plain = self._direct = False
+            self.plain = False
+            self._short = None
             # When we asked for the close, the server is to end TCP first (RFC 6455, 7.1.1): wait for its FIN, so that
             # the port's TIME_WAIT is not ours. When it asked, a FIN that may never come is not worth waiting for.
             if protocol.parser_exc is not None or (protocol.close_rcvd is not None and not self._closing):
@@ -377,7 +418,8 @@ class Connection:
             self._say_goodbye(self._tls)
         self._socket.close()
         self._socket = None
-        self.plain = self._direct = False
+        self.plain = False
+        self._short = None
         self._ended.set()
 
     def _say_goodbye(self, tls: TlsStream) -> None:
