@@ -181,11 +181,12 @@ class Fewer(LoadTestShape):
 """
 
 
-def test_users_that_locust_stops_in_the_middle_cost_no_message(tmp_path: Path) -> None:
+@pytest.mark.parametrize("load", [("--rate", "50"), ("--in-flight", "1"), ("--in-flight", "4")], ids=" ".join)
+def test_users_that_locust_stops_in_the_middle_cost_no_message(tmp_path: Path, load: tuple[str, str]) -> None:
     """A shape does that, and Locust by itself when a worker joins: what is under way is waited for, and no more due."""
     (tmp_path / "fewer.py").write_text(FEWER)
     with runs.echo_target("--delay", "200ms") as slow:
-        options = ("--headless", "--rate", "200", "-d", f"{scaled(6):g}s", "--warmup", "0s", "--host", slow.url)
+        options = ("--headless", *load, "-d", f"{scaled(6):g}s", "--warmup", "0s", "--host", slow.url)
         result = runs.locust(*options, cwd=tmp_path, scenario=tmp_path / "fewer.py").finish(60)
         assert result.returncode == 0, result.stderr
         seen = slow.stats()
@@ -193,7 +194,8 @@ def test_users_that_locust_stops_in_the_middle_cost_no_message(tmp_path: Path) -
     assert run["connections"]["opened"] == 10 and run["connections"]["close_codes"] == {"1000": 10}
     assert run["messages"]["lost"] == run["messages"]["missed"] == 0
     assert run["messages_all_phases"]["sent"] == seen["messages_in"]
-    assert run["messages"]["sent"] < 200 * scaled(6) * 0.95, "fewer"
+    a_second = 10 * 5 * int(load[1]) if load[0] == "--in-flight" else 50  # of all ten: each reply takes 200 ms
+    assert run["messages"]["sent"] < a_second * scaled(6) * 0.95, "fewer"
 
 
 # -- wrong usage -------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import numpy as np
 import pytest
 from hdrh.histogram import HdrHistogram
 from hypothesis import given, settings
@@ -13,6 +14,7 @@ from wsbench.measure.histogram import (
     DIGITS,
     HIGHEST_NS,
     Buckets,
+    DenseBuckets,
     bounds,
     bucket_key,
     by_bounds,
@@ -57,6 +59,19 @@ def in_hdr(values: list[int]) -> HdrHistogram:
     for value in values:
         assert histogram.record_value(value)
     return histogram
+
+
+ANY_VALUE = st.one_of(VALUES, st.integers(-(10**12), 2**52))
+"""Those of clocks that stepped and of runs that stood still for days as well."""
+
+
+@given(batches=st.lists(st.lists(ANY_VALUE, min_size=1, max_size=60), max_size=4))
+@settings(max_examples=200)
+def test_dense_buckets_count_as_the_others_do(batches: list[list[int]]) -> None:
+    dense = DenseBuckets()
+    for batch in batches:
+        dense.record(np.array(batch))
+    assert dense.buckets() == bucketed([value for batch in batches for value in batch])
 
 
 def test_it_is_the_histogram_the_design_says() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
@@ -20,12 +21,12 @@ from hypothesis import strategies as st
 from wsbench.errors import Side
 from wsbench.targets.process import TargetProcess
 from wsbench.wire.connection import Connection
-from wsbench.wire.frames import BINARY, TEXT
+from wsbench.wire.frames import BINARY, TEXT, ClientFramer
 from wsbench.wire.handshake import ConnectOptions
 from wsbench.wire.opening import Opener, Traffic
 from wsbench.wire.poller import HubPoller
 
-from .peer import Log, Pair, over_tls, until
+from .peer import PATIENCE_S, Log, Pair, over_tls, until
 
 MakePair = Callable[..., Pair]
 Truth = Callable[..., Any]
@@ -179,6 +180,98 @@ def test_what_comes_behind_a_predicted_reply_is_parsed(pair: MakePair) -> None:
     assert both.peer.receive() == Incoming(frames.PONG, b"?")
     until(lambda: len(both.log.messages) == 2)
     assert both.log.messages == [(b"other", True), (b"more", True)]
+
+
+def conversation(*replies: bytes) -> Callable[[bytes, bytes, int], bytes | None]:
+    """The short way through it: each reply as expected is followed by "next"."""
+    expected = deque(framed(*replies))
+
+    def answer(data: bytes, stamp: bytes, handled_ns: int) -> bytes | None:
+        if not expected or data != expected[0]:
+            return None
+        expected.popleft()
+        return ClientFramer().frame(b"next", TEXT)
+
+    return answer
+
+
+NEXT = Incoming(frames.TEXT, b"next")
+
+
+def test_the_short_way_reads_answers_and_sends(pair: MakePair) -> None:
+    both = pair()
+    both.log.answer = conversation(b"one", b"two")
+    both.start()
+    sent, received = both.traffic.sent, both.traffic.received
+    for reply in (b"one", b"two"):
+        both.peer.message(reply)
+        assert both.peer.receive() == NEXT
+    assert (both.log.offered, both.log.messages) == ([], [])
+    assert (both.traffic.sent - sent, both.traffic.received - received) == (20, 10)
+
+
+def test_what_the_short_way_does_not_know_goes_the_long_way_and_then_it_is_open_again(pair: MakePair) -> None:
+    both = pair()
+    both.log.answer = conversation(b"one", b"two", b"three")
+    both.start()
+    one, two, three = framed(b"one", b"two", b"three")
+    both.peer.send(one + frames.encode(frames.PING, b"?"))  # not the reply alone
+    assert both.peer.receive() == Incoming(frames.PONG, b"?")
+    assert both.log.messages == [(b"one", True)]
+    both.peer.send(one[:2])
+    until(lambda: both.log.offered[-1] == one[:2])
+    both.peer.send(one[2:])  # a frame's end, even if it looked like a reply, is no reply
+    until(lambda: len(both.log.messages) == 2)
+    for reply in (one, two):
+        both.peer.send(reply)
+        assert both.peer.receive() == NEXT
+    both.peer.send(frames.encode(frames.TEXT, b"th", fin=False))
+    until(lambda: both.log.offered[-1] != three)
+    both.peer.send(three)  # amid fragments: the protocol is broken, and nobody takes it for the reply
+    assert both.log.loss.kind == "protocol-error"
+
+
+def test_the_short_way_is_closed_with_tls(pair: MakePair, security: dict[str, Any]) -> None:
+    both = pair(**security)
+    both.log.answer = conversation(b"one")
+    both.start()
+    both.peer.message(b"one")
+    if security:
+        until(lambda: both.log.messages)
+        assert both.log.messages == [(b"one", True)]
+    else:
+        assert both.peer.receive() == NEXT
+
+
+def test_the_short_way_is_closed_once_a_close_is_under_way(pair: MakePair) -> None:
+    both = pair()
+    both.log.answer = conversation(b"one")
+    both.start()
+    closing = gevent.spawn(both.connection.close)
+    assert both.peer.receive().opcode == frames.CLOSE
+    both.peer.message(b"one")
+    both.peer.send(frames.encode_close(1000, ""))
+    both.peer.end()
+    closing.get(timeout=PATIENCE_S)
+    assert both.log.messages == [(b"one", True)]
+
+
+def test_what_the_short_way_cannot_send_at_once_waits_in_order(pair: MakePair) -> None:
+    both = pair(narrow=True)
+    big = ClientFramer().frame(b"x" * 5_000_000, TEXT)
+    both.log.answer = lambda data, *_: big if data == framed(b"one")[0] else None
+    both.start()
+    both.peer.message(b"one")
+    until(lambda: both.connection.full)
+    both.send(b"behind")
+    both.peer.message(b"one")  # while there is no room it goes the long way
+    until(lambda: both.log.messages == [(b"one", True)])
+    assert both.peer.receive() == Incoming(frames.TEXT, b"x" * 5_000_000)
+    assert both.peer.receive() == Incoming(frames.TEXT, b"behind")
+    until(lambda: both.log.drains)
+    both.log.answer = None
+    both.peer.message(b"one")
+    assert both.peer.receive() == Incoming(frames.TEXT, b"x" * 5_000_000)
 
 
 def test_nothing_is_offered_for_prediction_amid_a_frame_or_a_fragmented_message(pair: MakePair) -> None:
