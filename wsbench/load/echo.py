@@ -21,7 +21,7 @@ from wsbench.errors import ConnectionLost
 from wsbench.measure.histogram import record
 from wsbench.measure.ledger import Ledger, Pending, Verdict
 from wsbench.measure.message import FixedMessages, JsonMessages, Messages
-from wsbench.measure.recorder import UNCOUNTED_MOST, pack_reply
+from wsbench.measure.recorder import UNCOUNTED_MOST, UNCOUNTED_MOST_PACED, pack_reply
 from wsbench.wire.connection import Answer, Connection
 from wsbench.wire.frames import BINARY, TEXT
 
@@ -59,6 +59,7 @@ class EchoDriver(ABC):
         self._frames: Iterator[tuple[bytes, bytes]] = iter(())
         self._events = options.request_events
         self._open_loop = not options.closed_loop
+        self._uncounted_most = UNCOUNTED_MOST_PACED if self._open_loop else UNCOUNTED_MOST
         self.connection: Connection | None = None
         self.dropped = Event()
 
@@ -140,7 +141,7 @@ class EchoDriver(ABC):
             offset += len(expected)
             replies = tally.replies
             replies.append(pack_reply(stamp, due, sent, handled_ns))
-            if len(replies) >= UNCOUNTED_MOST:
+            if len(replies) >= self._uncounted_most:
                 tally.count_replies()
         if offset:
             self._refill()

@@ -151,6 +151,8 @@ was handled (ns). All of CLOCK_REALTIME."""
 _REPLY = np.dtype([(name, "=i8") for name in ("seconds", "nanoseconds", "due", "sent", "handled")])
 UNCOUNTED_MOST = 512
 """Counting so many replies takes some 50 µs, in which nothing else is done."""
+UNCOUNTED_MOST_PACED = 128
+"""The same where messages must leave on time: it costs more a reply, and keeps the next message for 30 µs at most."""
 
 
 class Tally:
@@ -158,7 +160,7 @@ class Tally:
 
     Attributes:
         replies: those still to be counted, of `size` bytes each, as `pack_reply` makes them; whoever adds to them is
-            to call `count_replies` when there are `UNCOUNTED_MOST`.
+            to call `count_replies` when there are `UNCOUNTED_MOST`, or `UNCOUNTED_MOST_PACED`.
         echoes: messages of `size` bytes that were sent and are still to be counted.
     """
 
