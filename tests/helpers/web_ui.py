@@ -22,14 +22,23 @@ from .runs import Document, EchoTarget
 
 
 @contextlib.contextmanager
-def web_ui(where: Path, *options: str, scenario: Path = runs.SCENARIO, base: str = "") -> Iterator[WebUi]:
+def web_ui(
+    where: Path, *options: str, scenario: Path = runs.SCENARIO, base: str = "", processes: int = 1
+) -> Iterator[WebUi]:
     """Locust's web UI with results in `where`, ended with Ctrl-C; AssertionError if it left anything or a traceback."""
     port = free_port()
     options = ("--web-host", "127.0.0.1", "--web-port", str(port), "--host", "ws://127.0.0.1:1/", *options)
+    if processes > 1:
+        master = str(free_port())
+        options += ("--processes", str(processes), "--master-port", master)
+        options += ("--master-bind-host", "127.0.0.1", "--master-bind-port", master)
     program = runs.locust(*options, cwd=where, scenario=scenario)
     try:
         ui = WebUi(program, port, where / "results", base)
         ui.wait_until(ui.is_up, "the web UI")
+        if processes > 1:
+            # A run that begins before is one of fewer workers, joined by the others in the middle of it.
+            ui.wait_until(lambda: json.loads(ui.get("/stats/requests"))["worker_count"] == processes, "all workers")
         yield ui
         assert program.process.poll() is None, program.told()
         program.signal(signal.SIGINT)

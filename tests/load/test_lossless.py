@@ -11,7 +11,6 @@ from helpers import runs
 from helpers.runs import EchoTarget
 from helpers.web_ui import web_ui
 
-from wsbench.cli.runner import free_port
 
 pytestmark = pytest.mark.timeout(300)
 LEAVING, STAYING = 6, 14
@@ -37,9 +36,7 @@ def test_four_workers_that_leave_and_the_target_agree_every_time(
 
 
 def test_four_workers_that_stay_and_the_target_agree_every_time(target: EchoTarget, tmp_path: Path) -> None:
-    port = str(free_port())
-    master = ("--master-port", port, "--master-bind-host", "127.0.0.1", "--master-bind-port", port)
-    with web_ui(tmp_path, "--processes", "4", *master) as ui:
+    with web_ui(tmp_path, processes=4) as ui:
         for _ in range(STAYING):
             run = ui.run(target, user_count=8, duration="300ms", warmup="0s", in_flight="2", rate="")
             assert run["complete"] is True

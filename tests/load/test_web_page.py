@@ -37,11 +37,7 @@ def ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebUi]:
 
 @pytest.fixture(scope="module")
 def two_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebUi]:
-    port = str(free_port())
-    master = ("--master-port", port, "--master-bind-host", "127.0.0.1", "--master-bind-port", port)
-    with web_ui(tmp_path_factory.mktemp("workers"), "--processes", "2", *master) as ui:
-        # A run that begins before is one of a single worker, joined by the other in the middle of it.
-        ui.wait_until(lambda: json.loads(ui.get("/stats/requests"))["worker_count"] == 2, "both workers")
+    with web_ui(tmp_path_factory.mktemp("workers"), processes=2) as ui:
         yield ui
 
 
