@@ -15,8 +15,6 @@ from helpers.web_ui import WebUi, web_ui
 from playwright.sync_api import Page, expect
 from websockets.sync.server import ServerConnection, serve
 
-from wsbench.cli.runner import free_port
-
 MARKUP = "<img src=x onerror=alert(1)><b>bold</b>"
 OpenPage = Callable[..., Page]
 
@@ -27,22 +25,9 @@ def target() -> Iterator[EchoTarget]:
         yield target
 
 
-@pytest.fixture(scope="module", params=["one process", "two workers"])
+@pytest.fixture(scope="module", params=[1, 2], ids=["one process", "two workers"])
 def ui(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebUi]:
-    options: list[str] = []
-    if request.param == "two workers":
-        port = str(free_port())
-        options = [
-            "--processes",
-            "2",
-            "--master-port",
-            port,
-            "--master-bind-host",
-            "127.0.0.1",
-            "--master-bind-port",
-            port,
-        ]
-    with web_ui(tmp_path_factory.mktemp("live"), *options) as ui:
+    with web_ui(tmp_path_factory.mktemp("live"), processes=request.param) as ui:
         yield ui
 
 

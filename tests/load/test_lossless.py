@@ -11,7 +11,6 @@ from helpers import runs
 from helpers.runs import EchoTarget
 from helpers.web_ui import web_ui
 
-
 pytestmark = pytest.mark.timeout(300)
 LEAVING, STAYING = 6, 14
 
