@@ -62,6 +62,20 @@ def _middle_value(key: int) -> int:
 _HIGHEST_KEY = bucket_key(HIGHEST_NS)
 
 
+def record_all(buckets: Buckets, values_ns: Instants) -> None:
+    """Count many values, less than 2**53."""
+    get = buckets.get
+    for key in _bucket_keys(values_ns).tolist():
+        buckets[key] = get(key, 0) + 1
+
+
+def _bucket_keys(values_ns: Instants) -> Instants:
+    """`bucket_key` of each."""
+    shifts = np.maximum(np.frexp(values_ns)[1] - _SUB_BITS, 0)
+    keys: Instants = shifts << _SUB_BITS | values_ns >> shifts
+    return keys
+
+
 class DenseBuckets:
     """Buckets that values are added to by the hundred: a counter for every one that there can be.
 
@@ -76,8 +90,7 @@ class DenseBuckets:
 
     def record(self, values_ns: Instants) -> None:
         """Count values less than 2**53."""
-        shifts = np.maximum(np.frexp(values_ns)[1] - _SUB_BITS, 0)
-        keys = shifts << _SUB_BITS | values_ns >> shifts
+        keys = _bucket_keys(values_ns)
         if keys.min() < 0 or keys.max() > _HIGHEST_KEY:
             inside = (keys >= 0) & (keys <= _HIGHEST_KEY)
             for key in keys[~inside].tolist():

@@ -104,6 +104,7 @@ class Connection:
         self.plain = not opened.protocol.extensions
         self._answer: Answer | None = None
         self._short: Answer | None = None
+        self._usual = False
         deflate = deflate_of(opened.protocol)
         self.frame: Callable[[bytes, int], bytes] = (
             _framer.frame if deflate is None else DeflatingFramer(deflate, _framer).frame
@@ -163,8 +164,8 @@ class Connection:
 
     def _choose_way(self) -> None:
         """The short way is open between frames, without TLS and extensions, while nothing waits to be sent."""
-        usual = self.plain and self._tls is None and self._reader.idle and not self.full
-        self._short = self._answer if usual else None
+        self._usual = self.plain and self._tls is None and self._reader.idle
+        self._short = self._answer if self._usual and not self.full else None
 
     def _keep(self, data: bytes) -> None:
         self._unsent.append(data)
@@ -226,6 +227,7 @@ class Connection:
         by having at hand whatever does not change.
         """
         recvmsg, send, traffic, now = self._recvmsg, self._send, self._traffic, _now
+        predicted = self._receiver.predicted
 
         def readable(events: int) -> None:
             try:
@@ -239,7 +241,13 @@ class Connection:
                 traffic.received += size
                 answer = self._short
                 frame = answer(data, stamp, handled) if answer is not None else None
-                if frame is None:
+                if frame is None and self._usual:
+                    consumed = predicted(data, stamp, handled)
+                    if consumed != size:
+                        self._reader.trifles *= not consumed
+                        self._parse(data[consumed:], stamp, handled)
+                        self._choose_way()
+                elif frame is None:
                     self._received(data, stamp, handled)
                 else:
                     try:
@@ -337,7 +345,7 @@ class Connection:
             elif data:
                 self.write(data)
         if protocol.state is not OPEN:
-            self.plain = False
+            self.plain = self._usual = False
             self._short = None
             # When we asked for the close, the server is to end TCP first (RFC 6455, 7.1.1): wait for its FIN, so that
             # the port's TIME_WAIT is not ours. When it asked, a FIN that may never come is not worth waiting for.
@@ -418,7 +426,7 @@ class Connection:
             self._say_goodbye(self._tls)
         self._socket.close()
         self._socket = None
-        self.plain = False
+        self.plain = self._usual = False
         self._short = None
         self._ended.set()
 
