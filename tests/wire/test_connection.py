@@ -231,6 +231,20 @@ def test_what_the_short_way_does_not_know_goes_the_long_way_and_then_it_is_open_
     assert both.log.loss.kind == "protocol-error"
 
 
+def test_a_reply_that_came_in_two_leaves_the_short_way_open(pair: MakePair) -> None:
+    both = pair()
+    both.log.answer = conversation(b"two")
+    both.start()
+    one, two = framed(b"one", b"two")
+    both.log.predictions.append(one)
+    both.peer.send(one[:3])
+    until(lambda: both.log.offered == [one[:3]])
+    both.peer.send(one[3:])
+    until(lambda: not both.log.predictions)
+    both.peer.send(two)
+    assert both.peer.receive() == NEXT
+
+
 def test_the_short_way_is_closed_with_tls(pair: MakePair, security: dict[str, Any]) -> None:
     asked: list[bytes] = []
     both = pair(**security)

@@ -220,6 +220,7 @@ class FrameReader:
             return b""
         joined = b"".join(self._chunks)
         self._chunks.clear()
+        self.idle = self.protocol.current_size is None  # if all of it was predicted, nobody feeds it
         return joined
 
     def feed(self, data: bytes) -> list[Message]:

@@ -10,9 +10,10 @@ import socket
 import sys
 from struct import Struct
 
+from wsbench.units import NS_PER_S
+
 _SO_TIMESTAMPNS = 35
 _TIMESPEC = Struct("qq")
-_NS_PER_S = 1_000_000_000
 
 ANCILLARY_SIZE = socket.CMSG_SPACE(_TIMESPEC.size) if hasattr(socket, "CMSG_SPACE") else 64
 """Room for one struct timespec."""
@@ -21,12 +22,12 @@ ANCILLARY_SIZE = socket.CMSG_SPACE(_TIMESPEC.size) if hasattr(socket, "CMSG_SPAC
 def instant_of(stamp: bytes) -> int:
     """Nanoseconds of a stamp, which is a struct timespec as the kernel writes it."""
     seconds, nanoseconds = _TIMESPEC.unpack(stamp)
-    return int(seconds * _NS_PER_S + nanoseconds)
+    return int(seconds * NS_PER_S + nanoseconds)
 
 
 def stamp_of(instant_ns: int) -> bytes:
     """The stamp of an instant, for when the kernel has given none."""
-    return _TIMESPEC.pack(*divmod(instant_ns, _NS_PER_S))
+    return _TIMESPEC.pack(*divmod(instant_ns, NS_PER_S))
 
 
 def enable(sock: socket.socket) -> bool:
