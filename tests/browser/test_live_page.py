@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from helpers import runs
 from helpers.browser import NARROW, WIDE, sideways
+from helpers.process import scaled
 from helpers.runs import EchoTarget
 from helpers.web_ui import WebUi, web_ui
 from playwright.sync_api import Page, expect
@@ -42,11 +44,14 @@ def shown(page: Page, label: str) -> str:
 
 def start_from_the_form(page: Page, where: str, target: EchoTarget, **fields: str) -> None:
     page.goto(where)
-    again = page.get_by_role("button", name="New", exact=True)
-    page.wait_for_selector("text=/Custom parameters|NEW|New/")
-    if again.count():
-        again.click()
-    page.click("text=Custom parameters")
+    form, again = page.get_by_text("Custom parameters"), page.get_by_role("button", name="New", exact=True)
+    deadline = time.monotonic() + scaled(30)
+    while not form.is_visible():  # one click has been seen not to be enough
+        assert time.monotonic() < deadline, page.inner_text("body")
+        if again.is_visible():
+            again.click()
+        page.wait_for_timeout(100)
+    form.click()
     for name, value in {"userCount": "4", "spawnRate": "100", "host": target.url, **fields}.items():
         page.fill(f"input[name={name}]", value)
     page.get_by_role("button", name="Start", exact=True).click()

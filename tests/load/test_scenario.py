@@ -55,6 +55,17 @@ def test_requests_pushes_and_pings_agree_with_the_server(run_cli: RunCli, tmp_pa
     assert not run["errors"] and not run["connections"]["dropped"]
 
 
+def test_what_a_callback_records_of_one_message_stays_together(
+    run_cli: RunCli, tmp_path: Path, target: EchoTarget
+) -> None:
+    scenario = str(FILES / "slow_callback.py")
+    server = target.url.removesuffix("/echo")
+    run = run_against(server, run_cli, tmp_path, "-u", "3", "--scenario", scenario)
+    latency = run["latency"]
+    assert latency["first"]["phases"] == "measure"
+    assert latency["second"]["count"] == latency["first"]["count"] > 3
+
+
 def test_lost_late_and_double_replies(run_cli: RunCli, tmp_path: Path, truth: StartTruth) -> None:
     server = truth(drop=10, duplicate=7, delay=25, delay_ms=400)
     run = run_against(

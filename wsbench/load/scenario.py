@@ -19,10 +19,10 @@ from wsbench.load.channel import Decoder
 from wsbench.load.engine import Engine
 from wsbench.load.message import Message
 from wsbench.load.options import RunOptions
-from wsbench.load.waiting import Disconnected, TaskFailed, being_stopped
+from wsbench.load.waiting import Disconnected, TaskFailed, being_stopped, in_hub
 from wsbench.load.websocket import WebSocket
 from wsbench.measure.phases import Phase
-from wsbench.measure.recorder import check_name
+from wsbench.measure.recorder import Tally, check_name
 from wsbench.wire.handshake import ConnectOptions
 from wsbench.wire.sources import is_loopback
 
@@ -199,15 +199,19 @@ class WebSocketUser(User):
             gevent.sleep(2**31)
 
     def record(self, name: str, value_ns: int) -> None:
-        """Count a duration of the scenario's own in a series of that name."""
+        """Count a duration of the scenario's own in a series of that name.
+
+        It belongs to the second of now; in a callback, to that of what was last received or sent, so that what is
+        recorded of one message stays together.
+        """
         check_name(name)
-        self._engine.recorder.turn(time.time_ns()).value(name, value_ns)
+        self._tally().value(name, value_ns)
         self._engine.fire_request(value_ns, 0, name=name)
 
     def count(self, name: str, count: int = 1) -> None:
         """Add to a counter of the scenario's own: `counters` in run.json, over the whole run and all workers."""
         check_name(name)
-        self._engine.recorder.turn(time.time_ns()).count(name, count)
+        self._tally().count(name, count)
 
     def group(self, name: str, key: int, *, since_ns: int, value_ns: int) -> None:
         """Count a duration that belongs with others of the same `key`, whichever worker has them.
@@ -217,6 +221,10 @@ class WebSocketUser(User):
         """
         check_name(name)
         self._engine.recorder.at(since_ns).grouped(name, key, value_ns)
+
+    def _tally(self) -> Tally:
+        recorder = self._engine.recorder
+        return recorder.current if in_hub() else recorder.turn(time.time_ns())
 
     # -- Locust's ----------------------------------------------------------------------------------------------------
 

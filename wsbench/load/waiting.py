@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 
+import gevent
 from gevent import GreenletExit
 from gevent.event import Event
 from locust.exception import RescheduleTask, StopUser
@@ -97,6 +98,11 @@ class Asked(Waiter):
             self._give_up(self)
             raise
         return self.result()
+
+
+def in_hub() -> bool:
+    """Whether this is a callback, which must not wait for anything."""
+    return gevent.getcurrent() is gevent.get_hub()
 
 
 def being_stopped() -> bool:

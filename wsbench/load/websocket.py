@@ -18,7 +18,7 @@ from wsbench.load.channel import Channel, Decoder
 from wsbench.load.engine import Engine
 from wsbench.load.message import Match, Message, Sendable, encode, matcher
 from wsbench.load.reconnecting import reconnect
-from wsbench.load.waiting import Asked, Disconnected, NoReply, TaskFailed, Waiter, being_stopped
+from wsbench.load.waiting import Asked, Disconnected, NoReply, TaskFailed, Waiter, being_stopped, in_hub
 from wsbench.measure.histogram import record
 from wsbench.measure.recorder import Tally, check_name
 from wsbench.units import NS_PER_S, format_seconds
@@ -269,26 +269,25 @@ class WebSocket(Channel):
 
     def _usable(self, *, to_send: bool = True) -> Connection | None:
         """The open connection, waited for if need be. None only in the hub, which cannot wait."""
-        me = gevent.getcurrent()
-        in_hub = me is gevent.get_hub()
+        me, called_back = gevent.getcurrent(), in_hub()
         while True:
             if not self._recorder.sending:
-                self._rest(in_hub)
+                self._rest(called_back)
             connection = self.connection
-            if connection is not None and connection.is_open and (self._ready or in_hub or me is self._opening):
+            if connection is not None and connection.is_open and (self._ready or called_back or me is self._opening):
                 if not (to_send and connection.full):
                     return connection
             elif self._closed or me is self._opening or being_stopped():
                 raise Disconnected("the connection is closed", side=Side.GENERATOR)
-            if in_hub:
+            if called_back:
                 return None
             self._changed.clear()
             self._changed.wait()
 
     @staticmethod
-    def _rest(in_hub: bool) -> None:
+    def _rest(called_back: bool) -> None:
         """The run is over: a task sleeps until Locust stops it."""
-        if in_hub or being_stopped():
+        if called_back or being_stopped():
             raise Disconnected("the run is over", side=Side.GENERATOR)
         gevent.sleep(_FOREVER_S)
 
@@ -330,5 +329,5 @@ class WebSocket(Channel):
 
 def _may_wait() -> None:
     """Refuse before anything is sent whose reply nobody would take."""
-    if gevent.getcurrent() is gevent.get_hub():
+    if in_hub():
         raise UsageError("a callback must not wait for a message", remedy="Wait in a task, or gevent.spawn one.")
