@@ -65,13 +65,15 @@ ANY_VALUE = st.one_of(VALUES, st.integers(-(10**12), 2**52))
 """Those of clocks that stepped and of runs that stood still for days as well."""
 
 
-@given(batches=st.lists(st.lists(ANY_VALUE, min_size=1, max_size=60), max_size=4))
+@given(batches=st.lists(st.lists(st.tuples(ANY_VALUE, ANY_VALUE), min_size=1, max_size=60), max_size=4))
 @settings(max_examples=200)
-def test_dense_buckets_count_as_the_others_do(batches: list[list[int]]) -> None:
-    dense = DenseBuckets()
+def test_dense_buckets_count_as_the_others_do(batches: list[list[tuple[int, int]]]) -> None:
+    dense = DenseBuckets(2)
     for batch in batches:
-        dense.record(np.array(batch))
-    assert dense.buckets() == bucketed([value for batch in batches for value in batch])
+        dense.record(np.array(batch).T)
+    for distribution in (0, 1):
+        expected = bucketed([values[distribution] for batch in batches for values in batch])
+        assert dense.buckets(distribution) == expected
 
 
 def test_it_is_the_histogram_the_design_says() -> None:

@@ -15,8 +15,8 @@ S = INTERVAL_NS
 SECOND = Interval(Phase.MEASURE, 10 * S, 11 * S)
 
 
-def taken(tally: Tally, *, closed_loop: bool = True) -> IntervalDelta:
-    delta = tally.take(closed_loop=closed_loop)
+def taken(tally: Tally) -> IntervalDelta:
+    delta = tally.take()
     assert delta is not None
     return msgspec.msgpack.decode(msgspec.msgpack.encode(delta), type=IntervalDelta)
 
@@ -37,9 +37,9 @@ def test_a_named_round_trip_is_in_its_own_series_and_in_the_runs() -> None:
 
 
 def test_one_that_left_late_has_a_service_time_of_its_own() -> None:
-    tally = Tally(SECOND)
+    tally = Tally(SECOND, closed_loop=False)
     round_trip(tally, "order", due_ns=100, sent_ns=130, arrived_ns=150)
-    for_open = taken(tally, closed_loop=False)
+    for_open = taken(tally)
     assert for_open.series["order"] == for_open.series["response"] == {50: 1}
     assert for_open.series["order.service"] == for_open.series["service"] == {20: 1}
     assert for_open.series["send_lag"] == {30: 1}
@@ -72,7 +72,7 @@ def test_what_was_taken_is_not_taken_again() -> None:
     tally.unanswered("ping")
     tally.round_trips("login").lost += 1
     taken(tally)
-    assert tally.take(closed_loop=True) is None
+    assert tally.take() is None
 
 
 def test_totals_know_the_names_the_losses_and_the_counters() -> None:

@@ -176,12 +176,11 @@ def test_the_current_interval_is_never_forgotten() -> None:
 
 
 def test_a_tally_that_gained_nothing_has_nothing_to_say() -> None:
-    tally = Tally(Interval(Phase.MEASURE, 0, S))
-    assert tally.take(closed_loop=False) is None
-    assert tally.take(closed_loop=True) is None
+    tally = Tally(Interval(Phase.MEASURE, 0, S), closed_loop=False)
+    assert tally.take() is None
     tally.sent += 1
-    assert tally.take(closed_loop=False) == IntervalDelta("measure", 0, {"sent": 1}, {})
-    assert tally.take(closed_loop=False) is None
+    assert tally.take() == IntervalDelta("measure", 0, {"sent": 1}, {})
+    assert tally.take() is None
 
 
 LAGS = st.one_of(st.just(0), st.integers(0, 2**42))
@@ -191,18 +190,20 @@ TIMES = st.tuples(st.integers(0, 2**42), st.integers(0, 2**42), LAGS)
 @given(times=st.lists(TIMES, max_size=20), closed_loop=st.booleans())
 @settings(max_examples=100, deadline=None)
 def test_replies_counted_together_count_as_if_one_by_one(times: list[tuple[int, int, int]], closed_loop: bool) -> None:
-    tally = Tally(Interval(Phase.MEASURE, 0, S), size=128, paced=not closed_loop)
+    tally = Tally(Interval(Phase.MEASURE, 0, S), size=128, closed_loop=closed_loop)
     service: Buckets = {}
     response: Buckets = {}
+    send_lag: Buckets = {}
     read_lag: Buckets = {}
     for late, took, lag in times:
         tally.echoes += 1
         tally.replies.append(pack_reply(stamp_of(T + late + took), T, T + late, T + late + took + lag))
         record(service, took)
         record(response, took if closed_loop else late + took)
+        record(send_lag, 0 if closed_loop else late)
         record(read_lag, lag)
     assert tally.settled
-    delta = tally.take(closed_loop=closed_loop)
+    delta = tally.take()
     if not times:
         assert delta is None
         return
@@ -211,9 +212,32 @@ def test_replies_counted_together_count_as_if_one_by_one(times: list[tuple[int, 
     counts = {"sent": len(times), "received": len(times), "payload_sent": 128 * len(times)}
     counts |= {"payload_received": 128 * len(times)} | ({"user_stamped": unstamped} if unstamped else {})
     assert delta.counts == counts
-    taken = {name: delta.series[name] for name in ("service", "response", "read_lag")}
-    assert taken == {"service": service, "response": response, "read_lag": read_lag}
-    assert tally.take(closed_loop=closed_loop) is None
+    assert delta.series == {"service": service, "response": response, "send_lag": send_lag, "read_lag": read_lag}
+    assert tally.take() is None
+
+
+def test_what_is_counted_while_it_breathes_belongs_to_the_next_call() -> None:
+    worker = Worker(now_ns=T)
+    first, breaths = worker.recorder.current, 0
+    first.sent = 10
+
+    def reply(tally: Tally, count: int = 1) -> None:
+        tally.replies += [pack_reply(stamp_of(T + 7), T, T, T + 9)] * count
+
+    def breathe() -> None:
+        nonlocal breaths
+        breaths += 1
+        if breaths == 1:  # what was under way comes in, and the next interval begins
+            worker.receive(first)
+            reply(first, 5)
+            worker.advance(S).sent += 3
+            reply(worker.recorder.current, 3)
+
+    reply(first, 4)
+    taken = [*worker.recorder.take(breathe), *worker.recorder.take(breathe)]
+    assert breaths > 4
+    assert [(delta.start_ns, delta.counts.get("received", 0)) for delta in taken] == [(T, 4), (T, 6), (T + S, 3)]
+    assert [sum(delta.series["service"].values()) for delta in taken] == [4, 6, 3]
 
 
 # -- what the deltas hold ------------------------------------------------------------------------------------------
@@ -235,7 +259,7 @@ def test_in_a_closed_loop_response_is_service_and_nothing_is_sent_late() -> None
     tally.sent, tally.received = 3, 2
     record(tally.service, 7_000, 2)
     record(tally.read_lag, 300, 2)
-    delta = tally.take(closed_loop=True)
+    delta = tally.take()
     assert delta is not None
     assert delta.series == {
         "response": {bucket_key(7_000): 2},
@@ -251,7 +275,7 @@ def test_all_counts_of_a_tally_come_out() -> None:
     tally = Tally(Interval(Phase.MEASURE, 0, S))
     for number, name in enumerate(TALLY_COUNTS, 1):
         setattr(tally, name, number)
-    delta = tally.take(closed_loop=False)
+    delta = tally.take()
     assert delta is not None
     assert delta.counts == {name: number for number, name in enumerate(TALLY_COUNTS, 1)}
 

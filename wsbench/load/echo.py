@@ -21,7 +21,7 @@ from wsbench.errors import ConnectionLost
 from wsbench.measure.histogram import record
 from wsbench.measure.ledger import Ledger, Pending, Verdict
 from wsbench.measure.message import FixedMessages, JsonMessages, Messages
-from wsbench.measure.recorder import UNCOUNTED_MOST, UNCOUNTED_MOST_PACED, pack_reply
+from wsbench.measure.recorder import UNCOUNTED_MOST, pack_reply
 from wsbench.wire.connection import Answer, Connection
 from wsbench.wire.frames import BINARY, TEXT
 
@@ -59,7 +59,6 @@ class EchoDriver(ABC):
         self._frames: Iterator[tuple[bytes, bytes]] = iter(())
         self._events = options.request_events
         self._open_loop = not options.closed_loop
-        self._uncounted_most = UNCOUNTED_MOST_PACED if self._open_loop else UNCOUNTED_MOST
         self.connection: Connection | None = None
         self.dropped = Event()
 
@@ -141,7 +140,7 @@ class EchoDriver(ABC):
             offset += len(expected)
             replies = tally.replies
             replies.append(pack_reply(stamp, due, sent, handled_ns))
-            if len(replies) >= self._uncounted_most:
+            if len(replies) >= UNCOUNTED_MOST:
                 tally.count_replies()
         if offset:
             self._refill()
@@ -169,6 +168,7 @@ class EchoDriver(ABC):
         record(tally.read_lag, handled_ns - arrived_ns)
         if self._open_loop:
             record(tally.response, arrived_ns - due)
+            record(tally.send_lag, sent - due)
         if self._events:
             problem = "corrupted" if verdict is Verdict.CORRUPTED else None
             self._engine.fire_request(arrived_ns - due, len(payload), problem)
@@ -198,8 +198,10 @@ class EchoDriver(ABC):
     # -- counting --------------------------------------------------------------------------------------------------
 
     def _lose(self, entries: list[Pending]) -> None:
-        for entry in entries:
-            entry[4].lost += 1
+        for _, due, sent, _, tally in entries:
+            tally.lost += 1
+            if self._open_loop:
+                record(tally.send_lag, sent - due)
             if self._events:
                 self._engine.fire_request(None, 0, "lost")
 
@@ -322,6 +324,27 @@ class OpenLoop(EchoDriver):
         assert self._engine.options.rate is not None
         self._engine.pace(self, self._engine.options.rate)
 
+    def answering(self) -> Answer | None:
+        """See Receiver. Nothing is sent in answer; but a reply to be counted comes most often alone."""
+        if self._events:
+            return None
+        pending, timeout_ns = self._pending, self._timeout_ns
+
+        def answer(data: bytes, stamp: bytes, handled_ns: int) -> bytes | None:
+            if not pending:
+                return None
+            expected, due_ns, sent_ns, _, tally = pending[0]
+            if data != expected or handled_ns - due_ns > timeout_ns:
+                return None
+            pending.popleft()
+            replies = tally.replies
+            replies.append(pack_reply(stamp, due_ns, sent_ns, handled_ns))
+            if len(replies) >= UNCOUNTED_MOST:
+                tally.count_replies()
+            return b""
+
+        return answer
+
     def fire(self, due_ns: int) -> None:
         """Send one message, or note why it cannot be."""
         recorder, connection = self._recorder, self.connection
@@ -347,11 +370,6 @@ class OpenLoop(EchoDriver):
         seq = ledger.last_seq = ledger.last_seq + 1
         expected, frame = next(self._frames)
         now = _now()
-        value = now - due_ns
-        shift = value.bit_length() - 11
-        key = (shift << 11) | (value >> shift) if shift > 0 else value
-        buckets = tally.send_lag
-        buckets[key] = buckets.get(key, 0) + 1
         self._pending.append((expected, due_ns, now, seq, tally))
         tally.echoes += 1
         connection.write(frame)

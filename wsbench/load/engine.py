@@ -28,7 +28,7 @@ from wsbench.load.pacer import Paced, Pacer
 from wsbench.load.scenario_faults import described
 from wsbench.measure.phases import Phase, Plan
 from wsbench.measure.recorder import IntervalDelta, Recorder
-from wsbench.measure.schedule import Slots, slots
+from wsbench.measure.schedule import constant, slots
 from wsbench.units import NS_PER_S
 from wsbench.wire.connection import Connection
 from wsbench.wire.handshake import ConnectOptions
@@ -50,6 +50,10 @@ _CLOSE_TIMEOUT_S = 2.0
 _STALL_PROBE_S = 0.05
 """Code that runs this seldom is cold: a probe costs 0.1 ms, in which messages may be late."""
 _TOO_LATE = "too-late"
+
+
+def _breathe() -> None:
+    gevent.sleep(0)
 
 
 def _too_late() -> ConnectError:
@@ -254,7 +258,7 @@ class Engine:
     def wake(self, paced: Paced, instant_ns: int) -> None:
         """Put something on the schedule for one instant of CLOCK_REALTIME, in ns; `unpace` it afterwards."""
         self._paced.add(paced)
-        self._pacer.add(paced, Slots(_NEVER_AGAIN_NS, instant_ns - self._pacer.offset_ns, None))
+        self._pacer.add(paced, constant(_NEVER_AGAIN_NS, instant_ns - self._pacer.offset_ns))
 
     def unpace(self, paced: Paced) -> None:
         """Take it off the schedule."""
@@ -356,7 +360,8 @@ class Engine:
         for driver in list(self._drivers):
             closing.spawn(self.disconnect, driver)
         closing.join()
-        gevent.killall([greenlet for greenlet in self._greenlets if greenlet is not gevent.getcurrent()])
+        with self._reporting:  # what a report has taken from the recorder is sent
+            gevent.killall(self._greenlets)
         gc.unfreeze()
         self._report(final=True)
         self.finished.set()
@@ -414,7 +419,7 @@ class Engine:
                 Report(
                     worker=self.worker,
                     number=next(self._numbers),
-                    deltas=[self._on_masters_clock(delta) for delta in self.recorder.take()],
+                    deltas=[self._on_masters_clock(delta) for delta in self.recorder.take(_breathe)],
                     connections=self._connections,
                     errors=list(self._errors.values()),
                     health=health,

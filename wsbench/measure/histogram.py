@@ -62,46 +62,38 @@ def _middle_value(key: int) -> int:
 _HIGHEST_KEY = bucket_key(HIGHEST_NS)
 
 
-def record_all(buckets: Buckets, values_ns: Instants) -> None:
-    """Count many values, less than 2**53."""
-    get = buckets.get
-    for key in _bucket_keys(values_ns).tolist():
-        buckets[key] = get(key, 0) + 1
-
-
-def _bucket_keys(values_ns: Instants) -> Instants:
-    """`bucket_key` of each."""
-    shifts = np.maximum(np.frexp(values_ns)[1] - _SUB_BITS, 0)
-    keys: Instants = shifts << _SUB_BITS | values_ns >> shifts
-    return keys
-
-
 class DenseBuckets:
-    """Buckets that values are added to by the hundred: a counter for every one that there can be.
+    """Several distributions whose values come together and by the hundred: a counter for every bucket there can be.
 
-    A value costs a sixth of what it costs with `record`, and less of the processor's cache.
+    A value costs a tenth of what it costs with `record`, and less of the processor's cache.
     """
 
-    __slots__ = ("_counts", "_outside")
+    __slots__ = ("_counts", "_outside", "_starts")
 
-    def __init__(self) -> None:
-        self._counts = np.zeros(_HIGHEST_KEY + 1, np.int64)
-        self._outside: Buckets = {}
+    def __init__(self, distributions: int) -> None:
+        self._counts = np.zeros((distributions, _HIGHEST_KEY + 1), np.int64)
+        self._starts = np.arange(distributions).reshape(-1, 1) * (_HIGHEST_KEY + 1)
+        self._outside: list[Buckets] = [{} for _ in range(distributions)]
 
     def record(self, values_ns: Instants) -> None:
-        """Count values less than 2**53."""
-        keys = _bucket_keys(values_ns)
-        if keys.min() < 0 or keys.max() > _HIGHEST_KEY:
+        """Count values less than 2**53: as many rows of them as there are distributions."""
+        shifts = np.maximum(np.frexp(values_ns)[1] - _SUB_BITS, 0)
+        keys = shifts << _SUB_BITS | values_ns >> shifts  # `bucket_key` of each
+        if keys.view(np.uint64).max() > _HIGHEST_KEY:  # or negative
             inside = (keys >= 0) & (keys <= _HIGHEST_KEY)
-            for key in keys[~inside].tolist():
-                self._outside[key] = self._outside.get(key, 0) + 1
-            keys = keys[inside]
-        np.add.at(self._counts, keys, 1)
+            for row, column in np.argwhere(~inside).tolist():
+                outside, key = self._outside[row], int(keys[row, column])
+                outside[key] = outside.get(key, 0) + 1
+            at = (keys + self._starts)[inside]
+        else:
+            at = (keys + self._starts).ravel()
+        np.add.at(self._counts.reshape(-1), at, 1)
 
-    def buckets(self) -> Buckets:
-        """The same counts as a dict, which takes 0.1 µs a bucket."""
-        (keys,) = self._counts.nonzero()
-        return self._outside | dict(zip(keys.tolist(), self._counts[keys].tolist(), strict=True))
+    def buckets(self, distribution: int) -> Buckets:
+        """One of them as a dict, which takes 0.1 ms and more."""
+        counts = self._counts[distribution]
+        (keys,) = (counts != 0).nonzero()  # of integers it takes six times as long
+        return self._outside[distribution] | dict(zip(keys.tolist(), counts[keys].tolist(), strict=True))
 
 
 def record(buckets: Buckets, value_ns: int, count: int = 1) -> None:

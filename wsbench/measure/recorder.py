@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import functools
 import re
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from struct import Struct
 
 import msgspec
 import numpy as np
 
-from wsbench.measure.histogram import Buckets, DenseBuckets, merge, merged, percentile, record, record_all
+from wsbench.measure.histogram import Buckets, DenseBuckets, merge, merged, percentile, record
 from wsbench.measure.phases import Interval, Phase, Plan
 from wsbench.units import NS_PER_S
 
@@ -110,6 +109,10 @@ class IntervalDelta(msgspec.Struct):
         self.groups = {}
 
 
+def _go_on() -> None:
+    """Stop for nobody."""
+
+
 def lost_under(name: str, counts: Mapping[str, int]) -> int:
     """How many values a series of the scenario's own lacks, because what was waited for did not come."""
     return counts.get(_LOST + name, 0)
@@ -149,10 +152,12 @@ pack_reply = Struct("=16sqqq").pack
 was handled (ns). All of CLOCK_REALTIME."""
 
 _REPLY = np.dtype([(name, "=i8") for name in ("seconds", "nanoseconds", "due", "sent", "handled")])
-UNCOUNTED_MOST = 512
-"""Counting so many replies takes some 50 µs, in which nothing else is done."""
-UNCOUNTED_MOST_PACED = 64
-"""The same where messages must leave on time: it costs more a reply, and keeps the next message for less long."""
+_OPEN_LOOP = ("read_lag", "service", "response", "send_lag")
+"""The series that replies are counted in."""
+_CLOSED_LOOP = _OPEN_LOOP[:2]
+"""In a closed loop the others follow from these."""
+UNCOUNTED_MOST = 256
+"""Counting so many replies takes some 20 µs, in which nothing else is done."""
 
 
 class Tally:
@@ -160,15 +165,16 @@ class Tally:
 
     Attributes:
         replies: those still to be counted, of `size` bytes each, as `pack_reply` makes them; whoever adds to them is
-            to call `count_replies` when there are `UNCOUNTED_MOST`, or `UNCOUNTED_MOST_PACED`.
+            to call `count_replies` when there are `UNCOUNTED_MOST`. What is counted with them includes the `send_lag`
+            of an open loop: whoever takes a message for lost counts that himself.
         echoes: messages of `size` bytes that were sent and are still to be counted.
     """
 
     __slots__ = (
+        "_closed_loop",
         "_counted",
         "_emitted",
         "_named",
-        "_paced",
         "_size",
         "corrupted",
         "duplicated",
@@ -196,12 +202,12 @@ class Tally:
         "values",
     )
 
-    def __init__(self, interval: Interval, *, size: int = 0, paced: bool = False) -> None:
+    def __init__(self, interval: Interval, *, size: int = 0, closed_loop: bool = True) -> None:
         self.interval = interval
         self._size = size
-        self._paced = paced
+        self._closed_loop = closed_loop
         self.replies: list[bytes] = []
-        self._counted: defaultdict[str, DenseBuckets] = defaultdict(DenseBuckets)
+        self._counted: DenseBuckets | None = None
         self.echoes = 0
         self.sent = self.received = self.lost = self.missed = self.late = self.one_way = self.pushed = 0
         self.duplicated = self.reordered = self.corrupted = self.unexpected = 0
@@ -258,24 +264,25 @@ class Tally:
         replies = np.frombuffer(b"".join(self.replies), _REPLY)
         self.replies.clear()
         arrived = replies["seconds"] * NS_PER_S + replies["nanoseconds"]
-        read_lag = replies["handled"] - arrived
-        service = arrived - replies["sent"]
-        if self._paced:
-            # Dense buckets are cheaper, but to make a dict of them takes a millisecond: messages would be late.
-            record_all(self.read_lag, read_lag)
-            record_all(self.service, service)
-            record_all(self.response, arrived - replies["due"])
-        else:
-            self._counted["read_lag"].record(read_lag)
-            self._counted["service"].record(service)
+        series = _CLOSED_LOOP if self._closed_loop else _OPEN_LOOP
+        values = np.empty((len(series), replies.size), np.int64)
+        np.subtract(replies["handled"], arrived, out=values[0])
+        np.subtract(arrived, replies["sent"], out=values[1])
+        if not self._closed_loop:
+            np.subtract(arrived, replies["due"], out=values[2])
+            np.subtract(replies["sent"], replies["due"], out=values[3])
+        if self._counted is None:
+            self._counted = DenseBuckets(len(series))
+        self._counted.record(values)
         self.received += replies.size
         self.payload_received += replies.size * self._size
-        self.user_stamped += replies.size - int(np.count_nonzero(read_lag))
+        self.user_stamped += replies.size - int(np.count_nonzero(values[0]))
 
-    def take(self, *, closed_loop: bool) -> IntervalDelta | None:
-        """What it gained since the last call; None for nothing.
+    def take(self, breathe: Callable[[], None] = _go_on) -> IntervalDelta | None:
+        """What it gained until now and since the last call; None for nothing.
 
-        In a closed loop a message is due when it is sent: `response` is `service`, and `send_lag` is zero.
+        It takes a millisecond in all: `breathe` is called in between, and what is counted meanwhile belongs to the
+        next call. In a closed loop a message is due when it is sent: `response` is `service`, and `send_lag` is zero.
         """
         self.count_replies()
         counts = {}
@@ -287,20 +294,21 @@ class Tally:
                 self._emitted[name] = value
         for name, value in self.extra.items():
             counts[name] = counts.get(name, 0) + value
-        for name, counted in self._counted.items():
-            merge(getattr(self, name), counted.buckets())
-        self._counted.clear()
-        series = {**self.values, "service": self.service, "read_lag": self.read_lag}
-        if closed_loop:
-            series["response"] = dict(self.service)
+        series = {**self.values, **{name: getattr(self, name) for name in LATENCY_SERIES}}
+        if self._closed_loop:
             at_once = counts.get("sent", 0) - self._lags_counted()
             series["send_lag"] = merged([{0: at_once} if at_once else {}, self.send_lag])
-        else:
-            series["response"], series["send_lag"] = self.response, self.send_lag
-        self._take_named(series, counts)
-        groups = self.groups
+        counted, named, groups = self._counted, self._named, self.groups
         self.extra, self.values, self.groups = {}, {}, {}
         self.response, self.service, self.read_lag, self.send_lag = {}, {}, {}, {}
+        self._counted, self._named = None, {}
+        if counted is not None:
+            for place, name in enumerate(_CLOSED_LOOP if self._closed_loop else _OPEN_LOOP):
+                merge(series[name], counted.buckets(place))
+                breathe()
+        if self._closed_loop:
+            series["response"] = dict(series["service"])
+        _add_named(named, series, counts)
         series = {name: buckets for name, buckets in series.items() if buckets}
         if not counts and not series and not groups:
             return None
@@ -310,17 +318,17 @@ class Tally:
         """How many messages have had their `send_lag` counted one by one, as those of a closed loop need not."""
         return sum(sum(lags.values()) for lags in (self.send_lag, *(n.send_lag for n in self._named.values())))
 
-    def _take_named(self, series: dict[str, Buckets], counts: dict[str, int]) -> None:
-        for name, named in self._named.items():
-            merge(series["response"], named.response)
-            merge(series["service"], named.service)
-            merge(series["send_lag"], named.send_lag)
-            series[name] = named.response
-            if named.paced:
-                series[f"{name}.service"] = named.service
-            if named.lost:
-                counts[_LOST + name] = named.lost
-        self._named = {}
+
+def _add_named(named: Mapping[str, RoundTrips], series: dict[str, Buckets], counts: dict[str, int]) -> None:
+    for name, trips in named.items():
+        merge(series["response"], trips.response)
+        merge(series["service"], trips.service)
+        merge(series["send_lag"], trips.send_lag)
+        series[name] = trips.response
+        if trips.paced:
+            series[f"{name}.service"] = trips.service
+        if trips.lost:
+            counts[_LOST + name] = trips.lost
 
 
 class Recorder:
@@ -388,17 +396,19 @@ class Recorder:
         for name, value in durations_ns.items():
             self.current.value(name, value)
 
-    def take(self) -> list[IntervalDelta]:
-        """What was gained since the last call, and forget intervals that can gain no more."""
+    def take(self, breathe: Callable[[], None] = _go_on) -> list[IntervalDelta]:
+        """What was gained since the last call, and forget intervals that can gain no more.
+
+        `breathe` is called every now and then: it may let others count. Whoever stops the caller then loses something.
+        """
         self._share_sample()
-        deltas = [delta for tally in self._live if (delta := tally.take(closed_loop=self._closed_loop))]
         finished = [tally for tally in self._live if tally.settled and tally is not self.current]
         self._retired_received += sum(tally.received for tally in finished)
-        self._live = [tally for tally in self._live if tally not in finished]
-        return deltas
+        tallies, self._live = self._live, [tally for tally in self._live if tally not in finished]
+        return [delta for tally in tallies if (delta := tally.take(breathe))]
 
     def _open(self, interval: Interval) -> Tally:
-        tally = Tally(interval, size=self._reply_size, paced=not self._closed_loop)
+        tally = Tally(interval, size=self._reply_size, closed_loop=self._closed_loop)
         self._live.append(tally)
         return tally
 

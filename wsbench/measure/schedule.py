@@ -10,7 +10,9 @@ Due instants never move: what was missed is still due when it was due. They are 
 from __future__ import annotations
 
 import heapq
+import itertools
 import random
+from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 from wsbench.units import NS_PER_S
@@ -18,26 +20,22 @@ from wsbench.units import NS_PER_S
 K = TypeVar("K")
 
 
-class Slots:
-    """The due instants of one connection, without end."""
+Slots = Iterator[int]
+"""The due instants of one connection, each later than the one before, without end."""
 
-    __slots__ = ("_base", "_count", "_period", "_random")
 
-    def __init__(self, period_ns: float, base_ns: int, rng: random.Random | None) -> None:
-        self._period = period_ns
-        self._base = base_ns
-        self._count = 0
-        self._random = rng
+def constant(period_ns: float, first_ns: int, passed: int = 0) -> Slots:
+    """One instant, and every `period_ns` another, without those that have passed."""
+    # Multiplied, not added up: rounding must not become drift.
+    return (first_ns + int(count * period_ns) for count in itertools.count(passed))
 
-    def next(self) -> int:
-        """The next due instant, strictly later than the one before."""
-        if self._random is not None:
-            self._base += max(1, round(self._random.expovariate(1.0) * self._period))
-            return self._base
-        # Multiplied, not added up: rounding must not become drift.
-        due = self._base + int(self._count * self._period)
-        self._count += 1
-        return due
+
+def poisson(period_ns: float, start_ns: int, rng: random.Random) -> Slots:
+    """After `start_ns`, every `period_ns` in the mean, with gaps that are exponentially distributed."""
+    due = start_ns
+    while True:
+        due += max(1, round(rng.expovariate(1.0) * period_ns))
+        yield due
 
 
 def slots(
@@ -54,14 +52,14 @@ def slots(
     if period < 1:
         raise ValueError(f"{rate:g} messages a second on {connections} connections cannot be scheduled in nanoseconds")
     if arrivals == "poisson":
-        return Slots(period, now_ns, random.Random(seed * 1_000_003 + index))
+        return poisson(period, now_ns, random.Random(seed * 1_000_003 + index))
     shift = int(index % connections * period / connections)
     passed = int(max(0, now_ns - shift) / period)
     base = shift + int(passed * period)
     while base < now_ns:
         passed += 1
         base = shift + int(passed * period)
-    return Slots(period, base, None)
+    return constant(period, base)
 
 
 class Schedule(Generic[K]):
@@ -75,7 +73,7 @@ class Schedule(Generic[K]):
     def add(self, key: K, its_slots: Slots) -> None:
         """A connection joins."""
         self._entries += 1
-        heapq.heappush(self._heap, (its_slots.next(), self._entries, key, its_slots))
+        heapq.heappush(self._heap, (next(its_slots), self._entries, key, its_slots))
 
     def remove(self, key: K) -> None:
         """A connection leaves; its slots are dropped when their time comes."""
@@ -93,14 +91,16 @@ class Schedule(Generic[K]):
 
     def take(self, now_ns: int, limit: int) -> list[tuple[int, K]]:
         """What is due at `now_ns`, oldest first, at most `limit`; each connection's next slot is queued."""
-        heap = self._heap
+        heap, gone = self._heap, self._gone
         due: list[tuple[int, K]] = []
-        while heap and heap[0][0] <= now_ns and len(due) < limit:
+        while heap and len(due) < limit:
             instant, entry, key, its_slots = heap[0]
-            if key in self._gone:
+            if instant > now_ns:
+                break
+            if gone and key in gone:
                 heapq.heappop(heap)
-                self._gone.discard(key)
+                gone.discard(key)
                 continue
             due.append((instant, key))
-            heapq.heapreplace(heap, (its_slots.next(), entry, key, its_slots))
+            heapq.heapreplace(heap, (next(its_slots), entry, key, its_slots))
         return due

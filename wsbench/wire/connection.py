@@ -244,7 +244,8 @@ class Connection:
                 answer = self._short
                 frame = answer(data, stamp, handled) if answer is not None else None
                 if frame is not None:
-                    transmit(frame)
+                    if frame:
+                        transmit(frame)
                 elif not self._usual:
                     self._received(data, stamp, handled)
                 elif (consumed := predicted(data, stamp, handled)) != size:
