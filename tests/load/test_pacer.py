@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import time
 from collections.abc import Iterator
 
 import gevent
 import pytest
+from gevent.event import Event
 
 from wsbench.load import pacer as pacer_module
 from wsbench.load.pacer import Pacer
@@ -20,13 +22,16 @@ OFFSET_NS = 10**18
 class Noted:
     """Notes what the pacer asks for, and when."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, waited_for: bool = False) -> None:
+        self.waited_for = waited_for
+        self.news = Event()
         self.fired: list[tuple[int, int]] = []
         self.missed: list[int] = []
         self.fail_at = -1
 
     def fire(self, due_ns: int) -> None:
         self.fired.append((due_ns - OFFSET_NS, time.monotonic_ns()))
+        self.news.set()
         if len(self.fired) == self.fail_at:
             raise RuntimeError("as asked")
 
@@ -43,10 +48,16 @@ class Bench:
 
     def __init__(self, backlog_ns: int = 10**10) -> None:
         self.errors: list[Exception] = []
-        self.pacer = Pacer(offset_ns=OFFSET_NS, backlog_ns=backlog_ns, on_error=self.errors.append)
+        self.came = False
+        self.reads: list[int] = []
+        self.pacer = Pacer(offset_ns=OFFSET_NS, backlog_ns=backlog_ns, on_error=self.errors.append, read=self.read)
 
-    def add(self, rate: float, *, start_ns: int | None = None) -> Noted:
-        noted = Noted()
+    def read(self) -> bool:
+        self.reads.append(time.monotonic_ns())
+        return self.came
+
+    def add(self, rate: float, *, start_ns: int | None = None, waited_for: bool = False) -> Noted:
+        noted = Noted(waited_for=waited_for)
         now = time.monotonic_ns() if start_ns is None else start_ns
         self.pacer.add(noted, slots(rate=rate, connections=1, index=0, now_ns=now))
         return noted
@@ -126,13 +137,35 @@ def test_what_was_due_when_it_stops_is_missed_and_nothing_comes_after() -> None:
     assert noted.fired == []
 
 
-def test_time_spent_polling_is_known() -> None:
+@pytest.mark.parametrize("came", [False, True])
+def test_time_spent_polling_in_vain_is_known(came: bool) -> None:
     bench = Bench()
+    bench.came = came
     try:
         bench.add(15_000)  # never far enough apart to sleep
-        before, start = bench.pacer.polled_ns, time.monotonic_ns()
+        start = time.monotonic_ns()
         gevent.sleep(0.2)
-        polled, passed = bench.pacer.polled_ns - before, time.monotonic_ns() - start
+        polled, passed = bench.pacer.polled_ns, time.monotonic_ns() - start
     finally:
         bench.pacer.stop()
-    assert 0 < polled < passed
+    assert (polled > 0) is not came
+    assert polled < passed
+
+
+def test_what_comes_is_read_between_messages_that_are_due_soon(bench: Bench) -> None:
+    noted = bench.add(50_000)
+    gevent.sleep(0.1)
+    read_after = {bisect.bisect(bench.reads, at) for _, at in noted.fired}
+    assert len(read_after) > 10
+
+
+@pytest.mark.parametrize("waited_for", [False, True])
+def test_a_greenlet_that_waits_for_what_is_due_has_its_turn_before_the_next_is(bench: Bench, waited_for: bool) -> None:
+    noted = bench.add(20_000, waited_for=waited_for)
+    late = 0
+    for _ in range(200):
+        noted.news.clear()
+        fired = len(noted.fired)
+        noted.news.wait()
+        late += len(noted.fired) > fired + 1
+    assert (late > 100) is not waited_for

@@ -42,6 +42,8 @@ class Channel:
         connection: the open connection underneath; None while there is none.
     """
 
+    waited_for = True
+
     def __init__(
         self,
         engine: Engine,

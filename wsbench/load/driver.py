@@ -13,9 +13,11 @@ class Driver(Receiver, Protocol):
 
     Attributes:
         connection: the open connection; None before, between and after.
+        waited_for: greenlets wait for what comes on it, or for when it is to send.
     """
 
     connection: Connection | None
+    waited_for: bool
 
     @property
     def outstanding(self) -> int:

@@ -41,6 +41,8 @@ class EchoDriver(ABC):
         dropped: set when the connection is lost; whoever reconnects clears it.
     """
 
+    waited_for = False
+
     def __init__(self, engine: Engine, connection_id: int) -> None:
         options = engine.options
         self._engine = engine

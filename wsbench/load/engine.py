@@ -33,6 +33,7 @@ from wsbench.units import NS_PER_S
 from wsbench.wire.connection import Connection
 from wsbench.wire.handshake import ConnectOptions
 from wsbench.wire.opening import Opener, Traffic
+from wsbench.wire.poller import poller
 from wsbench.wire.sources import spread
 from wsbench.wire.timestamps import KeepStamping
 from wsbench.wire.tls import client_context
@@ -102,7 +103,10 @@ class Engine:
             sources=spread(sources, start=worker, step=turns) if sources else None,
         )
         self._pacer = Pacer(
-            offset_ns=self._offset.offset_ns, backlog_ns=options.timeout_ns, on_error=self._pacer_failed
+            offset_ns=self._offset.offset_ns,
+            backlog_ns=options.timeout_ns,
+            on_error=self._pacer_failed,
+            read=poller().read_now,
         )
         self._handshakes = BoundedSemaphore(_HANDSHAKES_AT_A_TIME)
         self._drivers: dict[Driver, None] = {}
@@ -152,6 +156,7 @@ class Engine:
     def adopt(self, driver: Driver) -> None:
         """One more connection will be asked for."""
         self._drivers[driver] = None
+        self._pacer.waited_for |= driver.waited_for
         self._connections.attempted += 1
 
     def release(self, driver: Driver) -> None:

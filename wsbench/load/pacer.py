@@ -29,8 +29,8 @@ _LEAD_NS = 50_000
 """Woken this much early, the pacer polls for what is left: about what waking up takes, and has code and data warm."""
 _NEAR_NS = 70_000
 """For less than this it polls at once: setting a timer that is to expire soon takes 10 to 20 µs of CPU by itself."""
-_ROUND_NS = 5_000
-"""A round of the hub's that took less handled nothing: no reply is handled in so short a time."""
+_TURN_NS = 500_000
+"""So long at most it polls, and sends what becomes due; then everybody else on the hub has a turn, for some 20 µs."""
 
 
 class _TimerSpec(ctypes.Structure):
@@ -89,7 +89,13 @@ class HubTimer:
 
 
 class Paced(Protocol):
-    """Something that sends messages when they are due. Instants are ns of CLOCK_REALTIME."""
+    """Something that sends messages when they are due. Instants are ns of CLOCK_REALTIME.
+
+    Attributes:
+        waited_for: a greenlet waits for them.
+    """
+
+    waited_for: bool
 
     def fire(self, due_ns: int) -> None:
         """A message is due, now or a little while ago: send it."""
@@ -105,24 +111,34 @@ class Pacer:
     pacer keeps current. They never move: what a late wake-up finds overdue is sent at once and counted as late, and
     what is overdue by more than `backlog_ns` is missed.
 
-    An expired timerfd stays readable until it is set again, so that the hub comes round without sleeping: that is how
-    the pacer polls, with every other socket getting its turn, and how a batch that is not the last is followed by the
-    next. So a wake-up costs one system call, and messages that are due at once cost none but their own.
+    While the next message is due soon, the pacer polls: it has read whatever comes, and looks at the clock. Every now
+    and then the hub comes round, and without sleeping, for an expired timerfd stays readable until it is set again. So
+    a wake-up costs one system call, and messages that are due at once cost none but their own.
 
     Attributes:
         exact: whether a timerfd wakes it; otherwise a timer of the hub's, late by up to a millisecond.
         offset_ns: CLOCK_REALTIME minus CLOCK_MONOTONIC.
-        polled_ns: time spent polling so far, which the process could have spent on something else.
+        waited_for: greenlets wait for what is due or what is read: the hub lets them run after each.
+        polled_ns: time spent polling in vain so far, which the process could have spent on something else.
     """
 
-    def __init__(self, *, offset_ns: int, backlog_ns: int, on_error: Callable[[Exception], None]) -> None:
+    def __init__(
+        self,
+        *,
+        offset_ns: int,
+        backlog_ns: int,
+        on_error: Callable[[Exception], None],
+        read: Callable[[], bool] | None = None,
+    ) -> None:
+        """`read` has read what has come, and says whether anything had. Without it, only the hub can do that."""
         self.offset_ns = offset_ns
+        self.waited_for = False
         self._backlog_ns = backlog_ns
         self._schedule: Schedule[Paced] = Schedule()
         self._on_error = on_error
+        self._read = read
         self._next: int | None = None
         self._expired = False
-        self._polled_at = 0
         self.polled_ns = 0
         self._timer: TimerFd | HubTimer
         try:
@@ -133,9 +149,13 @@ class Pacer:
 
     def add(self, paced: Paced, slots: Slots) -> None:
         """A connection joins with its slots."""
+        self.waited_for |= paced.waited_for
         self._schedule.add(paced, slots)
-        if self._schedule.next_due_ns != self._next:
-            self._set_timer()
+        due = self._schedule.next_due_ns
+        if due != self._next:
+            self._next = due
+            if not self._expired:
+                self._set_timer()
 
     def remove(self, paced: Paced) -> None:
         """A connection leaves; it must have been added once."""
@@ -152,12 +172,27 @@ class Pacer:
 
     def _tick(self) -> None:
         self._expired = True
-        now = time.monotonic_ns()
-        if self._next is not None and now < self._next:  # woken early, on purpose: poll
-            if now - self._polled_at < _ROUND_NS:
-                self.polled_ns += now - self._polled_at
-            self._polled_at = now
-            return
+        began = time.monotonic_ns()
+        end = began + _TURN_NS
+        while began < end:
+            fired = self._fire(began)
+            if self._next is None or self._next - time.monotonic_ns() >= _NEAR_NS:
+                self._set_timer()
+                return
+            if self._read is None or (fired and self.waited_for):
+                return
+            came = self._read()
+            now = time.monotonic_ns()
+            if not fired and not came:
+                self.polled_ns += now - began
+            elif self.waited_for:
+                return
+            began = now
+
+    def _fire(self, now: int) -> bool:
+        """Send what is due; whether anything was."""
+        if self._next is None or now < self._next:
+            return False
         try:
             offset, stale = self.offset_ns, now - self._backlog_ns
             for due, paced in self._schedule.take(now, _BATCH):
@@ -167,15 +202,9 @@ class Pacer:
                     paced.miss(due + offset)
         except Exception as error:  # the callback's edge: gevent would print it and stop pacing
             self._on_error(error)
-        self._set_timer()
+        self._next = self._schedule.next_due_ns
+        return True
 
     def _set_timer(self) -> None:
-        due = self._next = self._schedule.next_due_ns
-        if due is None:
-            self._timer.arm(_NEVER_NS)
-            return
-        left = due - time.monotonic_ns()
-        if self._expired and left < _NEAR_NS:
-            return
-        self._timer.arm(due - _LEAD_NS)
+        self._timer.arm(_NEVER_NS if self._next is None else self._next - _LEAD_NS)
         self._expired = False

@@ -271,6 +271,8 @@ class WebSocketUser(User):
 class _Ticks:
     """Instants of a schedule, as they come."""
 
+    waited_for = True
+
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._due: deque[int] = deque()

@@ -31,7 +31,14 @@ _BATCH = 64
 
 
 class Poller(Protocol):
-    """Tells of sockets that can be read, on the hub."""
+    """Tells of sockets that can be read, on the hub.
+
+    Attributes:
+        read_now: tells of those of now, to somebody on the hub who does not want to go round for it, and returns
+            whether there were any; None where only the hub knows.
+    """
+
+    read_now: Callable[[], bool] | None
 
     def add(self, fd: int, readable: Readable) -> None:
         """Watch a socket from now on; what has come already counts."""
@@ -57,7 +64,8 @@ class EpollPoller:
         self._events = select.EPOLLIN | select.EPOLLPRI | select.EPOLLRDHUP | select.EPOLLET
         self._waiting: dict[int, Readable] = {}
         self._watcher = gevent.get_hub().loop.io(self._epoll.fileno(), READ)
-        self._watcher.start(self._round)
+        self._watcher.start(self._read_now)
+        self.read_now: Callable[[], bool] | None = self._read_now
 
     def add(self, fd: int, readable: Readable) -> None:
         self._waiting[fd] = readable
@@ -71,17 +79,20 @@ class EpollPoller:
             self._epoll.unregister(fd)
             self._waiting[fd] = _nobody
 
-    def _round(self) -> None:
+    def _read_now(self) -> bool:
         # What is ready but did not fit stays ready: the hub calls again after whatever else it has to do.
         waiting = self._waiting
-        for fd, events in self._epoll.poll(0, _BATCH):
+        ready = self._epoll.poll(0, _BATCH)
+        for fd, events in ready:
             waiting[fd](events)
+        return bool(ready)
 
 
 class HubPoller:
     """The same with a watcher of the hub's for every socket, where there is no epoll. Level-triggered."""
 
     def __init__(self) -> None:
+        self.read_now: Callable[[], bool] | None = None
         self._watchers: dict[int, Any] = {}
 
     def add(self, fd: int, readable: Readable) -> None:
