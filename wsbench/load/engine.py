@@ -54,7 +54,7 @@ _TOO_LATE = "too-late"
 
 
 def _breathe() -> None:
-    gevent.sleep(0)
+    gevent.sleep(0.001)  # after a sleep of 0, gevent goes on with us before it looks at any socket
 
 
 def _too_late() -> ConnectError:
