@@ -2,7 +2,7 @@
 #   make bench ARGS='--rate 1000'      make test ARGS='tests/measure -x'      make bench PYTHON=python3.13
 
 .DEFAULT_GOAL := help
-.PHONY: help bench test pacing peers scale soak profile abuse fuzz check format clean screenshots
+.PHONY: help bench test pacing peers scale crowd soak profile abuse fuzz check format clean screenshots
 .NOTPARALLEL:  # two pips in one environment get into each other's way
 .DELETE_ON_ERROR:
 
@@ -29,6 +29,9 @@ peers: $(VENV)/.peers  ## wsbench against other load generators, those that are 
 
 scale: $(VENV)/.dev  ## what windows, TLS, compression and thousands of connections cost, beside their limits (a benchmark)
 	cd tests && ../$(PY) -m benchmarks.scale $(ARGS)
+
+crowd: $(VENV)/.dev  ## do tens of thousands of connections come about, how fast, at what cost (ARGS: --seconds 10)
+	cd tests && ../$(PY) -m benchmarks.crowd $(ARGS)
 
 soak: $(VENV)/.dev  ## twenty minutes of an open loop: does memory keep its level, and lateness (ARGS: --minutes 5 ...)
 	cd tests && ../$(PY) -m benchmarks.soak $(ARGS)

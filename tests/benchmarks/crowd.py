@@ -1,0 +1,119 @@
+"""Whether tens of thousands of connections come about, how fast, what each costs in memory, and whether all echo.
+
+    python -m benchmarks.crowd [--seconds 60]        from tests/, or `make crowd`
+
+15,000 connections from one process, and 30,000 from two against a target with two workers; an open loop at 5,000
+messages a second on all of them. How fast they open is what the target's own counters say, looked at from outside. A
+benchmark: the exit code is 0 whatever it shows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from helpers import process
+from helpers.runs import EchoTarget, echo_target
+
+from benchmarks.bench import disturbance, machine_line, stop_on_signals, used_by_others
+from wsbench.units import NS_PER_US, format_bytes, format_count
+
+_RATE = 5000
+_SPAWN_RATE = 4000
+"""Asked for: more than can be had, so that it is the opening that is timed and not the asking."""
+_LOOK_S = 0.02
+_LEAST_PER_S = 1500
+_MOST_BYTES = 25_000
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """So many connections, from so many processes, to a target with so many workers."""
+
+    connections: int
+    processes: int
+
+    @property
+    def options(self) -> Sequence[str]:
+        """Of `wsbench run`."""
+        load = ("-u", str(self.connections), "-r", str(_SPAWN_RATE), "--rate", str(_RATE))
+        return (*load, "--processes", str(self.processes)) if self.processes > 1 else load
+
+
+CROWDS = (Crowd(15_000, 1), Crowd(30_000, 2))
+
+
+def _opened_per_s(target: EchoTarget, run: process.Running, connections: int) -> float:
+    """How fast they opened, from the first to the last but one in a hundred; 0 when they did not."""
+    began, first = 0.0, 0
+    while run.process.poll() is None:
+        opened, now = target.stats()["connections_opened"], time.monotonic()
+        if opened and not began:
+            began, first = now, opened
+        if opened >= connections * 0.99:
+            return (opened - first) / max(now - began, _LOOK_S)
+        time.sleep(_LOOK_S)
+    return 0.0
+
+
+def _measure(crowd: Crowd, seconds: float) -> tuple[Any, float, Any]:
+    """run.json, connections opened a second, and what the target counted."""
+    with echo_target("--workers", str(crowd.processes)) as target, tempfile.TemporaryDirectory() as directory:
+        arguments = ("run", target.url, *crowd.options, "-d", f"{seconds:g}s", "--json")
+        run = process.start_cli(*arguments, cwd=Path(directory))
+        try:
+            per_s = _opened_per_s(target, run, crowd.connections)
+            result = run.finish(seconds + 180)
+        except BaseException:
+            run.stop()
+            raise
+        if result.returncode:
+            raise AssertionError(result.stderr.strip())
+        return result.json(), per_s, target.stats()
+
+
+def _kept(kept: bool) -> str:
+    return "kept" if kept else "missed"
+
+
+def _tell(crowd: Crowd, run: Any, per_s: float, truth: Any) -> None:
+    connections, messages, every = run["connections"], run["messages"], run["messages_all_phases"]
+    size, lag = run["generator"]["bytes_per_connection"], run["latency"]["send_lag"]
+    whole = connections["opened"] == crowd.connections and not connections["dropped"] and not messages["lost"]
+    echoing = every["sent"] == every["received"] == truth["messages_in"] == truth["messages_out"]
+    print(
+        f"{crowd.connections:,} connections, {crowd.processes} process(es)\n"
+        f"  opened        {connections['opened']:,}, dropped {connections['dropped']}, {_kept(whole)}\n"
+        f"  echoing       {format_count(every['sent'])} sent, {messages['lost']} lost, {_kept(echoing)}\n"
+        f"  opening       {per_s:,.0f} a second, at least {_LEAST_PER_S:,}, {_kept(per_s >= _LEAST_PER_S)}\n"
+        f"  memory        {format_bytes(size)} a connection, at most {format_bytes(_MOST_BYTES)},"
+        f" {_kept(size <= _MOST_BYTES)}\n"
+        f"  send_lag p90  {lag['p90_ns'] / NS_PER_US:,.0f} µs, verdict {run['generator']['verdict']}",
+        flush=True,
+    )
+
+
+def main() -> None:
+    """Print a paragraph a crowd."""
+    parser = argparse.ArgumentParser(prog="benchmarks.crowd", description="Tens of thousands of connections.")
+    parser.add_argument("--seconds", type=float, default=60.0, metavar="S", help="of a run (default 60)")
+    arguments = parser.parse_args()
+    stop_on_signals()
+    others = used_by_others()
+    print(machine_line())
+    for crowd in CROWDS:
+        _tell(crowd, *_measure(crowd, arguments.seconds))
+    print(disturbance(max(others, used_by_others())))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("interrupted")
