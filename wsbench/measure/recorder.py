@@ -156,8 +156,8 @@ _OPEN_LOOP = ("read_lag", "service", "response", "send_lag")
 """The series that replies are counted in."""
 _CLOSED_LOOP = _OPEN_LOOP[:2]
 """In a closed loop the others follow from these."""
-UNCOUNTED_MOST = 256
-"""Counting so many replies takes some 20 µs, in which nothing else is done."""
+UNCOUNTED_MOST = 512
+"""Counting so many replies takes some 30 µs, in which nothing else is done."""
 
 
 class Tally:
