@@ -187,9 +187,11 @@ LAGS = st.one_of(st.just(0), st.integers(0, 2**42))
 TIMES = st.tuples(st.integers(0, 2**42), st.integers(0, 2**42), LAGS)
 
 
-@given(times=st.lists(TIMES, max_size=20), closed_loop=st.booleans())
+@given(times=st.lists(TIMES, max_size=40), closed_loop=st.booleans(), lot=st.integers(1, 20))
 @settings(max_examples=100, deadline=None)
-def test_replies_counted_together_count_as_if_one_by_one(times: list[tuple[int, int, int]], closed_loop: bool) -> None:
+def test_replies_counted_together_count_as_if_one_by_one(
+    times: list[tuple[int, int, int]], closed_loop: bool, lot: int
+) -> None:
     tally = Tally(Interval(Phase.MEASURE, 0, S), size=128, closed_loop=closed_loop)
     service: Buckets = {}
     response: Buckets = {}
@@ -202,6 +204,8 @@ def test_replies_counted_together_count_as_if_one_by_one(times: list[tuple[int, 
         record(response, took if closed_loop else late + took)
         record(send_lag, 0 if closed_loop else late)
         record(read_lag, lag)
+        if len(tally.replies) == lot:
+            tally.gather_replies()
     assert tally.settled
     delta = tally.take()
     if not times:

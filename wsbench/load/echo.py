@@ -21,7 +21,7 @@ from wsbench.errors import ConnectionLost
 from wsbench.measure.histogram import record
 from wsbench.measure.ledger import Ledger, Pending, Verdict
 from wsbench.measure.message import FixedMessages, JsonMessages, Messages
-from wsbench.measure.recorder import UNCOUNTED_MOST, pack_reply
+from wsbench.measure.recorder import LOOSE_MOST, pack_reply
 from wsbench.wire.connection import Answer, Connection
 from wsbench.wire.frames import BINARY, TEXT
 
@@ -142,8 +142,8 @@ class EchoDriver(ABC):
             offset += len(expected)
             replies = tally.replies
             replies.append(pack_reply(stamp, due, sent, handled_ns))
-            if len(replies) >= UNCOUNTED_MOST:
-                tally.count_replies()
+            if len(replies) >= LOOSE_MOST:
+                tally.gather_replies()
         if offset:
             self._refill()
         return offset
@@ -290,8 +290,8 @@ class OneInFlight(ClosedLoop):
                 return None
             replies = tally.replies
             replies.append(pack_reply(stamp, sent_ns, sent_ns, handled_ns))
-            if len(replies) >= UNCOUNTED_MOST:
-                tally.count_replies()
+            if len(replies) >= LOOSE_MOST:
+                tally.gather_replies()
             expected, frame = next(self._frames)
             sent_ns = now()
             if sent_ns >= recorder.boundary_ns:
@@ -341,8 +341,8 @@ class OpenLoop(EchoDriver):
             pending.popleft()
             replies = tally.replies
             replies.append(pack_reply(stamp, due_ns, sent_ns, handled_ns))
-            if len(replies) >= UNCOUNTED_MOST:
-                tally.count_replies()
+            if len(replies) >= LOOSE_MOST:
+                tally.gather_replies()
             return b""
 
         return answer

@@ -156,8 +156,11 @@ _OPEN_LOOP = ("read_lag", "service", "response", "send_lag")
 """The series that replies are counted in."""
 _CLOSED_LOOP = _OPEN_LOOP[:2]
 """In a closed loop the others follow from these."""
-UNCOUNTED_MOST = 512
-"""Counting so many replies takes some 30 µs, in which nothing else is done."""
+LOOSE_MOST = 512
+"""Replies as objects of their own: more would crowd everything else out of the processor's cache."""
+_LOTS_MOST = 8
+"""In a closed loop so many lots of them are counted at once: in 0.1 ms, where one by one would take several times that,
+because the counters are cold each time. In an open loop a message may be due meanwhile: there it is one."""
 
 
 class Tally:
@@ -165,8 +168,8 @@ class Tally:
 
     Attributes:
         replies: those still to be counted, of `size` bytes each, as `pack_reply` makes them; whoever adds to them is
-            to call `count_replies` when there are `UNCOUNTED_MOST`. What is counted with them includes the `send_lag`
-            of an open loop: whoever takes a message for lost counts that himself.
+            to call `gather_replies` when there are `LOOSE_MOST`. What is counted with them includes the `send_lag` of
+            an open loop: whoever takes a message for lost counts that himself.
         echoes: messages of `size` bytes that were sent and are still to be counted.
     """
 
@@ -174,6 +177,7 @@ class Tally:
         "_closed_loop",
         "_counted",
         "_emitted",
+        "_lots",
         "_named",
         "_size",
         "corrupted",
@@ -207,6 +211,7 @@ class Tally:
         self._size = size
         self._closed_loop = closed_loop
         self.replies: list[bytes] = []
+        self._lots: list[bytes] = []
         self._counted: DenseBuckets | None = None
         self.echoes = 0
         self.sent = self.received = self.lost = self.missed = self.late = self.one_way = self.pushed = 0
@@ -251,17 +256,25 @@ class Tally:
         """Add to a counter of a scenario's own."""
         self.extra[_COUNTER + name] = self.extra.get(_COUNTER + name, 0) + count
 
-    def count_replies(self) -> None:
-        """Count `replies` and `echoes`, and forget them.
+    def gather_replies(self) -> None:
+        """Make a lot of `replies`, and count them if there are lots enough.
 
         Many at a time: one by one, in Python, this took a fifth of a round trip.
         """
+        self._lots.append(b"".join(self.replies))
+        self.replies.clear()
+        if not self._closed_loop or len(self._lots) >= _LOTS_MOST:
+            self.count_replies()
+
+    def count_replies(self) -> None:
+        """Count `replies` and `echoes`, and forget them."""
         self.sent += self.echoes
         self.payload_sent += self.echoes * self._size
         self.echoes = 0
-        if not self.replies:
+        if not self.replies and not self._lots:
             return
-        replies = np.frombuffer(b"".join(self.replies), _REPLY)
+        replies = np.frombuffer(b"".join([*self._lots, *self.replies]), _REPLY)
+        self._lots.clear()
         self.replies.clear()
         arrived = replies["seconds"] * NS_PER_S + replies["nanoseconds"]
         series = _CLOSED_LOOP if self._closed_loop else _OPEN_LOOP
