@@ -287,6 +287,38 @@ def test_what_the_short_way_cannot_send_at_once_waits_in_order(pair: MakePair) -
     assert both.peer.receive() == Incoming(frames.TEXT, b"x" * 5_000_000)
 
 
+def refusing(both: Pair, error: OSError) -> None:
+    """Have the socket refuse what is sent next, as the kernel does."""
+    take, errors = both.connection._send, [error]
+
+    def send(data: bytes) -> int:
+        if errors:
+            raise errors.pop()
+        return take(data)
+
+    both.connection._send = send
+
+
+def test_what_the_socket_refuses_on_the_short_way_waits(pair: MakePair) -> None:
+    both = pair()
+    both.log.answer = conversation(b"one", b"two")
+    refusing(both, BlockingIOError())
+    both.start()
+    for reply in (b"one", b"two"):
+        both.peer.message(reply)
+        assert both.peer.receive() == NEXT
+    assert both.log.drains and not both.log.messages
+
+
+def test_a_connection_that_breaks_on_the_short_way_is_lost(pair: MakePair) -> None:
+    both = pair()
+    both.log.answer = conversation(b"one")
+    refusing(both, BrokenPipeError(32, "Broken pipe"))
+    both.start()
+    both.peer.message(b"one")
+    assert both.log.loss.kind == "reset"
+
+
 def test_nothing_is_offered_for_prediction_amid_a_frame_or_a_fragmented_message(pair: MakePair) -> None:
     both = pair().start()
     one, two = framed(b"one", b"two")
