@@ -69,11 +69,11 @@ class Memory:
 
 def quarters(log: bytes, series: str) -> list[Buckets]:
     """The distribution of a series in each quarter of the run."""
-    lines = list(hlog.each(hlog.select(log, series), "latency.hlog"))
+    lines = list(hlog.of_rows(hlog.select(log.splitlines(), series), "latency.hlog"))
     begin, end = min(line.start_ns for line in lines), max(line.start_ns for line in lines) + 1
     found: list[Buckets] = [{}, {}, {}, {}]
     for line in lines:
-        merge(found[4 * (line.start_ns - begin) // (end - begin)], line.buckets)
+        merge(found[4 * (line.start_ns - begin) // (end - begin)], line.counts.buckets())
     return found
 
 

@@ -100,7 +100,7 @@ def result(tmp_path: Path) -> Path:
     buckets: dict[int, int] = {}
     for line in made.lines():
         if line.tag == "response":
-            for key, count in line.buckets.items():
+            for key, count in line.counts.buckets().items():
                 buckets[key] = buckets.get(key, 0) + count
     (directory / "response.hgrm").write_bytes(hgrm.encode(buckets))
     return directory

@@ -42,8 +42,8 @@ class Stored:
     log: bytes
     timeline: bytes
 
-    def lines(self) -> list[hlog.Line]:
-        return hlog.decode(self.log, "latency.hlog")
+    def lines(self) -> list[hlog.StoredLine]:
+        return list(hlog.each(self.log, "latency.hlog"))
 
     def write(self, results_dir: Path) -> Path:
         """The directory of its id, in `results_dir`."""

@@ -16,7 +16,7 @@ from helpers.synthetic import BEGIN_NS, Stored, stored
 from msgspec.structs import replace
 
 from wsbench.errors import ResultError
-from wsbench.measure.histogram import Buckets, percentile, record
+from wsbench.measure.histogram import Buckets, Counts, percentile, record
 from wsbench.measure.recorder import SERIES
 from wsbench.report import hlog, timeline
 from wsbench.report.html import history, page
@@ -140,7 +140,7 @@ def test_the_heat_map_holds_every_message_of_the_measure_phase(minute: Stored) -
     for line in minute.lines():
         if line.tag == "response":
             second = (line.start_ns - BEGIN_NS) // 10**9 - 5
-            exact = percentile(line.buckets, 50)
+            exact = percentile(line.counts.buckets(), 50)
             assert exact is not None
             assert heat.p50_ns[second] == pytest.approx(exact, rel=0.04)
     stalled = [second for second, value in enumerate(heat.p99_ns) if value is None]
@@ -153,7 +153,8 @@ def test_rows_of_the_heat_map_are_where_their_latencies_are() -> None:
         record(buckets, value)
     over_time = history.Timeline([], 0, 1)
     heat = history.heat_map(
-        history.latencies([hlog.Line("response", 0, 10**9, buckets)], over_time, "response").columns, over_time
+        history.latencies([hlog.StoredLine("response", 0, 10**9, Counts.of(buckets))], over_time, "response").columns,
+        over_time,
     )
     assert heat is not None
     edges = heat.latency_edges_ns

@@ -68,4 +68,4 @@ def _content(run: results.Run, directory: Path, format_: str, series: str | None
 
 
 def _distribution(directory: Path, run: results.Run, series: str) -> bytes:
-    return distribution.encode(line.buckets for line in stored.lines(directory, run, series))
+    return distribution.encode(line.counts for line in stored.lines(directory, run, series))

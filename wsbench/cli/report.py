@@ -13,7 +13,7 @@ from wsbench.cli import stored
 from wsbench.errors import UsageError
 from wsbench.experiment import model
 from wsbench.experiment.overview import overview
-from wsbench.measure.histogram import Buckets, merge
+from wsbench.measure.histogram import Buckets, Sum
 from wsbench.report.html import capacity as capacity_page
 from wsbench.report.html import experiment as experiment_page
 from wsbench.report.html import page
@@ -67,15 +67,15 @@ def of_experiment(directory: Path) -> bytes:
     example: Run | None = None
     curves: dict[str, tuple[Buckets, int]] = {}
     for cell in experiment.cells:
-        buckets: Buckets = {}
+        whole = Sum()
         lost = 0
         for done in cell.runs:
             if done.status == model.DONE and done.run:
                 example = results.load(directory / done.run)
                 lost += example.latency[_CURVE].lost
                 for line in stored.lines(directory / done.run, example, _CURVE):
-                    merge(buckets, line.buckets)
-        curves[cell.key] = (buckets, lost)
+                    whole.add(line.counts)
+        curves[cell.key] = (whole.buckets(), lost)
     return experiment_page.report(
         experiment_page.Experiment(
             id=experiment.id,

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 from wsbench.errors import ResultError
 from wsbench.report import hlog
@@ -24,19 +25,20 @@ def log(directory: Path, series: str | None = None) -> bytes:
         ResultError: there is none.
     """
     text = _read(directory, LOG)
-    return text if series is None else hlog.select(text, series)
+    return text if series is None else b"".join(hlog.select(text.splitlines(keepends=True), series))
 
 
-def lines(directory: Path, run: Run, series: str | None = None) -> Iterator[hlog.Line]:
+def lines(directory: Path, run: Run, series: str | None = None) -> Iterator[hlog.StoredLine]:
     """The lines of latency.hlog, one by one.
 
     Raises:
         ResultError: there is none, or it is no log, or (behind the last line) it holds less or more than the run says.
     """
     where, found = str(directory / LOG), Counter[str]()
-    for line in hlog.each(log(directory, series), where):
-        found[line.tag] += sum(line.buckets.values())
-        yield line
+    with _opened(directory, LOG) as rows:  # a day's log is half a gigabyte
+        for line in hlog.of_rows(rows if series is None else hlog.select(rows, series), where):
+            found[line.tag] += int(line.counts.counts.sum())
+            yield line
     asked = run.latency if series is None else {series: run.latency[series]}
     _agree(where, found, {name: latency.count for name, latency in asked.items()})
 
@@ -80,7 +82,12 @@ def _agree(where: str, found: Mapping[str, int], said: Mapping[str, int]) -> Non
 
 
 def _read(directory: Path, name: str) -> bytes:
+    with _opened(directory, name) as file:
+        return file.read()
+
+
+def _opened(directory: Path, name: str) -> BinaryIO:
     try:
-        return (directory / name).read_bytes()
+        return (directory / name).open("rb")
     except OSError as error:
         raise ResultError(f"the result {directory} has no {name}: {error.strerror or error}") from error

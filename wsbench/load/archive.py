@@ -86,7 +86,7 @@ class Archive:
         for text, tag, row in self._lines() if late else ():
             if text in late:
                 (line,) = hlog.of_rows([row], "the archive")
-                late[text].add(IntervalDelta("", 0, {}, {tag: line.buckets}))
+                late[text].add(IntervalDelta("", 0, {}, {tag: line.counts.buckets()}))
         for start_ns, interval in self._late.items():
             interval.add(IntervalDelta("", 0, self._rows[start_ns].counts(), {}))
         for start_ns in self._late:

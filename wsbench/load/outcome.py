@@ -23,6 +23,7 @@ from wsbench.load.target import TargetUse
 from wsbench.measure import findings
 from wsbench.measure.histogram import (
     Buckets,
+    Counts,
     by_bounds,
     highest_value,
     lowest_value,
@@ -120,13 +121,12 @@ class Outcome:
         for _, _, row in heapq.merge(fresh, self.archive.entries()):
             yield row
 
-    def _lines(self) -> Iterator[hlog.Line]:
+    def _lines(self) -> Iterator[hlog.StoredLine]:
         """What a report needs of the log: one series over time, of the others the sum alone; a day has many lines."""
         for name, buckets in self._series.items():
             if name != page.OVER_TIME and buckets:
-                yield hlog.Line(name, 0, 0, buckets)
-        needed = (b"#", f"Tag={page.OVER_TIME},".encode())
-        yield from hlog.of_rows((row for row in self._log() if row.startswith(needed)), "latency.hlog")
+                yield hlog.StoredLine(name, 0, 0, Counts.of(buckets))
+        yield from hlog.of_rows(hlog.select(self._log(), page.OVER_TIME), "latency.hlog")
 
     # -- parts -----------------------------------------------------------------------------------------------------
 

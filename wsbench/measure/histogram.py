@@ -15,6 +15,7 @@ import bisect
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -100,6 +101,39 @@ def record(buckets: Buckets, value_ns: int, count: int = 1) -> None:
     """Count a value `count` times."""
     key = bucket_key(value_ns)
     buckets[key] = buckets.get(key, 0) + count
+
+
+class Counts(NamedTuple):
+    """Buckets as two arrays: keys that a histogram can hold, and how often each occurred."""
+
+    keys: Instants
+    counts: Instants
+
+    @classmethod
+    def of(cls, buckets: Mapping[int, int]) -> Counts:
+        """From a dict; values out of range count at the ends, as in `to_hdr`."""
+        ends = (min(max(key, 0), _HIGHEST_KEY) for key in buckets)
+        return cls(np.fromiter(ends, np.int64), np.fromiter(buckets.values(), np.int64))
+
+    def buckets(self) -> Buckets:
+        """As a dict."""
+        return dict(zip(self.keys.tolist(), self.counts.tolist(), strict=True))
+
+
+class Sum:
+    """The sum of a great many distributions."""
+
+    def __init__(self) -> None:
+        self._counts = np.zeros(_HIGHEST_KEY + 1, np.int64)
+
+    def add(self, some: Counts) -> None:
+        """One more."""
+        np.add.at(self._counts, some.keys, some.counts)
+
+    def buckets(self) -> Buckets:
+        """As a dict."""
+        (keys,) = (self._counts != 0).nonzero()
+        return Counts(keys, self._counts[keys]).buckets()
 
 
 def merge(into: Buckets, other: Mapping[int, int]) -> None:

@@ -6,12 +6,15 @@ import csv
 import io
 from collections.abc import Iterable
 
-from wsbench.measure.histogram import Buckets, highest_value, merged
+from wsbench.measure.histogram import Counts, Sum, highest_value
 
 
-def encode(parts: Iterable[Buckets]) -> bytes:
+def encode(parts: Iterable[Counts]) -> bytes:
     """The sum of the parts."""
-    buckets = merged(parts)
+    whole = Sum()
+    for part in parts:
+        whole.add(part)
+    buckets = whole.buckets()
     total, seen = sum(buckets.values()), 0
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")

@@ -17,7 +17,7 @@ from hdrh.codec import HdrHistogramEncoder
 from hdrh.histogram import HdrHistogram
 
 from wsbench.errors import ResultError
-from wsbench.measure.histogram import Buckets, from_hdr, highest_value
+from wsbench.measure.histogram import Buckets, Counts, from_hdr, highest_value
 from wsbench.report import packed
 from wsbench.units import NS_PER_MS, NS_PER_S
 
@@ -32,6 +32,16 @@ class Line:
     start_ns: int
     length_ns: int
     buckets: Buckets
+
+
+@dataclass(frozen=True)
+class StoredLine:
+    """The same, read from a log: most of a day's 350,000 are only added up."""
+
+    tag: str
+    start_ns: int
+    length_ns: int
+    counts: Counts
 
 
 def encode(lines: Iterable[Line], *, start_ns: int, comment: str) -> bytes:
@@ -63,54 +73,59 @@ def row(line: Line, *, start_ns: int, breathe: Callable[[], None] = lambda: None
 
 
 def decode(text: bytes, where: str) -> list[Line]:
-    """The lines of a log made by `encode`.
+    """The lines of a log as they were given to `encode`.
 
     Raises:
         ResultError: a line that is not one; `where` names the log.
     """
-    return list(each(text, where))
+    return [Line(line.tag, line.start_ns, line.length_ns, line.counts.buckets()) for line in each(text, where)]
 
 
-def each(text: bytes, where: str) -> Iterator[Line]:
-    """As `decode`, one by one: a day's are too many to hold without need."""
-    if not text.strip():
-        raise ResultError(f"{where} is empty", remedy="The file was cut off.")
+def each(text: bytes, where: str) -> Iterator[StoredLine]:
+    """The lines of a log, one by one: a day's are too many to hold without need.
+
+    Raises:
+        ResultError: a line that is not one; `where` names the log.
+    """
     return of_rows(io.BytesIO(text), where)
 
 
-def of_rows(rows: Iterable[bytes], where: str) -> Iterator[Line]:
+def of_rows(rows: Iterable[bytes], where: str) -> Iterator[StoredLine]:
     """The lines of a log that comes row by row.
 
     Raises:
-        ResultError: a row that is none; `where` names the log.
+        ResultError: a row that is none, or there are none; `where` names the log.
     """
-    base_ns = 0
+    base_ns, empty = 0, True
     for number, text in enumerate(rows, 1):
         try:
             row = text.decode("utf-8", "replace").strip()
+            empty &= not row
             if row.startswith("#[BaseTime: "):
                 base_ns = _ns(row.split()[1])
             elif row and not row.startswith(("#", '"')):
                 yield _line(row, base_ns)
         except Exception as error:  # the decoder of the blob has no one kind of exception
             raise ResultError(f"{where}, line {number}: not a line of a histogram log ({error})") from error
+    if empty:
+        raise ResultError(f"{where} is empty", remedy="The file was cut off.")
 
 
-def select(text: bytes, tag: str) -> bytes:
-    """The log with the lines of one series alone."""
-    rows = text.splitlines(keepends=True)
-    return b"".join(row for row in rows if row[:1] in (b"#", b'"') or row.startswith(f"Tag={tag},".encode()))
+def select(rows: Iterable[bytes], tag: str) -> Iterator[bytes]:
+    """The rows of a log, of one series alone."""
+    wanted = (b"#", b'"', f"Tag={tag},".encode())
+    return (row for row in rows if row.startswith(wanted))
 
 
-def _line(row: str, base_ns: int) -> Line:
+def _line(row: str, base_ns: int) -> StoredLine:
     tag = ""
     if row.startswith("Tag="):
         tag, _, row = row.removeprefix("Tag=").partition(",")
     start, length, _, blob = row.split(",")
-    buckets = packed.decode(blob.encode("ascii"))
-    if buckets is None:
-        buckets = _of_other_settings(blob)
-    return Line(tag, base_ns + _ns(start), _ns(length), buckets)
+    counts = packed.decode(blob.encode("ascii"))
+    if counts is None:
+        counts = Counts.of(_of_other_settings(blob))
+    return StoredLine(tag, base_ns + _ns(start), _ns(length), counts)
 
 
 def _of_other_settings(blob: str) -> Buckets:

@@ -13,7 +13,10 @@ import struct
 import zlib
 from collections.abc import Callable, Mapping
 
-from wsbench.measure.histogram import DIGITS, HIGHEST_NS, Buckets, bucket_key
+import numpy as np
+import numpy.typing as npt
+
+from wsbench.measure.histogram import DIGITS, HIGHEST_NS, Buckets, Counts, bucket_key
 
 _COOKIE, _COMPRESSED_COOKIE = 0x1C849303 | 0x10, 0x1C849304 | 0x10
 _OUTER = struct.Struct(">II")
@@ -77,8 +80,8 @@ def _put(out: bytearray, value: int) -> None:
     out.append(value)
 
 
-def decode(text: bytes) -> Buckets | None:
-    """The reverse; None for a histogram of other settings than ours.
+def decode(text: bytes) -> Counts | None:
+    """The reverse; None for a histogram of other settings than ours, or with counts of 2**55 and more.
 
     Raises:
         ValueError: it is none, or not whole.
@@ -102,32 +105,30 @@ def decode(text: bytes) -> Buckets | None:
         return None
     if length != len(inner) - _INNER.size:
         raise ValueError(f"counts of {len(inner) - _INNER.size} bytes that say they have {length}")
-    return _buckets(memoryview(inner)[_INNER.size :])
+    return _counts(np.frombuffer(inner, np.uint8, offset=_INNER.size))
 
 
-def _buckets(counts: memoryview) -> Buckets:
-    buckets: Buckets = {}
-    index = value = shift = 0
-    for byte in counts:
-        if shift == 7 * (_LONGEST - 1):
-            value |= byte << shift
-        elif byte & 0x80:
-            value |= (byte & 0x7F) << shift
-            shift += 7
-            continue
-        elif shift:
-            value |= byte << shift
-        else:
-            value = byte
-        if value & 1:
-            index += (value + 1) >> 1
-        else:
-            if value:
-                high = index >> _HALF_BITS
-                key = index if high < 2 else (high - 1) << 11 | (index - ((high - 1) << _HALF_BITS))
-                buckets[key] = value >> 1
-            index += 1
-        value = shift = 0
-    if shift or index > _COUNTS:
-        raise ValueError("counts that end in the middle, or beyond the highest value")
-    return buckets
+def _counts(octets: npt.NDArray[np.uint8]) -> Counts | None:
+    """All integers at once: a day's log has 350,000 lines of thousands each."""
+    if not octets.size:
+        return Counts.of({})
+    (ends,) = (octets < 0x80).nonzero()
+    if not ends.size or ends[-1] != octets.size - 1:
+        raise ValueError("counts that end in the middle")
+    starts = np.concatenate(([0], ends[:-1] + 1))
+    lengths = ends - starts + 1
+    longest = int(lengths.max())
+    if longest >= _LONGEST:
+        return None
+    values = (octets[starts] & 0x7F).astype(np.int64)
+    for place in range(1, longest):
+        (longer,) = (lengths > place).nonzero()
+        values[longer] |= (octets[starts[longer] + place] & 0x7F).astype(np.int64) << 7 * place
+    zeros = values & 1 == 1
+    following = np.cumsum(np.where(zeros, (values + 1) >> 1, 1))
+    if following[-1] > _COUNTS:
+        raise ValueError("counts beyond the highest value")
+    filled = ~zeros & (values != 0)
+    index = following[filled] - 1
+    high = np.maximum((index >> _HALF_BITS) - 1, 0)
+    return Counts(high << 11 | (index - (high << _HALF_BITS)), values[filled] >> 1)

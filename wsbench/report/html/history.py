@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import groupby, pairwise
 
 from wsbench.errors import ResultError
-from wsbench.measure.histogram import Buckets, lowest_value, merge, merge_coarsely, percentiles
+from wsbench.measure.histogram import Buckets, Sum, lowest_value, merge_coarsely, percentiles
 from wsbench.report import hlog
 from wsbench.units import NS_PER_S
 
@@ -128,15 +129,28 @@ class Latencies:
     columns: dict[int, Buckets] = field(default_factory=dict)
 
 
-def latencies(lines: Iterable[hlog.Line], of: Timeline, over_time: str) -> Latencies:
+def latencies(lines: Iterable[hlog.StoredLine], of: Timeline, over_time: str) -> Latencies:
     """Of all lines; `over_time` names the series that is kept by columns as well."""
     found = Latencies()
+    whole: defaultdict[str, Sum] = defaultdict(Sum)
+    within: tuple[int, Sum] | None = None
     for line in lines:
-        merge(found.series.setdefault(line.tag, {}), line.buckets)
+        whole[line.tag].add(line.counts)
         if line.tag == over_time:
             column = of.column((line.start_ns - of.begin_ns) / NS_PER_S)
-            merge_coarsely(found.columns.setdefault(column, {}), line.buckets)
+            if within is None or within[0] != column:  # they come in order of time
+                _close(within, found)
+                within = column, Sum()
+            within[1].add(line.counts)
+    _close(within, found)
+    found.series = {name: sums.buckets() for name, sums in whole.items()}
     return found
+
+
+def _close(within: tuple[int, Sum] | None, found: Latencies) -> None:
+    if within is not None:
+        column, sums = within
+        merge_coarsely(found.columns.setdefault(column, {}), sums.buckets())
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ _TEMPLATES = "templates"
 _CODE = re.compile(r"`([^`]*)`")
 
 
-def of_run(run: Run, lines: Iterable[hlog.Line], timeline: bytes) -> bytes:
+def of_run(run: Run, lines: Iterable[hlog.StoredLine], timeline: bytes) -> bytes:
     """The report of a run, from what lies in its directory: `lines` are latency.hlog's, `timeline` is timeline.csv.
 
     Raises:
