@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -73,7 +74,8 @@ def test_a_run_from_the_form_to_its_files(open_page: OpenPage, ui: WebUi, target
     later = int(page.locator("#messages tr", has_text="sent").first.locator("td").inner_text().replace(",", ""))
     assert later > before
     assert shown(page, "connections open") == "4"
-    assert shown(page, "response p99").endswith(("µs", "ms", "s"))
+    # a second that has just begun may have no reply yet
+    expect(page.locator(".tile", has_text="response p99").locator("b")).to_contain_text(re.compile("s$"))
     assert "permessage-deflate" in page.locator("#negotiated").inner_text()
     assert page.locator("#workers tbody tr").count() == len(ui.live()["workers"])
     for chart in ("response", "service", "curve", "rates", "lags"):

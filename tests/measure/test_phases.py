@@ -121,3 +121,12 @@ def test_a_shifted_plan_is_the_same_on_another_clock(plan: Plan, offset: int, in
 
 def test_what_is_not_known_is_not_known_on_another_clock_either() -> None:
     assert Plan(NOW).shifted(-5) == Plan(NOW - 5, FOREVER_NS, FOREVER_NS)
+
+
+def test_what_was_counted_as_ramp_behind_its_end_belongs_to_its_last_second() -> None:
+    ends = 41 * INTERVAL_NS - 3_000_000
+    plan = Plan(ends, ends, FOREVER_NS)
+    assert plan.second_of_ramp(39 * INTERVAL_NS) == 39 * INTERVAL_NS
+    assert plan.second_of_ramp(40 * INTERVAL_NS + 17) == 40 * INTERVAL_NS
+    assert plan.second_of_ramp(41 * INTERVAL_NS) == 40 * INTERVAL_NS
+    assert Plan().second_of_ramp(41 * INTERVAL_NS) == 41 * INTERVAL_NS

@@ -437,7 +437,8 @@ class Engine:
         delta.start_ns += self._health.clock_offset_ns
         if delta.phase == Phase.RAMP:
             # Intervals of the ramp begin with the clock's seconds: with the master's, then.
-            delta.start_ns -= delta.start_ns % NS_PER_S
+            plan = self.recorder.plan.shifted(self._health.clock_offset_ns)
+            delta.start_ns = plan.second_of_ramp(delta.start_ns)
         return delta
 
     def _sweep_loop(self) -> None:

@@ -63,6 +63,14 @@ class Plan(msgspec.Struct, frozen=True):
         start = begin + (instant_ns - begin) // INTERVAL_NS * INTERVAL_NS
         return Interval(phase, start, min(start + INTERVAL_NS, end))
 
+    def second_of_ramp(self, start_ns: int) -> int:
+        """Where an interval of the ramp belongs: the clock's second in which it began, or the ramp's last.
+
+        Whoever learns late that the ramp is over has counted under it what came behind its end.
+        """
+        within = min(start_ns, self.warmup_ns - 1)
+        return within - within % INTERVAL_NS
+
     def shifted(self, offset_ns: int) -> Plan:
         """The same plan on a clock that is ahead by `offset_ns`."""
         moved = [t if t == FOREVER_NS else t + offset_ns for t in (self.warmup_ns, self.measure_ns, self.drain_ns)]

@@ -292,10 +292,15 @@ class Tally:
         self.user_stamped += replies.size - int(np.count_nonzero(values[0]))
 
     def take(self, breathe: Callable[[], None] = _go_on) -> IntervalDelta | None:
-        """What it gained until now and since the last call; None for nothing.
+        """What it gained since the last call; None for nothing. `breathe` as in `cut`."""
+        return self.cut()(breathe)
 
-        It takes a millisecond in all: `breathe` is called in between, and what is counted meanwhile belongs to the
-        next call. In a closed loop a message is due when it is sent: `response` is `service`, and `send_lag` is zero.
+    def cut(self) -> Callable[[Callable[[], None]], IntervalDelta | None]:
+        """What it gained until now and since the last call, still to be put together.
+
+        That takes a millisecond in all: what it is called with is called in between, and what is counted meanwhile
+        belongs to the next. In a closed loop a message is due when it is sent: `response` is `service`, and `send_lag`
+        is zero.
         """
         self.count_replies()
         counts = {}
@@ -315,17 +320,21 @@ class Tally:
         self.extra, self.values, self.groups = {}, {}, {}
         self.response, self.service, self.read_lag, self.send_lag = {}, {}, {}, {}
         self._counted, self._named = None, {}
-        if counted is not None:
-            for place, name in enumerate(_CLOSED_LOOP if self._closed_loop else _OPEN_LOOP):
-                merge(series[name], counted.buckets(place))
-                breathe()
-        if self._closed_loop:
-            series["response"] = dict(series["service"])
-        _add_named(named, series, counts)
-        series = {name: buckets for name, buckets in series.items() if buckets}
-        if not counts and not series and not groups:
-            return None
-        return IntervalDelta(str(self.interval.phase), self.interval.start_ns, counts, series, groups)
+
+        def put_together(breathe: Callable[[], None]) -> IntervalDelta | None:
+            if counted is not None:
+                for place, name in enumerate(_CLOSED_LOOP if self._closed_loop else _OPEN_LOOP):
+                    merge(series[name], counted.buckets(place))
+                    breathe()
+            if self._closed_loop:
+                series["response"] = dict(series["service"])
+            _add_named(named, series, counts)
+            filled = {name: buckets for name, buckets in series.items() if buckets}
+            if not counts and not filled and not groups:
+                return None
+            return IntervalDelta(str(self.interval.phase), self.interval.start_ns, counts, filled, groups)
+
+        return put_together
 
     def _lags_counted(self) -> int:
         """How many messages have had their `send_lag` counted one by one, as those of a closed loop need not."""
@@ -410,7 +419,7 @@ class Recorder:
             self.current.value(name, value)
 
     def take(self, breathe: Callable[[], None] = _go_on) -> list[IntervalDelta]:
-        """What was gained since the last call, and forget intervals that can gain no more.
+        """What was gained until now and since the last call, and forget intervals that can gain no more.
 
         `breathe` is called every now and then: it may let others count. Whoever stops the caller then loses something.
         """
@@ -418,7 +427,8 @@ class Recorder:
         finished = [tally for tally in self._live if tally.settled and tally is not self.current]
         self._retired_received += sum(tally.received for tally in finished)
         tallies, self._live = self._live, [tally for tally in self._live if tally not in finished]
-        return [delta for tally in tallies if (delta := tally.take(breathe))]
+        cuts = [tally.cut() for tally in tallies]
+        return [delta for put_together in cuts if (delta := put_together(breathe))]
 
     def _open(self, interval: Interval) -> Tally:
         tally = Tally(interval, size=self._reply_size, closed_loop=self._closed_loop)
