@@ -43,7 +43,7 @@ class Stored:
     timeline: bytes
 
     def lines(self) -> list[hlog.StoredLine]:
-        return list(hlog.each(self.log, "latency.hlog"))
+        return list(hlog.of_rows(self.log.splitlines(), "latency.hlog"))
 
     def write(self, results_dir: Path) -> Path:
         """The directory of its id, in `results_dir`."""

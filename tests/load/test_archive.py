@@ -87,7 +87,9 @@ def test_a_result_with_an_archive_is_the_result_without(tmp_path: Path) -> None:
 def test_the_report_of_a_run_is_the_one_that_is_made_of_its_files(tmp_path: Path) -> None:
     files = _files(tmp_path, settled_after_s=15, but="")
     again = page.of_run(
-        decode(files["run.json"], "run.json"), hlog.each(files["latency.hlog"], "log"), files["timeline.csv"]
+        decode(files["run.json"], "run.json"),
+        hlog.of_rows(files["latency.hlog"].splitlines(), "log"),
+        files["timeline.csv"],
     )
     made, remade = (re.sub(rb"nonce[-=]\"?[\w-]+", b"", text) for text in (files["report.html"], again))
     assert made == remade

@@ -16,7 +16,7 @@ SECOND = Interval(Phase.MEASURE, 10 * S, 11 * S)
 
 
 def taken(tally: Tally) -> IntervalDelta:
-    delta = tally.take()
+    delta = tally.cut()(lambda: None)
     assert delta is not None
     return msgspec.msgpack.decode(msgspec.msgpack.encode(delta), type=IntervalDelta)
 
@@ -72,7 +72,7 @@ def test_what_was_taken_is_not_taken_again() -> None:
     tally.unanswered("ping")
     tally.round_trips("login").lost += 1
     taken(tally)
-    assert tally.take() is None
+    assert tally.cut()(lambda: None) is None
 
 
 def test_totals_know_the_names_the_losses_and_the_counters() -> None:

@@ -177,10 +177,10 @@ def test_the_current_interval_is_never_forgotten() -> None:
 
 def test_a_tally_that_gained_nothing_has_nothing_to_say() -> None:
     tally = Tally(Interval(Phase.MEASURE, 0, S), closed_loop=False)
-    assert tally.take() is None
+    assert tally.cut()(lambda: None) is None
     tally.sent += 1
-    assert tally.take() == IntervalDelta("measure", 0, {"sent": 1}, {})
-    assert tally.take() is None
+    assert tally.cut()(lambda: None) == IntervalDelta("measure", 0, {"sent": 1}, {})
+    assert tally.cut()(lambda: None) is None
 
 
 LAGS = st.one_of(st.just(0), st.integers(0, 2**42))
@@ -207,7 +207,7 @@ def test_replies_counted_together_count_as_if_one_by_one(
         if len(tally.replies) == lot:
             tally.gather_replies()
     assert tally.settled
-    delta = tally.take()
+    delta = tally.cut()(lambda: None)
     if not times:
         assert delta is None
         return
@@ -217,7 +217,7 @@ def test_replies_counted_together_count_as_if_one_by_one(
     counts |= {"payload_received": 128 * len(times)} | ({"user_stamped": unstamped} if unstamped else {})
     assert delta.counts == counts
     assert delta.series == {"service": service, "response": response, "send_lag": send_lag, "read_lag": read_lag}
-    assert tally.take() is None
+    assert tally.cut()(lambda: None) is None
 
 
 def test_what_is_counted_while_it_breathes_belongs_to_the_next_call() -> None:
@@ -263,7 +263,7 @@ def test_in_a_closed_loop_response_is_service_and_nothing_is_sent_late() -> None
     tally.sent, tally.received = 3, 2
     record(tally.service, 7_000, 2)
     record(tally.read_lag, 300, 2)
-    delta = tally.take()
+    delta = tally.cut()(lambda: None)
     assert delta is not None
     assert delta.series == {
         "response": {bucket_key(7_000): 2},
@@ -279,7 +279,7 @@ def test_all_counts_of_a_tally_come_out() -> None:
     tally = Tally(Interval(Phase.MEASURE, 0, S))
     for number, name in enumerate(TALLY_COUNTS, 1):
         setattr(tally, name, number)
-    delta = tally.take()
+    delta = tally.cut()(lambda: None)
     assert delta is not None
     assert delta.counts == {name: number for number, name in enumerate(TALLY_COUNTS, 1)}
 

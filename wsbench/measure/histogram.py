@@ -92,9 +92,7 @@ class DenseBuckets:
 
     def buckets(self, distribution: int) -> Buckets:
         """One of them as a dict, which takes 0.1 ms and more."""
-        counts = self._counts[distribution]
-        (keys,) = (counts != 0).nonzero()  # of integers it takes six times as long
-        return self._outside[distribution] | dict(zip(keys.tolist(), counts[keys].tolist(), strict=True))
+        return self._outside[distribution] | _filled(self._counts[distribution])
 
 
 def record(buckets: Buckets, value_ns: int, count: int = 1) -> None:
@@ -132,8 +130,13 @@ class Sum:
 
     def buckets(self) -> Buckets:
         """As a dict."""
-        (keys,) = (self._counts != 0).nonzero()
-        return Counts(keys, self._counts[keys]).buckets()
+        return _filled(self._counts)
+
+
+def _filled(counts: Instants) -> Buckets:
+    """Of a counter for every bucket there can be, those that are not zero."""
+    (keys,) = (counts != 0).nonzero()  # of integers it takes six times as long
+    return Counts(keys, counts[keys]).buckets()
 
 
 def merge(into: Buckets, other: Mapping[int, int]) -> None:

@@ -109,10 +109,6 @@ class IntervalDelta(msgspec.Struct):
         self.groups = {}
 
 
-def _go_on() -> None:
-    """Stop for nobody."""
-
-
 def lost_under(name: str, counts: Mapping[str, int]) -> int:
     """How many values a series of the scenario's own lacks, because what was waited for did not come."""
     return counts.get(_LOST + name, 0)
@@ -291,33 +287,21 @@ class Tally:
         self.payload_received += replies.size * self._size
         self.user_stamped += replies.size - int(np.count_nonzero(values[0]))
 
-    def take(self, breathe: Callable[[], None] = _go_on) -> IntervalDelta | None:
-        """What it gained since the last call; None for nothing. `breathe` as in `cut`."""
-        return self.cut()(breathe)
-
     def cut(self) -> Callable[[Callable[[], None]], IntervalDelta | None]:
-        """What it gained until now and since the last call, still to be put together.
+        """What it gained until now and since the last call, still to be put together (to None, if that is nothing).
 
         That takes a millisecond in all: what it is called with is called in between, and what is counted meanwhile
         belongs to the next. In a closed loop a message is due when it is sent: `response` is `service`, and `send_lag`
         is zero.
         """
         self.count_replies()
-        counts = {}
-        for name in TALLY_COUNTS:
-            value = getattr(self, name)
-            gained = value - self._emitted[name]
-            if gained:
-                counts[name] = gained
-                self._emitted[name] = value
-        for name, value in self.extra.items():
-            counts[name] = counts.get(name, 0) + value
+        counts = self._gained()
         series = {**self.values, **{name: getattr(self, name) for name in LATENCY_SERIES}}
         if self._closed_loop:
             at_once = counts.get("sent", 0) - self._lags_counted()
             series["send_lag"] = merged([{0: at_once} if at_once else {}, self.send_lag])
         counted, named, groups = self._counted, self._named, self.groups
-        self.extra, self.values, self.groups = {}, {}, {}
+        self.values, self.groups = {}, {}
         self.response, self.service, self.read_lag, self.send_lag = {}, {}, {}, {}
         self._counted, self._named = None, {}
 
@@ -335,6 +319,18 @@ class Tally:
             return IntervalDelta(str(self.interval.phase), self.interval.start_ns, counts, filled, groups)
 
         return put_together
+
+    def _gained(self) -> dict[str, int]:
+        counts = {}
+        for name in TALLY_COUNTS:
+            value = getattr(self, name)
+            gained = value - self._emitted[name]
+            if gained:
+                counts[name] = gained
+                self._emitted[name] = value
+        merge_counts(counts, self.extra)
+        self.extra = {}
+        return counts
 
     def _lags_counted(self) -> int:
         """How many messages have had their `send_lag` counted one by one, as those of a closed loop need not."""
@@ -418,7 +414,7 @@ class Recorder:
         for name, value in durations_ns.items():
             self.current.value(name, value)
 
-    def take(self, breathe: Callable[[], None] = _go_on) -> list[IntervalDelta]:
+    def take(self, breathe: Callable[[], None] = lambda: None) -> list[IntervalDelta]:
         """What was gained until now and since the last call, and forget intervals that can gain no more.
 
         `breathe` is called every now and then: it may let others count. Whoever stops the caller then loses something.

@@ -78,20 +78,12 @@ def decode(text: bytes, where: str) -> list[Line]:
     Raises:
         ResultError: a line that is not one; `where` names the log.
     """
-    return [Line(line.tag, line.start_ns, line.length_ns, line.counts.buckets()) for line in each(text, where)]
-
-
-def each(text: bytes, where: str) -> Iterator[StoredLine]:
-    """The lines of a log, one by one: a day's are too many to hold without need.
-
-    Raises:
-        ResultError: a line that is not one; `where` names the log.
-    """
-    return of_rows(io.BytesIO(text), where)
+    lines = of_rows(io.BytesIO(text), where)
+    return [Line(line.tag, line.start_ns, line.length_ns, line.counts.buckets()) for line in lines]
 
 
 def of_rows(rows: Iterable[bytes], where: str) -> Iterator[StoredLine]:
-    """The lines of a log that comes row by row.
+    """The lines of a log that comes row by row: a day's are too many to hold without need.
 
     Raises:
         ResultError: a row that is none, or there are none; `where` names the log.
