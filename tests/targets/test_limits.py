@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import ssl
 import stat
@@ -315,6 +316,21 @@ def test_the_client_that_needs_most_memory_goes_first(start_target: StartTarget,
         assert [client.close_code() for client in went] == [1013] * 11
         modest.send(Frame(CONTINUATION, b"second half"))
         assert modest.socket.recv(100) == b"\x81\x17first half, second half"
+    assert settled(target, connections_open=0, buffered_bytes=0)
+
+
+def test_clients_that_need_too_much_memory_at_the_same_moment_all_go(start_target: StartTarget) -> None:
+    target = start_target(compression="on", extra=["--max-buffered", "8MiB", "--max-size", "2MiB"])
+    with ExitStack() as stack:
+        hoarders = [stack.enter_context(Raw(target).opened(DEFLATE)) for _ in range(20)]
+        os.kill(target.pid, signal.SIGSTOP)
+        try:
+            for client in hoarders:
+                _inflated(client)
+        finally:
+            os.kill(target.pid, signal.SIGCONT)
+        assert settled(target, buffers=11)
+        assert target.stats()["buffered_bytes"] == 9 * 900_000
     assert settled(target, connections_open=0, buffered_bytes=0)
 
 

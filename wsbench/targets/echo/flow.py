@@ -90,6 +90,7 @@ class FlowConnection(OpeningConnection):
         self._receive = self._discard
         self.flush()
         self.account()
+        self.quota.stays(self)
         self.expect_end()
 
     def cut_for_memory(self) -> None:

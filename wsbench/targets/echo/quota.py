@@ -27,7 +27,7 @@ class Quota:
         cells: the worker's row of counters.
         live: every connection that has a socket, kept up to date by the connections themselves.
         opening: those of them whose request is not here yet, the oldest first.
-        holders: those of them for which something is buffered.
+        holders: those of them for which something is buffered, but for those that have been asked to go.
         turns: for those that send more at once than is worked off in one go.
         handshake_timeout_s, write_timeout_s: as in `EchoOptions`, in seconds.
     """
@@ -38,6 +38,7 @@ class Quota:
         self.live: set[OpeningConnection] = set()
         self.opening: dict[OpeningConnection, None] = {}
         self.holders: set[FlowConnection] = set()
+        self._going: set[FlowConnection] = set()
         self.turns = Turns()
         self.handshake_timeout_s = options.handshake_timeout_ns / NS_PER_S
         self.write_timeout_s = options.write_timeout_ns / NS_PER_S
@@ -67,13 +68,29 @@ class Quota:
         return next(iter(self.opening), None)
 
     def hold(self, connection: FlowConnection, more: int) -> FlowConnection | None:
-        """Buffer so many bytes more (or fewer) for a connection; who has to go for it: who holds most, or nobody."""
+        """Buffer so many bytes more (or fewer) for a connection; who has to go for it: who holds most, or nobody.
+
+        Who has to go is named once, until it is told that it `stays`, or holds nothing any more.
+        """
         cells = self.cells
         cells[BUFFERED] += more
-        if connection.held:
-            self.holders.add(connection)
-        else:
+        if not connection.held:
             self.holders.discard(connection)
+            self._going.discard(connection)
+        elif connection not in self._going:
+            self.holders.add(connection)
         if more <= 0 or cells[BUFFERED] <= self._max_buffered:
             return None
-        return max(self.holders, key=lambda holder: holder.held)
+        if cells[BUFFERED] - sum(leaving.held for leaving in self._going) <= self._max_buffered:
+            return None  # there will be room at once
+        heaviest = max(self.holders, key=lambda holder: holder.held, default=None)
+        if heaviest is not None:
+            self.holders.remove(heaviest)
+            self._going.add(heaviest)
+        return heaviest
+
+    def stays(self, connection: FlowConnection) -> None:
+        """It has given back what it could, for now: what it still holds counts again like anybody's."""
+        self._going.discard(connection)
+        if connection.held:
+            self.holders.add(connection)
