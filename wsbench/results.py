@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from wsbench.errors import ExitCode, ResultError, Side, UsageError, WsbenchError
-from wsbench.measure.recorder import SERIES
+from wsbench.measure.names import SERIES
 from wsbench.units import format_bytes
 
 SCHEMA = 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wsbench.measure.recorder import SERIES
+from wsbench.measure.names import SERIES
 from wsbench.results import (
     SCHEMA,
     Bytes,

@@ -13,6 +13,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from wsbench import results
+from wsbench.measure.delta import IntervalDelta
 from wsbench.measure.findings import PERCENTS
 from wsbench.measure.histogram import (
     Buckets,
@@ -23,7 +24,7 @@ from wsbench.measure.histogram import (
     percentiles,
     record,
 )
-from wsbench.measure.recorder import CONNECT_SERIES, LATENCY_SERIES, SERIES, IntervalDelta
+from wsbench.measure.names import CONNECT_SERIES, LATENCY_SERIES, SERIES
 from wsbench.report import hlog, timeline
 from wsbench.results import Bytes, Connections, Generator, Latency, Messages, Run, Throughput, Timestamps, Worker
 

@@ -16,9 +16,10 @@ from wsbench.load.archive import Archive
 from wsbench.load.options import OPTIONS, RunOptions
 from wsbench.load.outcome import Outcome
 from wsbench.load.target import TargetUse
+from wsbench.measure.delta import IntervalDelta
 from wsbench.measure.histogram import record
 from wsbench.measure.phases import Plan
-from wsbench.measure.recorder import IntervalDelta, Totals
+from wsbench.measure.totals import Totals
 from wsbench.report import hlog
 from wsbench.report.html import page
 from wsbench.results import Staging, decode

@@ -11,8 +11,8 @@ from wsbench.load.live import Live
 from wsbench.load.messages import ConnectionTally, Health, Report
 from wsbench.load.options import RunOptions
 from wsbench.load.roster import Roster
+from wsbench.measure.delta import IntervalDelta
 from wsbench.measure.histogram import Buckets, record
-from wsbench.measure.recorder import IntervalDelta
 
 S = 1_000_000_000
 MS = 1_000_000

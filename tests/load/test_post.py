@@ -11,7 +11,7 @@ import pytest
 
 from wsbench.load.messages import ConnectionTally, Health, Report, unpack_report
 from wsbench.load.post import Post
-from wsbench.measure.recorder import IntervalDelta
+from wsbench.measure.delta import IntervalDelta
 
 
 def report(number: int) -> Report:

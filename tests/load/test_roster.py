@@ -15,8 +15,8 @@ from wsbench.load.messages import (
     unpack_report,
 )
 from wsbench.load.roster import Roster, WorkerRecord
+from wsbench.measure.delta import IntervalDelta
 from wsbench.measure.phases import Plan
-from wsbench.measure.recorder import IntervalDelta
 
 MS, S = 1_000_000, 1_000_000_000
 

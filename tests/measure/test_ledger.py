@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from wsbench.measure.ledger import Ledger, Verdict
 from wsbench.measure.message import SMALLEST_JSON, FixedMessages, JsonMessages, Messages
 from wsbench.measure.phases import Interval, Phase
-from wsbench.measure.recorder import Tally
+from wsbench.measure.tally import Tally
 
 RECEIVED, REORDERED, CORRUPTED = Verdict.RECEIVED, Verdict.REORDERED, Verdict.CORRUPTED
 DUPLICATED, LATE, UNEXPECTED = Verdict.DUPLICATED, Verdict.LATE, Verdict.UNEXPECTED

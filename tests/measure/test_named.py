@@ -7,9 +7,12 @@ import random
 import msgspec
 import pytest
 
+from wsbench.measure.delta import IntervalDelta, lost_under
 from wsbench.measure.histogram import percentile
+from wsbench.measure.names import check_name
 from wsbench.measure.phases import INTERVAL_NS, Interval, Phase
-from wsbench.measure.recorder import IntervalDelta, Tally, Totals, check_name, lost_under
+from wsbench.measure.tally import Tally
+from wsbench.measure.totals import Totals
 
 S = INTERVAL_NS
 SECOND = Interval(Phase.MEASURE, 10 * S, 11 * S)

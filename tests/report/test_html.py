@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from wsbench.errors import ResultError
 from wsbench.measure.histogram import Buckets, Counts, percentile, record
-from wsbench.measure.recorder import SERIES
+from wsbench.measure.names import SERIES
 from wsbench.report import hlog, timeline
 from wsbench.report.html import history, page
 from wsbench.report.html.curves import curve

@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import io
 
+from wsbench.measure.delta import IntervalDelta
 from wsbench.measure.histogram import Buckets, record
-from wsbench.measure.recorder import IntervalDelta
 from wsbench.report.timeline import COLUMNS, encode, row
 
 S = 1_000_000_000

@@ -11,7 +11,7 @@ import msgspec
 from wsbench import results
 from wsbench.cli import stored
 from wsbench.errors import UsageError
-from wsbench.measure.recorder import SERIES
+from wsbench.measure.names import SERIES
 from wsbench.report import distribution, openmetrics
 
 

@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
-from wsbench.measure.recorder import IntervalDelta, Totals
+from wsbench.measure.delta import IntervalDelta
+from wsbench.measure.totals import Totals
 from wsbench.report import hlog, timeline
 from wsbench.units import NS_PER_S
 

@@ -22,7 +22,7 @@ from wsbench.load.message import Message
 from wsbench.load.messages import found_wrong_kind
 from wsbench.load.waiting import Asked, Disconnected, NoReply, TaskFailed, Waiter
 from wsbench.measure.histogram import record
-from wsbench.measure.recorder import Tally
+from wsbench.measure.tally import Tally
 from wsbench.units import format_duration
 from wsbench.wire.connection import Connection
 

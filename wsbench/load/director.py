@@ -31,7 +31,7 @@ from wsbench.load.outcome import Outcome
 from wsbench.load.roster import Roster
 from wsbench.load.target import TargetMeter
 from wsbench.measure.phases import FOREVER_NS, Phase, Plan
-from wsbench.measure.recorder import Totals
+from wsbench.measure.totals import Totals
 from wsbench.results import NotStored, Run, Staging, exit_code
 from wsbench.units import NS_PER_S
 

@@ -21,7 +21,7 @@ from wsbench.errors import ConnectionLost
 from wsbench.measure.histogram import record
 from wsbench.measure.ledger import Ledger, Pending, Verdict
 from wsbench.measure.message import FixedMessages, JsonMessages, Messages
-from wsbench.measure.recorder import LOOSE_MOST, pack_reply
+from wsbench.measure.tally import LOOSE_MOST, pack_reply
 from wsbench.wire.connection import Answer, Connection
 from wsbench.wire.frames import BINARY, TEXT
 

@@ -26,8 +26,9 @@ from wsbench.load.messages import SCENARIO_FAILED, ConnectionTally, ErrorTally, 
 from wsbench.load.options import RunOptions
 from wsbench.load.pacer import Paced, Pacer
 from wsbench.load.scenario_faults import described
+from wsbench.measure.delta import IntervalDelta
 from wsbench.measure.phases import Phase, Plan
-from wsbench.measure.recorder import IntervalDelta, Recorder
+from wsbench.measure.recorder import Recorder
 from wsbench.measure.schedule import constant, slots
 from wsbench.units import NS_PER_S
 from wsbench.wire.connection import Connection

@@ -18,9 +18,10 @@ from wsbench.load.messages import Report
 from wsbench.load.options import RunOptions
 from wsbench.load.roster import Roster
 from wsbench.measure import findings
+from wsbench.measure.delta import IntervalDelta, merge_counts
 from wsbench.measure.histogram import COARSE_WIDTH, Buckets, highest_value, merge, merge_coarsely, percentiles, pieces
+from wsbench.measure.names import LATENCY_SERIES, SERIES
 from wsbench.measure.phases import Phase
-from wsbench.measure.recorder import LATENCY_SERIES, SERIES, IntervalDelta, merge_counts
 from wsbench.report.html.curves import Curve, curve
 from wsbench.units import NS_PER_S
 

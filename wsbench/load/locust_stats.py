@@ -18,6 +18,7 @@ from locust.stats import RequestStats, StatsCSV, StatsCSVFileWriter, StatsEntry,
 
 from wsbench.load.engine import ECHO
 from wsbench.load.messages import SCENARIO_FAILED, Report, name_found_wrong
+from wsbench.measure.delta import IntervalDelta, lost_under, merge_counts
 from wsbench.measure.histogram import (
     COARSE_WIDTH,
     Buckets,
@@ -26,7 +27,7 @@ from wsbench.measure.histogram import (
     lowest_value,
     merge_coarsely,
 )
-from wsbench.measure.recorder import SERIES, IntervalDelta, lost_under, merge_counts
+from wsbench.measure.names import SERIES
 from wsbench.units import NS_PER_MS
 
 METHOD = "WS"

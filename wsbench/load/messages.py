@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from wsbench.measure.delta import IntervalDelta
 from wsbench.measure.phases import Plan
-from wsbench.measure.recorder import IntervalDelta
 
 ORDER, REPORT, ACK = "wsbench-order", "wsbench-report", "wsbench-ack"
 """Names of the messages: the phases, what a worker has to say, and that the master has it."""

@@ -21,6 +21,7 @@ from wsbench.load.options import RunOptions
 from wsbench.load.roster import WorkerRecord
 from wsbench.load.target import TargetUse
 from wsbench.measure import findings
+from wsbench.measure.delta import IntervalDelta
 from wsbench.measure.histogram import (
     Buckets,
     Counts,
@@ -30,9 +31,10 @@ from wsbench.measure.histogram import (
     mean_and_deviation,
     percentiles,
 )
+from wsbench.measure.names import CONNECT_SERIES, LATENCY_SERIES, MESSAGE_COUNTS, SERIES
 from wsbench.measure.phases import FOREVER_NS, Phase
 from wsbench.measure.phases import Plan as PhasePlan
-from wsbench.measure.recorder import CONNECT_SERIES, LATENCY_SERIES, MESSAGE_COUNTS, SERIES, IntervalDelta, Totals
+from wsbench.measure.totals import Totals
 from wsbench.report import hgrm, hlog, timeline
 from wsbench.report.html import page
 from wsbench.units import NS_PER_S

@@ -20,7 +20,7 @@ from wsbench.load.post import Post
 from wsbench.load.roster import WorkerRecord
 from wsbench.load.target import TargetUse
 from wsbench.measure.phases import FOREVER_NS, Plan
-from wsbench.measure.recorder import Totals
+from wsbench.measure.totals import Totals
 from wsbench.report import summary
 from wsbench.results import LOG_FILE, Run, Staging
 from wsbench.units import NS_PER_S

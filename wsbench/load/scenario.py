@@ -21,8 +21,9 @@ from wsbench.load.message import Message
 from wsbench.load.options import RunOptions
 from wsbench.load.waiting import Disconnected, TaskFailed, being_stopped, in_hub
 from wsbench.load.websocket import WebSocket
+from wsbench.measure.names import check_name
 from wsbench.measure.phases import Phase
-from wsbench.measure.recorder import Tally, check_name
+from wsbench.measure.tally import Tally
 from wsbench.wire.handshake import ConnectOptions
 from wsbench.wire.sources import is_loopback
 

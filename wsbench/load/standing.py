@@ -9,8 +9,8 @@ from wsbench.errors import Side
 from wsbench.load.options import RunOptions
 from wsbench.load.roster import WorkerRecord
 from wsbench.measure import findings
+from wsbench.measure.delta import lost_under
 from wsbench.measure.histogram import Buckets
-from wsbench.measure.recorder import lost_under
 
 Workers = Sequence[WorkerRecord]
 

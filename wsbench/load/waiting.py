@@ -13,7 +13,7 @@ from locust.exception import RescheduleTask, StopUser
 
 from wsbench.errors import WsbenchError
 from wsbench.load.message import Match, Message, matcher
-from wsbench.measure.recorder import Tally
+from wsbench.measure.tally import Tally
 from wsbench.units import NS_PER_S
 
 _now = time.time_ns

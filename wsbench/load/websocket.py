@@ -20,7 +20,8 @@ from wsbench.load.message import Match, Message, Sendable, encode, matcher
 from wsbench.load.reconnecting import reconnect
 from wsbench.load.waiting import Asked, Disconnected, NoReply, TaskFailed, Waiter, being_stopped, in_hub
 from wsbench.measure.histogram import record
-from wsbench.measure.recorder import Tally, check_name
+from wsbench.measure.names import check_name
+from wsbench.measure.tally import Tally
 from wsbench.units import NS_PER_S, format_seconds
 from wsbench.wire.connection import Connection
 from wsbench.wire.handshake import ConnectOptions

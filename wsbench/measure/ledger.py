@@ -14,7 +14,7 @@ from collections import deque
 from enum import Enum
 
 from wsbench.measure.message import Messages
-from wsbench.measure.recorder import Tally
+from wsbench.measure.tally import Tally
 
 _REMEMBERED = 100_000
 """Messages given up, of one connection: a server that stalls for longer than the timeout answers them all at once."""

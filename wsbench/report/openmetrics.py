@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from wsbench.measure.recorder import MESSAGE_COUNTS
+from wsbench.measure.names import MESSAGE_COUNTS
 from wsbench.results import Latency, Run
 from wsbench.units import NS_PER_S
 

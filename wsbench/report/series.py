@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wsbench.measure.recorder import CONNECT_SERIES, LATENCY_SERIES, SERIES
+from wsbench.measure.names import CONNECT_SERIES, LATENCY_SERIES, SERIES
 from wsbench.results import Run
 
 LABELS = {"send_lag": "send lag", "read_lag": "read lag", "tcp": "TCP", "tls": "TLS"}

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from wsbench.measure.delta import IntervalDelta
 from wsbench.measure.histogram import highest_value, percentiles
-from wsbench.measure.recorder import IntervalDelta
 from wsbench.units import NS_PER_S
 
 COLUMNS = (

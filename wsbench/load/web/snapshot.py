@@ -14,7 +14,7 @@ from wsbench.load import standing
 from wsbench.load.director import Director
 from wsbench.load.options import describe
 from wsbench.measure import findings
-from wsbench.measure.recorder import MESSAGE_COUNTS
+from wsbench.measure.names import MESSAGE_COUNTS
 from wsbench.results import Finding
 
 _SHOWN_ERRORS = 20

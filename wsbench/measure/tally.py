@@ -1,0 +1,242 @@
+"""Counting what happens in one interval of time in one process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from struct import Struct
+
+import numpy as np
+
+from wsbench.measure.delta import COUNTER, LOST, Groups, IntervalDelta, merge_counts
+from wsbench.measure.histogram import Buckets, DenseBuckets, merge, merged, record
+from wsbench.measure.names import LATENCY_SERIES, TALLY_COUNTS
+from wsbench.measure.phases import Interval
+from wsbench.units import NS_PER_S
+
+pack_reply = Struct("=16sqqq").pack
+"""A reply as it should be: its arrival (the kernel's struct timespec), when its message was due and sent, and when it
+was handled (ns). All of CLOCK_REALTIME."""
+
+_REPLY = np.dtype([(name, "=i8") for name in ("seconds", "nanoseconds", "due", "sent", "handled")])
+_OPEN_LOOP = ("read_lag", "service", "response", "send_lag")
+"""The series that replies are counted in."""
+_CLOSED_LOOP = _OPEN_LOOP[:2]
+"""In a closed loop the others follow from these."""
+LOOSE_MOST = 512
+"""Replies as objects of their own: more would crowd everything else out of the processor's cache."""
+_LOTS_MOST = 8
+"""In a closed loop so many lots of them are counted at once: in 0.1 ms, where one by one would take several times that,
+because the counters are cold each time. In an open loop a message may be due meanwhile: there it is one."""
+
+
+class RoundTrips:
+    """Round trips of one name in one interval and process. They are in the run's own series too."""
+
+    __slots__ = ("lost", "paced", "response", "send_lag", "service")
+
+    def __init__(self) -> None:
+        self.response: Buckets = {}
+        self.service: Buckets = {}
+        self.send_lag: Buckets = {}
+        self.lost = 0
+        self.paced = False
+
+    def sent(self, due_ns: int, sent_ns: int) -> None:
+        """One was sent."""
+        self.paced |= due_ns != sent_ns
+        record(self.send_lag, sent_ns - due_ns)
+
+    def replied(self, due_ns: int, sent_ns: int, arrived_ns: int) -> None:
+        """One was answered."""
+        record(self.response, arrived_ns - due_ns)
+        record(self.service, arrived_ns - sent_ns)
+
+
+class Tally:
+    """Counts of one interval in one process. Hot paths add to its attributes directly.
+
+    Attributes:
+        replies: those still to be counted, of `size` bytes each, as `pack_reply` makes them; whoever adds to them is
+            to call `gather_replies` when there are `LOOSE_MOST`. What is counted with them includes the `send_lag` of
+            an open loop: whoever takes a message for lost counts that himself.
+        echoes: messages of `size` bytes that were sent and are still to be counted.
+    """
+
+    __slots__ = (
+        "_closed_loop",
+        "_counted",
+        "_emitted",
+        "_lots",
+        "_named",
+        "_size",
+        "corrupted",
+        "duplicated",
+        "echoes",
+        "extra",
+        "groups",
+        "interval",
+        "late",
+        "lost",
+        "missed",
+        "one_way",
+        "payload_received",
+        "payload_sent",
+        "pushed",
+        "read_lag",
+        "received",
+        "reordered",
+        "replies",
+        "response",
+        "send_lag",
+        "sent",
+        "service",
+        "unexpected",
+        "user_stamped",
+        "values",
+    )
+
+    def __init__(self, interval: Interval, *, size: int = 0, closed_loop: bool = True) -> None:
+        self.interval = interval
+        self._size = size
+        self._closed_loop = closed_loop
+        self.replies: list[bytes] = []
+        self._lots: list[bytes] = []
+        self._counted: DenseBuckets | None = None
+        self.echoes = 0
+        self.sent = self.received = self.lost = self.missed = self.late = self.one_way = self.pushed = 0
+        self.duplicated = self.reordered = self.corrupted = self.unexpected = 0
+        self.payload_sent = self.payload_received = self.user_stamped = 0
+        self.send_lag: Buckets = {}
+        self.response: Buckets = {}
+        self.service: Buckets = {}
+        self.read_lag: Buckets = {}
+        self.values: dict[str, Buckets] = {}
+        self.groups: dict[str, Groups] = {}
+        self.extra: dict[str, int] = {}
+        self._named: dict[str, RoundTrips] = {}
+        self._emitted = dict.fromkeys(TALLY_COUNTS, 0)
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing that was sent in it is still under way."""
+        self.count_replies()
+        return self.sent - self.one_way == self.received - self.pushed + self.lost
+
+    def round_trips(self, name: str) -> RoundTrips:
+        """Those of a scenario's own name."""
+        named = self._named.get(name)
+        if named is None:
+            named = self._named[name] = RoundTrips()
+        return named
+
+    def value(self, name: str, value_ns: int) -> None:
+        """Count a duration that is no round trip, in a series of its own."""
+        record(self.values.setdefault(name, {}), value_ns)
+
+    def unanswered(self, name: str) -> None:
+        """Count something that was waited for under a name of a scenario's own, and did not come."""
+        self.extra[LOST + name] = self.extra.get(LOST + name, 0) + 1
+
+    def grouped(self, name: str, key: int, value_ns: int) -> None:
+        """Count a duration that belongs with others of the same key, here and in other processes."""
+        record(self.groups.setdefault(name, {}).setdefault(key, {}), value_ns)
+
+    def count(self, name: str, count: int) -> None:
+        """Add to a counter of a scenario's own."""
+        self.extra[COUNTER + name] = self.extra.get(COUNTER + name, 0) + count
+
+    def gather_replies(self) -> None:
+        """Make a lot of `replies`, and count them if there are lots enough.
+
+        Many at a time: one by one, in Python, this took a fifth of a round trip.
+        """
+        self._lots.append(b"".join(self.replies))
+        self.replies.clear()
+        if not self._closed_loop or len(self._lots) >= _LOTS_MOST:
+            self.count_replies()
+
+    def count_replies(self) -> None:
+        """Count `replies` and `echoes`, and forget them."""
+        self.sent += self.echoes
+        self.payload_sent += self.echoes * self._size
+        self.echoes = 0
+        if not self.replies and not self._lots:
+            return
+        replies = np.frombuffer(b"".join([*self._lots, *self.replies]), _REPLY)
+        self._lots.clear()
+        self.replies.clear()
+        arrived = replies["seconds"] * NS_PER_S + replies["nanoseconds"]
+        series = _CLOSED_LOOP if self._closed_loop else _OPEN_LOOP
+        values = np.empty((len(series), replies.size), np.int64)
+        np.subtract(replies["handled"], arrived, out=values[0])
+        np.subtract(arrived, replies["sent"], out=values[1])
+        if not self._closed_loop:
+            np.subtract(arrived, replies["due"], out=values[2])
+            np.subtract(replies["sent"], replies["due"], out=values[3])
+        if self._counted is None:
+            self._counted = DenseBuckets(len(series))
+        self._counted.record(values)
+        self.received += replies.size
+        self.payload_received += replies.size * self._size
+        self.user_stamped += replies.size - int(np.count_nonzero(values[0]))
+
+    def cut(self) -> Callable[[Callable[[], None]], IntervalDelta | None]:
+        """What it gained until now and since the last call, still to be put together (to None, if that is nothing).
+
+        That takes a millisecond in all: what it is called with is called in between, and what is counted meanwhile
+        belongs to the next. In a closed loop a message is due when it is sent: `response` is `service`, and `send_lag`
+        is zero.
+        """
+        self.count_replies()
+        counts = self._gained()
+        series = {**self.values, **{name: getattr(self, name) for name in LATENCY_SERIES}}
+        if self._closed_loop:
+            at_once = counts.get("sent", 0) - self._lags_counted()
+            series["send_lag"] = merged([{0: at_once} if at_once else {}, self.send_lag])
+        counted, named, groups = self._counted, self._named, self.groups
+        self.values, self.groups = {}, {}
+        self.response, self.service, self.read_lag, self.send_lag = {}, {}, {}, {}
+        self._counted, self._named = None, {}
+
+        def put_together(breathe: Callable[[], None]) -> IntervalDelta | None:
+            if counted is not None:
+                for place, name in enumerate(_CLOSED_LOOP if self._closed_loop else _OPEN_LOOP):
+                    merge(series[name], counted.buckets(place))
+                    breathe()
+            if self._closed_loop:
+                series["response"] = dict(series["service"])
+            _add_named(named, series, counts)
+            filled = {name: buckets for name, buckets in series.items() if buckets}
+            if not counts and not filled and not groups:
+                return None
+            return IntervalDelta(str(self.interval.phase), self.interval.start_ns, counts, filled, groups)
+
+        return put_together
+
+    def _gained(self) -> dict[str, int]:
+        counts = {}
+        for name in TALLY_COUNTS:
+            value = getattr(self, name)
+            gained = value - self._emitted[name]
+            if gained:
+                counts[name] = gained
+                self._emitted[name] = value
+        merge_counts(counts, self.extra)
+        self.extra = {}
+        return counts
+
+    def _lags_counted(self) -> int:
+        """How many messages have had their `send_lag` counted one by one, as those of a closed loop need not."""
+        return sum(sum(lags.values()) for lags in (self.send_lag, *(n.send_lag for n in self._named.values())))
+
+
+def _add_named(named: Mapping[str, RoundTrips], series: dict[str, Buckets], counts: dict[str, int]) -> None:
+    for name, trips in named.items():
+        merge(series["response"], trips.response)
+        merge(series["service"], trips.service)
+        merge(series["send_lag"], trips.send_lag)
+        series[name] = trips.response
+        if trips.paced:
+            series[f"{name}.service"] = trips.service
+        if trips.lost:
+            counts[LOST + name] = trips.lost
