@@ -5,9 +5,9 @@ from __future__ import annotations
 import ssl
 
 import pytest
-from websockets.sync.client import connect
 
 from helpers import process, tally
+from helpers.secure import connected
 
 
 def insecure() -> ssl.SSLContext:
@@ -22,10 +22,10 @@ def test_a_server_tells_what_it_echoed_and_who_is_connected(options: tuple[str, 
     server, url = process.start_server("helpers.picows_echo", *options)
     try:
         assert tally.read(server) == (0, 0)
-        with connect(url, ssl=insecure() if "--tls" in options else None, compression=None, proxy=None) as client:
+        with connected(url, ssl=insecure() if "--tls" in options else None, compression=None) as client:
             for number in range(3):
                 client.send(str(number))
-                assert client.recv(process.scaled(20)) == str(number)
+                assert client.recv() == str(number)
             assert tally.read(server) == (3, 1)
         assert tally.read(server) == (3, 0)
     finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import signal
 import socket
@@ -18,7 +17,7 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 from helpers.process import CliResult, scaled
-from websockets.asyncio.client import connect as connect_async
+from helpers.secure import connected
 from websockets.sync.client import ClientConnection, connect
 
 from wsbench.errors import ExitCode, TargetError, UsageError
@@ -151,11 +150,10 @@ def test_what_it_says_of_itself(running: RunningTarget) -> None:
 # -- what some of them can do ------------------------------------------------------------------------------------------
 
 
-async def echoed_over_tls(target: RunningTarget, message: str, context: ssl.SSLContext) -> str | bytes:
-    """By the client on asyncio: the other one reads and writes from two threads, which an SSLSocket does not stand."""
-    async with asyncio.timeout(scaled(20)), connect_async(target.url, ssl=context, proxy=None) as connection:
-        await connection.send(message)
-        return await connection.recv()
+def echoed_over_tls(target: RunningTarget, message: str, context: ssl.SSLContext) -> str | bytes:
+    with connected(target.url, ssl=context) as client:
+        client.send(message)
+        return client.recv()
 
 
 @pytest.mark.parametrize("name", those_that(lambda target: echoes(target) and target.capabilities.tls))
@@ -164,9 +162,9 @@ def test_tls(name: str) -> None:
     with catalogue.find(name).start(tls=True) as target:
         assert target.url.startswith("wss://127.0.0.1:") and target.ca_file is not None
         trusting = ssl.create_default_context(cafile=target.ca_file)
-        assert asyncio.run(echoed_over_tls(target, message, trusting)) == message
+        assert echoed_over_tls(target, message, trusting) == message
         with pytest.raises(ssl.SSLCertVerificationError):
-            asyncio.run(echoed_over_tls(target, message, ssl.create_default_context()))
+            echoed_over_tls(target, message, ssl.create_default_context())
     assert not target.ca_file.exists()
 
 

@@ -22,6 +22,7 @@ from helpers import abuse
 from helpers.conformance import Frame
 from helpers.frames import BINARY, CONTINUATION, PING, TEXT
 from helpers.process import scaled
+from helpers.secure import Client, connected
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
@@ -98,7 +99,7 @@ def settled(target: TargetProcess, **expected: int) -> bool:
     return False
 
 
-def echoes(client: ClientConnection) -> bool:
+def echoes(client: ClientConnection | Client) -> bool:
     client.send("still there")
     return client.recv(timeout=scaled(30)) == "still there"
 
@@ -238,7 +239,7 @@ def test_a_tls_handshake_has_the_same_limit(start_target: StartTarget) -> None:
     context = ssl.create_default_context(cafile=target.ca_file)
     with Raw(target) as client, context.wrap_socket(client.socket, server_hostname="127.0.0.1") as secure:
         assert secure.recv(4096).startswith(b"HTTP/1.1 408 ")
-    with connect(target.url, ssl=context) as served:
+    with connected(target.url, ssl=context) as served:
         assert echoes(served)
     target.stop()
     assert target.stderr_tail == ""
@@ -252,7 +253,7 @@ def test_a_tls_handshake_has_the_same_limit(start_target: StartTarget) -> None:
 def test_a_client_that_reads_nothing_is_disconnected(start_target: StartTarget, path: str, secure: bool) -> None:
     target = start_target(tls=secure, extra=["--write-timeout", "300ms", "--max-size", "1MiB"])
     context = ssl.create_default_context(cafile=target.ca_file) if secure else None
-    with Raw(target, buffer=4096) as deaf, connect(target.url, ssl=context) as other:
+    with Raw(target, buffer=4096) as deaf, connected(target.url, ssl=context) as other:
         if context is not None:
             deaf.socket = context.wrap_socket(deaf.socket, server_hostname="127.0.0.1")
         deaf.opened(path=path)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import trustme
-from websockets.sync.client import connect
+from helpers.secure import connected
 
 from wsbench.errors import UsageError
 from wsbench.targets.echo.options import EchoOptions
@@ -26,22 +26,22 @@ def test_the_own_certificate_is_good_for_every_local_name(
     assert target.url.startswith("wss://127.0.0.1:")
     context = ssl.create_default_context(cafile=target.ca_file)
     for name in ("127.0.0.1", "localhost", "::1"):
-        with connect(target.url, ssl=context, server_hostname=name) as client:
+        with connected(target.url, ssl=context, server_hostname=name) as client:
             client.send("secret")
-            assert client.recv(timeout=20) == "secret"
-    with connect(target.url, ssl=context, compression=None, max_size=None) as client:
+            assert client.recv() == "secret"
+    with connected(target.url, ssl=context, compression=None, max_size=None) as client:
         client.send(b"\x00" * 3_000_000)
-        assert client.recv(timeout=20) == b"\x00" * 3_000_000
+        assert client.recv() == b"\x00" * 3_000_000
     assert target.stats()["messages_in"] == 4
 
 
 def test_a_client_that_does_not_trust_it_fails_and_harms_nobody(start_target: Callable[..., TargetProcess]) -> None:
     target = start_target(tls=True)
-    with pytest.raises(ssl.SSLCertVerificationError):
-        connect(target.url)
-    with connect(target.url, ssl=ssl.create_default_context(cafile=target.ca_file)) as client:
+    with pytest.raises(ssl.SSLCertVerificationError), connected(target.url, ssl=ssl.create_default_context()):
+        pass
+    with connected(target.url, ssl=ssl.create_default_context(cafile=target.ca_file)) as client:
         client.send("still there")
-        assert client.recv(timeout=20) == "still there"
+        assert client.recv() == "still there"
     target.stop()
     # nothing on standard error: a client's fault is not worth a traceback
     assert target.stderr_tail == ""
@@ -84,9 +84,9 @@ def test_a_given_certificate_is_served(pem: dict[str, Path]) -> None:
             line = process.stdout.readline()
             assert line.startswith("listening on wss://127.0.0.1:") and line.endswith("/echo\n")
             context = ssl.create_default_context(cafile=pem["ca"])
-            with connect(line.split()[-1], ssl=context) as client:
+            with connected(line.split()[-1], ssl=context) as client:
                 client.send("hello")
-                assert client.recv(timeout=20) == "hello"
+                assert client.recv() == "hello"
         finally:
             process.terminate()
     assert process.returncode == 0
