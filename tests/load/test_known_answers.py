@@ -126,12 +126,11 @@ def test_a_closed_loop_at_full_speed_says_that_the_generator_was_the_limit(
 
     def found(run: Any) -> bool:
         service, read_lag = run["latency"]["service"]["p50_ns"], run["latency"]["read_lag"]["p50_ns"]
-        return bool(service * 3 <= service + read_lag)
+        return bool(service * 3 <= service + read_lag) and run["generator"]["verdict"] == "saturated"
 
     run = until(found, measure)
     [worker] = run["generator"]["workers"]
     if not found(run) and worker["cpu_percent_mean"] < 90:  # somebody else on the cores makes the server slow
         pytest.skip(f"other programs left the generator {worker['cpu_percent_mean']:.0f} % of a core")
-    assert found(run), run["latency"]
-    assert run["generator"]["verdict"] == "saturated"
+    assert found(run), (run["latency"], run["generator"])
     assert run["timestamps"]["source"] == "kernel"

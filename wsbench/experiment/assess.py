@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from wsbench.capacity import GENERATOR, HELD, TARGET, Objective, Step
 from wsbench.gates import NO_VALUE, Condition
-from wsbench.measure.findings import LATE
+from wsbench.measure.findings import LATE, READ_LATE
 from wsbench.results import Run
 from wsbench.units import NS_PER_S, format_count, format_duration
 
@@ -89,24 +89,30 @@ def _whose(run: Run, broken: Iterable[Condition]) -> tuple[str, str]:
     # Missed, and the generator had got round to them: their sockets were full, or their connections gone.
     if run.messages.missed or any(_not_opened(run)) or any(_beyond_lateness(run, each) for each in broken):
         return TARGET, ""
-    own_ns = max(_p99_ns(run, "send_lag"), _p99_ns(run, "read_lag"))
-    theirs_ns = _p99_ns(run, "service")
+    own_ns = max(_ns_of(run, "send_lag", "p99_ns"), _ns_of(run, "read_lag", "p99_ns"))
+    # Of replies that lay in the socket the last alone has an arrival of its own: the worst of `service` is then ours.
+    theirs_ns = _ns_of(run, "service", "p50_ns" if _read_late(run) else "p99_ns")
     if own_ns <= theirs_ns or not theirs_ns:
         return TARGET, ""
     own, theirs = format_duration(own_ns), format_duration(theirs_ns)
     return GENERATOR, f"generator {verdict}, but its own lateness (p99 {own}) was more than the target took ({theirs})"
 
 
+def _read_late(run: Run) -> bool:
+    return any(finding.code == READ_LATE for finding in run.generator.findings)
+
+
 def _beyond_lateness(run: Run, broken: Condition) -> bool:
-    """Whether no lateness of the generator can have broken it: `service` knows none, and lost is not just late."""
+    """Whether no lateness of the generator can have broken it: `service` knows little of it, and lost is not late."""
     if broken.series is not None or broken.metric == "throughput":
-        return broken.series == "service"
+        return broken.series == "service" and not _read_late(run)
     longest_ns = max(run.latency[series].max_ns or 0 for series in ("send_lag", "read_lag"))
     waited_ns = min(filter(None, (run.conditions.timeout_ns, run.conditions.drain_ns)), default=0)
     return longest_ns < waited_ns / 2
 
 
-def _p99_ns(run: Run, series: str) -> int:
+def _ns_of(run: Run, series: str, percentile: str) -> int:
     """Of what arrived; 0 when nothing did."""
     latency = run.latency[series]
-    return latency.p99_ns or latency.survivors.get("p99_ns") or 0
+    value: int | None = getattr(latency, percentile)
+    return value or latency.survivors.get(percentile) or 0

@@ -32,6 +32,9 @@ DESCRIPTOR_SHARE = 0.9
 PERCENTS = (50.0, 90.0, 99.0, 99.9, 99.99)
 
 SATURATED, LATE, NOTE = "saturated", "late", "note"
+READ_LATE = "read-late"
+"""The code of the finding that replies lay in the socket. One read then finds several, and the kernel's timestamp is
+that of the last: `service` of the others is too long, by as much as they lay there."""
 SAMPLES_ABOVE = 10
 """A percentile rests on at least so many samples above it: 10 / (1 - q) in all."""
 
@@ -144,7 +147,7 @@ def _read_late(evidence: Evidence) -> Iterator[Finding]:
     read, service = percentile(series.get("read_lag", {}), 50), percentile(series.get("service", {}), 50)
     if read is not None and service is not None and read > LAG_FLOOR_NS / 10 and read > QUEUE_RATIO * service:
         yield Finding(
-            "read-late",
+            READ_LATE,
             f"half of the replies lay {format_duration(read)} or more in the socket before the generator read them "
             f"(the server took {format_duration(service)})",
             "The generator's own queue: use more --processes or fewer connections.",
