@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from wsbench.errors import Side
 from wsbench.targets.process import TargetProcess
 from wsbench.wire.connection import Connection
-from wsbench.wire.frames import BINARY, TEXT, ClientFramer
+from wsbench.wire.frames import BINARY, TEXT, client_frame
 from wsbench.wire.handshake import ConnectOptions
 from wsbench.wire.opening import Opener, Traffic
 from wsbench.wire.poller import HubPoller
@@ -190,7 +190,7 @@ def conversation(*replies: bytes) -> Callable[[bytes, bytes, int], bytes | None]
         if not expected or data != expected[0]:
             return None
         expected.popleft()
-        return ClientFramer().frame(b"next", TEXT)
+        return client_frame(b"next", TEXT)
 
     return answer
 
@@ -271,7 +271,7 @@ def test_the_short_way_is_closed_once_a_close_is_under_way(pair: MakePair) -> No
 
 def test_what_the_short_way_cannot_send_at_once_waits_in_order(pair: MakePair) -> None:
     both = pair(narrow=True)
-    big = ClientFramer().frame(b"x" * 5_000_000, TEXT)
+    big = client_frame(b"x" * 5_000_000, TEXT)
     both.log.answer = lambda data, *_: big if data == framed(b"one")[0] else None
     both.start()
     both.peer.message(b"one")

@@ -22,8 +22,8 @@ from websockets.server import ServerProtocol
 from wsbench.wire.frames import (
     BINARY,
     TEXT,
-    ClientFramer,
     Message,
+    client_frame,
     echoed_frames,
     frame_bounds,
     server_frame,
@@ -332,7 +332,7 @@ def test_binary_may_be_anything() -> None:
 def test_a_frame_of_ours_is_one_a_server_understands(size: int, first: int, text: bool) -> None:
     payload = bytes((first + place) % 128 for place in range(size))
     opcode = by_hand.TEXT if text else by_hand.BINARY
-    framed = ClientFramer().frame(payload, TEXT if text else BINARY)
+    framed = client_frame(payload, TEXT if text else BINARY)
     server = ServerProtocol(state=OPEN, max_size=None)
     server.receive_data(framed)
     assert [(event.opcode, bytes(event.data), event.fin) for event in _frames(server)] == [(opcode, payload, True)]
@@ -342,8 +342,7 @@ def test_a_frame_of_ours_is_one_a_server_understands(size: int, first: int, text
 
 
 def test_mask_keys_do_not_repeat_and_outlast_their_pool() -> None:
-    framer = ClientFramer()
-    framed = [framer.frame(b"payload", BINARY) for _ in range(3000)]
+    framed = [client_frame(b"payload", BINARY) for _ in range(3000)]
     assert len({each[2:6] for each in framed}) > 2990
     server = ServerProtocol(state=OPEN)
     server.receive_data(b"".join(framed))
@@ -360,12 +359,14 @@ def test_a_predicted_frame_is_what_a_server_sends(size: int, text: bool) -> None
 
 @pytest.mark.parametrize("size", [1, 125, 126, 70_000])
 def test_frames_made_one_after_the_other_are_those_made_one_by_one(size: int) -> None:
-    payloads = [bytes([number % 256]) * size for number in range(150)]  # more than mask keys are made at a time
-    made = list(itertools.islice(echoed_frames(iter([*payloads, b"over"]), size, BINARY), 150))
+    payloads = [bytes([number % 256]) * size for number in range(400)]  # more than mask keys are made at a time
+    parts = [(payload[: size // 2], [payload[size // 2 :]]) for payload in payloads]
+    together = [(b"", [*payloads[:7]]), *parts[7:]]
+    made = list(echoed_frames(together, size, BINARY))
     assert [echo for echo, _ in made] == [server_frame(payload, BINARY) for payload in payloads]
     assert decoded([frame for _, frame in made]) == [(by_hand.BINARY, payload) for payload in payloads]
     head = len(made[0][1]) - size
-    assert len({frame[head - 4 : head] for _, frame in made}) > 140
+    assert len({frame[head - 4 : head] for _, frame in made}) > 390
 
 
 def _frames(protocol: Protocol) -> list[Frame]:

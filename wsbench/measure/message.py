@@ -22,10 +22,14 @@ _NOISE = 1 << 20
 """Far more than deflate's window of 32 KiB, so that it hardly ever finds a padding it has seen."""
 _STRIDE = 7919
 """A prime: consecutive messages take their padding from places far apart, and all places come up in the end."""
-_KEPT = 1024
-"""Paddings kept ready, of at most so many bytes: few enough for a cache, and together more than deflate's window."""
 _LAST_DIGITS = 3
-_LAST = tuple(b"%03d" % number for number in range(10**_LAST_DIGITS))
+"""Messages whose numbers differ in these alone have their beginning in common, and all else with other connections': a
+thousand rests are few enough for a cache, and their paddings together more than deflate's window."""
+_KEPT_SIZE = 1024
+"""Rests of at most so many bytes are kept ready."""
+
+Parts = tuple[bytes, Iterator[bytes]]
+"""Messages one after the other: what they all begin with, and what each goes on with."""
 
 
 class Messages(Protocol):
@@ -40,7 +44,7 @@ class Messages(Protocol):
     def build(self, seq: int) -> bytes:
         """Message number `seq`. The same bytes every time, and as many for every number."""
 
-    def onwards(self, seq: int) -> Iterator[bytes]:
+    def onwards(self, seq: int) -> Iterator[Parts]:
         """Message number `seq` and all that follow it."""
 
     def identify(self, payload: bytes) -> int | None:
@@ -65,31 +69,24 @@ class JsonMessages:
         self._id = connection_id
         # What a JSON encoder would make of it, at a fraction of its cost: the noise needs no escaping.
         self._head = b'{"id":%d,"seq":' % connection_id
-        self._room = size - len(self._head)
+        self._size = size
 
     def build(self, seq: int) -> bytes:
         """Message number `seq`."""
-        digits = b"%d" % seq
-        return self._head + digits + next(_ends(self._room - len(digits), seq))
+        head, rests = next(self.onwards(seq))
+        return head + next(rests)
 
-    def onwards(self, seq: int) -> Iterator[bytes]:
+    def onwards(self, seq: int) -> Iterator[Parts]:
         """Message number `seq` and all that follow it.
 
-        Put together in C from what many messages have in common. None of that is copied: there are as many of these
-        iterators as connections.
+        Hardly anything is a connection's own here: with thousands of them, that is in no cache when it is needed.
         """
-        return itertools.chain.from_iterable(self._spans(seq))
-
-    def _spans(self, seq: int) -> Iterator[Iterator[bytes]]:
-        """The same, as far as only the last digits of the number change, and then as far as only they change again."""
         while True:
             digits = b"%d" % seq
-            common, last = digits[:-_LAST_DIGITS], seq % len(_LAST)
-            count = len(_LAST) - last if common else 10 ** len(digits) - seq
-            lasts = itertools.islice(_LAST, last, None) if common else map(b"%d".__mod__, range(seq, seq + count))
-            ends = _ends(self._room - len(digits), seq)
-            yield map(b"".join, zip(itertools.repeat(self._head + common), lasts, ends))
-            seq += count
+            width = min(len(digits), _LAST_DIGITS)
+            head = self._head + digits[:-width]
+            yield head, _rests(self._size - len(head), width, seq)
+            seq += 10**width - seq % 10**width
 
     def identify(self, payload: bytes) -> int | None:
         """The `seq` of a JSON object with our `id`."""
@@ -125,9 +122,9 @@ class FixedMessages:
         """The payload."""
         return self._payload
 
-    def onwards(self, seq: int) -> Iterator[bytes]:  # noqa: ARG002 - every number has the same message
+    def onwards(self, seq: int) -> Iterator[Parts]:  # noqa: ARG002 - every number has the same message
         """The payload, again and again."""
-        return itertools.repeat(self._payload)
+        yield b"", itertools.repeat(self._payload)
 
     def identify(self, payload: bytes) -> int | None:  # noqa: ARG002 - it carries no number
         """None, always."""
@@ -143,17 +140,22 @@ class FixedMessages:
             return False
 
 
-def _ends(size: int, seq: int) -> Iterator[bytes]:
-    """What follows the number in message `seq` and in those after it, always `size` bytes."""
-    if size > _KEPT:
-        return map(functools.partial(_end, size), itertools.count(seq))
-    again_and_again = itertools.chain.from_iterable(itertools.repeat(_kept_ends(size)))
-    return itertools.islice(again_and_again, seq % _KEPT, None)
+def _rests(size: int, width: int, seq: int) -> Iterator[bytes]:
+    """The `size` bytes from the last `width` digits of its number on of message `seq`, and of those after it that have
+    the digits before these in common with it."""
+    last = seq % 10**width
+    if size <= _KEPT_SIZE:
+        return itertools.islice(_kept_rests(size, width), last, None)
+    return (_rest(size, width, number) for number in range(seq, seq - last + 10**width))
 
 
-@functools.lru_cache(maxsize=32)
-def _kept_ends(size: int) -> tuple[bytes, ...]:
-    return tuple(_end(size, seq) for seq in range(_KEPT))
+@functools.lru_cache(maxsize=64)
+def _kept_rests(size: int, width: int) -> tuple[bytes, ...]:
+    return tuple(_rest(size, width, number) for number in range(10**width))
+
+
+def _rest(size: int, width: int, seq: int) -> bytes:
+    return b"%0*d" % (width, seq % 10**width) + _end(size - width, seq)
 
 
 def _end(size: int, seq: int) -> bytes:

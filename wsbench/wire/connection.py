@@ -13,7 +13,7 @@ from __future__ import annotations
 import ssl
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 import gevent
@@ -22,7 +22,7 @@ from websockets.exceptions import InvalidState, PayloadTooBig
 from websockets.protocol import OPEN
 
 from wsbench.errors import ConnectionLost, Side, WsbenchError
-from wsbench.wire.frames import ClientFramer, DeflatingFramer, Flood, FrameReader, deflate_of, echoed_frames
+from wsbench.wire.frames import DeflatingFramer, Flood, FrameReader, client_frame, deflate_of, echoed_frames
 from wsbench.wire.opening import Opened, Traffic
 from wsbench.wire.poller import READ, Readable, poller
 from wsbench.wire.timestamps import ANCILLARY_SIZE, instant_of, stamp_of
@@ -35,7 +35,6 @@ _WRITE = 2
 _PONG = 0x8A
 _FLOOD_WINDOW_NS = 1_000_000_000
 _now = time.time_ns
-_framer = ClientFramer()
 
 
 Answer = Callable[[bytes, bytes, int], bytes | None]
@@ -106,9 +105,7 @@ class Connection:
         self._short: Answer | None = None
         self._usual = False
         deflate = deflate_of(opened.protocol)
-        self.frame: Callable[[bytes, int], bytes] = (
-            _framer.frame if deflate is None else DeflatingFramer(deflate, _framer).frame
-        )
+        self.frame: Callable[[bytes, int], bytes] = client_frame if deflate is None else DeflatingFramer(deflate).frame
         self.close_code: int | None = None
         self.unanswered: ConnectionLost | None = None
 
@@ -123,12 +120,16 @@ class Connection:
             self._guarded(self._incoming, early, stamp_of(now), now)
         self._choose_way()
 
-    def frames(self, payloads: Iterator[bytes], size: int, first_byte: int) -> Iterator[tuple[bytes, bytes]]:
-        """For each payload of `size` bytes: what of its echo is compared, and the bytes that carry it to the server."""
+    def frames(
+        self, payloads: Iterable[tuple[bytes, Iterable[bytes]]], size: int, first_byte: int
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """For each payload of `size` bytes, in two parts, what of its echo is compared, and the bytes that carry it to
+        the server. `payloads`: see `echoed_frames`."""
         if self.plain:
             return echoed_frames(payloads, size, first_byte)
         frame = self.frame
-        return ((payload, frame(payload, first_byte)) for payload in payloads)
+        whole = (head + rest for head, rests in payloads for rest in rests)
+        return ((payload, frame(payload, first_byte)) for payload in whole)
 
     @property
     def is_open(self) -> bool:

@@ -10,6 +10,7 @@ pending in it and the fast lane can take over again.
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import zlib
 from collections.abc import Iterable, Iterator
@@ -34,8 +35,7 @@ _MASKED = 0x80
 _U16 = Struct("!BBH")
 _U64 = Struct("!BBQ")
 _KEY = Struct("4s")
-_MASK_POOL = 1024
-_MASKS_AT_A_TIME = 64
+_MASK_POOL = 256
 _DATA = (TEXT, BINARY)
 _RSV1 = 0x40
 _EMPTY_BLOCK = b"\x00\x00\xff\xff"
@@ -67,40 +67,41 @@ def server_frame(payload: bytes, first_byte: int) -> bytes:
     return _header(first_byte, len(payload), 0) + payload
 
 
-class ClientFramer:
-    """Builds masked client frames, with mask keys from a pool of random bytes. One serves any number of connections.
-
-    RFC 6455, 10.3 wants keys an attacker who supplies the payload cannot predict, against proxies that take
-    the payload for HTTP. Here nobody but us supplies payloads, so a pool refilled now and then is enough.
-    """
-
-    __slots__ = ("_keys",)
-
-    def __init__(self) -> None:
-        self._keys: Iterator[tuple[bytes]] = iter(())
-
-    def frame(self, payload: BytesLike, first_byte: int) -> bytes:
-        """One masked frame, ready for the socket."""
-        try:
-            (key,) = next(self._keys)
-        except StopIteration:
-            # Cut up one by one, as they are needed: a thousand in one go would make a message 0.2 ms late.
-            self._keys = _KEY.iter_unpack(os.urandom(_KEY.size * _MASK_POOL))
-            (key,) = next(self._keys)
-        return _header(first_byte, len(payload), _MASKED) + key + apply_mask(payload, key)
+def _mask_pools() -> Iterator[Iterator[tuple[bytes]]]:
+    while True:
+        yield _KEY.iter_unpack(os.urandom(_KEY.size * _MASK_POOL))
 
 
-def echoed_frames(payloads: Iterable[bytes], size: int, first_byte: int) -> Iterator[tuple[bytes, bytes]]:
+_next_key = itertools.chain.from_iterable(_mask_pools()).__next__
+"""The next mask key, of those of all connections.
+
+RFC 6455, 10.3 wants keys that whoever supplies the payload cannot predict, against proxies that take it for HTTP. Here
+nobody but us supplies payloads, so a pool of random bytes that is refilled now and then is enough.
+"""
+
+
+def client_frame(payload: BytesLike, first_byte: int) -> bytes:
+    """One masked frame, ready for the socket."""
+    (key,) = _next_key()
+    return _header(first_byte, len(payload), _MASKED) + key + apply_mask(payload, key)
+
+
+def echoed_frames(
+    payloads: Iterable[tuple[bytes, Iterable[bytes]]], size: int, first_byte: int
+) -> Iterator[tuple[bytes, bytes]]:
     """For each payload of `size` bytes: the plain frame by which a server sends it back, and the masked one to it.
 
-    The same as `server_frame` and `ClientFramer.frame`, at half their cost: a generator keeps at hand what all frames
-    have in common, and has pool and payloads walked through in C.
+    The same as `server_frame` and `client_frame`, at half their cost: a generator keeps at hand what all frames have in
+    common.
+
+    Args:
+        payloads: what several of them begin with, and what each of those goes on with.
     """
-    plain, masked = _header(first_byte, size, 0), _header(first_byte, size, _MASKED)
-    source = iter(payloads)
-    while True:
-        # The keys come first: when they run out, no payload has been taken in vain.
-        for (key,), payload in zip(_KEY.iter_unpack(os.urandom(_KEY.size * _MASKS_AT_A_TIME)), source, strict=False):
+    plain, masked, next_key = _header(first_byte, size, 0), _header(first_byte, size, _MASKED), _next_key
+    for head, rests in payloads:
+        for rest in rests:
+            payload = head + rest
+            (key,) = next_key()
             yield plain + payload, masked + key + apply_mask(payload, key)
 
 
@@ -118,11 +119,10 @@ class DeflatingFramer:
     two frame objects a message that it would make: 2 of some 57 µs.
     """
 
-    __slots__ = ("_deflate", "_framer")
+    __slots__ = ("_deflate",)
 
-    def __init__(self, deflate: PerMessageDeflate, framer: ClientFramer) -> None:
+    def __init__(self, deflate: PerMessageDeflate) -> None:
         self._deflate = deflate
-        self._framer = framer
 
     def frame(self, payload: bytes, first_byte: int) -> bytes:
         """One masked frame, ready for the socket."""
@@ -133,7 +133,7 @@ class DeflatingFramer:
         else:
             encoder = deflate.encoder
             data = (encoder.compress(payload) + encoder.flush(zlib.Z_SYNC_FLUSH))[: -len(_EMPTY_BLOCK)]
-        return self._framer.frame(data, first_byte | _RSV1)
+        return client_frame(data, first_byte | _RSV1)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -62,12 +62,14 @@ class EpollPoller:
         self._epoll: select.epoll = get_original("select", "epoll")()
         # A hang-up and urgent data are asked for by name: either may end a read early, and no new edge may follow.
         self._events = select.EPOLLIN | select.EPOLLPRI | select.EPOLLRDHUP | select.EPOLLET
-        self._waiting: dict[int, Readable] = {}
+        self._waiting: list[Readable] = []
+        """By descriptor. A list, since with thousands of them a dict's entries are in no cache."""
         self._watcher = gevent.get_hub().loop.io(self._epoll.fileno(), READ)
         self._watcher.start(self._read_now)
         self.read_now: Callable[[], bool] | None = self._read_now
 
     def add(self, fd: int, readable: Readable) -> None:
+        self._waiting += [_nobody] * (fd + 1 - len(self._waiting))
         self._waiting[fd] = readable
         self._epoll.register(fd, self._events)
 
@@ -75,7 +77,7 @@ class EpollPoller:
         self._epoll.modify(fd, self._events)
 
     def remove(self, fd: int) -> None:
-        if self._waiting.get(fd, _nobody) is not _nobody:
+        if fd < len(self._waiting) and self._waiting[fd] is not _nobody:
             self._epoll.unregister(fd)
             self._waiting[fd] = _nobody
 
