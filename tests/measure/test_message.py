@@ -58,6 +58,17 @@ def test_messages_onwards_are_those_built_one_by_one(connection: int, seq: int, 
     assert onwards(messages, start, 40) == [messages.build(start + place) for place in range(40)]
 
 
+@given(seq=st.integers(10, 10**9), place=st.integers(0, 9), by=st.integers(1, 9))
+def test_a_number_damaged_in_one_digit_does_not_make_another_message(seq: int, place: int, by: int) -> None:
+    messages = JsonMessages(1, 128)
+    digits = str(seq)
+    place %= len(digits)
+    damaged = digits[:place] + str((int(digits[place]) + by) % 10) + digits[place + 1 :]
+    payload = messages.build(seq).replace(b":%b," % digits.encode(), b":%b," % damaged.encode())
+    assert payload != messages.build(seq)
+    assert payload != messages.build(int(damaged))
+
+
 def test_a_message_is_what_a_json_encoder_makes_of_it() -> None:
     payload = JsonMessages(7, 128).build(12)
     assert payload == json.dumps(json.loads(payload), separators=(",", ":")).encode()

@@ -22,9 +22,12 @@ _NOISE = 1 << 20
 """Far more than deflate's window of 32 KiB, so that it hardly ever finds a padding it has seen."""
 _STRIDE = 7919
 """A prime: consecutive messages take their padding from places far apart, and all places come up in the end."""
-_LAST_DIGITS = 3
-"""Messages whose numbers differ in these alone have their beginning in common, and all else with other connections': a
-thousand rests are few enough for a cache, and their paddings together more than deflate's window."""
+_LAST_DIGITS = 2
+"""Messages whose numbers differ in these alone begin alike; what follows is the same for all connections."""
+_SPANS = 13
+"""So many spans of a hundred messages have paddings of their own: few enough for a cache, and together more than
+deflate's window. A prime, so that a number damaged in one digit never comes with the padding of the number it became.
+"""
 _KEPT_SIZE = 1024
 """Rests of at most so many bytes are kept ready."""
 
@@ -143,19 +146,20 @@ class FixedMessages:
 def _rests(size: int, width: int, seq: int) -> Iterator[bytes]:
     """The `size` bytes from the last `width` digits of its number on of message `seq`, and of those after it that have
     the digits before these in common with it."""
-    last = seq % 10**width
+    span, last = divmod(seq, 10**width)
     if size <= _KEPT_SIZE:
-        return itertools.islice(_kept_rests(size, width), last, None)
-    return (_rest(size, width, number) for number in range(seq, seq - last + 10**width))
+        return itertools.islice(_kept_rests(size, width, span % _SPANS), last, None)
+    return _make_rests(size, width, span, last)
 
 
-@functools.lru_cache(maxsize=64)
-def _kept_rests(size: int, width: int) -> tuple[bytes, ...]:
-    return tuple(_rest(size, width, number) for number in range(10**width))
+@functools.lru_cache(maxsize=16 * _SPANS)
+def _kept_rests(size: int, width: int, span: int) -> tuple[bytes, ...]:
+    return tuple(_make_rests(size, width, span))
 
 
-def _rest(size: int, width: int, seq: int) -> bytes:
-    return b"%0*d" % (width, seq % 10**width) + _end(size - width, seq)
+def _make_rests(size: int, width: int, span: int, first: int = 0) -> Iterator[bytes]:
+    for last in range(first, 10**width):
+        yield b"%0*d" % (width, last) + _end(size - width, span * 10**width + last)
 
 
 def _end(size: int, seq: int) -> bytes:
