@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from wsbench.errors import ConnectionLost
 from wsbench.measure.histogram import record
 from wsbench.measure.ledger import Ledger, Pending, Verdict
 from wsbench.measure.message import FixedMessages, JsonMessages, Messages
+from wsbench.measure.recorder import Recorder
 from wsbench.measure.tally import LOOSE_MOST, pack_reply
 from wsbench.wire.connection import Answer, Connection
 from wsbench.wire.frames import BINARY, TEXT
@@ -41,6 +42,21 @@ class EchoDriver(ABC):
         dropped: set when the connection is lost; whoever reconnects clears it.
     """
 
+    __slots__ = (
+        "_engine",
+        "_events",
+        "_frames",
+        "_ledger",
+        "_messages",
+        "_opcode",
+        "_open_loop",
+        "_pending",
+        "_recorder",
+        "_size",
+        "_timeout_ns",
+        "connection",
+        "dropped",
+    )
     waited_for = False
 
     def __init__(self, engine: Engine, connection_id: int) -> None:
@@ -211,6 +227,8 @@ class EchoDriver(ABC):
 class ClosedLoop(EchoDriver):
     """A fixed window of messages under way; the next one leaves when a reply comes. Due when sent."""
 
+    __slots__ = ("_window",)
+
     def __init__(self, engine: Engine, connection_id: int) -> None:
         super().__init__(engine, connection_id)
         self._window = engine.options.in_flight
@@ -276,13 +294,24 @@ class OneInFlight(ClosedLoop):
     It does nothing else, only with half the bytecode; whatever is not the one reply expected goes the long way.
     """
 
-    def answering(self) -> Answer:
-        """See Receiver. A closure: it keeps at hand what does not change."""
-        pending, ledger, recorder, connection = self._pending, self._ledger, self._recorder, self.connection
-        timeout_ns, now = self._timeout_ns, _now
-        assert connection is not None
+    __slots__ = ()
 
-        def answer(data: bytes, stamp: bytes, handled_ns: int) -> bytes | None:
+    def answering(self) -> Answer:
+        """See Receiver. What does not change is at hand, as in `Connection` where this is called."""
+        assert self.connection is not None
+
+        def answer(
+            data: bytes,
+            stamp: bytes,
+            handled_ns: int,
+            self: OneInFlight = self,
+            pending: deque[Pending] = self._pending,
+            ledger: Ledger = self._ledger,
+            recorder: Recorder = self._recorder,
+            connection: Connection = self.connection,
+            timeout_ns: int = self._timeout_ns,
+            now: Callable[[], int] = _now,
+        ) -> bytes | None:
             if not pending or not recorder.sending or not self._window:
                 return None
             expected, sent_ns, _, seq, tally = pending[0]
@@ -313,6 +342,8 @@ class OneInFlight(ClosedLoop):
 class OpenLoop(EchoDriver):
     """Messages leave when they are due, whether or not replies came."""
 
+    __slots__ = ("_retired", "_waiting")
+
     def __init__(self, engine: Engine, connection_id: int) -> None:
         super().__init__(engine, connection_id)
         self._waiting: deque[int] = deque()
@@ -330,9 +361,14 @@ class OpenLoop(EchoDriver):
         """See Receiver. Nothing is sent in answer; but a reply to be counted comes most often alone."""
         if self._events:
             return None
-        pending, timeout_ns = self._pending, self._timeout_ns
 
-        def answer(data: bytes, stamp: bytes, handled_ns: int) -> bytes | None:
+        def answer(
+            data: bytes,
+            stamp: bytes,
+            handled_ns: int,
+            pending: deque[Pending] = self._pending,
+            timeout_ns: int = self._timeout_ns,
+        ) -> bytes | None:
             if not pending:
                 return None
             expected, due_ns, sent_ns, _, tally = pending[0]

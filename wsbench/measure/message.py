@@ -148,7 +148,9 @@ def _rests(size: int, width: int, seq: int) -> Iterator[bytes]:
     the digits before these in common with it."""
     span, last = divmod(seq, 10**width)
     if size <= _KEPT_SIZE:
-        return itertools.islice(_kept_rests(size, width, span % _SPANS), last, None)
+        kept = iter(_kept_rests(size, width, span % _SPANS))
+        kept.__setstate__(last)  # type: ignore[attr-defined]  # `islice` would be one more thing to be in no cache
+        return kept
     return _make_rests(size, width, span, last)
 
 
