@@ -473,6 +473,40 @@ def test_a_scenario_of_ones_own(target: EchoTarget, run_cli: RunCli, tmp_path: P
     assert (tmp_path / "started").read_text() == "x" * 10
 
 
+ASKING = """
+import time
+
+from locust import task
+
+from wsbench import WebSocketUser
+
+
+class Asking(WebSocketUser):
+    @task
+    def ask(self):
+        {loop}
+"""
+
+
+@pytest.mark.parametrize(
+    ("loop", "unscheduled"),
+    [
+        ("time.sleep(0.02); self.ws.request('now')", True),
+        ("for due_ns in self.ticks(): self.ws.ask('on time', due_ns=due_ns)", False),
+    ],
+    ids=["when it likes", "on schedule"],
+)
+def test_a_rate_that_a_scenario_does_not_keep_to_is_found(
+    target: EchoTarget, run_cli: RunCli, tmp_path: Path, loop: str, unscheduled: bool
+) -> None:
+    (tmp_path / "asking.py").write_text(ASKING.format(loop=loop))
+    result = run_cli("run", "--scenario", "asking.py", target.url, "-u", "2", "--rate", "50", "-d", "500ms", "--json")
+    findings = {finding["code"]: finding for finding in result.json()["generator"]["findings"]}
+    assert ("unscheduled" in findings) is unscheduled
+    if unscheduled:
+        assert "self.ticks()" in findings["unscheduled"]["remedy"]
+
+
 @pytest.mark.parametrize(
     ("source", "said"),
     [

@@ -16,9 +16,9 @@ import trustme
 import uvloop
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_create_server
 
+from helpers import frames
 from helpers.tally import Tally
 from wsbench.descriptors import raise_descriptor_limit
-from wsbench.wire.frames import TEXT, server_frame
 
 _tally = Tally()
 
@@ -59,7 +59,7 @@ class InOneGo(Echo):
         if not self._replies:
             asyncio.get_running_loop().call_soon(self._flush, transport)
         _tally.echoed += 1
-        self._replies.append(server_frame(frame.get_payload_as_bytes(), TEXT))
+        self._replies.append(frames.encode(frames.TEXT, frame.get_payload_as_bytes()))
 
     def _flush(self, transport: WSTransport) -> None:
         if self._replies:

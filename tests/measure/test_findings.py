@@ -66,6 +66,7 @@ CASES: list[tuple[str, dict[str, Any], str, str]] = [
         "late",
         "sent-late",
     ),
+    ("a rate that nothing keeps to", {"series": {"send_lag": spread((0, 1000))}}, "ok", "unscheduled"),
     ("sent late, nothing answered", {"series": {"send_lag": quantiles(50 * US, 5 * MS)}}, "late", "sent-late"),
     (
         "replies wait, closed loop",
@@ -124,6 +125,8 @@ QUIET: list[tuple[str, dict[str, Any]]] = [
     ("sent late to a slow server", {"series": {"send_lag": spread((5 * MS, 9)), "response": spread((11 * MS, 9))}}),
     # in a closed loop a message is due when it is sent
     ("lag in a closed loop", {"closed_loop": True, "series": {"send_lag": spread((5 * MS, 9))}}),
+    ("sent when due in a closed loop", {"closed_loop": True, "series": {"send_lag": spread((0, 9))}}),
+    ("sent on time, now and then to the nanosecond", {"series": {"send_lag": spread((0, 9), (US, 1))}}),
     # nothing that a lateness could spoil: nobody answers
     (
         "sent late without asking",

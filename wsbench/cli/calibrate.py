@@ -17,7 +17,7 @@ from wsbench.cli.progress import ProgressLine
 from wsbench.cli.run import defaults, execute, reach
 from wsbench.errors import ExitCode, UsageError, WsbenchError
 from wsbench.load.options import RunOptions
-from wsbench.results import Environment, Run, decode_as, read, replace_file
+from wsbench.results import Environment, NotStored, Run, decode_as, read, replace_file
 from wsbench.targets.echo.lateness import Stall
 from wsbench.targets.process import TargetProcess
 from wsbench.units import NS_PER_MS, NS_PER_S, format_bytes, format_count, format_duration
@@ -96,19 +96,31 @@ def load(path: Path) -> Calibration:
 @click.option("--quiet", is_flag=True, help="Print nothing but the result's place.")
 def command(results: Path, as_json: bool, quiet: bool) -> int:
     """Find out what this machine's generator can be trusted with. Takes about a minute."""
+    _make_room(results)
     with ProgressLine(enabled=not quiet) as line:
         calibration = _calibrate(line)
     document = msgspec.json.format(msgspec.json.encode(calibration), indent=2) + b"\n"
-    try:
-        results.mkdir(parents=True, exist_ok=True)
-        replace_file(results / FILE, document)
-    except OSError as error:
-        raise UsageError(f"--results {results}: {error.strerror or error}") from error
     if as_json:
         click.echo(document, nl=False)
-    else:
-        click.echo("\n".join([*([] if quiet else _text(calibration)), f"stored: {results / FILE}"]))
+    elif not quiet:
+        click.echo("\n".join(_text(calibration)))
+    try:
+        replace_file(results / FILE, document)
+    except OSError as error:
+        raise NotStored(results, error) from error
+    if not as_json:
+        click.echo(f"stored: {results / FILE}")
     return ExitCode.OK if all(answer.right for answer in calibration.known_answers) else ExitCode.NOT_TRUSTED
+
+
+def _make_room(results: Path) -> None:
+    """Seen before a minute of measuring, not after it."""
+    try:
+        results.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=results):
+            pass
+    except OSError as error:
+        raise UsageError(f"--results {results}: {error.strerror or error}") from error
 
 
 def _calibrate(line: ProgressLine) -> Calibration:

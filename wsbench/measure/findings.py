@@ -142,6 +142,17 @@ def _sent_late(evidence: Evidence) -> Iterator[Finding]:
             )
 
 
+def _unscheduled(evidence: Evidence) -> Iterator[Finding]:
+    # Nobody who waits for an instant gets hold of the very nanosecond, time after time.
+    if not evidence.closed_loop and evidence.series.get("send_lag", {}).keys() == {0}:
+        yield Finding(
+            "unscheduled",
+            "--rate was given, but no message of the scenario left for an instant of a schedule: each left when the "
+            "scenario came to it, and was due then",
+            "Loop over self.ticks() and pass `due_ns` on, or leave --rate out.",
+        )
+
+
 def _read_late(evidence: Evidence) -> Iterator[Finding]:
     series = evidence.series
     read, service = percentile(series.get("read_lag", {}), 50), percentile(series.get("service", {}), 50)
@@ -308,6 +319,7 @@ def _samples(evidence: Evidence) -> Iterator[Finding]:
 RULES: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
     _cpu,
     _sent_late,
+    _unscheduled,
     _read_late,
     _interruptions,
     _losses,

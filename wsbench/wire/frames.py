@@ -62,11 +62,6 @@ class Message(NamedTuple):
     text: bool
 
 
-def server_frame(payload: bytes, first_byte: int) -> bytes:
-    """The bytes by which a server sends `payload` in one plain frame (`first_byte`: TEXT or BINARY)."""
-    return _header(first_byte, len(payload), 0) + payload
-
-
 def _mask_pools() -> Iterator[Iterator[tuple[bytes]]]:
     while True:
         yield _KEY.iter_unpack(os.urandom(_KEY.size * _MASK_POOL))
@@ -91,8 +86,7 @@ def echoed_frames(
 ) -> Iterator[tuple[bytes, bytes]]:
     """For each payload of `size` bytes: the plain frame by which a server sends it back, and the masked one to it.
 
-    The same as `server_frame` and `client_frame`, at half their cost: a generator keeps at hand what all frames have in
-    common.
+    At half of what `client_frame` and its like would cost: a generator keeps at hand what all frames have in common.
 
     Args:
         payloads: what several of them begin with, and what each of those goes on with.
