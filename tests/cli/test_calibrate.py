@@ -31,15 +31,17 @@ def test_what_the_generator_can_do_here_is_said_stored_and_planned_with(tmp_path
 
     assert found["closed_loop"]["per_s"] > 1000
     assert found["tls"]["per_s"] > 100 and found["compression"]["per_s"] > 100
-    if found["open_loop"] is not None:
-        assert found["open_loop"]["verdict"] == "ok"
-        assert found["open_loop"]["per_s"] < found["closed_loop"]["per_s"]
     assert 5_000 < found["connection_bytes"] < 100_000
     assert found["machine"]["kernel_timestamps"] is True
     assert found["machine"]["round_trip"]["p50_ns"] > 0
 
     planned = run_cli("plan", "--connections", "100000", "--rate", "1000", "--json")
-    assert planned.json()["costs"]["connection_bytes"]["source"] == "measured", planned.stdout
+    if found["open_loop"] is None:  # the machine is busy with something else
+        assert "no rate that this machine's generator holds" in planned.stderr
+    else:
+        assert found["open_loop"]["verdict"] == "ok"
+        assert found["open_loop"]["per_s"] < found["closed_loop"]["per_s"]
+        assert planned.json()["costs"]["connection_bytes"]["source"] == "measured", planned.stdout
 
 
 def test_a_place_that_cannot_be_written_is_said_before_a_minute_has_gone(tmp_path: Path, run_cli: RunCli) -> None:
