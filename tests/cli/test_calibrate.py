@@ -47,4 +47,5 @@ def test_what_the_generator_can_do_here_is_said_stored_and_planned_with(tmp_path
 def test_a_place_that_cannot_be_written_is_said_before_a_minute_has_gone(tmp_path: Path, run_cli: RunCli) -> None:
     (tmp_path / "file").write_text("")
     ended = run_cli("calibrate", "--results", "file", timeout=20)
-    assert (ended.returncode, ended.stderr) == (2, "wsbench: error: --results file: File exists\n"), ended.stdout
+    said = "wsbench: error: --results file: Not a directory\n  Name a directory that can be written.\n"
+    assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", said)

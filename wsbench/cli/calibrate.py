@@ -15,9 +15,9 @@ import msgspec
 from wsbench import machine
 from wsbench.cli.progress import ProgressLine
 from wsbench.cli.run import defaults, execute, reach
-from wsbench.errors import ExitCode, UsageError, WsbenchError
+from wsbench.errors import ExitCode, WsbenchError
 from wsbench.load.options import RunOptions
-from wsbench.results import Environment, NotStored, Run, decode_as, read, replace_file
+from wsbench.results import Environment, NotStored, Run, Staging, decode_as, read, replace_file
 from wsbench.targets.echo.lateness import Stall
 from wsbench.targets.process import TargetProcess
 from wsbench.units import NS_PER_MS, NS_PER_S, format_bytes, format_count, format_duration
@@ -96,7 +96,7 @@ def load(path: Path) -> Calibration:
 @click.option("--quiet", is_flag=True, help="Print nothing but the result's place.")
 def command(results: Path, as_json: bool, quiet: bool) -> int:
     """Find out what this machine's generator can be trusted with. Takes about a minute."""
-    _make_room(results)
+    Staging.create(results, "calibration").discard()  # what keeps it from being stored is said now, not in a minute
     with ProgressLine(enabled=not quiet) as line:
         calibration = _calibrate(line)
     document = msgspec.json.format(msgspec.json.encode(calibration), indent=2) + b"\n"
@@ -111,16 +111,6 @@ def command(results: Path, as_json: bool, quiet: bool) -> int:
     if not as_json:
         click.echo(f"stored: {results / FILE}")
     return ExitCode.OK if all(answer.right for answer in calibration.known_answers) else ExitCode.NOT_TRUSTED
-
-
-def _make_room(results: Path) -> None:
-    """Seen before a minute of measuring, not after it."""
-    try:
-        results.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=results):
-            pass
-    except OSError as error:
-        raise UsageError(f"--results {results}: {error.strerror or error}") from error
 
 
 def _calibrate(line: ProgressLine) -> Calibration:

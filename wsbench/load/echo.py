@@ -297,7 +297,7 @@ class OneInFlight(ClosedLoop):
     __slots__ = ()
 
     def answering(self) -> Answer:
-        """See Receiver. What does not change is at hand, as in `Connection` where this is called."""
+        """See Receiver. What does not change is given as defaults, for the reason that `Connection._reading` has."""
         assert self.connection is not None
 
         def answer(

@@ -13,7 +13,7 @@ from __future__ import annotations
 import ssl
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import gevent
@@ -22,7 +22,15 @@ from websockets.exceptions import InvalidState, PayloadTooBig
 from websockets.protocol import OPEN
 
 from wsbench.errors import ConnectionLost, Side, WsbenchError
-from wsbench.wire.frames import DeflatingFramer, Flood, FrameReader, client_frame, deflate_of, echoed_frames
+from wsbench.wire.frames import (
+    DeflatingFramer,
+    Flood,
+    FrameReader,
+    Payloads,
+    client_frame,
+    deflate_of,
+    echoed_frames,
+)
 from wsbench.wire.opening import Opened, Traffic
 from wsbench.wire.poller import READ, Readable, poller
 from wsbench.wire.timestamps import ANCILLARY_SIZE, instant_of, stamp_of
@@ -151,11 +159,8 @@ class Connection:
             self._guarded(self._incoming, early, stamp_of(now), now)
         self._choose_way()
 
-    def frames(
-        self, payloads: Iterable[tuple[bytes, Iterable[bytes]]], size: int, first_byte: int
-    ) -> Iterator[tuple[bytes, bytes]]:
-        """For each payload of `size` bytes, in two parts, what of its echo is compared, and the bytes that carry it to
-        the server. `payloads`: see `echoed_frames`."""
+    def frames(self, payloads: Payloads, size: int, first_byte: int) -> Iterator[tuple[bytes, bytes]]:
+        """For each payload of `size` bytes: what of its echo is compared, and the bytes that carry it to the server."""
         if self.plain:
             return echoed_frames(payloads, size, first_byte)
         frame = self.frame

@@ -51,6 +51,10 @@ _MOST_TRIFLES = 2000
 """Of these a slow frame costs 10 µs: more of them would keep the process from every other connection."""
 
 
+Payloads = Iterable[tuple[bytes, Iterable[bytes]]]
+"""One after the other: what several of them begin with, and what each of those goes on with."""
+
+
 class Flood(Exception):
     """Frames without end that make no message: pings, or fragments of next to nothing."""
 
@@ -81,15 +85,10 @@ def client_frame(payload: BytesLike, first_byte: int) -> bytes:
     return _header(first_byte, len(payload), _MASKED) + key + apply_mask(payload, key)
 
 
-def echoed_frames(
-    payloads: Iterable[tuple[bytes, Iterable[bytes]]], size: int, first_byte: int
-) -> Iterator[tuple[bytes, bytes]]:
+def echoed_frames(payloads: Payloads, size: int, first_byte: int) -> Iterator[tuple[bytes, bytes]]:
     """For each payload of `size` bytes: the plain frame by which a server sends it back, and the masked one to it.
 
     At half of what `client_frame` and its like would cost: a generator keeps at hand what all frames have in common.
-
-    Args:
-        payloads: what several of them begin with, and what each of those goes on with.
     """
     plain, masked, next_key = _header(first_byte, size, 0), _header(first_byte, size, _MASKED), _next_key
     for head, rests in payloads:
