@@ -8,6 +8,7 @@ Every timeout is multiplied by WSBENCH_TEST_TIMEOUT_SCALE, for machines that are
 from __future__ import annotations
 
 import contextlib
+import signal
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,12 @@ FIXTURE_NEEDS = {
     "browser": "chromium",
     "open_page": "chromium",
 }
+
+
+def pytest_configure() -> None:
+    """A shell has what it starts in the background ignore Ctrl-C, and so would all that the tests start."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _needs(item: pytest.Item) -> list[str]:
