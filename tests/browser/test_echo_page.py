@@ -98,6 +98,23 @@ def test_send_n_times_draws_a_histogram(open_page: OpenPage, target: EchoTarget)
     assert re.fullmatch(r"p50 .+ ms, p99 .+ ms, max .+ ms", log(page)[-1][2])
 
 
+def test_a_finished_histogram_is_not_drawn_again(open_page: OpenPage, target: EchoTarget) -> None:
+    """Whoever selects a row's text would lose it."""
+    page = opened(open_page(), home(target))
+    page.evaluate(
+        """() => new MutationObserver((_, observer) => {
+          if (!document.querySelector("#log .RECEIVE")) return;
+          observer.disconnect();
+          window.row = document.querySelector("#trips tr");
+        }).observe(document.getElementById("log"), {childList: true})"""
+    )
+    page.fill("#times", "300")
+    page.click("#series")
+    page.wait_for_function("() => window.row")
+    page.wait_for_timeout(300)  # longer than the page waits with what it shows soon
+    assert page.evaluate("() => window.row.isConnected")
+
+
 def test_a_series_can_be_stopped_and_a_single_message_follows(open_page: OpenPage, target: EchoTarget) -> None:
     page = opened(open_page(), home(target))
     page.fill("#times", "100000")
