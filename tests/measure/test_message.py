@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsbench.measure.message import SMALLEST_JSON, FixedMessages, JsonMessages, Messages
+from wsbench.measure.message import SMALLEST_JSON, FixedMessages, JsonMessages, Messages, Step
 
 # What a run can have: ids grow by 256 a connection, numbers by one a message.
 IDS = st.integers(0, 10**9)
@@ -20,6 +20,34 @@ AROUND_TENS = [seq for digits in range(1, 8) for seq in (10**digits - 1, 10**dig
 
 def onwards(messages: Messages, seq: int, count: int) -> list[bytes]:
     return list(islice((head + rest for head, rests in messages.onwards(seq) for rest in rests), count))
+
+
+def stretched(messages: Messages, seq: int) -> tuple[list[bytes], int]:
+    """The messages of a stretch, and the number of the last."""
+    stretch = messages.stretch(seq)
+    assert stretch is not None
+    made: list[bytes] = []
+    step: Step | None = stretch.step
+    while step is not None:
+        rest, step = step
+        made.append(stretch.head + rest)
+    return made, stretch.last_seq
+
+
+@given(connection=IDS, seq=SEQS, size=st.integers(SMALLEST_JSON, 1024))
+@settings(max_examples=150)
+def test_a_stretch_has_the_messages_that_follow_and_says_which_is_its_last(
+    connection: int, seq: int, size: int
+) -> None:
+    for messages in (JsonMessages(connection, size), FixedMessages(b"x" * size)):
+        made, last_seq = stretched(messages, seq)
+        assert made == onwards(messages, seq, len(made))
+        assert last_seq == seq + len(made) - 1
+        assert len(stretched(messages, last_seq + 1)[0]) > 1, "the next one is as long as there are digits for"
+
+
+def test_long_messages_have_no_stretch() -> None:
+    assert JsonMessages(1, 1025).stretch(1) is None
 
 
 @pytest.mark.parametrize("connection", [0, 7, 65_535, 7_200_001])

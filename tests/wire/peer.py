@@ -22,10 +22,11 @@ from helpers.frames import FrameParser, Incoming, Request
 from helpers.process import scaled
 
 from wsbench.errors import ConnectionLost
-from wsbench.wire.connection import Answer, Connection
+from wsbench.wire.connection import Connection
 from wsbench.wire.frames import BINARY, TEXT
 from wsbench.wire.handshake import ConnectOptions
 from wsbench.wire.opening import Opened, Opener, Traffic
+from wsbench.wire.shortway import Answer, ShortWay
 from wsbench.wire.timestamps import instant_of
 from wsbench.wire.tls import client_context
 
@@ -58,6 +59,19 @@ def granting(*headers: str) -> Callable[[Request], bytes]:
         return head + "".join(f"{header}\r\n" for header in headers).encode() + b"\r\n"
 
     return answer
+
+
+def fill(sock: Any, data: bytes) -> bytes:
+    """Write until the kernel takes nothing more, and goes on taking nothing: the rest of `data`, which is long."""
+    refusals = 0
+    while refusals < 20:
+        try:
+            data = data[sock.send(data) :]
+            refusals = 0
+        except BlockingIOError:
+            refusals += 1
+            gevent.sleep(0.005)
+    return data
 
 
 class Peer:
@@ -150,7 +164,7 @@ class Log:
 
     def __init__(self) -> None:
         self.predictions: deque[bytes] = deque()
-        self.answer: Answer | None = None
+        self.way: ShortWay | None = None
         self.messages: list[tuple[bytes, bool]] = []
         self.pongs: list[bytes] = []
         self.instants: list[tuple[int, int]] = []
@@ -161,8 +175,8 @@ class Log:
         self.on_message: Callable[[], None] = lambda: None
         self.on_drained: Callable[[], None] = lambda: None
 
-    def answering(self) -> Answer | None:
-        return self.answer
+    def short_way(self, fd: int) -> ShortWay | None:
+        return self.way
 
     def predicted(self, data: bytes, stamp: bytes, handled_ns: int) -> int:
         self._note("predicted", instant_of(stamp), handled_ns)
@@ -233,7 +247,10 @@ class Pair:
             self.opened.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, NARROW)
         self.connection = Connection(self.opened, self.log, self.traffic)
 
-    def start(self) -> Pair:
+    def start(self, answer: Answer | None = None) -> Pair:
+        """With `answer` there is a short way."""
+        if answer is not None:
+            self.log.way = ShortWay(answer, self.traffic)
         self.connection.start()
         return self
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import struct
 import time
 from collections import deque
@@ -25,8 +26,9 @@ from wsbench.wire.frames import BINARY, TEXT, client_frame
 from wsbench.wire.handshake import ConnectOptions
 from wsbench.wire.opening import Opener, Traffic
 from wsbench.wire.poller import HubPoller
+from wsbench.wire.shortway import Answer
 
-from .peer import PATIENCE_S, Log, Pair, over_tls, until
+from .peer import PATIENCE_S, Log, Pair, fill, over_tls, until
 
 MakePair = Callable[..., Pair]
 Truth = Callable[..., Any]
@@ -182,11 +184,11 @@ def test_what_comes_behind_a_predicted_reply_is_parsed(pair: MakePair) -> None:
     assert both.log.messages == [(b"other", True), (b"more", True)]
 
 
-def conversation(*replies: bytes) -> Callable[[bytes, bytes, int], bytes | None]:
+def conversation(*replies: bytes) -> Answer:
     """The short way through it: each reply as expected is followed by "next"."""
     expected = deque(framed(*replies))
 
-    def answer(data: bytes, stamp: bytes, handled_ns: int) -> bytes | None:
+    def answer(fd: int, data: bytes, stamp: bytes, handled_ns: int) -> bytes | None:
         if not expected or data != expected[0]:
             return None
         expected.popleft()
@@ -200,8 +202,7 @@ NEXT = Incoming(frames.TEXT, b"next")
 
 def test_the_short_way_reads_answers_and_sends(pair: MakePair) -> None:
     both = pair()
-    both.log.answer = conversation(b"one", b"two")
-    both.start()
+    both.start(conversation(b"one", b"two"))
     sent, received = both.traffic.sent, both.traffic.received
     for reply in (b"one", b"two"):
         both.peer.message(reply)
@@ -212,8 +213,7 @@ def test_the_short_way_reads_answers_and_sends(pair: MakePair) -> None:
 
 def test_what_the_short_way_does_not_know_goes_the_long_way_and_then_it_is_open_again(pair: MakePair) -> None:
     both = pair()
-    both.log.answer = conversation(b"one", b"two", b"three")
-    both.start()
+    both.start(conversation(b"one", b"two", b"three"))
     one, two, three = framed(b"one", b"two", b"three")
     both.peer.send(one + frames.encode(frames.PING, b"?"))  # not the reply alone
     assert both.peer.receive() == Incoming(frames.PONG, b"?")
@@ -233,8 +233,7 @@ def test_what_the_short_way_does_not_know_goes_the_long_way_and_then_it_is_open_
 
 def test_a_reply_that_came_in_two_leaves_the_short_way_open(pair: MakePair) -> None:
     both = pair()
-    both.log.answer = conversation(b"two")
-    both.start()
+    both.start(conversation(b"two"))
     one, two = framed(b"one", b"two")
     both.log.predictions.append(one)
     both.peer.send(one[:3])
@@ -248,8 +247,7 @@ def test_a_reply_that_came_in_two_leaves_the_short_way_open(pair: MakePair) -> N
 def test_the_short_way_is_closed_with_tls(pair: MakePair, security: dict[str, Any]) -> None:
     asked: list[bytes] = []
     both = pair(**security)
-    both.log.answer = lambda data, *_: asked.append(data)
-    both.start()
+    both.start(lambda _fd, data, *_: asked.append(data))
     both.peer.message(b"one")
     until(lambda: both.log.messages)
     assert both.log.messages == [(b"one", True)]
@@ -258,8 +256,7 @@ def test_the_short_way_is_closed_with_tls(pair: MakePair, security: dict[str, An
 
 def test_the_short_way_is_closed_once_a_close_is_under_way(pair: MakePair) -> None:
     both = pair()
-    both.log.answer = conversation(b"one")
-    both.start()
+    both.start(conversation(b"one"))
     closing = gevent.spawn(both.connection.close)
     assert both.peer.receive().opcode == frames.CLOSE
     both.peer.message(b"one")
@@ -272,8 +269,7 @@ def test_the_short_way_is_closed_once_a_close_is_under_way(pair: MakePair) -> No
 def test_what_the_short_way_cannot_send_at_once_waits_in_order(pair: MakePair) -> None:
     both = pair(narrow=True)
     big = client_frame(b"x" * 5_000_000, TEXT)
-    both.log.answer = lambda data, *_: big if data == framed(b"one")[0] else None
-    both.start()
+    both.start(lambda _fd, data, *_: big if data == framed(b"one")[0] else None)
     both.peer.message(b"one")
     until(lambda: both.connection.full)
     both.send(b"behind")
@@ -282,41 +278,47 @@ def test_what_the_short_way_cannot_send_at_once_waits_in_order(pair: MakePair) -
     assert both.peer.receive() == Incoming(frames.TEXT, b"x" * 5_000_000)
     assert both.peer.receive() == Incoming(frames.TEXT, b"behind")
     until(lambda: both.log.drains)
-    both.log.answer = None
     both.peer.message(b"one")
     assert both.peer.receive() == Incoming(frames.TEXT, b"x" * 5_000_000)
 
 
-def refusing(both: Pair, error: OSError) -> None:
-    """Have the socket refuse what is sent next, as the kernel does."""
-    take, errors = both.connection._send, [error]
-
-    def send(data: bytes) -> int:
-        if errors:
-            raise errors.pop()
-        return take(data)
-
-    both.connection._send = send
-
-
 def test_what_the_socket_refuses_on_the_short_way_waits(pair: MakePair) -> None:
-    both = pair()
-    both.log.answer = conversation(b"one", b"two")
-    refusing(both, BlockingIOError())
-    both.start()
-    for reply in (b"one", b"two"):
-        both.peer.message(reply)
-        assert both.peer.receive() == NEXT
-    assert both.log.drains and not both.log.messages
+    both = pair(narrow=True)
+    both.start(conversation(b"one", b"two"))
+    rest = fill(both.opened.socket._sock, client_frame(b"x" * 5_000_000, TEXT))
+    both.peer.message(b"one")
+    until(lambda: both.connection.full)
+    both.connection._unsent.appendleft(rest)
+    assert both.peer.receive() == Incoming(frames.TEXT, b"x" * 5_000_000)
+    assert both.peer.receive() == NEXT
+    until(lambda: both.log.drains)
+    both.peer.message(b"two")
+    assert both.peer.receive() == NEXT
+    assert not both.log.messages
 
 
 def test_a_connection_that_breaks_on_the_short_way_is_lost(pair: MakePair) -> None:
     both = pair()
-    both.log.answer = conversation(b"one")
-    refusing(both, BrokenPipeError(32, "Broken pipe"))
-    both.start()
+    both.start(conversation(b"one"))
+    both.opened.socket._sock.shutdown(socket.SHUT_WR)
     both.peer.message(b"one")
     assert both.log.loss.kind == "reset"
+
+
+def test_a_fault_on_the_short_way_fails_its_connection_alone(pair: MakePair) -> None:
+    both, other = pair(), pair()
+    expected = framed(b"one", b"two")
+
+    def answer(fd: int, data: bytes, stamp: bytes, handled_ns: int) -> bytes:
+        return {expected[0]: client_frame(b"next", TEXT)}[data]
+
+    both.start(answer)
+    other.log.way = both.log.way
+    other.start()
+    both.peer.message(b"two")
+    assert (both.log.loss.kind, both.log.loss.side) == ("internal", Side.GENERATOR)
+    other.peer.message(b"one")
+    assert other.peer.receive() == NEXT
 
 
 def test_nothing_is_offered_for_prediction_amid_a_frame_or_a_fragmented_message(pair: MakePair) -> None:

@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from functools import partial
 
 import gevent
 import pytest
@@ -41,7 +40,7 @@ def test_told_of_what_comes_and_of_what_was_there_before_until_removed(kind: typ
     told: list[bytes] = []
     watching = kind()
     theirs.send(b"before")
-    watching.add(ours.fileno(), lambda _: told.append(ours.recv(100)))
+    watching.add(ours.fileno(), lambda *_: told.append(ours.recv(100)))
     until(lambda: told == [b"before"])
     theirs.send(b"after")
     until(lambda: told == [b"before", b"after"])
@@ -52,11 +51,26 @@ def test_told_of_what_comes_and_of_what_was_there_before_until_removed(kind: typ
     assert told == [b"before", b"after"]
 
 
+@pytest.mark.parametrize("kind", [EpollPoller, HubPoller])
+def test_somebody_else_may_be_told_from_now_on(kind: type[Poller], ends: MakeEnds) -> None:
+    ours, theirs = ends()
+    told: list[tuple[str, bytes]] = []
+    watching = kind()
+    watching.add(ours.fileno(), lambda *_: told.append(("first", ours.recv(100))))
+    theirs.send(b"one")
+    until(lambda: told)
+    watching.turn(ours.fileno(), lambda *_: told.append(("second", ours.recv(100))))
+    theirs.send(b"two")
+    until(lambda: len(told) == 2)
+    assert told == [("first", b"one"), ("second", b"two")]
+    watching.remove(ours.fileno())
+
+
 def test_what_is_left_is_told_again_only_when_asked_for(ends: MakeEnds) -> None:
     ours, theirs = ends()
     told: list[int] = []
     watching = EpollPoller()
-    watching.add(ours.fileno(), told.append)
+    watching.add(ours.fileno(), lambda _, events: told.append(events))
     theirs.send(b"left lying")
     until(lambda: told)
     gevent.sleep(0.02)
@@ -78,16 +92,13 @@ def test_one_removed_by_another_of_the_same_batch_is_not_called(ends: MakeEnds) 
     called: list[int] = []
     watching = EpollPoller()
 
-    def first_one_only(fd: int) -> Callable[[int], None]:
-        def readable(_: int) -> None:
-            called.append(fd)
-            for ours, _theirs in pairs:
-                watching.remove(ours.fileno())
-
-        return readable
+    def first_one_only(fd: int, _: int) -> None:
+        called.append(fd)
+        for ours, _theirs in pairs:
+            watching.remove(ours.fileno())
 
     for ours, theirs in pairs:
-        watching.add(ours.fileno(), first_one_only(ours.fileno()))
+        watching.add(ours.fileno(), first_one_only)
         theirs.send(b"at once")
     until(lambda: called)
     gevent.sleep(0.02)
@@ -109,7 +120,7 @@ def test_however_many_are_ready_all_are_told_and_others_get_their_turn(ends: Mak
     pairs = [ends() for _ in range(count)]
     for ours, theirs in pairs:
         theirs.send(b"ready")
-        watching.add(ours.fileno(), partial(lambda fd, _: told.add(fd), ours.fileno()))
+        watching.add(ours.fileno(), lambda fd, _: told.add(fd))
     loop.run_callback(others)
     until(lambda: len(told) == count)
     assert any(0 < number < count for number in seen), "nobody else was called before all sockets were read"

@@ -103,7 +103,7 @@ class Channel:
             waiter.settle(failure=gone)
         self._changed.set()
 
-    def answering(self) -> None:
+    def short_way(self, fd: int) -> None:
         """Nothing is known beforehand."""
 
     def predicted(self, data: bytes, stamp: bytes, handled_ns: int) -> int:  # noqa: ARG002 - Receiver's

@@ -11,6 +11,7 @@ import itertools
 import logging
 import time
 from collections.abc import Callable
+from typing import TypeVar, cast
 
 import gevent
 import psutil
@@ -39,6 +40,7 @@ from wsbench.wire.sources import spread
 from wsbench.wire.timestamps import KeepStamping
 from wsbench.wire.tls import client_context
 
+T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 ECHO = "echo"
@@ -68,6 +70,7 @@ class Engine:
     Attributes:
         options: of the run; `users` counts the connections of all workers together.
         recorder: where drivers count.
+        traffic: bytes on the wire, of all connections.
         quiet_s: connections are closed at the end when nothing has come for so long, in seconds.
         ramped: set when the ramp is over: all connections are open.
         finished: set when all connections are closed and everything is reported.
@@ -93,14 +96,14 @@ class Engine:
         self._offset = OffsetWatch()
         self._gc = GcWatch()
         self._stamping = KeepStamping()
-        self._traffic = Traffic()
+        self.traffic = Traffic()
         context = client_context(ca_file=options.connect.ca_file, insecure=options.connect.insecure)
         sources = options.connect.sources
         turns = options.processes if shared_sources else 1
         self._opener = Opener(
             options.connect,
             context=context,
-            traffic=self._traffic,
+            traffic=self.traffic,
             sources=spread(sources, start=worker, step=turns) if sources else None,
         )
         self._pacer = Pacer(
@@ -111,6 +114,7 @@ class Engine:
         )
         self._handshakes = BoundedSemaphore(_HANDSHAKES_AT_A_TIME)
         self._drivers: dict[Driver, None] = {}
+        self._shared: dict[Callable[[Engine], object], object] = {}
         self._paced: set[Paced] = set()
         self._ids = itertools.count()
         self._users = itertools.count()
@@ -153,6 +157,12 @@ class Engine:
     def new_user(self) -> int:
         """The number of one more user: from 0 on, over all workers."""
         return next(self._users) * self.options.processes + self.worker
+
+    def shared(self, kind: Callable[[Engine], T]) -> T:
+        """The one that `kind` makes for all drivers of this process."""
+        if kind not in self._shared:
+            self._shared[kind] = kind(self)
+        return cast("T", self._shared[kind])
 
     def adopt(self, driver: Driver) -> None:
         """One more connection will be asked for."""
@@ -218,7 +228,7 @@ class Engine:
                 "tls_version": granted.tls_version,
                 "tls_cipher": granted.tls_cipher,
             }
-        driver.attach(Connection(opened, driver, self._traffic))
+        driver.attach(Connection(opened, driver, self.traffic))
 
     def disconnect(self, driver: Driver, code: int = 1000, reason: str = "") -> None:
         """Close a driver's connection as it should be closed, and count how that went."""
@@ -374,11 +384,11 @@ class Engine:
 
     def _until_quiet(self) -> None:
         """What the server sends on its own accord may still be under way, and nobody knows how much of it."""
-        quiet_since, received = time.monotonic(), self._traffic.received
+        quiet_since, received = time.monotonic(), self.traffic.received
         while time.monotonic() - quiet_since < self.quiet_s:
             gevent.sleep(0.01)
-            if self._traffic.received != received:
-                quiet_since, received = time.monotonic(), self._traffic.received
+            if self.traffic.received != received:
+                quiet_since, received = time.monotonic(), self.traffic.received
 
     # -- watching and reporting ------------------------------------------------------------------------------------
 
@@ -387,8 +397,8 @@ class Engine:
             "cpu_ns": time.process_time_ns(),
             "polled_ns": self._pacer.polled_ns,
             "wall_ns": time.monotonic_ns(),
-            "wire_sent": self._traffic.sent,
-            "wire_received": self._traffic.received,
+            "wire_sent": self.traffic.sent,
+            "wire_received": self.traffic.received,
             "connections_opened": self._connections.opened + self._connections.reconnected,
             "connections_closed": sum(self._connections.close_codes.values()),
         }

@@ -10,8 +10,8 @@ import base64
 import functools
 import itertools
 import random
-from collections.abc import Iterator
-from typing import Protocol
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Protocol
 
 import orjson
 
@@ -35,6 +35,24 @@ Parts = tuple[bytes, Iterator[bytes]]
 """Messages one after the other: what they all begin with, and what each goes on with."""
 
 
+Step = tuple[bytes, "Step | None"]
+"""How a message goes on, and how the one after it does, unless that begins otherwise."""
+
+
+class Stretch(NamedTuple):
+    """Messages one after the other that begin alike, in what takes no memory of one's own to keep a place in.
+
+    Attributes:
+        head: what they all begin with.
+        step: how the first of them goes on, and so forth.
+        last_seq: the number of the last of them.
+    """
+
+    head: bytes
+    step: Step
+    last_seq: int
+
+
 class Messages(Protocol):
     """The messages of one connection, numbered from 1.
 
@@ -49,6 +67,9 @@ class Messages(Protocol):
 
     def onwards(self, seq: int) -> Iterator[Parts]:
         """Message number `seq` and all that follow it."""
+
+    def stretch(self, seq: int) -> Stretch | None:
+        """Message number `seq` and some that follow it; None when they are too long to be kept."""
 
     def identify(self, payload: bytes) -> int | None:
         """The number of the message that `payload` claims to be; None when it claims nothing of the kind."""
@@ -85,11 +106,24 @@ class JsonMessages:
         Hardly anything is a connection's own here: with thousands of them, that is in no cache when it is needed.
         """
         while True:
-            digits = b"%d" % seq
-            width = min(len(digits), _LAST_DIGITS)
-            head = self._head + digits[:-width]
+            head, width = self._beginning(seq)
             yield head, _rests(self._size - len(head), width, seq)
             seq += 10**width - seq % 10**width
+
+    def stretch(self, seq: int) -> Stretch | None:
+        """Message number `seq` and those after it that differ from it in the last digits alone."""
+        if self._size > _KEPT_SIZE:
+            return None
+        head, width = self._beginning(seq)
+        span, last = divmod(seq, 10**width)
+        steps = _kept_steps(self._size - len(head), width, span % _SPANS)
+        return Stretch(head, steps[last], seq - last + len(steps) - 1)
+
+    def _beginning(self, seq: int) -> tuple[bytes, int]:
+        """What message `seq` begins with, and how many digits of its number come behind that."""
+        digits = b"%d" % seq
+        width = min(len(digits), _LAST_DIGITS)
+        return self._head + digits[:-width], width
 
     def identify(self, payload: bytes) -> int | None:
         """The `seq` of a JSON object with our `id`."""
@@ -129,6 +163,11 @@ class FixedMessages:
         """The payload, again and again."""
         yield b"", itertools.repeat(self._payload)
 
+    def stretch(self, seq: int) -> Stretch:
+        """The payload, a number of times."""
+        steps = _same_steps(self._payload)
+        return Stretch(b"", steps[0], seq + len(steps) - 1)
+
     def identify(self, payload: bytes) -> int | None:  # noqa: ARG002 - it carries no number
         """None, always."""
         return None
@@ -157,6 +196,25 @@ def _rests(size: int, width: int, seq: int) -> Iterator[bytes]:
 @functools.lru_cache(maxsize=16 * _SPANS)
 def _kept_rests(size: int, width: int, span: int) -> tuple[bytes, ...]:
     return tuple(_make_rests(size, width, span))
+
+
+@functools.lru_cache(maxsize=16 * _SPANS)
+def _kept_steps(size: int, width: int, span: int) -> list[Step]:
+    return _steps(_kept_rests(size, width, span))
+
+
+@functools.lru_cache(maxsize=2)
+def _same_steps(payload: bytes) -> list[Step]:
+    return _steps((payload,) * 10**_LAST_DIGITS)
+
+
+def _steps(rests: Sequence[bytes]) -> list[Step]:
+    steps: list[Step] = []
+    following: Step | None = None
+    for rest in reversed(rests):
+        following = (rest, following)
+        steps.append(following)
+    return steps[::-1]
 
 
 def _make_rests(size: int, width: int, span: int, first: int = 0) -> Iterator[bytes]:

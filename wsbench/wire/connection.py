@@ -32,29 +32,22 @@ from wsbench.wire.frames import (
     echoed_frames,
 )
 from wsbench.wire.opening import Opened, Traffic
-from wsbench.wire.poller import READ, Readable, poller
+from wsbench.wire.poller import READ, poller
+from wsbench.wire.shortway import FIRST_READ_SIZE, READ_SIZE, ShortWay
 from wsbench.wire.timestamps import ANCILLARY_SIZE, instant_of, stamp_of
 from wsbench.wire.tls import TlsStream
 
-READ_SIZE = 65_536
-_FIRST_READ_SIZE = 448
-"""Until a read fills it: Python has a pool for so little; malloc takes 600 instructions a message more."""
 _WRITE = 2
 _PONG = 0x8A
 _FLOOD_WINDOW_NS = 1_000_000_000
 _now = time.time_ns
 
 
-Answer = Callable[[bytes, bytes, int], bytes | None]
-"""Takes plain bytes read at a frame boundary, the stamp of their arrival, and when they were read (ns). If they are
-just the one reply that was expected: the bytes to be sent next, if any. Otherwise None, and nothing is changed."""
-
-
 class Receiver(Protocol):
     """What a connection tells its owner. All calls come from hub callbacks: they must not block."""
 
-    def answering(self) -> Answer | None:
-        """The short way through a conversation of message, reply, next message. It is asked for once."""
+    def short_way(self, fd: int) -> ShortWay | None:
+        """The way for the conversation on this descriptor, if there is a short one. It is asked for once."""
 
     def predicted(self, data: bytes, stamp: bytes, handled_ns: int) -> int:
         """Plain bytes at a frame boundary: how many of them were whole replies known beforehand.
@@ -79,6 +72,7 @@ class Connection:
     """An open client connection. All methods but `close` may be called from hub callbacks.
 
     Attributes:
+        on_short_way: the next reply, if it is what the way's answer expects, is answered there.
         full: the socket took less than was given to it: send nothing more until `drained`.
         frame: builds the bytes that carry a payload to the server, from the payload and TEXT or BINARY.
         plain: no extension was negotiated and nothing has ended, so that a reply's bytes can be predicted.
@@ -87,7 +81,6 @@ class Connection:
     """
 
     __slots__ = (
-        "_answer",
         "_closing",
         "_early",
         "_ended",
@@ -97,22 +90,22 @@ class Connection:
         "_pong",
         "_protocol",
         "_read_size",
-        "_readable",
         "_reader",
         "_receiver",
         "_recvmsg",
         "_send",
         "_send_error",
-        "_short",
         "_socket",
         "_tls",
         "_traffic",
         "_unsent",
         "_usual",
+        "_way",
         "_write_watcher",
         "close_code",
         "frame",
         "full",
+        "on_short_way",
         "plain",
         "unanswered",
     )
@@ -127,7 +120,7 @@ class Connection:
         # The plain non-blocking socket under gevent's: what the hub calls must never switch greenlets.
         raw = opened.socket._sock
         self._recvmsg, self._send = raw.recvmsg, raw.send
-        self._read_size = min(_FIRST_READ_SIZE, READ_SIZE)
+        self._read_size = min(FIRST_READ_SIZE, READ_SIZE)
         self._fd: int = raw.fileno()
         self._poller = poller()
         self._write_watcher: Any = None
@@ -140,8 +133,8 @@ class Connection:
         self._send_error: OSError | None = None
         self.full = False
         self.plain = not opened.protocol.extensions
-        self._answer: Answer | None = None
-        self._short: Answer | None = None
+        self._way: ShortWay | None = None
+        self.on_short_way = False
         self._usual = False
         deflate = deflate_of(opened.protocol)
         self.frame: Callable[[bytes, int], bytes] = client_frame if deflate is None else DeflatingFramer(deflate).frame
@@ -150,9 +143,10 @@ class Connection:
 
     def start(self) -> None:
         """Begin to read."""
-        self._answer = self._receiver.answering()
-        self._readable = self._reading()
-        self._poller.add(self._fd, self._readable)
+        self._way = self._receiver.short_way(self._fd)
+        if self._way is not None:
+            self._way.join(self._fd, self._socket._sock, self)
+        self._poller.add(self._fd, self._read)
         if self._early:
             early, self._early = self._early, b""
             now = _now()
@@ -185,15 +179,16 @@ class Connection:
         try:
             sent = self._send(data)
         except OSError as error:
-            self._refused(data, error)
+            self.refused(data, error)
             return
         self._traffic.sent += sent
         if sent < len(data):
-            self._keep(data[sent:])
+            self.keep(data[sent:])
 
-    def _refused(self, data: bytes, error: OSError) -> None:
+    def refused(self, data: bytes, error: OSError) -> None:
+        """See Traveller."""
         if isinstance(error, BlockingIOError):
-            self._keep(data)
+            self.keep(data)
         else:
             self._send_failed(error)
 
@@ -209,12 +204,15 @@ class Connection:
     def _choose_way(self) -> None:
         """The short way is open between frames, without TLS and extensions, while nothing waits to be sent."""
         self._usual = self.plain and self._tls is None and self._reader.idle
-        self._short = self._answer if self._usual and not self.full else None
+        if self._way is not None and self.on_short_way is not (self._usual and not self.full):
+            self.on_short_way = not self.on_short_way
+            self._poller.turn(self._fd, self._way.readable if self.on_short_way else self._read)
 
-    def _keep(self, data: bytes) -> None:
+    def keep(self, data: bytes) -> None:
+        """See Traveller. What is kept is sent, in order, when the socket takes data again."""
         self._unsent.append(data)
         self.full = True
-        self._short = None
+        self._choose_way()
         if self._write_watcher is None:  # seldom needed, and it costs memory
             self._write_watcher = gevent.get_hub().loop.io(self._fd, _WRITE)
         self._write_watcher.start(self._writable)
@@ -251,7 +249,7 @@ class Connection:
         """The connection is gone, but replies that came before that may still lie in the kernel: they count."""
         self._send_error = error
         self.full = True  # nothing more is sent
-        self._short = None
+        self._choose_way()
         if self._write_watcher is not None:
             self._write_watcher.stop()
         # Later: whoever sends may be in the middle of counting what was read before.
@@ -261,59 +259,40 @@ class Connection:
         read_before = -1
         while not self._ended.is_set() and self._traffic.received > read_before:
             read_before = self._traffic.received
-            self._readable(0)
+            self._read(self._fd, 0)
         self._fail(self._reset_error(error))
 
-    def _reading(self) -> Readable:
-        """What reads once. Called with `READ` when that is all there is to do, else with anything.
-
-        A function of its own, because it is the hot path: it has at hand whatever does not change. As defaults, which
-        lie side by side, and not in cells: with thousands of connections each of those would be one more cache miss.
-        """
-
-        def readable(
-            events: int,
-            self: Connection = self,
-            recvmsg: Any = self._recvmsg,
-            send: Callable[[bytes], int] = self._send,
-            traffic: Traffic = self._traffic,
-            predicted: Callable[[bytes, bytes, int], int] = self._receiver.predicted,
-            now: Callable[[], int] = _now,
-        ) -> None:
+    def _read(self, _fd: int, events: int) -> None:
+        """Read once. `READ` says that there is no more to it."""
+        try:
             try:
-                try:
-                    data, ancillary, _, _ = recvmsg(self._read_size, ANCILLARY_SIZE)
-                except BlockingIOError:
-                    return
-                handled = now()
-                stamp = ancillary[0][2] if ancillary else stamp_of(handled)
-                size = len(data)
-                traffic.received += size
-                answer = self._short
-                frame = answer(data, stamp, handled) if answer is not None else None
-                if frame is not None:
-                    if frame:  # as `_transmit`, whose call would cost a hundredth of a round trip
-                        try:
-                            sent = send(frame)
-                        except OSError as error:
-                            self._refused(frame, error)
-                        else:
-                            traffic.sent += sent
-                            if sent < len(frame):
-                                self._keep(frame[sent:])
-                elif not self._usual:
-                    self._received(data, stamp, handled)
-                elif (consumed := predicted(data, stamp, handled)) != size:
-                    self._parse(data, consumed, stamp, handled)
-                    self._choose_way()
-                if size == self._read_size or events != READ:
-                    self._look_again(size, stamp, handled)
-            except OSError as error:
-                self._fail(self._reset_error(error))
-            except Exception as error:  # the callback's edge: gevent would print it and go on
-                self._fail(_internal(error))
+                data, ancillary, _, _ = self._recvmsg(self._read_size, ANCILLARY_SIZE)
+            except BlockingIOError:
+                return
+            handled = _now()
+            stamp = ancillary[0][2] if ancillary else stamp_of(handled)
+            size = len(data)
+            self._traffic.received += size
+            if self._usual:
+                self.strayed(data, stamp, handled)
+            else:
+                self._received(data, stamp, handled)
+            if size == self._read_size or events != READ:
+                self._read_size = READ_SIZE if size == self._read_size else self._read_size
+                self.look_again(size, stamp, handled)
+        except Exception as error:  # the callback's edge: gevent would print it and go on
+            self.failed(error)
 
-        return readable
+    def strayed(self, data: bytes, stamp: bytes, handled: int) -> None:
+        """See Traveller: plain bytes at a frame boundary, among which there may be replies that were expected."""
+        consumed = self._receiver.predicted(data, stamp, handled)
+        if consumed != len(data):
+            self._parse(data, consumed, stamp, handled)
+            self._choose_way()
+
+    def failed(self, error: Exception) -> None:
+        """See Traveller."""
+        self._fail(self._reset_error(error) if isinstance(error, OSError) else _internal(error))
 
     def _received(self, data: bytes, stamp: bytes, handled: int) -> None:
         if self._tls is None:
@@ -322,14 +301,13 @@ class Connection:
             self._incoming_tls(self._tls, data, stamp, handled)
         self._choose_way()
 
-    def _look_again(self, size: int, stamp: bytes, handled: int) -> None:
-        """A read may not have got all there was, or it got the end of the stream."""
+    def look_again(self, size: int, stamp: bytes, handled: int) -> None:
+        """See Traveller."""
         if self._socket is None:
             return
         if not size:
             self._eof(stamp, handled)
             return
-        self._read_size = READ_SIZE
         self._poller.again(self._fd)
 
     def _incoming_tls(self, tls: TlsStream, data: bytes, stamp: bytes, handled: int) -> None:
@@ -391,8 +369,8 @@ class Connection:
             elif data:
                 self.write(data)
         if protocol.state is not OPEN:
-            self.plain = self._usual = False
-            self._short = None
+            self.plain = False
+            self._choose_way()
             # When we asked for the close, the server is to end TCP first (RFC 6455, 7.1.1): wait for its FIN, so that
             # the port's TIME_WAIT is not ours. When it asked, a FIN that may never come is not worth waiting for.
             if protocol.parser_exc is not None or (protocol.close_rcvd is not None and not self._closing):
@@ -464,6 +442,9 @@ class Connection:
         if self._socket is None:
             return
         self._poller.remove(self._fd)
+        if self._way is not None:
+            self._way.leave(self._fd)
+            self.on_short_way = False
         if self._write_watcher is not None:
             self._write_watcher.stop()
             self._write_watcher.close()
@@ -473,7 +454,6 @@ class Connection:
         self._socket.close()
         self._socket = None
         self.plain = self._usual = False
-        self._short = None
         self._ended.set()
 
     def _say_goodbye(self, tls: TlsStream) -> None:
@@ -485,7 +465,7 @@ class Connection:
 
     def _write_raw(self, data: bytes) -> None:
         """Ciphertext of TLS's own (a key update's answer), in order with everything else."""
-        self._keep(data)
+        self.keep(data)
 
     def _guarded(self, work: Any, *args: Any) -> None:
         try:

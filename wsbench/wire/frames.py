@@ -29,9 +29,27 @@ try:
 except ImportError:  # pragma: no cover - wheels without the C extension
     from websockets.utils import apply_mask
 
+__all__ = [
+    "BINARY",
+    "MASKED",
+    "TEXT",
+    "DeflatingFramer",
+    "Flood",
+    "FrameReader",
+    "Message",
+    "Payloads",
+    "apply_mask",
+    "client_frame",
+    "deflate_of",
+    "echoed_frames",
+    "frame_bounds",
+    "frame_header",
+    "next_mask_key",
+]
+
 TEXT = 0x81
 BINARY = 0x82
-_MASKED = 0x80
+MASKED = 0x80
 _U16 = Struct("!BBH")
 _U64 = Struct("!BBQ")
 _KEY = Struct("4s")
@@ -71,7 +89,7 @@ def _mask_pools() -> Iterator[Iterator[tuple[bytes]]]:
         yield _KEY.iter_unpack(os.urandom(_KEY.size * _MASK_POOL))
 
 
-_next_key = itertools.chain.from_iterable(_mask_pools()).__next__
+next_mask_key = itertools.chain.from_iterable(_mask_pools()).__next__
 """The next mask key, of those of all connections.
 
 RFC 6455, 10.3 wants keys that whoever supplies the payload cannot predict, against proxies that take it for HTTP. Here
@@ -81,8 +99,8 @@ nobody but us supplies payloads, so a pool of random bytes that is refilled now 
 
 def client_frame(payload: BytesLike, first_byte: int) -> bytes:
     """One masked frame, ready for the socket."""
-    (key,) = _next_key()
-    return _header(first_byte, len(payload), _MASKED) + key + apply_mask(payload, key)
+    (key,) = next_mask_key()
+    return frame_header(first_byte, len(payload), MASKED) + key + apply_mask(payload, key)
 
 
 def echoed_frames(payloads: Payloads, size: int, first_byte: int) -> Iterator[tuple[bytes, bytes]]:
@@ -90,7 +108,8 @@ def echoed_frames(payloads: Payloads, size: int, first_byte: int) -> Iterator[tu
 
     At half of what `client_frame` and its like would cost: a generator keeps at hand what all frames have in common.
     """
-    plain, masked, next_key = _header(first_byte, size, 0), _header(first_byte, size, _MASKED), _next_key
+    plain, masked = frame_header(first_byte, size), frame_header(first_byte, size, MASKED)
+    next_key = next_mask_key
     for head, rests in payloads:
         for rest in rests:
             payload = head + rest
@@ -130,7 +149,8 @@ class DeflatingFramer:
 
 
 @functools.lru_cache(maxsize=4096)
-def _header(first_byte: int, size: int, mask_bit: int) -> bytes:
+def frame_header(first_byte: int, size: int, mask_bit: int = 0) -> bytes:
+    """What comes before a payload of `size` bytes; before its key, if the bit is `MASKED`."""
     if size < 126:
         return bytes((first_byte, mask_bit | size))
     if size < 65536:
@@ -153,7 +173,7 @@ def frame_bounds(data: bytes, start: int) -> tuple[int, int] | None:
         if available < header:
             return None
         size = int.from_bytes(data[start + 2 : start + header], "big")
-    if second & _MASKED:
+    if second & MASKED:
         header += 4
     return start + header, start + header + size
 
@@ -259,7 +279,7 @@ class FrameReader:
         if len(data) - start < 2:
             # The protocol object looks at two bytes at once: given one, it would keep it, and we would lose our place.
             return False
-        if data[start] & 0x0F not in _OPCODES or data[start + 1] & _MASKED:
+        if data[start] & 0x0F not in _OPCODES or data[start + 1] & MASKED:
             return True
         # What is left of the limit for the rest of a fragmented message.
         room = self._max_frame - (self.protocol.current_size or 0)

@@ -20,8 +20,9 @@ from weakref import WeakKeyDictionary
 import gevent
 from gevent.monkey import get_original
 
-Readable = Callable[[int], None]
-"""Called on the hub with READ, or with anything else when there may be more than data. It must not block or raise."""
+Readable = Callable[[int, int], None]
+"""Called on the hub with the descriptor, and with READ, or anything else when there may be more than data. It must not
+block or raise."""
 
 READ = 1
 """EPOLLIN, and gevent's own word for it."""
@@ -43,6 +44,9 @@ class Poller(Protocol):
     def add(self, fd: int, readable: Readable) -> None:
         """Watch a socket from now on; what has come already counts."""
 
+    def turn(self, fd: int, readable: Readable) -> None:
+        """Somebody else is told of it from now on."""
+
     def again(self, fd: int) -> None:
         """Something may be left: tell of it once more, after the others."""
 
@@ -50,7 +54,7 @@ class Poller(Protocol):
         """Watch it no more; to be called before it is closed."""
 
 
-def _nobody(events: int) -> None:
+def _nobody(fd: int, events: int) -> None:
     """Takes the place of whoever is gone, perhaps through one that was called just before in the same batch."""
 
 
@@ -73,6 +77,9 @@ class EpollPoller:
         self._waiting[fd] = readable
         self._epoll.register(fd, self._events)
 
+    def turn(self, fd: int, readable: Readable) -> None:
+        self._waiting[fd] = readable
+
     def again(self, fd: int) -> None:
         self._epoll.modify(fd, self._events)
 
@@ -86,7 +93,7 @@ class EpollPoller:
         waiting = self._waiting
         ready = self._epoll.poll(0, _BATCH)
         for fd, events in ready:
-            waiting[fd](events)
+            waiting[fd](fd, events)
         return bool(ready)
 
 
@@ -99,7 +106,10 @@ class HubPoller:
 
     def add(self, fd: int, readable: Readable) -> None:
         watcher = self._watchers[fd] = gevent.get_hub().loop.io(fd, READ)
-        watcher.start(readable, _ANYTHING)
+        watcher.start(readable, fd, _ANYTHING)
+
+    def turn(self, fd: int, readable: Readable) -> None:
+        self._watchers[fd].callback = readable
 
     def again(self, fd: int) -> None:
         pass

@@ -1,0 +1,30 @@
+"""Echo drivers: what one connection sends and what it expects, message by message.
+
+`driver` is what all have in common; the others say when to send, and `lane` is the shortest way of all.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wsbench.load.echo.closed_loop import ClosedLoop
+from wsbench.load.echo.driver import EchoDriver
+from wsbench.load.echo.one_in_flight import OneInFlight
+from wsbench.load.echo.open_loop import OpenLoop
+
+if TYPE_CHECKING:
+    from wsbench.load.engine import Engine
+
+__all__ = ["EchoDriver", "driver_for"]
+
+
+def driver_for(engine: Engine) -> EchoDriver:
+    """A driver of the kind that the options ask for."""
+    options = engine.options
+    kind: type[EchoDriver] = OpenLoop
+    if options.closed_loop:
+        # Whoever wants an event for every message does not get them predicted.
+        kind = OneInFlight if options.in_flight == 1 and not options.request_events else ClosedLoop
+    driver = kind(engine, engine.new_id())
+    engine.adopt(driver)
+    return driver

@@ -1,0 +1,132 @@
+"""Conversations of one message, its reply, the next message: those of all connections of a process, side by side.
+
+The commonest load of all. With thousands of connections nothing that belongs to one of them is in any cache when its
+reply comes. So there are tables here in place of objects, by descriptor, and the least in them from which the rest can
+be made again: what a reply must be is put together when it is there, from what all connections share.
+"""
+
+from __future__ import annotations
+
+import time
+from array import array
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from wsbench.measure.message import Step
+from wsbench.measure.recorder import Recorder
+from wsbench.measure.tally import LOOSE_MOST, Tally, pack_reply
+from wsbench.wire.frames import BINARY, MASKED, TEXT, apply_mask, frame_header, next_mask_key
+from wsbench.wire.shortway import Answer, ShortWay
+
+if TYPE_CHECKING:
+    from wsbench.load.engine import Engine
+
+_now = time.time_ns
+
+
+class UnderWay(NamedTuple):
+    """One message on the lane.
+
+    Attributes:
+        head: what it begins with, as all those do that `step` leads to.
+        step: how it goes on.
+        sent_ns: when it was sent, of CLOCK_REALTIME.
+        tally: of the interval in which it was sent.
+    """
+
+    head: bytes
+    step: Step
+    sent_ns: int
+    tally: Tally
+
+
+class Lane:
+    """The messages under way, at most one a connection.
+
+    Attributes:
+        way: on which their replies are read and the next messages are sent.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        options = engine.options
+        opcode = BINARY if options.binary else TEXT
+        self._plain = frame_header(opcode, options.payload_size)
+        self._masked = frame_header(opcode, options.payload_size, MASKED)
+        self._heads: list[bytes] = []
+        self._steps: list[Step | None] = []
+        self._sent_ns = array("q")
+        self._tallies: list[Tally | None] = []
+        self.way = ShortWay(self._answering(engine.recorder, options.timeout_ns), engine.traffic)
+
+    def widen(self, fd: int) -> None:
+        """Have room for one more connection."""
+        missing = fd + 1 - len(self._steps)
+        if missing > 0:
+            self._heads += [b""] * missing
+            self._steps += [None] * missing
+            self._sent_ns.extend([0] * missing)
+            self._tallies += [None] * missing
+
+    def put(self, fd: int, message: UnderWay) -> None:
+        """A message has been sent: from here on the lane sees to the conversation."""
+        self._heads[fd], self._steps[fd], self._sent_ns[fd], self._tallies[fd] = message
+
+    def take(self, fd: int) -> UnderWay:
+        """The message that is under way on a connection, which the lane does not see to any more."""
+        step, tally = self._steps[fd], self._tallies[fd]
+        assert step is not None and tally is not None
+        self._steps[fd] = self._tallies[fd] = None
+        return UnderWay(self._heads[fd], step, self._sent_ns[fd], tally)
+
+    def sent_ns(self, fd: int) -> int:
+        """When the message was sent that is under way on a connection."""
+        return self._sent_ns[fd]
+
+    def reply(self, message: UnderWay) -> bytes:
+        """What answers a message."""
+        return self._plain + message.head + message.step[0]
+
+    def _answering(self, recorder: Recorder, timeout_ns: int) -> Answer:
+        """What counts a reply and has the next message sent; it changes nothing before it is sure that it can do both.
+
+        What it needs is given as defaults, which lie side by side.
+        """
+
+        def answer(
+            fd: int,
+            data: bytes,
+            stamp: bytes,
+            handled_ns: int,
+            heads: list[bytes] = self._heads,
+            steps: list[Step | None] = self._steps,
+            sent: array[int] = self._sent_ns,
+            tallies: list[Tally] = self._tallies,  # type: ignore[assignment]  # where there is a step there is one
+            plain: bytes = self._plain,
+            masked: bytes = self._masked,
+            recorder: Recorder = recorder,
+            timeout_ns: int = timeout_ns,
+            now: Callable[[], int] = _now,
+        ) -> bytes | None:
+            step = steps[fd]
+            if step is None or not recorder.sending:
+                return None
+            rest, following = step
+            head, sent_ns = heads[fd], sent[fd]
+            if following is None or data != plain + (head + rest) or handled_ns - sent_ns > timeout_ns:
+                return None
+            replies = tallies[fd].replies
+            if len(replies) >= LOOSE_MOST:
+                tallies[fd].gather_replies()
+            reply = pack_reply(stamp, sent_ns, sent_ns, handled_ns)
+            (key,) = next_mask_key()
+            frame = masked + key + apply_mask(head + following[0], key)
+            sent_ns = now()
+            if sent_ns >= recorder.boundary_ns:
+                return None
+            replies.append(reply)
+            tally = tallies[fd] = recorder.current
+            tally.echoes += 1
+            steps[fd], sent[fd] = following, sent_ns
+            return frame
+
+        return answer

@@ -1,0 +1,94 @@
+"""A window of one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wsbench.load.echo.closed_loop import ClosedLoop
+from wsbench.load.echo.lane import Lane, UnderWay
+from wsbench.measure.message import Step
+from wsbench.wire.shortway import ShortWay
+
+if TYPE_CHECKING:
+    from wsbench.load.engine import Engine
+
+
+class OneInFlight(ClosedLoop):
+    """A closed loop whose message is on the lane whenever the conversation is as plain as can be.
+
+    Whatever is not the one reply expected has it taken from there: then it is in the ledger like any other loop's,
+    until the next one is sent.
+    """
+
+    __slots__ = ("_fd", "_lane", "_until_seq")
+
+    def __init__(self, engine: Engine, connection_id: int) -> None:
+        super().__init__(engine, connection_id)
+        self._lane = engine.shared(Lane)
+        self._fd = -1
+        self._until_seq = 0  # number of the last message that the lane can go on to by itself; 0: it has none of ours
+
+    def short_way(self, fd: int) -> ShortWay:
+        """See Receiver."""
+        self._fd = fd
+        self._lane.widen(fd)
+        return self._lane.way
+
+    def retire(self) -> None:
+        """See EchoDriver."""
+        self._recall()
+        super().retire()
+
+    @property
+    def outstanding(self) -> int:
+        """See EchoDriver."""
+        return super().outstanding + (self._until_seq > 0)
+
+    def expire(self, now_ns: int) -> None:
+        """See EchoDriver. What is not overdue stays where it is."""
+        if not self._until_seq or now_ns - self._lane.sent_ns(self._fd) > self._timeout_ns:
+            self._recall()
+            super().expire(now_ns)
+
+    def abandon(self) -> None:
+        """See EchoDriver."""
+        self._recall()
+        super().abandon()
+
+    def predicted(self, data: bytes, stamp: bytes, handled_ns: int) -> int:
+        """See EchoDriver. Whatever comes on the short way and is not answered there comes here first."""
+        self._recall()
+        return super().predicted(data, stamp, handled_ns)
+
+    def _refill(self) -> None:
+        self._recall()
+        super()._refill()
+        if self._pending and self.outstanding == 1 and self.connection is not None and self.connection.on_short_way:
+            self._put_on_lane()
+
+    def _put_on_lane(self) -> None:
+        _, _, sent_ns, seq, tally = self._pending[0]
+        stretch = self._messages.stretch(seq)
+        if stretch is not None:
+            self._lane.put(self._fd, UnderWay(stretch.head, stretch.step, sent_ns, tally))
+            self._until_seq = stretch.last_seq
+            self._pending.clear()
+
+    def _recall(self) -> None:
+        """Have the message under way in the ledger, and in `_frames` those that follow it."""
+        if not self._until_seq:
+            return
+        message = self._lane.take(self._fd)
+        seq, self._until_seq = self._until_seq - _left(message.step), 0
+        self._pending.append((self._lane.reply(message), message.sent_ns, message.sent_ns, seq, message.tally))
+        self._ledger.last_seq = seq
+        assert self.connection is not None
+        self._prepare(self.connection)
+
+
+def _left(step: Step) -> int:
+    """How many steps follow."""
+    count, following = 0, step[1]
+    while following is not None:
+        count, following = count + 1, following[1]
+    return count
