@@ -129,6 +129,20 @@ def test_nothing_is_sent_in_the_drain_phase() -> None:
     assert not Worker(now_ns=T + 6 * S).recorder.sending
 
 
+def test_loops_go_on_while_messages_are_sent_and_nobody_holds_them() -> None:
+    worker = Worker(now_ns=T + 4 * S)
+    seen = []
+    for hold in (True, False, True):
+        worker.recorder.hold(hold)
+        seen.append((worker.recorder.held, worker.recorder.looping))
+    worker.advance(S // 2)
+    seen.append((worker.recorder.held, worker.recorder.looping))
+    worker.recorder.hold(False)
+    worker.advance(S)
+    seen.append((worker.recorder.sending, worker.recorder.looping))
+    assert seen == [(True, False), (False, True), (True, False), (True, False), (False, False)]
+
+
 def test_orders_move_the_phases_from_now_on() -> None:
     worker = Worker(plan=Plan(), now_ns=T)
     worker.send()

@@ -88,6 +88,9 @@ class Channel:
             for asked in [asked for asked in self._asked if asked.deadline_ns < now_ns]:
                 self._give_up(asked)
 
+    def resume(self) -> None:
+        """The scenario alone says what is sent, and when."""
+
     def abandon(self) -> None:
         """No more replies will be waited for."""
         self._end(Disconnected("the connection was closed", side=Side.GENERATOR))

@@ -29,6 +29,9 @@ class Driver(Receiver, Protocol):
     def expire(self, now_ns: int) -> None:
         """Give up on what is overdue at `now_ns`."""
 
+    def resume(self) -> None:
+        """If it is a loop, it was held back for a while (`Recorder.looping`), and may go on."""
+
     def abandon(self) -> None:
         """The connection is about to be closed, or is gone: no more replies will be waited for."""
 

@@ -23,6 +23,7 @@ from wsbench.descriptors import raise_descriptor_limit
 from wsbench.errors import ConnectError, ConnectionLost, Side, WsbenchError
 from wsbench.load.clocks import GcWatch, OffsetWatch
 from wsbench.load.driver import Driver
+from wsbench.load.handshakes import Handshakes
 from wsbench.load.messages import SCENARIO_FAILED, ConnectionTally, ErrorTally, Health, Order, Report
 from wsbench.load.options import RunOptions
 from wsbench.load.pacer import Paced, Pacer
@@ -46,10 +47,10 @@ logger = logging.getLogger(__name__)
 ECHO = "echo"
 """What a message of an echo user is called where messages have names."""
 _HANDSHAKES_AT_A_TIME = 64
-"""More would stall the pacer and overflow the server's listen queue."""
 _NEVER_AGAIN_NS = 10.0**18
 _CLOSES_AT_A_TIME = 256
 _SWEPT_AT_A_TIME = 100
+_RESUMED_AT_A_TIME = 64
 _CLOSE_TIMEOUT_S = 2.0
 _STALL_PROBE_S = 0.05
 """Code that runs this seldom is cold: a probe costs 0.1 ms, in which messages may be late."""
@@ -112,7 +113,7 @@ class Engine:
             on_error=self._pacer_failed,
             read=poller().read_now,
         )
-        self._handshakes = BoundedSemaphore(_HANDSHAKES_AT_A_TIME)
+        self._handshakes = Handshakes(_HANDSHAKES_AT_A_TIME, self._make_way)
         self._drivers: dict[Driver, None] = {}
         self._shared: dict[Callable[[Engine], object], object] = {}
         self._paced: set[Paced] = set()
@@ -194,7 +195,7 @@ class Engine:
             ConnectError: it did not come about; it has been counted, unless it was not even tried.
         """
         try:
-            with self._handshakes:
+            with self._handshakes.turn():
                 if self._finishing:
                     raise _too_late()
                 self._opening += 1
@@ -229,6 +230,23 @@ class Engine:
                 "tls_cipher": granted.tls_cipher,
             }
         driver.attach(Connection(opened, driver, self.traffic))
+
+    def _make_way(self, crowded: bool) -> None:
+        """In the ramp, closed loops hold back while connections wait to be opened."""
+        held = crowded and not self._measuring
+        if held is not self.recorder.held:
+            self.recorder.hold(held)
+            if not held:
+                gevent.spawn(self._resume)
+
+    def _resume(self) -> None:
+        drivers = list(self._drivers)
+        for start in range(0, len(drivers), _RESUMED_AT_A_TIME):
+            if not self.recorder.looping:
+                break
+            for driver in drivers[start : start + _RESUMED_AT_A_TIME]:
+                driver.resume()
+            _breathe()
 
     def disconnect(self, driver: Driver, code: int = 1000, reason: str = "") -> None:
         """Close a driver's connection as it should be closed, and count how that went."""
@@ -319,6 +337,7 @@ class Engine:
         self.recorder.set_plan(plan, now)
         if plan.phase_at(now) is not Phase.RAMP and not self._measuring:
             self._measuring = True
+            self._make_way(False)
             self._health.ramp_connections = self._open
             self._health.ramp_bytes = self._rss() - self._own_bytes
             # What lives now lives as long as the run: no need for the collector to look at it again and again.

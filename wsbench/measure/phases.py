@@ -1,6 +1,6 @@
 """The phases of a run, and the one-second intervals in them.
 
-    ramp      connections open; those that are open already send
+    ramp      connections open; those that are open already send, unless as closed loops they would be in the way
     warm-up   all are open, all send; nothing of it is in a headline figure
     measure   what the headline figures speak of
     drain     nothing is sent any more; replies under way may still come

@@ -19,6 +19,8 @@ class Recorder:
     Attributes:
         current: the tally of now; whoever sends must `turn` first when its message is due at `boundary_ns` or later.
         sending: whether messages are sent at all: not in the drain phase.
+        held: whether closed loops hold back.
+        looping: whether closed loops send their next messages: `sending`, and not `held`.
     """
 
     def __init__(
@@ -43,7 +45,8 @@ class Recorder:
         self._retired_received = 0
         self.current = self._open(plan.interval_at(now_ns))
         self.boundary_ns = self.current.interval.end_ns
-        self.sending = self.current.interval.phase is not Phase.DRAIN
+        self.sending = self.looping = self.current.interval.phase is not Phase.DRAIN
+        self.held = False
 
     @property
     def plan(self) -> Plan:
@@ -63,7 +66,13 @@ class Recorder:
             self._share_sample()
             self.current = self._open(interval)
             self.sending = interval.phase is not Phase.DRAIN
+            self.hold(self.held)
         return self.current
+
+    def hold(self, held: bool) -> None:
+        """Have closed loops hold back, or go on."""
+        self.held = held
+        self.looping = self.sending and not held
 
     def at(self, due_ns: int) -> Tally:
         """The tally of an instant that may lie in an interval already closed."""

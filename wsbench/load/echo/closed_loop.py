@@ -29,6 +29,10 @@ class ClosedLoop(EchoDriver):
         """No reply is followed by another message."""
         self._window = 0
 
+    def resume(self) -> None:
+        """See Driver."""
+        self._refill()
+
     def _begin(self) -> None:
         self._refill()
 
@@ -38,7 +42,7 @@ class ClosedLoop(EchoDriver):
 
     def _refill(self) -> None:
         connection, ledger = self.connection, self._ledger
-        if connection is None or connection.full or not self._recorder.sending:
+        if connection is None or connection.full or not self._recorder.looping:
             return
         room = self._window - len(self._pending) - len(ledger.overtaken)
         if room == 1:
@@ -52,7 +56,7 @@ class ClosedLoop(EchoDriver):
         now = _now()
         if now >= recorder.boundary_ns:
             recorder.turn(now)
-            if not recorder.sending:
+            if not recorder.looping:
                 self._prepare(connection)
                 return
         tally = recorder.current
@@ -69,7 +73,7 @@ class ClosedLoop(EchoDriver):
         now = _now()
         if now >= recorder.boundary_ns:
             recorder.turn(now)
-            if not recorder.sending:
+            if not recorder.looping:
                 self._prepare(connection)
                 return
         tally = recorder.current

@@ -102,6 +102,9 @@ class EchoDriver(ABC):
         if self._give_up(now_ns - self._timeout_ns):
             self._refill()
 
+    def resume(self) -> None:  # noqa: B027 - most are no loop
+        """See Driver."""
+
     def abandon(self) -> None:
         """No more replies will be waited for."""
         self.connection = None

@@ -108,7 +108,7 @@ class Lane:
             now: Callable[[], int] = _now,
         ) -> bytes | None:
             step = steps[fd]
-            if step is None or not recorder.sending:
+            if step is None or not recorder.looping:
                 return None
             rest, following = step
             head, sent_ns = heads[fd], sent[fd]
