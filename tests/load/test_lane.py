@@ -133,6 +133,17 @@ def test_whatever_is_answered(answers: list[str]) -> None:
     assert outcome(OneInFlight, answers) == outcome(ClosedLoop, answers)
 
 
+@pytest.mark.parametrize("size", ["48", "1024", "1025", "20000"])
+def test_whatever_the_size(size: str) -> None:
+    """Long messages are made one by one, and do not come in one read from the first."""
+    conversation = Conversation(OneInFlight, payload_size=size)
+    for how in ["echo"] * 12 + ["damaged", "echo", "behind a ping"] + ["echo"] * 7:
+        conversation.answer(conversation.hear(), how)
+    conversation.end()
+    assert conversation.said == [conversation.driver._messages.build(seq) for seq in range(1, 24)]
+    assert conversation.counts == {**dict.fromkeys(MESSAGE_COUNTS, 0), "sent": 23, "received": 23, "corrupted": 1}
+
+
 @pytest.fixture
 def conversation() -> Iterator[Conversation]:
     conversation = Conversation(OneInFlight)

@@ -11,7 +11,7 @@ import functools
 import itertools
 import random
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import orjson
 
@@ -29,7 +29,7 @@ _SPANS = 13
 deflate's window. A prime, so that a number damaged in one digit never comes with the padding of the number it became.
 """
 _KEPT_SIZE = 1024
-"""Rests of at most so many bytes are kept ready."""
+"""Messages of at most so many bytes are kept ready, but for their beginning."""
 
 Parts = tuple[bytes, Iterator[bytes]]
 """Messages one after the other: what they all begin with, and what each goes on with."""
@@ -39,18 +39,9 @@ Step = tuple[bytes, "Step | None"]
 """How a message goes on, and how the one after it does, unless that begins otherwise."""
 
 
-class Stretch(NamedTuple):
-    """Messages one after the other that begin alike, in what takes no memory of one's own to keep a place in.
-
-    Attributes:
-        head: what they all begin with.
-        step: how the first of them goes on, and so forth.
-        last_seq: the number of the last of them.
-    """
-
-    head: bytes
-    step: Step
-    last_seq: int
+Stretch = tuple[bytes, Step, int]
+"""Messages one after the other: what they all begin with, how the first of them goes on (and so forth), and the number
+of the last of them. To keep one's place in it takes no memory of one's own."""
 
 
 class Messages(Protocol):
@@ -68,8 +59,8 @@ class Messages(Protocol):
     def onwards(self, seq: int) -> Iterator[Parts]:
         """Message number `seq` and all that follow it."""
 
-    def stretch(self, seq: int) -> Stretch | None:
-        """Message number `seq` and some that follow it; None when they are too long to be kept."""
+    def stretch(self, seq: int) -> Stretch:
+        """Message number `seq`, and some that follow it."""
 
     def identify(self, payload: bytes) -> int | None:
         """The number of the message that `payload` claims to be; None when it claims nothing of the kind."""
@@ -94,9 +85,13 @@ class JsonMessages:
         # What a JSON encoder would make of it, at a fraction of its cost: the noise needs no escaping.
         self._head = b'{"id":%d,"seq":' % connection_id
         self._size = size
+        self._kept = size <= _KEPT_SIZE
 
     def build(self, seq: int) -> bytes:
         """Message number `seq`."""
+        if not self._kept:
+            head = self._head + b"%d" % seq
+            return head + _end(self._size - len(head), seq)
         head, rests = next(self.onwards(seq))
         return head + next(rests)
 
@@ -107,17 +102,18 @@ class JsonMessages:
         """
         while True:
             head, width = self._beginning(seq)
-            yield head, _rests(self._size - len(head), width, seq)
+            size = self._size - len(head)
+            yield head, (_kept_rests_from if self._kept else _make_rests_from)(size, width, seq)
             seq += 10**width - seq % 10**width
 
-    def stretch(self, seq: int) -> Stretch | None:
-        """Message number `seq` and those after it that differ from it in the last digits alone."""
-        if self._size > _KEPT_SIZE:
-            return None
+    def stretch(self, seq: int) -> Stretch:
+        """Message number `seq`, and if they are short those after it that differ from it in the last digits alone."""
+        if not self._kept:
+            return b"", (self.build(seq), None), seq
         head, width = self._beginning(seq)
         span, last = divmod(seq, 10**width)
         steps = _kept_steps(self._size - len(head), width, span % _SPANS)
-        return Stretch(head, steps[last], seq - last + len(steps) - 1)
+        return head, steps[last], seq - last + len(steps) - 1
 
     def _beginning(self, seq: int) -> tuple[bytes, int]:
         """What message `seq` begins with, and how many digits of its number come behind that."""
@@ -166,7 +162,7 @@ class FixedMessages:
     def stretch(self, seq: int) -> Stretch:
         """The payload, a number of times."""
         steps = _same_steps(self._payload)
-        return Stretch(b"", steps[0], seq + len(steps) - 1)
+        return b"", steps[0], seq + len(steps) - 1
 
     def identify(self, payload: bytes) -> int | None:  # noqa: ARG002 - it carries no number
         """None, always."""
@@ -182,20 +178,24 @@ class FixedMessages:
             return False
 
 
-def _rests(size: int, width: int, seq: int) -> Iterator[bytes]:
+def _kept_rests_from(size: int, width: int, seq: int) -> Iterator[bytes]:
     """The `size` bytes from the last `width` digits of its number on of message `seq`, and of those after it that have
     the digits before these in common with it."""
     span, last = divmod(seq, 10**width)
-    if size <= _KEPT_SIZE:
-        kept = iter(_kept_rests(size, width, span % _SPANS))
-        kept.__setstate__(last)  # type: ignore[attr-defined]  # `islice` would be one more thing to be in no cache
-        return kept
-    return _make_rests(size, width, span, last)
+    rests = iter(_kept_rests(size, width, span % _SPANS))
+    rests.__setstate__(last)  # type: ignore[attr-defined]  # `islice` would be one more thing to be in no cache
+    return rests
+
+
+def _make_rests_from(size: int, width: int, seq: int) -> Iterator[bytes]:
+    """The same, when they are made as they are needed."""
+    for each in range(seq, seq + 10**width - seq % 10**width):
+        yield b"%0*d" % (width, each % 10**width) + _end(size - width, each)
 
 
 @functools.lru_cache(maxsize=16 * _SPANS)
 def _kept_rests(size: int, width: int, span: int) -> tuple[bytes, ...]:
-    return tuple(_make_rests(size, width, span))
+    return tuple(_make_rests_from(size, width, span * 10**width))
 
 
 @functools.lru_cache(maxsize=16 * _SPANS)
@@ -215,11 +215,6 @@ def _steps(rests: Sequence[bytes]) -> list[Step]:
         following = (rest, following)
         steps.append(following)
     return steps[::-1]
-
-
-def _make_rests(size: int, width: int, span: int, first: int = 0) -> Iterator[bytes]:
-    for last in range(first, 10**width):
-        yield b"%0*d" % (width, last) + _end(size - width, span * 10**width + last)
 
 
 def _end(size: int, seq: int) -> bytes:

@@ -23,8 +23,9 @@ def driver_for(engine: Engine) -> EchoDriver:
     options = engine.options
     kind: type[EchoDriver] = OpenLoop
     if options.closed_loop:
-        # Whoever wants an event for every message does not get them predicted.
-        kind = OneInFlight if options.in_flight == 1 and not options.request_events else ClosedLoop
+        # There is no short way through TLS, nor for who wants an event for every message.
+        long_way = options.in_flight > 1 or options.request_events or options.connect.uri.secure
+        kind = ClosedLoop if long_way else OneInFlight
     driver = kind(engine, engine.new_id())
     engine.adopt(driver)
     return driver

@@ -12,7 +12,7 @@ from array import array
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from wsbench.measure.message import Step
+from wsbench.measure.message import Messages, Step
 from wsbench.measure.recorder import Recorder
 from wsbench.measure.tally import LOOSE_MOST, Tally, pack_reply
 from wsbench.wire.frames import BINARY, MASKED, TEXT, apply_mask, frame_header, next_mask_key
@@ -28,14 +28,12 @@ class UnderWay(NamedTuple):
     """One message on the lane.
 
     Attributes:
-        head: what it begins with, as all those do that `step` leads to.
-        step: how it goes on.
+        seq: its number.
         sent_ns: when it was sent, of CLOCK_REALTIME.
         tally: of the interval in which it was sent.
     """
 
-    head: bytes
-    step: Step
+    seq: int
     sent_ns: int
     tally: Tally
 
@@ -52,8 +50,10 @@ class Lane:
         opcode = BINARY if options.binary else TEXT
         self._plain = frame_header(opcode, options.payload_size)
         self._masked = frame_header(opcode, options.payload_size, MASKED)
+        self._messages: list[Messages | None] = []
         self._heads: list[bytes] = []
         self._steps: list[Step | None] = []
+        self._last_seqs = array("q")  # of the messages that the steps lead to
         self._sent_ns = array("q")
         self._tallies: list[Tally | None] = []
         self.way = ShortWay(self._answering(engine.recorder, options.timeout_ns), engine.traffic)
@@ -62,29 +62,33 @@ class Lane:
         """Have room for one more connection."""
         missing = fd + 1 - len(self._steps)
         if missing > 0:
+            self._messages += [None] * missing
             self._heads += [b""] * missing
             self._steps += [None] * missing
+            self._last_seqs.extend([0] * missing)
             self._sent_ns.extend([0] * missing)
             self._tallies += [None] * missing
 
-    def put(self, fd: int, message: UnderWay) -> None:
-        """A message has been sent: from here on the lane sees to the conversation."""
-        self._heads[fd], self._steps[fd], self._sent_ns[fd], self._tallies[fd] = message
+    def put(self, fd: int, messages: Messages, message: UnderWay) -> None:
+        """One of `messages` has been sent: from here on the lane sees to the conversation."""
+        self._messages[fd] = messages
+        seq, self._sent_ns[fd], self._tallies[fd] = message
+        self._heads[fd], self._steps[fd], self._last_seqs[fd] = messages.stretch(seq)
 
     def take(self, fd: int) -> UnderWay:
         """The message that is under way on a connection, which the lane does not see to any more."""
         step, tally = self._steps[fd], self._tallies[fd]
         assert step is not None and tally is not None
-        self._steps[fd] = self._tallies[fd] = None
-        return UnderWay(self._heads[fd], step, self._sent_ns[fd], tally)
+        self._steps[fd] = self._tallies[fd] = self._messages[fd] = None
+        return UnderWay(self._last_seqs[fd] - _left(step), self._sent_ns[fd], tally)
 
     def sent_ns(self, fd: int) -> int:
         """When the message was sent that is under way on a connection."""
         return self._sent_ns[fd]
 
-    def reply(self, message: UnderWay) -> bytes:
+    def reply(self, messages: Messages, seq: int) -> bytes:
         """What answers a message."""
-        return self._plain + message.head + message.step[0]
+        return self._plain + messages.build(seq)
 
     def _answering(self, recorder: Recorder, timeout_ns: int) -> Answer:
         """What counts a reply and has the next message sent; it changes nothing before it is sure that it can do both.
@@ -99,8 +103,10 @@ class Lane:
             handled_ns: int,
             heads: list[bytes] = self._heads,
             steps: list[Step | None] = self._steps,
+            last_seqs: array[int] = self._last_seqs,
             sent: array[int] = self._sent_ns,
             tallies: list[Tally] = self._tallies,  # type: ignore[assignment]  # where there is a step there is one
+            messages: list[Messages] = self._messages,  # type: ignore[assignment]  # likewise
             plain: bytes = self._plain,
             masked: bytes = self._masked,
             recorder: Recorder = recorder,
@@ -112,8 +118,11 @@ class Lane:
                 return None
             rest, following = step
             head, sent_ns = heads[fd], sent[fd]
-            if following is None or data != plain + (head + rest) or handled_ns - sent_ns > timeout_ns:
+            if data != plain + (head + rest) or handled_ns - sent_ns > timeout_ns:
                 return None
+            last_seq = 0
+            if following is None:
+                head, following, last_seq = messages[fd].stretch(last_seqs[fd] + 1)
             replies = tallies[fd].replies
             if len(replies) >= LOOSE_MOST:
                 tallies[fd].gather_replies()
@@ -127,6 +136,16 @@ class Lane:
             tally = tallies[fd] = recorder.current
             tally.echoes += 1
             steps[fd], sent[fd] = following, sent_ns
+            if last_seq:
+                heads[fd], last_seqs[fd] = head, last_seq
             return frame
 
         return answer
+
+
+def _left(step: Step) -> int:
+    """How many steps follow."""
+    count, following = 0, step[1]
+    while following is not None:
+        count, following = count + 1, following[1]
+    return count

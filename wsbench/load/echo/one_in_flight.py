@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from wsbench.load.echo.closed_loop import ClosedLoop
 from wsbench.load.echo.lane import Lane, UnderWay
-from wsbench.measure.message import Step
 from wsbench.wire.shortway import ShortWay
 
 if TYPE_CHECKING:
@@ -20,13 +19,13 @@ class OneInFlight(ClosedLoop):
     until the next one is sent.
     """
 
-    __slots__ = ("_fd", "_lane", "_until_seq")
+    __slots__ = ("_fd", "_lane", "_on_lane")
 
     def __init__(self, engine: Engine, connection_id: int) -> None:
         super().__init__(engine, connection_id)
         self._lane = engine.shared(Lane)
         self._fd = -1
-        self._until_seq = 0  # number of the last message that the lane can go on to by itself; 0: it has none of ours
+        self._on_lane = False
 
     def short_way(self, fd: int) -> ShortWay:
         """See Receiver."""
@@ -42,11 +41,11 @@ class OneInFlight(ClosedLoop):
     @property
     def outstanding(self) -> int:
         """See EchoDriver."""
-        return super().outstanding + (self._until_seq > 0)
+        return super().outstanding + self._on_lane
 
     def expire(self, now_ns: int) -> None:
         """See EchoDriver. What is not overdue stays where it is."""
-        if not self._until_seq or now_ns - self._lane.sent_ns(self._fd) > self._timeout_ns:
+        if not self._on_lane or now_ns - self._lane.sent_ns(self._fd) > self._timeout_ns:
             self._recall()
             super().expire(now_ns)
 
@@ -67,28 +66,17 @@ class OneInFlight(ClosedLoop):
             self._put_on_lane()
 
     def _put_on_lane(self) -> None:
-        _, _, sent_ns, seq, tally = self._pending[0]
-        stretch = self._messages.stretch(seq)
-        if stretch is not None:
-            self._lane.put(self._fd, UnderWay(stretch.head, stretch.step, sent_ns, tally))
-            self._until_seq = stretch.last_seq
-            self._pending.clear()
+        _, _, sent_ns, seq, tally = self._pending.popleft()
+        self._lane.put(self._fd, self._messages, UnderWay(seq, sent_ns, tally))
+        self._on_lane = True
 
     def _recall(self) -> None:
         """Have the message under way in the ledger, and in `_frames` those that follow it."""
-        if not self._until_seq:
+        if not self._on_lane:
             return
-        message = self._lane.take(self._fd)
-        seq, self._until_seq = self._until_seq - _left(message.step), 0
-        self._pending.append((self._lane.reply(message), message.sent_ns, message.sent_ns, seq, message.tally))
+        self._on_lane = False
+        seq, sent_ns, tally = self._lane.take(self._fd)
+        self._pending.append((self._lane.reply(self._messages, seq), sent_ns, sent_ns, seq, tally))
         self._ledger.last_seq = seq
         assert self.connection is not None
         self._prepare(self.connection)
-
-
-def _left(step: Step) -> int:
-    """How many steps follow."""
-    count, following = 0, step[1]
-    while following is not None:
-        count, following = count + 1, following[1]
-    return count
