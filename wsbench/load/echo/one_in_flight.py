@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from wsbench.load.echo.closed_loop import ClosedLoop
@@ -10,6 +11,9 @@ from wsbench.wire.shortway import ShortWay
 
 if TYPE_CHECKING:
     from wsbench.load.engine import Engine
+
+
+_NO_FRAMES: Iterator[tuple[bytes, bytes]] = iter(())
 
 
 class OneInFlight(ClosedLoop):
@@ -69,6 +73,7 @@ class OneInFlight(ClosedLoop):
         _, _, sent_ns, seq, tally = self._pending.popleft()
         self._lane.put(self._fd, self._messages, UnderWay(seq, sent_ns, tally))
         self._on_lane = True
+        self._frames = _NO_FRAMES  # the lane has no need of them, and thousands of generators take memory
 
     def _recall(self) -> None:
         """Have the message under way in the ledger, and in `_frames` those that follow it."""
