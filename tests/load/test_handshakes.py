@@ -83,6 +83,18 @@ def test_who_waits_in_vain_is_nobodys_concern_until_one_succeeds() -> None:
     until(lambda: ramp.told == [True, False, True])
 
 
+def test_who_waits_next_has_a_patience_of_his_own() -> None:
+    ramp = Ramp(1, patience_s=0.3)
+    ramp.ask()
+    first = ramp.ask()
+    gevent.sleep(0.2)
+    first.kill()
+    ramp.ask()
+    asked = time.monotonic()
+    until(lambda: ramp.told == [True, False, True, False])
+    assert time.monotonic() - asked > 0.28
+
+
 class Engaged:
     """An engine that lets one handshake be under way at a time, and one user of its own that is connected."""
 

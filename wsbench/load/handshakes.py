@@ -29,6 +29,7 @@ class Handshakes:
         self._waiting = 0
         self._succeeded = 0
         self._told = False
+        self._watching = gevent.Greenlet()  # none yet
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -47,20 +48,21 @@ class Handshakes:
         self._waiting += 1
         if self._waiting == 1:
             self._tell(True)
-            gevent.spawn(self._watch)
+            self._watching = gevent.spawn(self._watch)
         try:
             self._slots.acquire()
         finally:
             self._waiting -= 1
             if not self._waiting:
+                # Those who wait next have their own patience.
+                self._watching.kill(block=False)
                 self._tell(False)
 
     def _watch(self) -> None:
-        while self._waiting:
+        while True:
             before = self._succeeded
             gevent.sleep(self._patience_s)
-            if self._waiting:
-                self._tell(self._succeeded > before)
+            self._tell(self._succeeded > before)
 
     def _tell(self, crowded: bool) -> None:
         if crowded is not self._told:

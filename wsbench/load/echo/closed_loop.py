@@ -50,15 +50,19 @@ class ClosedLoop(EchoDriver):
         elif room > 1:
             self._send_many(connection, ledger, room)
 
+    def _goes_on(self, connection: Connection, now_ns: int) -> bool:
+        """In the interval that has just begun; if not, what was taken from `_frames` is there again."""
+        self._recorder.turn(now_ns)
+        if not self._recorder.looping:
+            self._prepare(connection)
+        return self._recorder.looping
+
     def _send_one(self, connection: Connection, ledger: Ledger) -> None:
         recorder = self._recorder
         expected, frame = next(self._frames)
         now = _now()
-        if now >= recorder.boundary_ns:
-            recorder.turn(now)
-            if not recorder.looping:
-                self._prepare(connection)
-                return
+        if now >= recorder.boundary_ns and not self._goes_on(connection, now):
+            return
         tally = recorder.current
         seq = ledger.last_seq = ledger.last_seq + 1
         self._pending.append((expected, now, now, seq, tally))
@@ -71,11 +75,8 @@ class ClosedLoop(EchoDriver):
         ready = list(islice(self._frames, count))
         data = b"".join([frame for _, frame in ready])
         now = _now()
-        if now >= recorder.boundary_ns:
-            recorder.turn(now)
-            if not recorder.looping:
-                self._prepare(connection)
-                return
+        if now >= recorder.boundary_ns and not self._goes_on(connection, now):
+            return
         tally = recorder.current
         seq = ledger.last_seq + 1
         self._pending.extend([(expected, now, now, n, tally) for n, (expected, _) in enumerate(ready, seq)])

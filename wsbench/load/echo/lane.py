@@ -10,8 +10,9 @@ from __future__ import annotations
 import time
 from array import array
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from wsbench.measure.ledger import Pending
 from wsbench.measure.message import Messages, Step
 from wsbench.measure.recorder import Recorder
 from wsbench.measure.tally import LOOSE_MOST, Tally, pack_reply
@@ -22,20 +23,6 @@ if TYPE_CHECKING:
     from wsbench.load.engine import Engine
 
 _now = time.time_ns
-
-
-class UnderWay(NamedTuple):
-    """One message on the lane.
-
-    Attributes:
-        seq: its number.
-        sent_ns: when it was sent, of CLOCK_REALTIME.
-        tally: of the interval in which it was sent.
-    """
-
-    seq: int
-    sent_ns: int
-    tally: Tally
 
 
 class Lane:
@@ -69,26 +56,23 @@ class Lane:
             self._sent_ns.extend([0] * missing)
             self._tallies += [None] * missing
 
-    def put(self, fd: int, messages: Messages, message: UnderWay) -> None:
+    def put(self, fd: int, messages: Messages, message: Pending) -> None:
         """One of `messages` has been sent: from here on the lane sees to the conversation."""
+        _, _, self._sent_ns[fd], seq, self._tallies[fd] = message
         self._messages[fd] = messages
-        seq, self._sent_ns[fd], self._tallies[fd] = message
         self._heads[fd], self._steps[fd], self._last_seqs[fd] = messages.stretch(seq)
 
-    def take(self, fd: int) -> UnderWay:
+    def take(self, fd: int) -> Pending:
         """The message that is under way on a connection, which the lane does not see to any more."""
-        step, tally = self._steps[fd], self._tallies[fd]
-        assert step is not None and tally is not None
-        self._steps[fd] = self._tallies[fd] = self._messages[fd] = None
-        return UnderWay(self._last_seqs[fd] - _left(step), self._sent_ns[fd], tally)
+        messages, step, tally = self._messages[fd], self._steps[fd], self._tallies[fd]
+        assert messages is not None and step is not None and tally is not None
+        self._messages[fd] = self._steps[fd] = self._tallies[fd] = None
+        seq, sent_ns = self._last_seqs[fd] - _left(step), self._sent_ns[fd]
+        return self._plain + messages.build(seq), sent_ns, sent_ns, seq, tally
 
     def sent_ns(self, fd: int) -> int:
         """When the message was sent that is under way on a connection."""
         return self._sent_ns[fd]
-
-    def reply(self, messages: Messages, seq: int) -> bytes:
-        """What answers a message."""
-        return self._plain + messages.build(seq)
 
     def _answering(self, recorder: Recorder, timeout_ns: int) -> Answer:
         """What counts a reply and has the next message sent; it changes nothing before it is sure that it can do both.

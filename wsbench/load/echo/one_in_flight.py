@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from wsbench.load.echo.closed_loop import ClosedLoop
-from wsbench.load.echo.lane import Lane, UnderWay
+from wsbench.load.echo.lane import Lane
 from wsbench.wire.shortway import ShortWay
 
 if TYPE_CHECKING:
@@ -70,8 +70,7 @@ class OneInFlight(ClosedLoop):
             self._put_on_lane()
 
     def _put_on_lane(self) -> None:
-        _, _, sent_ns, seq, tally = self._pending.popleft()
-        self._lane.put(self._fd, self._messages, UnderWay(seq, sent_ns, tally))
+        self._lane.put(self._fd, self._messages, self._pending.popleft())
         self._on_lane = True
         self._frames = _NO_FRAMES  # the lane has no need of them, and thousands of generators take memory
 
@@ -80,8 +79,8 @@ class OneInFlight(ClosedLoop):
         if not self._on_lane:
             return
         self._on_lane = False
-        seq, sent_ns, tally = self._lane.take(self._fd)
-        self._pending.append((self._lane.reply(self._messages, seq), sent_ns, sent_ns, seq, tally))
-        self._ledger.last_seq = seq
+        message = self._lane.take(self._fd)
+        self._pending.append(message)
+        self._ledger.last_seq = message[3]
         assert self.connection is not None
         self._prepare(self.connection)
