@@ -29,7 +29,7 @@ class Handshakes:
         self._waiting = 0
         self._succeeded = 0
         self._told = False
-        self._watching = gevent.Greenlet()  # none yet
+        self._watching: gevent.Greenlet | None = None
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -55,7 +55,9 @@ class Handshakes:
             self._waiting -= 1
             if not self._waiting:
                 # Those who wait next have their own patience.
+                assert self._watching is not None
                 self._watching.kill(block=False)
+                self._watching = None
                 self._tell(False)
 
     def _watch(self) -> None:
