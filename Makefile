@@ -22,31 +22,31 @@ test: $(VENV)/.dev  ## run every test that this machine can run, and say which i
 	$(PY) -m pytest --no-fold-skipped -n logical --maxprocesses 4 --dist loadfile $(ARGS)
 
 pacing: $(VENV)/.dev  ## lateness of the open loop against a bare timer (a benchmark; wants a quiet machine)
-	cd tests && ../$(PY) -m benchmarks.pacing $(ARGS)
+	PYTHONPATH=tests $(PY) -m benchmarks.pacing $(ARGS)
 
 peers: $(VENV)/.peers  ## wsbench against other load generators, those that are installed (ARGS: --quick, --markdown ...)
-	cd tests && ../$(PY) -m peers $(ARGS)
+	PYTHONPATH=tests $(PY) -m benchmarks.peers $(ARGS)
 
 scale: $(VENV)/.dev  ## what windows, TLS, compression and thousands of connections cost, beside their limits (a benchmark)
-	cd tests && ../$(PY) -m benchmarks.scale $(ARGS)
+	PYTHONPATH=tests $(PY) -m benchmarks.scale $(ARGS)
 
 crowd: $(VENV)/.dev  ## do tens of thousands of connections come about, how fast, at what cost (ARGS: --seconds 10)
-	cd tests && ../$(PY) -m benchmarks.crowd $(ARGS)
+	PYTHONPATH=tests $(PY) -m benchmarks.crowd $(ARGS)
 
 soak: $(VENV)/.dev  ## twenty minutes of an open loop: does memory keep its level, and lateness (ARGS: --minutes 5 ...)
-	cd tests && ../$(PY) -m benchmarks.soak $(ARGS)
+	PYTHONPATH=tests $(PY) -m benchmarks.soak $(ARGS)
 
 profile: $(VENV)/.peers  ## where a round trip's time goes: kernel, Python functions, calls a message
-	cd tests && ../$(PY) -m benchmarks.profile $(ARGS)
+	PYTHONPATH=tests $(PY) -m benchmarks.profile $(ARGS)
 
 abuse: $(VENV)/.dev  ## what clients notice while others abuse the echo target, five minutes long (ARGS: --seconds 60)
-	cd tests && ../$(PY) -m benchmarks.abuse $(ARGS)
+	PYTHONPATH=tests $(PY) -m benchmarks.abuse $(ARGS)
 
 fuzz: $(VENV)/.fuzz  ## fuzz whatever reads what others wrote, a minute each (ARGS: --seconds 600 frames ...)
-	cd tests && ../$(PY) -m fuzz $(ARGS)
+	PYTHONPATH=tests $(PY) -m fuzz $(ARGS)
 
 screenshots: $(VENV)/.dev  ## the README's pictures, of real runs in a real browser, into docs/pictures/ (wants chromium)
-	cd tests && ../$(PY) -m screenshots $(ARGS)
+	PYTHONPATH=tests $(PY) -m docs.screenshots $(ARGS)
 
 check: $(VENV)/.dev  ## formatter, linter, types, import contracts
 	$(PY) -m ruff format --check .

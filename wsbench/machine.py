@@ -1,4 +1,4 @@
-"""What machine and software this is: the part of a result that says with what it can be compared."""
+"""This machine: its limit of open files, its identity, and the scheduling class of a process that watches."""
 
 from __future__ import annotations
 
@@ -8,27 +8,12 @@ import platform
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import metadata
 from pathlib import Path
 
-from wsbench.descriptors import OWN_DESCRIPTORS
 from wsbench.errors import UsageError
-from wsbench.results import Environment
 
-_PACKAGES = ("wsbench", "locust", "gevent", "websockets", "orjson", "hdrhistogram", "uvloop", "msgspec")
-
-
-def environment() -> Environment:
-    """This machine's."""
-    return Environment(
-        cpu=_cpu(),
-        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
-        kernel=f"{platform.system()} {platform.release()}",
-        python=f"{platform.python_implementation()} {platform.python_version()}",
-        packages={name: version for name in _PACKAGES if (version := _version(name))},
-        nofile=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
-        host_id=host_id(),
-    )
+OWN_DESCRIPTORS = 64
+"""What a process needs for itself: libraries, logs, the hub, Locust's own sockets."""
 
 
 @contextmanager
@@ -45,6 +30,18 @@ def in_background() -> Iterator[None]:
         yield
     finally:
         os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
+def raise_descriptor_limit() -> int:
+    """Raise the soft limit of open files to the hard one; what it is then."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == hard:
+        return hard
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    except (OSError, ValueError):  # macOS has a limit of its own below an unlimited hard one
+        return soft
+    return hard
 
 
 def check_descriptors(connections: int, processes: int) -> None:
@@ -78,19 +75,3 @@ def host_id() -> str:
         if text:
             return hashlib.sha256(f"wsbench {text}".encode()).hexdigest()[:16]
     return hashlib.sha256(f"wsbench {platform.node()}".encode()).hexdigest()[:16]
-
-
-def _cpu() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    models = (line.partition(":")[2].strip() for line in lines if line.startswith(("model name", "Model")))
-    return next(models, platform.machine())
-
-
-def _version(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None

@@ -16,7 +16,7 @@ from playwright.sync_api import Page, expect
 from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection, serve
 
-from wsbench.targets.echo.page import PAGE, content_security_policy
+from wsbench.targets.echo.try_page import PAGE, content_security_policy
 
 MARKUP = "<img src=x onerror=alert(1)> <b>bold</b> &amp;"
 OpenPage = Callable[..., Page]

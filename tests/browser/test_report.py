@@ -15,10 +15,10 @@ from helpers.process import scaled
 from msgspec.structs import replace
 from playwright.sync_api import Browser, Page
 
-from wsbench.capacity import GENERATOR, Capacity
 from wsbench.cli.report import of_capacity, of_experiment
 from wsbench.report.html import page as report
-from wsbench.results import ErrorCount, Finding, Generator, Target
+from wsbench.results.capacity_result import GENERATOR, Capacity
+from wsbench.results.run_result import ErrorCount, Finding, Generator, Target
 
 OpenPage = Callable[..., Page]
 LIMIT_BYTES = 6_000_000

@@ -18,11 +18,11 @@ from helpers.process import CliResult
 from helpers.sample_run import RUN
 from msgspec.structs import replace
 
-from wsbench import capacity, results
-from wsbench.capacity import BOUND, GENERATOR, HELD, TARGET, Capacity
 from wsbench.cli import main
-from wsbench.cli.steps import rest_s
-from wsbench.results import Messages, Throughput
+from wsbench.launcher.step_runs import rest_s
+from wsbench.results import capacity_result, run_result
+from wsbench.results.capacity_result import BOUND, GENERATOR, HELD, TARGET, Capacity
+from wsbench.results.run_result import Messages, Throughput
 
 RunCli = Callable[..., CliResult]
 BRIEF = ("--warmup", "200ms", "--drain", "1s", "-d", "1s", "--longest", "1s", "-u", "10")
@@ -86,12 +86,12 @@ asyncio.run(main())
 def only(tmp_path: Path) -> tuple[Path, Capacity]:
     """The capacity, held against the results of its runs."""
     where = runs.only(tmp_path / "results")
-    found = capacity.load(where)
+    found = capacity_result.load(where)
     assert found.id == where.name
     for step in found.steps:
         if step.run is None:
             continue
-        run = results.load(where / step.run)
+        run = run_result.load(where / step.run)
         assert (run.conditions.rate, run.conditions.users) == (step.rate, step.connections)
         assert (run.generator.verdict, run.latency["response"].p99_ns) == (step.verdict, step.p99_ns)
         assert run.messages.sent + run.messages.missed == step.due
@@ -159,7 +159,7 @@ def test_a_generator_that_gives_out_first_says_so(tmp_path: Path, run_cli: RunCl
     assert "The target may hold more: use more --processes" in ended.stdout
     assert f"capacity     at least {found.answer.load:g} messages/s hold the objective; " in ended.stdout
     assert (found.url, found.target) == (None, "websockets")
-    assert results.load(runs.only(tmp_path / "results") / str(found.steps[0].run)).target.cpu_s is not None
+    assert run_result.load(runs.only(tmp_path / "results") / str(found.steps[0].run)).target.cpu_s is not None
 
 
 QUICK = ("--warmup", "100ms", "--drain", "500ms", "-d", "500ms", "--longest", "500ms")
@@ -178,7 +178,7 @@ def test_the_most_connections_up_to_a_bound(tmp_path: Path, run_cli: RunCli) -> 
     where, found = only(tmp_path)
     assert where.name.endswith("-six")
     assert (found.searched, found.limited_by, found.failed_at) == ("connections", BOUND, None)
-    assert found.answer == capacity.Answer(6.0, 120.0, 6, settled=True)
+    assert found.answer == capacity_result.Answer(6.0, 120.0, 6, settled=True)
     assert {(step.load, step.rate, step.connections) for step in found.steps} == {(3.0, 60.0, 3), (6.0, 120.0, 6)}
     assert len(found.steps) >= 3
     assert (found.conditions.connections, found.conditions.rate_per_connection, found.conditions.tls) == (
@@ -219,7 +219,7 @@ def test_interrupted(tmp_path: Path) -> None:
     assert ended.json() == json.loads((where / "capacity.json").read_bytes())
     assert (found.complete, found.stopped, found.limited_by) == (False, "interrupted", None)
     assert {step.load for step in found.steps} == {10.0}
-    assert found.answer == capacity.Answer(10.0, 10.0, 2, settled=False)
+    assert found.answer == capacity_result.Answer(10.0, 10.0, 2, settled=False)
     assert "STOPPED      interrupted\n             Held so far: 10 messages/s.\n" in ended.stderr
     assert "Stopped:" in (where / "report.html").read_text()
 

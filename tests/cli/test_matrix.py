@@ -15,14 +15,13 @@ import pytest
 from helpers import process
 from helpers.process import CliResult
 
-from wsbench import results
 from wsbench.cli.matrix import trusted
-from wsbench.cli.runner import interruptible
-from wsbench.experiment import model
-from wsbench.experiment.model import DONE, FAILED, PENDING, Experiment
-from wsbench.overview import Row
-from wsbench.results import Run
-from wsbench.targets.process import TargetProcess
+from wsbench.launcher.locust_process import interruptible
+from wsbench.results import experiment_result, run_result
+from wsbench.results.experiment_result import DONE, FAILED, PENDING, Experiment
+from wsbench.results.overview_result import Row
+from wsbench.results.run_result import Run
+from wsbench.targets.embedded import TargetProcess
 
 Cli = Callable[..., CliResult]
 
@@ -99,9 +98,9 @@ def only_experiment(tmp_path: Path) -> Path:
 def stored(tmp_path: Path) -> tuple[Experiment, dict[str, list[Run]]]:
     """The experiment, and by cell the results of the runs that are done."""
     where = only_experiment(tmp_path)
-    experiment = model.load(where)
+    experiment = experiment_result.load(where)
     runs = {
-        cell.key: [results.load(where / run.run) for run in cell.runs if run.status == DONE and run.run]
+        cell.key: [run_result.load(where / run.run) for run in cell.runs if run.status == DONE and run.run]
         for cell in experiment.cells
     }
     return experiment, runs
@@ -150,7 +149,7 @@ def test_interrupted_in_the_middle_and_resumed(tmp_path: Path, run_cli: Cli) -> 
     assert nothing_left.stdout == resumed.stdout
 
 
-def check_run_of(cell: model.Cell, runs: list[Run]) -> None:
+def check_run_of(cell: experiment_result.Cell, runs: list[Run]) -> None:
     """It was made under the cell's conditions, verified, and its target measured along."""
     assert len(runs) == (0 if cell.hole else 1)
     for run in runs:
@@ -200,7 +199,7 @@ def test_ones_own_servers_and_those_that_fail(tmp_path: Path, run_cli: Cli, embe
     assert "no licence for port" in (made["dead"].reason or "")
     assert "target brief died in the run: brief ended with exit code 3" in (made["brief"].reason or "")
     assert "target fatal died in the run: fatal ended with exit code 4" in (made["fatal"].reason or "")
-    assert results.load(only_experiment(tmp_path) / str(made["brief"].run)).connections.dropped > 0
+    assert run_result.load(only_experiment(tmp_path) / str(made["brief"].run)).connections.dropped > 0
     assert "answered 200 OK to the upgrade" in (made["refusing"].reason or "")
     by_target = {cell.target: runs[cell.key] for cell in experiment.cells}
     (mine,), (elsewhere,) = by_target["mine"], by_target["elsewhere"]
@@ -232,11 +231,11 @@ def test_json_strict_and_an_environment_that_is_not_the_files(tmp_path: Path, ru
     assert document["path"] == f"results/{where.name}"
     assert where.name.endswith("-sample-strict")
     assert (document["schema"], document["seed"], document["complete"]) == (1, 8, True)
-    in_file = json.loads((where / model.EXPERIMENT_FILE).read_text())
+    in_file = json.loads((where / experiment_result.EXPERIMENT_FILE).read_text())
     overviews = [cell.pop("overview") for cell in document["cells"]]
     assert document == {**in_file, "path": document["path"]}
     assert all(each["figures"]["throughput_per_s"]["value"] > 0 for each in overviews)
-    assert (where / model.TOML_FILE).read_text() == Path(file).read_text()
+    assert (where / experiment_result.TOML_FILE).read_text() == Path(file).read_text()
     _, runs = stored(tmp_path)
     (closed,), (opened,) = runs.values()
     assert (closed.conditions.loop, closed.conditions.in_flight, closed.conditions.rate) == ("closed", 2, None)
@@ -304,7 +303,7 @@ def test_an_interrupted_run_is_saved_but_does_not_count(tmp_path: Path, embedded
     experiment, _ = stored(tmp_path)
     first, *others = sorted(experiment.cells[0].runs, key=lambda run: run.order)
     assert (first.status, first.reason) == (PENDING, "interrupted")
-    assert not results.load(only_experiment(tmp_path) / str(first.run)).complete
+    assert not run_result.load(only_experiment(tmp_path) / str(first.run)).complete
     assert all((run.status, run.run) == (PENDING, None) for run in others)
 
 

@@ -27,7 +27,7 @@ from helpers.process import CliResult
 
 from wsbench.cli import main
 from wsbench.targets import catalogue
-from wsbench.targets.process import TargetProcess
+from wsbench.targets.embedded import TargetProcess
 
 RunCli = Callable[..., CliResult]
 STEPS = ["dns", "tcp", "tls", "upgrade", "echo", "ping", "close"]

@@ -16,7 +16,7 @@ from helpers.process import CliResult, http_json, no_leftovers, start_cli
 from helpers.runs import QUICK, Document, EchoTarget
 from helpers.web_ui import WebUi
 
-from wsbench.cli.runner import free_port
+from wsbench.launcher.locust_process import free_port
 
 RunCli = Callable[..., CliResult]
 

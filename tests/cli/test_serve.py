@@ -18,7 +18,7 @@ from websockets.sync.client import connect
 from websockets.typing import Origin
 
 from wsbench.cli.serve import _say_listening
-from wsbench.targets.echo.options import Listening
+from wsbench.targets.echo.serve_options import Listening
 
 Program = subprocess.Popen[str]
 

@@ -8,11 +8,11 @@ import pytest
 from helpers.comparisons import cell, run_with, spread_runs, write_experiment
 from msgspec.structs import replace
 
-from wsbench.experiment import model
-from wsbench.experiment.model import Cell, Load
 from wsbench.experiment.overview import overview
-from wsbench.overview import FIGURES, Overview, Row
-from wsbench.results import Connections, Generator, Latency, Messages, NegotiatedWith, Run, Target
+from wsbench.results import experiment_result
+from wsbench.results.experiment_result import Cell, Load
+from wsbench.results.overview_result import FIGURES, Overview, Row
+from wsbench.results.run_result import Connections, Generator, Latency, Messages, NegotiatedWith, Run, Target
 
 
 def using(run: Run, *, cpu_us: float | None, memory: int | None) -> Run:
@@ -20,7 +20,7 @@ def using(run: Run, *, cpu_us: float | None, memory: int | None) -> Run:
 
 
 def overview_of(where: Path, *cells: tuple[Cell, list[Run | str]], baseline: str | None = "base") -> Overview:
-    experiment = replace(model.load(write_experiment(where, cells)), baseline=baseline)
+    experiment = replace(experiment_result.load(write_experiment(where, cells)), baseline=baseline)
     return overview(experiment, where)
 
 

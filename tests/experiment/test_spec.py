@@ -9,8 +9,8 @@ import pytest
 from wsbench.cli.matrix import PARSERS
 from wsbench.errors import UsageError
 from wsbench.experiment import spec
-from wsbench.experiment.model import Load
 from wsbench.experiment.spec import Spec
+from wsbench.results.experiment_result import Load
 from wsbench.targets.catalogue import CommandTarget, UrlTarget
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"

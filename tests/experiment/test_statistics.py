@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import ttest_ind
 
-from wsbench.comparison import Metric, Verdict
 from wsbench.experiment.statistics import (
     ASSUMED_SPREAD,
     MARGINS,
@@ -21,6 +20,7 @@ from wsbench.experiment.statistics import (
     holm,
     judge,
 )
+from wsbench.results.comparison_result import Metric, Verdict
 
 SPREADS = {THROUGHPUT: 0.05, "p50": 0.08, "p99": 0.2, "p99.9": 0.4}
 """From run to run, of the logarithm: what repeated runs on a shared machine have."""

@@ -17,18 +17,20 @@ from helpers import frames as by_hand
 from helpers.reference import client, cut, in_pieces, put_together, whole
 from websockets.http11 import Response
 
-from wsbench import gates, results
 from wsbench.cli.matrix import PARSERS
 from wsbench.errors import ConnectError, ResultError, UsageError
-from wsbench.experiment import model, spec
-from wsbench.report import hlog, junit, markdown, openmetrics, summary
+from wsbench.experiment import spec
+from wsbench.report import hlog, junit, markdown, openmetrics
 from wsbench.report.html import history
-from wsbench.targets.echo.lateness import parse_stall
-from wsbench.wire.compression import parse_compression
-from wsbench.wire.frames import FrameReader, Message
-from wsbench.wire.handshake import ConnectOptions, new_protocol, parse_header, parse_url
-from wsbench.wire.opening import Attempt, Resolver, Traffic
-from wsbench.wire.sources import parse_sources
+from wsbench.report.text import summary
+from wsbench.results import experiment_result, run_result
+from wsbench.run import gates
+from wsbench.source_addresses import parse_sources
+from wsbench.targets.echo.delays import parse_stall
+from wsbench.transport.connect import Attempt, Resolver, Traffic
+from wsbench.websocket.compression import parse_compression
+from wsbench.websocket.frames import FrameReader, Message
+from wsbench.websocket.handshake import ConnectOptions, new_protocol, parse_header, parse_url
 
 LONGEST_STREAM = 3000
 """Shorter than a flood, which our reader fails and the protocol object does not."""
@@ -124,7 +126,7 @@ def handshake(data: bytes) -> None:
 
 # -- what is stored --------------------------------------------------------------------------------------------------
 
-_RUN = json.loads(results.encode(synthetic.stored(2, samples_per_s=50).run))
+_RUN = json.loads(run_result.encode(synthetic.stored(2, samples_per_s=50).run))
 _EXPERIMENT = {
     "schema": 1, "id": "x", "name": "x", "complete": True, "started": "2026-11-22T09:15:00.000Z", "wsbench": "0.1.0",
     "seed": 7, "baseline": "a",
@@ -169,20 +171,20 @@ def stored(data: bytes) -> None:
     """A run.json and an experiment.json that were edited, and bytes that are neither: read as they are, or refused."""
     for text in (data, _edited(_RUN, _PLACES["run"], data)):
         try:
-            run = results.decode(text, "here")
+            run = run_result.decode(text, "here")
         except ResultError:
             continue
-        assert results.decode(results.encode(run), "there") == run
+        assert run_result.decode(run_result.encode(run), "there") == run
         openmetrics.encode(run, list(run.latency))
         summary.text(run, "results/x")
         markdown.run_summary(run)
         junit.encode_run(run)
     for text in (data, _edited(_EXPERIMENT, _PLACES["experiment"], data)):
         try:
-            experiment = model.decode(text, "here")
+            experiment = experiment_result.decode(text, "here")
         except ResultError:
             continue
-        assert model.decode(model.encode(experiment), "there") == experiment
+        assert experiment_result.decode(experiment_result.encode(experiment), "there") == experiment
 
 
 def log(data: bytes) -> None:
@@ -262,7 +264,7 @@ def seeds(subject: str) -> Iterator[bytes]:
             yield start + b"HTTP/1.0 200 OK\r\n\r\n"
             yield start + b"\x15\x03\x01\x00\x02\x02\x46"
     elif subject == "stored":
-        yield from (b"\0\x01-1", b"\0\x0fnull\0\0\x10[]", b"\0\x20", results.encode(synthetic.stored(2).run))
+        yield from (b"\0\x01-1", b"\0\x0fnull\0\0\x10[]", b"\0\x20", run_result.encode(synthetic.stored(2).run))
     elif subject == "log":
         made = synthetic.stored(2, samples_per_s=5)
         yield from (made.log, made.timeline)

@@ -8,10 +8,9 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from wsbench import results
-from wsbench.experiment import model
-from wsbench.experiment.model import Cell, CellRun, Experiment, Load
-from wsbench.results import Generator, Latency, Messages, Run, Throughput
+from wsbench.results import experiment_result, run_result
+from wsbench.results.experiment_result import Cell, CellRun, Experiment, Load
+from wsbench.results.run_result import Generator, Latency, Messages, Run, Throughput
 
 from .sample_run import RUN
 
@@ -55,7 +54,7 @@ def spread_runs(count: int, seed: int, *, factor: float = 1.0, sigma: float = 0.
 def write_run(where: Path, run: Run) -> Path:
     """The directory `where`, with the run's run.json; the run's id is the directory's name."""
     where.mkdir(parents=True)
-    (where / results.RUN_FILE).write_bytes(results.encode(replace(run, id=where.name)))
+    (where / run_result.RUN_FILE).write_bytes(run_result.encode(replace(run, id=where.name)))
     return where
 
 
@@ -74,14 +73,14 @@ def write_experiment(where: Path, cells: Iterable[tuple[Cell, Sequence[Run | str
         for repetition, run in enumerate(runs):
             name = f"{number}-{repetition}"
             if isinstance(run, str):
-                entries.append(CellRun(repetition, order, model.FAILED, None, run))
+                entries.append(CellRun(repetition, order, experiment_result.FAILED, None, run))
             else:
-                write_run(where / model.RUNS / name, run)
-                entries.append(CellRun(repetition, order, model.DONE, f"{model.RUNS}/{name}"))
+                write_run(where / experiment_result.RUNS / name, run)
+                entries.append(CellRun(repetition, order, experiment_result.DONE, f"{experiment_result.RUNS}/{name}"))
             order += 1
         filled.append(replace(empty, runs=entries))
     experiment = Experiment(
-        schema=model.SCHEMA,
+        schema=experiment_result.SCHEMA,
         id=where.name,
         name="sample",
         complete=complete,
@@ -92,5 +91,5 @@ def write_experiment(where: Path, cells: Iterable[tuple[Cell, Sequence[Run | str
         cells=filled,
     )
     where.mkdir(parents=True, exist_ok=True)
-    (where / model.EXPERIMENT_FILE).write_bytes(model.encode(experiment))
+    (where / experiment_result.EXPERIMENT_FILE).write_bytes(experiment_result.encode(experiment))
     return where

@@ -1,6 +1,6 @@
 """RFC 6455 as a server sees it, by hand: the opening handshake and frames.
 
-Written apart from wsbench.wire and from `websockets`, so that a mistake they share shows here instead of
+Written apart from wsbench.transport and from `websockets`, so that a mistake they share shows here instead of
 cancelling out. No extensions. What a client does wrong is a `ProtocolViolation`, never let pass.
 """
 

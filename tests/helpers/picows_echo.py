@@ -18,7 +18,7 @@ from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_create_server
 
 from helpers import frames
 from helpers.tally import Tally
-from wsbench.descriptors import raise_descriptor_limit
+from wsbench.machine import raise_descriptor_limit
 
 _tally = Tally()
 

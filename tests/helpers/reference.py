@@ -15,7 +15,7 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN
 from websockets.uri import parse_uri
 
-from wsbench.wire.frames import FrameReader, Message
+from wsbench.websocket.frames import FrameReader, Message
 
 from . import frames as by_hand
 

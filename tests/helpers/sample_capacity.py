@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from wsbench import capacity
-from wsbench.capacity import HELD, RATE, TARGET, Answer, Bounds, Capacity, Conditions, Knee, Objective, Step
+from wsbench.results import capacity_result
+from wsbench.results.capacity_result import (
+    HELD,
+    RATE,
+    TARGET,
+    Answer,
+    Bounds,
+    Capacity,
+    Conditions,
+    Knee,
+    Objective,
+    Step,
+)
 
 MS = 1_000_000
 
@@ -44,7 +55,7 @@ STEPS = [
     step(497, HELD, 7.0),
 ]
 CAPACITY = Capacity(
-    schema=capacity.SCHEMA,
+    schema=capacity_result.SCHEMA,
     id="20261122T091500Z-capacity",
     name="capacity",
     complete=True,
@@ -72,5 +83,5 @@ def write(results_dir: Path, found: Capacity = CAPACITY) -> Path:
     """Its directory, in `results_dir`, without the runs."""
     where = results_dir / found.id
     where.mkdir(parents=True)
-    (where / capacity.CAPACITY_FILE).write_bytes(capacity.encode(found))
+    (where / capacity_result.CAPACITY_FILE).write_bytes(capacity_result.encode(found))
     return where

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from wsbench.measure.names import SERIES
-from wsbench.results import (
+from wsbench.measure.series import SERIES
+from wsbench.results.run_result import (
     SCHEMA,
     Bytes,
     Conditions,

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from wsbench import results
 from wsbench.measure.delta import IntervalDelta
 from wsbench.measure.findings import PERCENTS
 from wsbench.measure.histogram import (
@@ -24,9 +23,20 @@ from wsbench.measure.histogram import (
     percentiles,
     record,
 )
-from wsbench.measure.names import CONNECT_SERIES, LATENCY_SERIES, SERIES
+from wsbench.measure.series import CONNECT_SERIES, LATENCY_SERIES, SERIES
 from wsbench.report import hlog, timeline
-from wsbench.results import Bytes, Connections, Generator, Latency, Messages, Run, Throughput, Timestamps, Worker
+from wsbench.results import run_result
+from wsbench.results.run_result import (
+    Bytes,
+    Connections,
+    Generator,
+    Latency,
+    Messages,
+    Run,
+    Throughput,
+    Timestamps,
+    Worker,
+)
 
 from .sample_run import RUN
 
@@ -50,7 +60,7 @@ class Stored:
         """The directory of its id, in `results_dir`."""
         where = results_dir / self.run.id
         where.mkdir(parents=True)
-        (where / results.RUN_FILE).write_bytes(results.encode(self.run))
+        (where / run_result.RUN_FILE).write_bytes(run_result.encode(self.run))
         (where / "latency.hlog").write_bytes(self.log)
         (where / "timeline.csv").write_bytes(self.timeline)
         return where

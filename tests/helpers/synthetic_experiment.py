@@ -6,9 +6,9 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from wsbench.experiment import model
-from wsbench.experiment.model import DONE, FAILED, RUNS, Cell, CellRun, Experiment, Load
-from wsbench.results import Target
+from wsbench.results import experiment_result
+from wsbench.results.experiment_result import DONE, FAILED, RUNS, Cell, CellRun, Experiment, Load
+from wsbench.results.run_result import Target
 
 from .synthetic import stored
 
@@ -40,9 +40,17 @@ def write(results_dir: Path, *, repetitions: int = 3, failure: str = "HTTP 502")
                 runs[-1] = replace(runs[-1], status=FAILED, run=None, reason=failure)
             cells.append(_cell(name, compression, runs))
     experiment = Experiment(
-        model.SCHEMA, where.name, "compare", True, "2026-11-22T09:15:00.000Z", "0.1.0", 7, "websockets", cells
+        experiment_result.SCHEMA,
+        where.name,
+        "compare",
+        True,
+        "2026-11-22T09:15:00.000Z",
+        "0.1.0",
+        7,
+        "websockets",
+        cells,
     )
-    (where / model.EXPERIMENT_FILE).write_bytes(model.encode(experiment))
+    (where / experiment_result.EXPERIMENT_FILE).write_bytes(experiment_result.encode(experiment))
     return where
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wsbench.cli.runner import free_port
+from wsbench.launcher.locust_process import free_port
 
 from . import runs
 from .process import Running, no_leftovers, scaled

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from wsbench.measure.delta import IntervalDelta
 from wsbench.measure.histogram import Buckets, bucket_key, merged, record
-from wsbench.measure.names import TALLY_COUNTS
 from wsbench.measure.phases import INTERVAL_NS, Interval, Phase, Plan
 from wsbench.measure.recorder import Recorder
+from wsbench.measure.series import TALLY_COUNTS
 from wsbench.measure.tally import Tally, pack_reply
 from wsbench.measure.totals import Totals
-from wsbench.wire.timestamps import stamp_of
+from wsbench.transport.timestamps import stamp_of
 
 S = INTERVAL_NS
 T = 1_000 * S

@@ -5,14 +5,13 @@ from __future__ import annotations
 from xml.etree import ElementTree
 
 import pytest
+from helpers.sample_comparison import ANYWAY, COMPARISON, PAIRS
 from helpers.sample_run import RUN
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 from msgspec.structs import replace
 
 from wsbench.report.junit import encode_comparison, encode_run
-from wsbench.results import Finding, Gate, Generator
-
-from .test_comparison import ANYWAY, COMPARISON, PAIRS
+from wsbench.results.run_result import Finding, Gate, Generator
 
 NASTY = "\x00\x1b[1m<b>&\"']]>\ud800\ufffe p99 > 5ms"
 LATE = Generator("late", [Finding("sent-late", "1 % < 2 & more", "Lower --rate.")])

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from helpers.sample_comparison import ANYWAY, COMPARISON, PAIRS
 from helpers.sample_run import RUN
 from msgspec.structs import replace
 
 from wsbench.report.markdown import comparison_summary, run_summary
-from wsbench.results import Finding, Gate, Generator
-
-from .test_comparison import ANYWAY, COMPARISON, PAIRS
+from wsbench.results.run_result import Finding, Gate, Generator
 
 
 def tables(markdown: str) -> list[list[list[str]]]:

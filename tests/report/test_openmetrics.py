@@ -9,9 +9,9 @@ from msgspec.structs import replace
 from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from wsbench.measure.names import SERIES
+from wsbench.measure.series import SERIES
 from wsbench.report.openmetrics import encode
-from wsbench.results import Gate, Generator, Latency, Run, Target
+from wsbench.results.run_result import Gate, Generator, Latency, Run, Target
 
 
 def families(run: Run, *series: str) -> dict[str, Metric]:

@@ -6,8 +6,18 @@ import msgspec
 import pytest
 from helpers.sample_run import RUN
 
-from wsbench.report.summary import text
-from wsbench.results import Connections, Finding, Gate, Generator, Latency, Messages, NegotiatedWith, Run, Target
+from wsbench.report.text.summary import text
+from wsbench.results.run_result import (
+    Connections,
+    Finding,
+    Gate,
+    Generator,
+    Latency,
+    Messages,
+    NegotiatedWith,
+    Run,
+    Target,
+)
 
 PATH = "results/20261122T091500Z-echo"
 

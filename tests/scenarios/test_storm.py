@@ -10,7 +10,7 @@ from helpers import runs, scenarios
 from helpers.process import scaled
 from helpers.runs import EchoTarget
 
-from wsbench.cli.runner import free_port
+from wsbench.launcher.locust_process import free_port
 
 USERS = 20
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from wsbench.targets.process import TargetProcess
+from wsbench.targets.embedded import TargetProcess
 
 StartTarget = Callable[..., TargetProcess]
 

@@ -14,7 +14,7 @@ from websockets.frames import Frame, Opcode
 from websockets.sync.client import connect
 from websockets.typing import Origin, Subprotocol
 
-from wsbench.targets.process import TargetProcess
+from wsbench.targets.embedded import TargetProcess
 
 TEXT, BINARY, CONT, CLOSE = Opcode.TEXT, Opcode.BINARY, Opcode.CONT, Opcode.CLOSE
 REQUEST = (

@@ -27,8 +27,8 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
-from wsbench.targets.echo import tls
-from wsbench.targets.process import TargetProcess
+from wsbench.targets.echo import server_tls
+from wsbench.targets.embedded import TargetProcess
 
 StartTarget = Callable[..., TargetProcess]
 MIB = 1024 * 1024
@@ -411,10 +411,10 @@ def test_the_own_key_is_on_disk_for_a_moment_and_for_nobody_else(
             seen.append((os.stat(certfile).st_mode, Path(certfile).parent))  # noqa: PTH116
             super().load_cert_chain(certfile, *args, **options)
 
-    monkeypatch.setattr(tls, "_context", lambda: Watching(ssl.PROTOCOL_TLS_SERVER))
+    monkeypatch.setattr(server_tls, "_context", lambda: Watching(ssl.PROTOCOL_TLS_SERVER))
     before = os.umask(0)
     try:
-        tls.own_certificate("localhost", tmp_path)
+        server_tls.own_certificate("localhost", tmp_path)
     finally:
         os.umask(before)
     assert [(stat.S_IMODE(mode), directory) for mode, directory in seen] == [(0o600, tmp_path)]

@@ -15,8 +15,8 @@ import websockets.version
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from wsbench.targets.echo.page import PAGE, content_security_policy
-from wsbench.targets.process import TargetProcess
+from wsbench.targets.echo.try_page import PAGE, content_security_policy
+from wsbench.targets.embedded import TargetProcess
 
 
 def ask(target: TargetProcess, path: str, method: str = "GET") -> tuple[http.client.HTTPResponse, str]:

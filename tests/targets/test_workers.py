@@ -18,7 +18,7 @@ from websockets.frames import Frame, Opcode
 from websockets.sync.client import ClientConnection, connect
 
 from wsbench.errors import TargetError
-from wsbench.targets.process import TargetProcess
+from wsbench.targets.embedded import TargetProcess
 
 StartTarget = Callable[..., TargetProcess]
 

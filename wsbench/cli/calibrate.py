@@ -16,10 +16,11 @@ from wsbench import machine
 from wsbench.cli.progress import ProgressLine
 from wsbench.cli.run import defaults, execute, reach
 from wsbench.errors import ExitCode, WsbenchError
-from wsbench.load.options import RunOptions
-from wsbench.results import Environment, NotStored, Run, Staging, decode_as, read, replace_file
-from wsbench.targets.echo.lateness import Stall
-from wsbench.targets.process import TargetProcess
+from wsbench.results.environment import environment
+from wsbench.results.run_result import Environment, NotStored, Run, Staging, decode_as, read, replace_file
+from wsbench.run.options import RunOptions
+from wsbench.targets.echo.delays import Stall
+from wsbench.targets.embedded import TargetProcess
 from wsbench.units import NS_PER_MS, NS_PER_S, format_bytes, format_count, format_duration
 
 FILE = "calibration.json"
@@ -61,7 +62,7 @@ class Calibration(msgspec.Struct, frozen=True):
     """calibration.json.
 
     Attributes:
-        machine: `wsbench.load.calibration.Machine`.
+        machine: `wsbench.worker.calibration.Machine`.
         open_loop_limit: the first rate not held.
         tls, compression: the closed loop with them.
         connection_bytes: memory of the generator that a connection takes, user, greenlet and all.
@@ -133,7 +134,7 @@ def _calibrate(line: ProgressLine) -> Calibration:
         stalled = _run(target, rate=f"{_STALL_RATE}", duration=f"{3 * _STALL.every_ns}ns")
     return Calibration(
         schema=1,
-        environment=machine.environment(),
+        environment=environment(),
         machine=of_machine,
         closed_loop=_loop(closed),
         open_loop=held,
@@ -157,7 +158,7 @@ def _memory(few: Run, many: Run) -> dict[str, int]:
 
 def _of_machine() -> dict[str, Any]:
     process = subprocess.run(
-        [sys.executable, "-P", "-m", "wsbench.load.calibration", str(_PAYLOAD)], capture_output=True, check=False
+        [sys.executable, "-P", "-m", "wsbench.worker.calibration", str(_PAYLOAD)], capture_output=True, check=False
     )
     if process.returncode != 0:
         raise WsbenchError("the machine could not be measured", remedy=process.stderr.decode(errors="replace").strip())

@@ -11,24 +11,25 @@ from typing import Any
 
 import click
 
-from wsbench import __version__, capacity, machine
-from wsbench.capacity import CONNECTIONS, GENERATOR, RATE, Bounds, Capacity
+from wsbench import __version__, machine
 from wsbench.cli import run as cli_run
 from wsbench.cli.params import POSITIVE_DURATION, Parsed
 from wsbench.cli.params import RATE as RATE_TYPE
 from wsbench.cli.progress import ProgressLine
 from wsbench.cli.report import FILE as REPORT_FILE
 from wsbench.cli.report import of_capacity
-from wsbench.cli.runner import interruptible
-from wsbench.cli.search import MOST, conduct, most_connections
-from wsbench.cli.steps import Plan, Steps
 from wsbench.errors import ExitCode, UsageError, WsbenchError
-from wsbench.experiment.capacity import Search
-from wsbench.experiment.store import new_directory
-from wsbench.gates import check_known, parse_objective
-from wsbench.report import capacity as words
-from wsbench.report import summary
-from wsbench.results import replace_file
+from wsbench.experiment.capacity_search import Search
+from wsbench.experiment.experiment_store import new_directory
+from wsbench.launcher.locust_process import interruptible
+from wsbench.launcher.search_loop import MOST, conduct, most_connections
+from wsbench.launcher.step_runs import Plan, Steps
+from wsbench.report.text import capacity_text as words
+from wsbench.report.text import summary
+from wsbench.results import capacity_result
+from wsbench.results.capacity_result import CONNECTIONS, GENERATOR, RATE, Bounds, Capacity
+from wsbench.results.run_result import replace_file
+from wsbench.run.gates import check_known, parse_objective
 
 DEFAULT_OBJECTIVES = ("p99 < 100ms", "errors == 0")
 _NAME = "capacity"
@@ -136,7 +137,7 @@ def _bounds(searched: str, given: dict[str, Any]) -> Bounds:
 def _begun(plan: Plan, search: Search, directory: Path, given: dict[str, Any]) -> Capacity:
     options = plan.checked(search.bounds.start)
     return Capacity(
-        schema=capacity.SCHEMA,
+        schema=capacity_result.SCHEMA,
         id=directory.name,
         name=given["name"] or _NAME,
         complete=False,
@@ -145,7 +146,7 @@ def _begun(plan: Plan, search: Search, directory: Path, given: dict[str, Any]) -
         command=["wsbench", *sys.argv[1:]],
         url=plan.url,
         target=None if plan.url else given["target"],
-        conditions=capacity.Conditions(
+        conditions=capacity_result.Conditions(
             connections=None if given["connections"] else options.users,
             rate_per_connection=plan.per_connection,
             processes=options.processes,
@@ -169,7 +170,7 @@ def _say(document: Capacity, directory: Path, *, as_json: bool, quiet: bool) -> 
         output = sys.stderr if as_json else sys.stdout
         click.echo(summary.legible(words.text(document, str(directory)), output.encoding), nl=False, file=output)
     if as_json:
-        click.echo(capacity.encode(document), nl=False)
+        click.echo(capacity_result.encode(document), nl=False)
 
 
 def _exit_code(document: Capacity, *, strict: bool) -> ExitCode:

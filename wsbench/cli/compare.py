@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from wsbench import comparison
 from wsbench.cli import outputs
 from wsbench.cli.params import Parsed
-from wsbench.experiment.compare import compare
+from wsbench.experiment.comparison import compare
 from wsbench.experiment.statistics import MARGINS
-from wsbench.report import comparison as table
 from wsbench.report import junit as junit_report
 from wsbench.report import markdown
+from wsbench.report.text import comparison_text as table
+from wsbench.results import comparison_result
 
 
 def _share(text: str) -> float:
@@ -54,14 +54,14 @@ def _compare(
     junit: Path | None,
 ) -> int:
     found = compare(base, new, margins={**MARGINS, **dict(margin)}, confidence=confidence, anyway=anyway)
-    click.echo(comparison.encode(found) if json else table.text(found), nl=False)
+    click.echo(comparison_result.encode(found) if json else table.text(found), nl=False)
     outputs.write(
         summary=summary,
         markdown=markdown.comparison_summary(found),
         junit=junit,
         xml=junit_report.encode_comparison(found),
     )
-    return comparison.exit_code(found)
+    return comparison_result.exit_code(found)
 
 
 _DEFAULTS = ", ".join(f"{metric}={share:.0%}" for metric, share in MARGINS.items())

@@ -8,11 +8,10 @@ from pathlib import Path
 import click
 import msgspec
 
-from wsbench import results
-from wsbench.cli import stored
 from wsbench.errors import UsageError
-from wsbench.measure.names import SERIES
-from wsbench.report import distribution, openmetrics
+from wsbench.measure.series import SERIES
+from wsbench.report import distribution_csv, openmetrics, stored_files
+from wsbench.results import run_result
 
 
 @click.command("export", short_help="Write a stored result as hlog, hgrm, csv, json or openmetrics.")
@@ -34,7 +33,7 @@ from wsbench.report import distribution, openmetrics
 @click.option("--output", metavar="FILE|-", default="-", show_default=True, help="Where to write it.")
 def command(result: Path, format_: str, series: str | None, output: str) -> None:
     """Write a stored result in the format of another tool."""
-    run = results.load(result)
+    run = run_result.load(result)
     if series is not None and series not in run.latency:
         raise UsageError(
             f"--series {series!r}: the result has no such series", remedy=f"It has {', '.join(run.latency)}."
@@ -51,21 +50,21 @@ def command(result: Path, format_: str, series: str | None, output: str) -> None
         raise UsageError(f"--output {output}: {error.strerror or error}") from error
 
 
-def _content(run: results.Run, directory: Path, format_: str, series: str | None) -> bytes:
+def _content(run: run_result.Run, directory: Path, format_: str, series: str | None) -> bytes:
     if format_ == "json":
         if series is None:
-            return results.encode(run)
+            return run_result.encode(run)
         return msgspec.json.format(msgspec.json.encode(run.latency[series]), indent=2) + b"\n"
     if format_ == "openmetrics":
         return openmetrics.encode(run, list(run.latency) if series is None else [series])
     if format_ == "csv":
-        return stored.timeline(directory, run) if series is None else _distribution(directory, run, series)
+        return stored_files.timeline(directory, run) if series is None else _distribution(directory, run, series)
     if format_ == "hgrm":
-        return stored.distribution(directory, run, series or "response")
-    for _ in stored.lines(directory, run, series):
+        return stored_files.distribution(directory, run, series or "response")
+    for _ in stored_files.lines(directory, run, series):
         pass
-    return stored.log(directory, series)
+    return stored_files.log(directory, series)
 
 
-def _distribution(directory: Path, run: results.Run, series: str) -> bytes:
-    return distribution.encode(line.counts for line in stored.lines(directory, run, series))
+def _distribution(directory: Path, run: run_result.Run, series: str) -> bytes:
+    return distribution_csv.encode(line.counts for line in stored_files.lines(directory, run, series))

@@ -11,26 +11,27 @@ import click
 import msgspec
 
 from wsbench import __version__, machine
-from wsbench.cli.cells import CellRuns
 from wsbench.cli.params import Parsed
 from wsbench.cli.progress import ProgressLine
 from wsbench.cli.report import FILE as REPORT_FILE
 from wsbench.cli.report import of_experiment
-from wsbench.cli.runner import interruptible
 from wsbench.errors import ExitCode, UsageError, WsbenchError
-from wsbench.experiment import model, spec
-from wsbench.experiment.model import DONE, FAILED, Cell, Experiment
+from wsbench.experiment import spec
+from wsbench.experiment.experiment_store import Store, latest
+from wsbench.experiment.matrix_runner import Step, conduct
+from wsbench.experiment.order import plan, to_do
 from wsbench.experiment.overview import alike, overview
-from wsbench.experiment.plan import plan, to_do
-from wsbench.experiment.runner import Step, conduct
 from wsbench.experiment.spec import Spec
-from wsbench.experiment.store import Store, latest
-from wsbench.load.options import OPTIONS
-from wsbench.overview import Overview, Row
-from wsbench.report import overview as table
-from wsbench.report import summary
-from wsbench.results import load as load_run
-from wsbench.results import replace_file
+from wsbench.launcher.cell_runs import CellRuns
+from wsbench.launcher.locust_process import interruptible
+from wsbench.report.text import overview_text as table
+from wsbench.report.text import summary
+from wsbench.results import experiment_result
+from wsbench.results.experiment_result import DONE, FAILED, Cell, Experiment
+from wsbench.results.overview_result import Overview, Row
+from wsbench.results.run_result import load as load_run
+from wsbench.results.run_result import replace_file
+from wsbench.run.options import OPTIONS
 from wsbench.units import NS_PER_S, format_seconds
 
 PARSERS = {option.name: option.parse for option in OPTIONS if option.parse is not None}
@@ -68,7 +69,7 @@ def _begun(file: Path, given: dict[str, Any]) -> tuple[Store, Spec, Experiment]:
     name = given["name"] or checked.name
     store = Store.create(given["results"], name, checked.text)
     experiment = Experiment(
-        schema=model.SCHEMA,
+        schema=experiment_result.SCHEMA,
         id=store.id,
         name=name,
         complete=False,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from wsbench.load.options import DEFAULT_DURATION, Option, check_value
+from wsbench.run.options import DEFAULT_DURATION, Option, check_value
 from wsbench.units import parse_duration, parse_positive_duration, parse_rate, parse_size
 
 if TYPE_CHECKING:

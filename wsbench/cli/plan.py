@@ -17,10 +17,11 @@ from wsbench.cli.calibrate import Calibration, cpu_factor
 from wsbench.cli.calibrate import load as load_calibration
 from wsbench.cli.params import RATE, SIZE, Parsed
 from wsbench.errors import ExitCode, ResultError, UsageError
-from wsbench.report import plan as words
-from wsbench.sizing import ASSUMED, MEASURED, STATED, Basis, Costs, Sizing, Wanted, size
+from wsbench.experiment.sizing import ASSUMED, MEASURED, STATED, Basis, Costs, Sizing, Wanted, size
+from wsbench.report.text import plan_text as words
+from wsbench.results.environment import environment
+from wsbench.source_addresses import ephemeral_ports
 from wsbench.units import parse_size
-from wsbench.wire.sources import ephemeral_ports
 
 _SCHEMA = 1
 _CONNECTIONS = 20_000
@@ -95,7 +96,7 @@ def _calibration(given: dict[str, Any]) -> Calibration | None:
 
 
 def _costs(found: Calibration | None, given: dict[str, Any]) -> Costs:
-    here = machine.environment()
+    here = environment()
     tls, compression = (
         (cpu_factor(loop, found.closed_loop) for loop in (found.tls, found.compression)) if found else (None, None)
     )

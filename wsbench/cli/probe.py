@@ -11,13 +11,13 @@ import msgspec
 
 from wsbench import __version__
 from wsbench.cli.params import click_option
-from wsbench.cli.probe_text import Lines
 from wsbench.errors import WsbenchError
-from wsbench.load.options import OPTIONS, RunOptions
-from wsbench.measure.message import FixedMessages, JsonMessages
-from wsbench.report.summary import legible
-from wsbench.wire.probe.evidence import Probe
-from wsbench.wire.probe.prober import Asked, probe
+from wsbench.measure.payloads import FixedMessages, JsonMessages
+from wsbench.probe.document import Probe
+from wsbench.probe.probe_text import Lines
+from wsbench.probe.prober import Asked, probe
+from wsbench.report.text.summary import legible
+from wsbench.run.options import OPTIONS, RunOptions
 
 _OF_RUN = (
     "header",

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from wsbench.load.launch import Progress
+from wsbench.run.handoff import Progress
 from wsbench.units import format_count, format_duration, format_seconds
 
 _PLAIN_EVERY_S = 60.0

@@ -7,19 +7,18 @@ from pathlib import Path
 
 import click
 
-from wsbench import capacity, results
-from wsbench.capacity import CAPACITY_FILE
-from wsbench.cli import stored
 from wsbench.errors import UsageError
-from wsbench.experiment import model
 from wsbench.experiment.overview import overview
 from wsbench.measure.histogram import Buckets, Sum
-from wsbench.report.html import capacity as capacity_page
-from wsbench.report.html import experiment as experiment_page
+from wsbench.report import stored_files
+from wsbench.report.html import capacity_page as capacity_page
+from wsbench.report.html import experiment_page as experiment_page
 from wsbench.report.html import page
-from wsbench.results import Run
+from wsbench.results import capacity_result, experiment_result, run_result
+from wsbench.results.capacity_result import CAPACITY_FILE
+from wsbench.results.run_result import Run
 
-FILE = results.REPORT_FILE
+FILE = run_result.REPORT_FILE
 _CURVE = "response"
 
 
@@ -39,22 +38,24 @@ def command(result: Path, output: str | None) -> None:
         return
     file = directory / FILE if output is None else Path(output)
     try:
-        results.replace_file(file, content)
+        run_result.replace_file(file, content)
     except OSError as error:
         raise UsageError(f"--output {file}: {error.strerror or error}", remedy="Name a file: --output FILE.") from error
     click.echo(file)
 
 
 def _made(result: Path) -> tuple[Path, bytes]:
-    if result.name == model.EXPERIMENT_FILE or results.is_there(result / model.EXPERIMENT_FILE):
+    if result.name == experiment_result.EXPERIMENT_FILE or run_result.is_there(
+        result / experiment_result.EXPERIMENT_FILE
+    ):
         directory = result if result.is_dir() else result.parent
         return directory, of_experiment(directory)
-    if result.name == CAPACITY_FILE or results.is_there(result / CAPACITY_FILE):
+    if result.name == CAPACITY_FILE or run_result.is_there(result / CAPACITY_FILE):
         directory = result if result.is_dir() else result.parent
         return directory, of_capacity(directory)
-    run = results.load(result)
+    run = run_result.load(result)
     directory = result if result.is_dir() else result.parent
-    return directory, page.of_run(run, stored.lines(directory, run), stored.timeline(directory, run))
+    return directory, page.of_run(run, stored_files.lines(directory, run), stored_files.timeline(directory, run))
 
 
 def of_experiment(directory: Path) -> bytes:
@@ -63,17 +64,17 @@ def of_experiment(directory: Path) -> bytes:
     Raises:
         ResultError: it cannot be read, or one of its runs.
     """
-    experiment = model.load(directory)
+    experiment = experiment_result.load(directory)
     example: Run | None = None
     curves: dict[str, tuple[Buckets, int]] = {}
     for cell in experiment.cells:
         whole = Sum()
         lost = 0
         for done in cell.runs:
-            if done.status == model.DONE and done.run:
-                example = results.load(directory / done.run)
+            if done.status == experiment_result.DONE and done.run:
+                example = run_result.load(directory / done.run)
                 lost += example.latency[_CURVE].lost
-                for line in stored.lines(directory / done.run, example, _CURVE):
+                for line in stored_files.lines(directory / done.run, example, _CURVE):
                     whole.add(line.counts)
         curves[cell.key] = (whole.buckets(), lost)
     return experiment_page.report(
@@ -97,7 +98,9 @@ def of_capacity(directory: Path) -> bytes:
     Raises:
         ResultError: it cannot be read.
     """
-    found = capacity.load(directory)
+    found = capacity_result.load(directory)
     runs = [directory / step.run for step in found.steps if step.run]
-    example = next((results.load(run) for run in reversed(runs) if results.is_there(run / results.RUN_FILE)), None)
+    example = next(
+        (run_result.load(run) for run in reversed(runs) if run_result.is_there(run / run_result.RUN_FILE)), None
+    )
     return capacity_page.report(found, example)

@@ -12,24 +12,18 @@ from urllib.parse import urljoin
 
 import click
 
-import wsbench.load
+import wsbench.users
 from wsbench import machine
 from wsbench.cli import outputs
 from wsbench.cli.params import Parsed, click_option
 from wsbench.cli.progress import ProgressLine
-from wsbench.cli.runner import Ended, free_port, run_locust
 from wsbench.errors import UsageError
-from wsbench.load.launch import Progress, TargetInfo
-from wsbench.load.options import (
-    DEFAULT_DURATION,
-    DEFAULT_SPAWN_RATE,
-    DEFAULT_USERS,
-    OPTIONS,
-    RunOptions,
-    describe,
-)
-from wsbench.report import junit, markdown, summary
-from wsbench.results import Staging, encode, exit_code
+from wsbench.launcher.locust_process import Ended, free_port, run_locust
+from wsbench.report import junit, markdown
+from wsbench.report.text import summary
+from wsbench.results.run_result import Staging, encode, exit_code
+from wsbench.run.handoff import Progress, TargetInfo
+from wsbench.run.options import DEFAULT_DURATION, DEFAULT_SPAWN_RATE, DEFAULT_USERS, OPTIONS, RunOptions, describe
 from wsbench.targets import catalogue
 from wsbench.targets.running import RunningTarget
 from wsbench.units import NS_PER_S, parse_positive_duration, parse_rate
@@ -215,7 +209,7 @@ def reach(running: RunningTarget, scenario: Path | None = None) -> tuple[dict[st
 
 def _arguments(options: RunOptions, given: dict[str, Any], where: dict[str, str]) -> list[str]:
     """Locust's command line."""
-    locustfile = given["scenario"] or Path(wsbench.load.__file__).parent / "locustfile.py"
+    locustfile = given["scenario"] or Path(wsbench.users.__file__).parent / "locustfile.py"
     spawn_rate = given["spawn_rate"] or max(DEFAULT_SPAWN_RATE, options.users / _RAMP_S)
     arguments = ["-f", str(locustfile), "--host", where["url"], "--users", str(options.users)]
     arguments += ["--spawn-rate", f"{spawn_rate:g}", "--only-summary"]

@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from wsbench.cli.params import DURATION, POSITIVE_DURATION, Parsed
-from wsbench.targets.echo.compression import parse_compression
-from wsbench.targets.echo.lateness import parse_stall
-from wsbench.targets.echo.options import MAX_WORKERS, EchoOptions, Listening, parse_origin
+from wsbench.targets.echo.deflate import parse_compression
+from wsbench.targets.echo.delays import parse_stall
+from wsbench.targets.echo.serve_options import MAX_WORKERS, EchoOptions, Listening, parse_origin
 from wsbench.targets.echo.supervisor import serve
 from wsbench.units import parse_size
 

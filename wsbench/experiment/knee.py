@@ -13,7 +13,7 @@ import itertools
 import math
 from collections.abc import Sequence
 
-from wsbench.capacity import GENERATOR, Capacity, Knee, curve
+from wsbench.results.capacity_result import GENERATOR, Capacity, Knee, curve
 
 _FEWEST_POINTS = 4
 _LEAST_RISE = 2.0

@@ -8,9 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
-from wsbench import results
-from wsbench.experiment.compare import SAMPLES, held_rate
-from wsbench.experiment.model import DONE, FAILED, Cell, Experiment, Load
+from wsbench.experiment.comparison import SAMPLES, held_rate
 from wsbench.experiment.statistics import (
     ASSUMED_SPREAD,
     ASSUMED_SPREAD_OF_HELD_RATE,
@@ -19,8 +17,10 @@ from wsbench.experiment.statistics import (
     Question,
     judge,
 )
-from wsbench.overview import FIGURES, Figure, Overview, Ratio, Row
-from wsbench.results import Run
+from wsbench.results import run_result
+from wsbench.results.experiment_result import DONE, FAILED, Cell, Experiment, Load
+from wsbench.results.overview_result import FIGURES, Figure, Overview, Ratio, Row
+from wsbench.results.run_result import Run
 from wsbench.units import format_count
 
 CONFIDENCE = 0.95
@@ -51,7 +51,7 @@ def alike(reason: str) -> str:
 
 
 def _runs(cell: Cell, directory: Path) -> list[Run]:
-    return [results.load(directory / run.run) for run in cell.runs if run.status == DONE and run.run]
+    return [run_result.load(directory / run.run) for run in cell.runs if run.status == DONE and run.run]
 
 
 def _conditions(cell: Cell) -> tuple[object, ...]:

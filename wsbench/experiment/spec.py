@@ -30,9 +30,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from wsbench.errors import UsageError
-from wsbench.experiment.model import Load
-from wsbench.experiment.subject import WS, WSS, Subject
-from wsbench.experiment.table import Table
+from wsbench.experiment.experiment_target import WS, WSS, Subject
+from wsbench.experiment.toml_reader import Table
+from wsbench.results.experiment_result import Load
 from wsbench.targets import catalogue
 from wsbench.targets.catalogue import CommandTarget, Target, UrlTarget
 from wsbench.units import parse_rate

@@ -46,7 +46,7 @@ from statistics import fmean, stdev
 
 from scipy.special import stdtr, stdtrit
 
-from wsbench.comparison import Metric, Verdict
+from wsbench.results.comparison_result import Metric, Verdict
 
 THROUGHPUT = "throughput"
 MARGINS = {THROUGHPUT: 0.05, "p50": 0.05, "p99": 0.10, "p99.9": 0.15}

@@ -9,8 +9,8 @@ import numpy as np
 
 from wsbench.measure.delta import COUNTER, LOST, Groups, IntervalDelta, merge_counts
 from wsbench.measure.histogram import Buckets, DenseBuckets, merge, merged, record
-from wsbench.measure.names import LATENCY_SERIES, TALLY_COUNTS
 from wsbench.measure.phases import Interval
+from wsbench.measure.series import LATENCY_SERIES, TALLY_COUNTS
 from wsbench.units import NS_PER_S
 
 pack_reply = Struct("=16sqqq").pack

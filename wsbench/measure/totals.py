@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 from wsbench.measure.delta import COUNTER, LOST, OF_GROUP, IntervalDelta, merge_counts
 from wsbench.measure.histogram import Buckets, merge
-from wsbench.measure.names import SERIES, TALLY_COUNTS
 from wsbench.measure.phases import Phase
+from wsbench.measure.series import SERIES, TALLY_COUNTS
 
 
 class Totals:

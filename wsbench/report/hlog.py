@@ -18,7 +18,7 @@ from hdrh.histogram import HdrHistogram
 
 from wsbench.errors import ResultError
 from wsbench.measure.histogram import Buckets, Counts, from_hdr, highest_value
-from wsbench.report import packed
+from wsbench.report import hdr_encoding
 from wsbench.units import NS_PER_MS, NS_PER_S
 
 LEGEND = '"StartTimestamp","Interval_Length","Interval_Max","Interval_Compressed_Histogram"'
@@ -69,7 +69,7 @@ def row(line: Line, *, start_ns: int, breathe: Callable[[], None] = lambda: None
     start = (line.start_ns - start_ns) / NS_PER_S
     maximum_ms = highest_value(max(line.buckets, default=0)) / NS_PER_MS
     figures = f"Tag={line.tag},{start:.3f},{line.length_ns / NS_PER_S:.3f},{maximum_ms:.3f},"
-    return figures.encode() + packed.encode(line.buckets, breathe) + b"\n"
+    return figures.encode() + hdr_encoding.encode(line.buckets, breathe) + b"\n"
 
 
 def decode(text: bytes, where: str) -> list[Line]:
@@ -114,7 +114,7 @@ def _line(row: str, base_ns: int) -> StoredLine:
     if row.startswith("Tag="):
         tag, _, row = row.removeprefix("Tag=").partition(",")
     start, length, _, blob = row.split(",")
-    counts = packed.decode(blob.encode("ascii"))
+    counts = hdr_encoding.decode(blob.encode("ascii"))
     if counts is None:
         counts = Counts.of(_of_other_settings(blob))
     return StoredLine(tag, base_ns + _ns(start), _ns(length), counts)

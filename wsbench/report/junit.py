@@ -8,9 +8,9 @@ import re
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
-from wsbench.comparison import Comparison, Metric, Verdict
-from wsbench.report.comparison import HEADINGS, cells
-from wsbench.results import Run
+from wsbench.report.text.comparison_text import HEADINGS, cells
+from wsbench.results.comparison_result import Comparison, Metric, Verdict
+from wsbench.results.run_result import Run
 from wsbench.units import NS_PER_S
 
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

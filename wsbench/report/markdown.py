@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from wsbench.comparison import Comparison, Pair, Verdict
-from wsbench.report import series
-from wsbench.report.comparison import HEADINGS, basis, cells
-from wsbench.report.summary import ERRORS_SHOWN, conditions
-from wsbench.results import Run
+from wsbench.report import series_labels
+from wsbench.report.text.comparison_text import HEADINGS, basis, cells
+from wsbench.report.text.summary import ERRORS_SHOWN, conditions
+from wsbench.results.comparison_result import Comparison, Pair, Verdict
+from wsbench.results.run_result import Run
 from wsbench.units import format_count, format_duration
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~!&])")
@@ -83,8 +83,11 @@ def _pair(pair: Pair, *, named: bool) -> list[str]:
 
 def _latency(run: Run) -> list[str]:
     body = [
-        (series.label(name), *(format_duration(getattr(run.latency[name], column)) for column in _COLUMNS.values()))
-        for name in (*series.of_messages(run), *series.of_scenario(run))
+        (
+            series_labels.label(name),
+            *(format_duration(getattr(run.latency[name], column)) for column in _COLUMNS.values()),
+        )
+        for name in (*series_labels.of_messages(run), *series_labels.of_scenario(run))
     ]
     return _table(("latency", *_COLUMNS), body)
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from wsbench.measure.names import MESSAGE_COUNTS
-from wsbench.results import Latency, Run
+from wsbench.measure.series import MESSAGE_COUNTS
+from wsbench.results.run_result import Latency, Run
 from wsbench.units import NS_PER_S
 
 _QUANTILES = {"0.5": "p50_ns", "0.9": "p90_ns", "0.99": "p99_ns", "0.999": "p99_9_ns", "0.9999": "p99_99_ns"}

@@ -17,7 +17,7 @@ import threading
 from collections.abc import Sequence
 from typing import NoReturn
 
-from wsbench.descriptors import raise_descriptor_limit
+from wsbench.machine import raise_descriptor_limit
 
 _KILL_AFTER_S = 2.0
 _NOT_FOUND = 127

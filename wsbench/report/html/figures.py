@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wsbench.measure.histogram import Buckets
-from wsbench.report import series as names_of
+from wsbench.report import series_labels as names_of
 from wsbench.report.html.history import HeatMap, Moment, Timeline
 from wsbench.report.html.plots import Figure, Json, Line, latency_axis, line, packed, percentile_plot, seconds
-from wsbench.results import Run
+from wsbench.results.run_result import Run
 from wsbench.units import NS_PER_S
 
 _STYLES = {

@@ -16,11 +16,11 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from wsbench.report import hlog, series
+from wsbench.report import hlog, series_labels
 from wsbench.report.html import figures, history, tables
 from wsbench.report.html.plots import Figure
-from wsbench.report.summary import conditions
-from wsbench.results import Run
+from wsbench.report.text.summary import conditions
+from wsbench.results.run_result import Run
 
 OVER_TIME = "response"
 """The series that is drawn over time."""
@@ -50,10 +50,10 @@ def of_run(run: Run, lines: Iterable[hlog.StoredLine], timeline: bytes) -> bytes
         tables=tables,
         main=main,
         connecting=connecting,
-        latency_series=series.of_messages(run),
-        scenario_series=series.of_scenario(run),
-        connect_series=series.of_connections(run),
-        label=series.label,
+        latency_series=series_labels.of_messages(run),
+        scenario_series=series_labels.of_scenario(run),
+        connect_series=series_labels.of_connections(run),
+        label=series_labels.label,
     )
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from wsbench.report import series
-from wsbench.results import Run
+from wsbench.report import series_labels
+from wsbench.results.run_result import Run
 from wsbench.units import format_bytes, format_count, format_duration, format_seconds
 
 Row = tuple[str, str]
@@ -30,7 +30,7 @@ VERDICTS = {
 
 def tiles(run: Run) -> list[Row]:
     """The figures that one looks for first."""
-    first = series.headline(run)
+    first = series_labels.headline(run)
     latency, c, m = run.latency[first], run.connections, run.messages
     return [
         ("throughput", _rate(run.throughput.received_per_s)),
@@ -70,7 +70,7 @@ def conditions(run: Run) -> list[Row]:
         ("compression", f"{c.compression} asked, {n.compression or 'none'} granted"),
         ("TLS", f"{n.tls_version or '–'}, {n.tls_cipher or '–'}" if c.tls else "none"),
     ]
-    if not series.is_of_own_scenario(run):
+    if not series_labels.is_of_own_scenario(run):
         rows.insert(4, ("message", f"{format_count(c.payload_size)} bytes, {'binary' if c.binary else 'text'}"))
     if c.settings:
         rows.append(("settings", ", ".join(f"{name}={value}" for name, value in c.settings.items())))
@@ -81,7 +81,7 @@ def conditions(run: Run) -> list[Row]:
 
 def _load(run: Run) -> str:
     c = run.conditions
-    if c.loop == "closed" and series.is_of_own_scenario(run):
+    if c.loop == "closed" and series_labels.is_of_own_scenario(run):
         return "the scenario's own"
     if c.loop == "closed":
         return f"closed loop, {c.in_flight} in flight a connection"

@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from wsbench.descriptors import raise_descriptor_limit
+from wsbench.machine import raise_descriptor_limit
 from wsbench.targets.catalogue import programs
 from wsbench.targets.catalogue.target import Settings, Target
-from wsbench.targets.certificate import Certificate, issue
 from wsbench.targets.child import Child
 from wsbench.targets.ports import HOST, on_a_free_port
 from wsbench.targets.running import RunningTarget
+from wsbench.targets.self_signed import Certificate, issue
 
 SEPARATOR = ">"
 _MOST_DESCRIPTORS = 65_536  # nginx allocates its table of connections when it starts

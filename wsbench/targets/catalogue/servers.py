@@ -14,10 +14,10 @@ from pathlib import Path
 from wsbench.targets import servers
 from wsbench.targets.catalogue import golang, programs
 from wsbench.targets.catalogue.target import Capabilities, Protocol, Settings, Target
-from wsbench.targets.certificate import issue
 from wsbench.targets.child import Child
-from wsbench.targets.process import TargetProcess
+from wsbench.targets.embedded import TargetProcess
 from wsbench.targets.running import RunningTarget
+from wsbench.targets.self_signed import issue
 
 _SERVERS = Path(servers.__file__).parent
 _NODE = _SERVERS / "node"

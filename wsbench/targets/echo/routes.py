@@ -11,11 +11,11 @@ from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
-from wsbench.targets.echo.answers import body, text
-from wsbench.targets.echo.behaviours import Behaviour, Push
-from wsbench.targets.echo.connection import TargetConnection
 from wsbench.targets.echo.counters import ORIGIN, Counters
-from wsbench.targets.echo.page import PAGE, content_security_policy
+from wsbench.targets.echo.echo_connection import TargetConnection
+from wsbench.targets.echo.handlers import Behaviour, Push
+from wsbench.targets.echo.responses import body, text
+from wsbench.targets.echo.try_page import PAGE, content_security_policy
 
 PATHS = "/echo, /ws, /ws/..., /broadcast, /push?rate=R&size=B (WebSocket); /, /stats, /healthz (HTTP)"
 _VERSION = "13"

@@ -20,14 +20,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from wsbench.descriptors import raise_descriptor_limit
 from wsbench.errors import TargetError
-from wsbench.targets.echo import mesh, sockets, tls, worker
+from wsbench.machine import raise_descriptor_limit
+from wsbench.targets.echo import listen_sockets, server_tls, server_worker, worker_links
 from wsbench.targets.echo.counters import Counters
-from wsbench.targets.echo.options import EchoOptions, Listening
+from wsbench.targets.echo.serve_options import EchoOptions, Listening
 
 # after which a worker that was told to stop is killed; it gives itself CLOSING_S and a moment
-_KILL_AFTER_S = worker.CLOSING_S + 0.5
+_KILL_AFTER_S = server_worker.CLOSING_S + 0.5
 _STDIN = 0
 
 OnListening = Callable[[Listening], None]
@@ -64,23 +64,23 @@ def serve(options: EchoOptions, on_listening: OnListening) -> None:
 
 
 def _stop_early(_signum: int, _frame: object) -> NoReturn:
-    for signum in worker.STOPPING_SIGNALS:
+    for signum in server_worker.STOPPING_SIGNALS:
         signal.signal(signum, signal.SIG_IGN)
     raise _StoppedEarlyError
 
 
 def _serve(options: EchoOptions, new_directory: Callable[[], Path], on_listening: OnListening) -> None:
-    context, ca_file = tls.context_for(options, new_directory)
-    socks = sockets.listen(options.host, options.port, options.workers)
+    context, ca_file = server_tls.context_for(options, new_directory)
+    socks = listen_sockets.listen(options.host, options.port, options.workers)
     secure = "" if context is None else "s"
-    netloc = f"{sockets.url_host(options.host)}:{socks[0].getsockname()[1]}"
-    listening = Listening(f"ws{secure}://{netloc}/echo", ca_file, sockets.is_loopback(socks[0]))
+    netloc = f"{listen_sockets.url_host(options.host)}:{socks[0].getsockname()[1]}"
+    listening = Listening(f"ws{secure}://{netloc}/echo", ca_file, listen_sockets.is_loopback(socks[0]))
     # not the Host header: a name of somebody else's may lead here as well
     origins = frozenset((*options.allow_origins, f"http{secure}://{netloc}".lower()) if options.allow_origins else ())
-    plan = worker.Plan(options, context, Counters(options.workers), time.monotonic_ns(), origins)
+    plan = server_worker.Plan(options, context, Counters(options.workers), time.monotonic_ns(), origins)
     if options.workers == 1:
         lifeline = _STDIN if options.exit_with_parent else None
-        worker.run(plan, 0, socks[0], on_ready=lambda: on_listening(listening), lifeline=lifeline)
+        server_worker.run(plan, 0, socks[0], on_ready=lambda: on_listening(listening), lifeline=lifeline)
     else:
         _Supervisor(plan, socks, lambda: on_listening(listening)).run()
 
@@ -88,11 +88,11 @@ def _serve(options: EchoOptions, new_directory: Callable[[], Path], on_listening
 class _Supervisor:
     """Starts the workers, waits for them, and stops them all when one of them ends."""
 
-    def __init__(self, plan: worker.Plan, socks: list[socket.socket], on_ready: Callable[[], None]) -> None:
+    def __init__(self, plan: server_worker.Plan, socks: list[socket.socket], on_ready: Callable[[], None]) -> None:
         self._plan = plan
         self._on_ready = on_ready
         self._socks = socks
-        self._peers = mesh.Sockets(len(socks))
+        self._peers = worker_links.Sockets(len(socks))
         self._lifeline, self._lifeline_held = os.pipe()
         self._ready, self._ready_told = os.pipe()
         self._starting = len(socks)
@@ -124,13 +124,13 @@ class _Supervisor:
 
     def _fork(self) -> None:
         # blocked meanwhile, or a signal's exception could unwind a child into code that is the parent's
-        signal.pthread_sigmask(signal.SIG_BLOCK, worker.STOPPING_SIGNALS)
+        signal.pthread_sigmask(signal.SIG_BLOCK, server_worker.STOPPING_SIGNALS)
         for index in range(len(self._socks)):
             pid = os.fork()
             if pid == 0:
                 self._be_worker(index)
             self._workers[pid] = index
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, worker.STOPPING_SIGNALS)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, server_worker.STOPPING_SIGNALS)
 
     def _be_worker(self, index: int) -> NoReturn:
         """The rest of a forked process's life; leaves without unwinding what belongs to the parent."""
@@ -139,13 +139,13 @@ class _Supervisor:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             # Ctrl-C reaches every process of the terminal: the parent tells us when to stop
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, worker.STOPPING_SIGNALS)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, server_worker.STOPPING_SIGNALS)
             os.close(self._lifeline_held)
             os.close(self._ready)
             for other, sock in enumerate(self._socks):
                 if other != index:
                     sock.close()
-            worker.run(
+            server_worker.run(
                 self._plan,
                 index,
                 self._socks[index],
@@ -165,12 +165,12 @@ class _Supervisor:
 
     async def _watch(self) -> None:
         loop = asyncio.get_running_loop()
-        for signum in worker.STOPPING_SIGNALS:
+        for signum in server_worker.STOPPING_SIGNALS:
             loop.add_signal_handler(signum, self._stop)
         loop.add_signal_handler(signal.SIGCHLD, self._reap)
         loop.add_reader(self._ready, self._count_ready)
         if self._plan.options.exit_with_parent:
-            worker.watch_lifeline(loop, _STDIN, self._stop)
+            server_worker.watch_lifeline(loop, _STDIN, self._stop)
         self._reap()  # whoever died before SIGCHLD was listened to
         await self._settled.wait()
         if not self._stopping:
@@ -190,7 +190,7 @@ class _Supervisor:
         if not self._stopping:
             self._stopping = True
             loop = asyncio.get_running_loop()
-            worker.ignore_further_stops(loop)
+            server_worker.ignore_further_stops(loop)
             self._signal(signal.SIGTERM)
             loop.call_later(_KILL_AFTER_S, self._signal, signal.SIGKILL)
 

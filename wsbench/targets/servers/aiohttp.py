@@ -7,7 +7,7 @@ import socket
 
 from aiohttp import WSMsgType, web
 
-from wsbench.targets.echo.sockets import BACKLOG
+from wsbench.targets.echo.listen_sockets import BACKLOG
 from wsbench.targets.servers import program
 
 

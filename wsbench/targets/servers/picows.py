@@ -6,7 +6,7 @@ import socket
 
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest, ws_create_server
 
-from wsbench.targets.echo.sockets import BACKLOG
+from wsbench.targets.echo.listen_sockets import BACKLOG
 from wsbench.targets.servers import program
 
 

@@ -22,7 +22,7 @@ from typing import Any, NoReturn
 import psutil
 import uvloop
 
-from wsbench.targets.echo import sockets
+from wsbench.targets.echo import listen_sockets
 
 HOST = "127.0.0.1"
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
@@ -79,7 +79,7 @@ def run(serve: Serve, given: Options, path: str = "/echo") -> None:
 
     All sockets listen before a worker starts: who connects early waits a little, and nobody is refused.
     """
-    listening = sockets.listen(HOST, given.port, given.workers)
+    listening = listen_sockets.listen(HOST, given.port, given.workers)
     port = listening[0].getsockname()[1]
 
     def serve_one(index: int) -> None:

@@ -1,0 +1,237 @@
+"""What can be asked of a generator at work. Each probe watches one process for a while, and disturbs it in its own way.
+
+A probe gives None, or raises `Unavailable`, rather than a figure that it does not have.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+from helpers import components, process, tally
+
+from benchmarks.bench import GENERATOR_CORE, pinned, serving
+
+_SETTLE_S = 1.5
+_FREQUENCY_HZ = 997
+"""Not in step with anything that happens a thousand times a second."""
+_SCENARIO = Path(__file__).parent / "scenarios" / "function_calls.py"
+_ECHO = Path(__file__).parents[1] / "scenarios" / "echo.py"
+_KERNEL_CALLS = (
+    ("kernel: send", re.compile(r"sys_send|__send$")),
+    ("kernel: receive", re.compile(r"sys_recv|libc_recv|__recv")),
+    ("kernel: epoll", re.compile(r"epoll")),
+    ("kernel: timer", re.compile(r"timerfd")),
+)
+_FRAME = re.compile(r"^\s*([0-9a-f]+) (.*) \((.*)\)$", re.MULTILINE)
+"""Address, symbol and library."""
+_IN_KERNEL = re.compile(r"^f{4}[0-9a-f]{12}$")
+
+
+class Unavailable(Exception):
+    """This machine cannot answer; the text says why, or what would help."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """Options of `wsbench run` and how long a probe watches."""
+
+    options: Sequence[str]
+    connections: int
+    seconds: float
+
+
+class AtWork:
+    """A generator that has all its connections open and busy.
+
+    Attributes:
+        pid: of the process that sends and receives.
+        messages: that the server echoed during `watch`.
+        lasted_s: how long that was.
+        run: run.json, once it has ended.
+    """
+
+    def __init__(self, server: process.Running, generator: process.Running, pid: int) -> None:
+        self._server, self._generator = server, generator
+        self.pid = pid
+        self.messages, self.lasted_s = 0, 0.0
+        self.run: Any = None
+
+    @contextlib.contextmanager
+    def watch(self) -> Iterator[None]:
+        """Counts the messages of the time within."""
+        before, started = tally.read(self._server)[0], time.monotonic()
+        yield
+        self.lasted_s = time.monotonic() - started
+        self.messages = tally.read(self._server)[0] - before
+
+    def finish(self) -> None:
+        """Waits for its end."""
+        self.run = self._generator.finish(60).json()
+
+
+@contextlib.contextmanager
+def at_work(load: Load, directory: Path, *extra: str, environment: Mapping[str, str] | None = None) -> Iterator[AtWork]:
+    """`wsbench run` against a server of its own; ended when the context is left."""
+    with serving("helpers.picows_echo") as (server, url):
+        lasting = f"{_SETTLE_S + load.seconds + 2:g}s"
+        arguments = (*load.options, "-u", str(load.connections), "-d", lasting, "--warmup", "0s", "--json", *extra)
+        with pinned(GENERATOR_CORE):
+            generator = process.start_cli("run", url, *arguments, cwd=directory, env=environment)
+        try:
+            _await_connections(server, load.connections)
+            time.sleep(_SETTLE_S)
+            yield AtWork(server, generator, _locust(generator.pid))
+        finally:
+            generator.stop()
+
+
+def _await_connections(server: process.Running, connections: int) -> None:
+    deadline = time.monotonic() + process.scaled(60)
+    while tally.read(server)[1] < connections:
+        if time.monotonic() > deadline:
+            raise Unavailable(f"{connections} connections did not come about")
+        time.sleep(0.1)
+
+
+def _locust(pid: int) -> int:
+    for child in psutil.Process(pid).children(recursive=True):
+        if "locust" in child.cmdline():
+            return child.pid
+    raise Unavailable("wsbench run has no Locust process")
+
+
+def _program(name: str, remedy: str) -> str:
+    path = components.tool(name)
+    if not path:
+        raise Unavailable(f"no {name} ({remedy})")
+    return path
+
+
+def _run(*command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+def _refused(what: str, answer: subprocess.CompletedProcess[str]) -> Unavailable:
+    lines = [line for line in answer.stderr.strip().splitlines() if line.strip()]
+    return Unavailable(f"{what} may not watch here: {lines[0] if lines else f'exit code {answer.returncode}'}")
+
+
+def time_shares(worker: AtWork, load: Load, directory: Path) -> Counter[str]:
+    """Samples by what the process was doing: a system call's work in the kernel, or code of which library (perf)."""
+    perf, data = _program("perf", "apt-get install linux-perf"), str(directory / "perf.data")
+    how = ("record", "-g", "-F", str(_FREQUENCY_HZ), "-p", str(worker.pid), "-o", data)
+    with worker.watch():
+        answer = _run(perf, *how, "--", "sleep", f"{load.seconds:g}")
+    if answer.returncode:
+        raise _refused("perf", answer)
+    script = _run(perf, "script", "-i", data, "-F", "ip,sym,dso").stdout
+    stacks = re.split(r"\n\s*\n", script.strip())
+    return Counter(_doing(frames) for stack in stacks if (frames := _FRAME.findall(stack)))
+
+
+def _doing(frames: Sequence[tuple[str, str, str]]) -> str:
+    """Of a stack, innermost frame first."""
+    innermost = frames[0]
+    if not _IN_KERNEL.match(innermost[0]):
+        return f"user space: {Path(innermost[2]).name.partition('.')[0].strip('[]')}"
+    for what, pattern in _KERNEL_CALLS:
+        if any(pattern.search(name) for _, name, _ in frames):
+            return what
+    return "kernel: other"
+
+
+def python_functions(worker: AtWork, load: Load, directory: Path) -> Counter[str]:
+    """Samples by the innermost Python function; what it calls in C and in the kernel is in it (py-spy)."""
+    spy, output = _program("py-spy", "pip install -e '.[peers]'"), directory / "stacks"
+    how = ("--format", "raw", "--nolineno", "--rate", str(_FREQUENCY_HZ), "--duration", f"{load.seconds:g}")
+    with worker.watch():
+        answer = _run(spy, "record", "--pid", str(worker.pid), *how, "--output", str(output))
+    if answer.returncode or not output.exists():
+        raise _refused("py-spy", answer)
+    samples: Counter[str] = Counter()
+    for line in output.read_text().splitlines():
+        stack, _, count = line.rpartition(" ")
+        if "gevent/threadpool.py" not in stack:  # a thread that waits for work, in a way that py-spy takes for work
+            samples[stack.rpartition(";")[2]] += int(count)
+    return samples
+
+
+def system_calls(worker: AtWork, load: Load, directory: Path) -> Counter[str]:
+    """Calls by name (strace)."""
+    strace, output = _program("strace", "apt-get install strace"), directory / "calls"
+    tracer = subprocess.Popen(
+        [strace, "-f", "-c", "-o", str(output), "-p", str(worker.pid)], stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert tracer.stderr is not None
+        said = tracer.stderr.readline().strip()
+        if " attached" not in said:
+            raise Unavailable(f"strace may not watch here: {said}")
+        with worker.watch():
+            time.sleep(load.seconds)
+        tracer.send_signal(signal.SIGINT)
+        tracer.wait(30)
+    finally:
+        tracer.kill()
+        tracer.communicate()
+    rows = (line.split() for line in output.read_text().splitlines())
+    return Counter({row[-1]: int(row[3]) for row in rows if len(row) >= 5 and row[3].isdigit() and row[-1] != "total"})
+
+
+def function_calls(load: Load, directory: Path) -> tuple[AtWork, Counter[str]]:
+    """Calls of functions by name, Python's and C's (cProfile, in the process)."""
+    results = directory / "function_calls.json"
+    extra = ("--scenario", str(_SCENARIO))
+    with at_work(load, directory, *extra, environment={"BENCHMARKS_CALLS": str(results)}) as worker:
+        with worker.watch():
+            psutil.Process(worker.pid).send_signal(signal.SIGUSR1)
+            time.sleep(load.seconds)
+            psutil.Process(worker.pid).send_signal(signal.SIGUSR1)
+        deadline = time.monotonic() + process.scaled(10)
+        while not results.exists():
+            if time.monotonic() > deadline:
+                raise Unavailable("the scenario left no counts")
+            time.sleep(0.05)
+    return worker, Counter(json.loads(results.read_text()))
+
+
+def instructions(load: Load, directory: Path) -> tuple[AtWork, int]:
+    """Instructions in user space (valgrind's callgrind: counted one by one, some 30 times slower)."""
+    valgrind = _program("valgrind", "apt-get install valgrind")
+    control, output = _program("callgrind_control", "apt-get install valgrind"), directory / "callgrind.out"
+    with serving("helpers.picows_echo") as (server, url):
+        counted = (valgrind, "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={output}")
+        users = ("-u", str(load.connections), "-r", str(load.connections), *load.options)
+        lasting = ("--duration", f"{_SETTLE_S + 2 * load.seconds + 3:g}s", "--warmup", "0s")
+        locust = (sys.executable, "-P", "-m", "locust", "-f", str(_ECHO), "--headless", "--only-summary")
+        with pinned(GENERATOR_CORE):
+            generator = process.Running([*counted, *locust, *users, *lasting, "--host", url], cwd=directory)
+        try:
+            _await_connections(server, load.connections)
+            time.sleep(_SETTLE_S)
+            worker = AtWork(server, generator, generator.pid)
+            pid = str(worker.pid)
+            _run(control, "--instr=on", pid)
+            _run(control, "--zero", pid)
+            with worker.watch():
+                time.sleep(2 * load.seconds)
+            _run(control, "--instr=off", pid)
+            generator.finish(60)
+        finally:
+            generator.stop()
+    totals = re.search(r"^totals: (\d+)", output.read_text(), re.MULTILINE) if output.exists() else None
+    if totals is None or not worker.messages:
+        raise Unavailable("valgrind left no count")
+    return worker, int(totals[1])

@@ -1,0 +1,176 @@
+"""What a run says of its load: held, or whose limit it was."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from helpers.sample_run import RUN
+from msgspec.structs import replace
+
+from wsbench.experiment.judge_step import assess, keeps_to_rate
+from wsbench.measure.findings import READ_LATE
+from wsbench.results.capacity_result import GENERATOR, HELD, TARGET, Step
+from wsbench.results.run_result import Connections, Finding, Generator, Latency, Messages, Run, Throughput
+from wsbench.run.gates import parse_objective
+
+MS = 1_000_000
+FAST = Latency(10_000, 0, p50_ns=MS, p99_ns=5 * MS, p99_9_ns=9 * MS)
+SLOW = Latency(10_000, 0, p50_ns=MS, p99_ns=50 * MS, p99_9_ns=90 * MS)
+NONE = Latency(10_000, 0, p50_ns=1, p99_ns=1, p99_9_ns=1)
+OPEN = Connections(asked=50, opened=50)
+
+
+def run(
+    verdict: str = "ok",
+    *,
+    response: Latency = FAST,
+    service: Latency = FAST,
+    lag: Latency = NONE,
+    messages: Messages | None = None,
+    received_per_s: float = 1000.0,
+    connections: Connections = OPEN,
+    **conditions: Any,
+) -> Run:
+    """An open loop of 1,000 messages/s over 10 s, that went well but for what is said."""
+    findings = [Finding("note", "nothing grave", ""), Finding("code", "it was so", "", verdict)]
+    return replace(
+        RUN,
+        conditions=replace(RUN.conditions, **conditions),
+        connections=connections,
+        messages=messages or Messages(sent=10_000, received=10_000),
+        throughput=Throughput(1000.0, received_per_s),
+        latency={**RUN.latency, "response": response, "service": service, "read_lag": lag},
+        generator=Generator(verdict, findings if verdict != "ok" else []),
+    )
+
+
+def late_reader(**figures: Any) -> Run:
+    """One that found several replies in its sockets at a time: `service` holds some of the time that they lay there."""
+    made = run("late", **figures)
+    return replace(made, generator=Generator("late", [Finding(READ_LATE, "it was so", "", "late")]))
+
+
+def step(made: Run, *objectives: str) -> Step:
+    return assess(made, [parse_objective(text) for text in objectives or ("p99 < 10ms",)], load=7.0, where="runs/x")
+
+
+def test_a_step_has_what_the_run_has() -> None:
+    found = step(run(), "p99 < 10ms", "lost == 0")
+    assert (found.load, found.rate, found.connections, found.run) == (7.0, 1000.0, 50, "runs/x")
+    assert (found.outcome, found.why, found.verdict) == (HELD, "", "ok")
+    assert (found.due, found.received_per_s) == (10_000, 1000.0)
+    assert (found.p50_ns, found.p99_ns, found.p99_9_ns) == (MS, 5 * MS, 9 * MS)
+    assert [(each.expression, each.held, each.value) for each in found.objectives] == [
+        ("p99 < 10ms", True, "5.00 ms"),
+        ("lost == 0", True, "0"),
+    ]
+
+
+NO_P99 = replace(SLOW, p99_ns=None)
+CASES: dict[str, tuple[Run, str, str]] = {
+    "slow": (run(response=SLOW, service=SLOW), TARGET, "p99 was 50.0 ms"),
+    "too much lost": (run(response=NO_P99, service=NO_P99), TARGET, "p99 has no value: too much was lost"),
+    "the rate not reached": (run(received_per_s=960.0), TARGET, "960 replies/s came of 1,000"),
+    "a little below the rate": (run(received_per_s=975.0), HELD, ""),
+    "by chance fewer were due": (
+        run(arrivals="poisson", messages=Messages(sent=9_500, received=9_500), received_per_s=950.0),
+        HELD,
+        "",
+    ),
+    "not all connections": (
+        run(connections=Connections(asked=50, opened=49)),
+        TARGET,
+        "49 of 50 connections were opened",
+    ),
+    # a generator that was not well, but whose figures hold all the same
+    "late and fast": (run("late"), HELD, ""),
+    "saturated and fast": (run("saturated"), HELD, ""),
+    "saturated and slow": (
+        run("saturated", response=SLOW, service=SLOW),
+        GENERATOR,
+        "p99 was 50.0 ms; generator saturated: it was so",
+    ),
+    "late, and what is lost is not a matter of time alone": (
+        run("late", messages=Messages(sent=9_000, received=9_000, missed=1_000), lag=SLOW, received_per_s=900.0),
+        TARGET,
+        "900 replies/s came of 1,000",
+    ),
+    "late, and the target later": (run("late", response=SLOW, service=SLOW, lag=FAST), TARGET, "p99 was 50.0 ms"),
+    "late, and later than the target": (
+        run("late", response=SLOW, lag=SLOW),
+        GENERATOR,
+        "p99 was 50.0 ms; generator late, but its own lateness (p99 50.0 ms) was more than the target took (5.00 ms)",
+    ),
+    "well, but later than the target": (
+        run("ok", response=SLOW, lag=SLOW),
+        GENERATOR,
+        "p99 was 50.0 ms; generator ok, but its own lateness (p99 50.0 ms) was more than the target took (5.00 ms)",
+    ),
+    "replies that lay unread": (
+        run("late", received_per_s=500.0, service=replace(FAST, p99_ns=None, survivors={"p99_ns": MS}), lag=SLOW),
+        GENERATOR,
+        "500 replies/s came of 1,000; "
+        "generator late, but its own lateness (p99 50.0 ms) was more than the target took (1.00 ms)",
+    ),
+    "replies that lay unread, several in one read": (
+        late_reader(response=SLOW, service=SLOW, lag=FAST),
+        GENERATOR,
+        "p99 was 50.0 ms; generator late, but its own lateness (p99 5.00 ms) was more than the target took (1.00 ms)",
+    ),
+    "late, and not all connections": (
+        run("late", lag=SLOW, connections=Connections(asked=50, opened=49)),
+        TARGET,
+        "49 of 50 connections were opened",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_whose_limit_it_was(case: str) -> None:
+    made, outcome, why = CASES[case]
+    found = step(made)
+    assert (found.outcome, found.why) == (outcome, why)
+
+
+@pytest.mark.parametrize("verdict", ["ok", "late"])
+@pytest.mark.parametrize(
+    ("objective", "longest_ms", "outcome"),
+    [
+        ("service.p99 < 1ms", 60, TARGET),
+        ("p99 < 1ms", 60, GENERATOR),
+        ("read_lag.p99 < 1ms", 60, GENERATOR),
+        ("throughput > 2000/s", 60, GENERATOR),
+        ("lost == 0", 60, TARGET),  # lost is what did not come in 10 s: that is no matter of 60 ms
+        ("lost == 0", 9_000, GENERATOR),
+    ],
+)
+def test_what_lateness_explains_is_the_generators(objective: str, longest_ms: int, outcome: str, verdict: str) -> None:
+    lost = Messages(sent=10_000, received=9_990, lost=10)
+    lag = replace(SLOW, max_ns=longest_ms * MS)
+    assert step(run(verdict, messages=lost, lag=lag), objective).outcome == outcome
+
+
+def test_what_the_target_took_is_not_its_own_where_replies_lay_unread() -> None:
+    assert step(late_reader(service=SLOW, lag=FAST), "service.p99 < 10ms").outcome == GENERATOR
+
+
+def test_all_that_went_wrong_is_said() -> None:
+    found = step(run(response=SLOW, service=SLOW, received_per_s=500.0), "p99 < 10ms", "p50 < 5ms", "p99.9 < 20ms")
+    assert found.why == "500 replies/s came of 1,000; p99 was 50.0 ms; p99.9 was 90.0 ms"
+    assert [each.held for each in found.objectives] == [False, True, False]
+
+
+def test_users_that_send_when_they_like_are_held_against_what_they_sent() -> None:
+    made = run(messages=Messages(sent=600, received=500, one_way=100), received_per_s=50.0)
+    assert not keeps_to_rate(made)
+    assert keeps_to_rate(run())
+    assert step(made).why == "50 replies/s came of 1,000"
+    found = assess(made, [parse_objective("p99 < 10ms")], load=7.0, where="", on_schedule=False)
+    assert (found.outcome, found.due) == (HELD, 500)
+
+
+def test_at_a_low_rate_a_message_across_the_edge_is_no_shortfall() -> None:
+    few = Messages(sent=50, received=50)
+    assert step(run(rate=10.0, duration_ns=5 * 10**9, messages=few, received_per_s=9.6)).outcome == HELD
+    assert step(run(rate=10.0, duration_ns=5 * 10**9, messages=few, received_per_s=9.0)).outcome == TARGET

@@ -1,0 +1,147 @@
+"""The workers as the master knows them: nothing counted twice, nobody forgotten; and what they tell each other."""
+
+from __future__ import annotations
+
+import pytest
+
+from wsbench.master.worker_registry import Roster, WorkerRecord
+from wsbench.measure.delta import IntervalDelta
+from wsbench.measure.phases import Plan
+from wsbench.run.protocol import ConnectionTally, ErrorTally, Health, Order, Report, pack, unpack_order, unpack_report
+
+MS, S = 1_000_000, 1_000_000_000
+
+
+def delta(phase: str, start_s: int, *, cpu_ms: float = 0, wall_ms: float = 0, received: int = 0) -> IntervalDelta:
+    counts = {"cpu_ns": int(cpu_ms * MS), "wall_ns": int(wall_ms * MS), "received": received}
+    return IntervalDelta(phase, start_s * S, counts, {})
+
+
+def report(number: int, *deltas: IntervalDelta, worker: int = 0, final: bool = False, **connections: int) -> Report:
+    return Report(worker, number, list(deltas), ConnectionTally(**connections), [], Health(), final=final)
+
+
+# -- one worker ------------------------------------------------------------------------------------------------------
+
+
+def test_a_report_that_comes_twice_counts_once() -> None:
+    worker = WorkerRecord(0)
+    first, second = report(1, delta("measure", 1, received=5)), report(2, delta("measure", 1, received=3))
+    assert [worker.take(each) for each in (first, first, second, first, second)] == [True, False, True, False, False]
+    assert worker.received == 8
+    assert worker.report is second
+
+
+def test_a_report_that_was_lost_on_the_way_counts_when_it_is_said_again() -> None:
+    worker = WorkerRecord(0)
+    reports = {
+        number: report(number, delta("measure", 1, received=number), final=number == 5) for number in range(1, 6)
+    }
+    assert [worker.take(reports[number]) for number in (1, 2, 5)] == [True, True, True]
+    assert worker.gaps == {3, 4} and not worker.final, "its last word is here, but not all that it said before"
+    assert [worker.take(reports[number]) for number in (4, 4, 5, 3, 3)] == [True, False, False, True, False]
+    assert worker.final and worker.received == 1 + 2 + 3 + 4 + 5
+    assert worker.report is reports[5], "running totals are the latest one's"
+
+
+def test_only_replies_of_the_measure_phase_are_received() -> None:
+    worker = WorkerRecord(0)
+    worker.take(report(1, *(delta(phase, 1, received=7) for phase in ("ramp", "warmup", "measure", "drain"))))
+    assert worker.received == 7
+
+
+def test_a_worker_that_has_said_nothing_has_an_empty_report() -> None:
+    worker = WorkerRecord(3)
+    assert (worker.report.worker, worker.report.number, worker.report.final) == (3, 0, False)
+    assert (worker.received, worker.cpu_percent(), worker.cpu_of_measure()) == (0, {}, (0.0, 0.0))
+
+
+def test_cpu_of_an_interval_adds_up_over_reports() -> None:
+    worker = WorkerRecord(0)
+    worker.take(report(1, delta("measure", 1, cpu_ms=100, wall_ms=400), delta("ramp", 0, cpu_ms=10, wall_ms=1000)))
+    worker.take(report(2, delta("measure", 1, cpu_ms=500, wall_ms=600), delta("drain", 9)))
+    assert worker.cpu_percent() == {("measure", 1 * S): pytest.approx(60.0), ("ramp", 0): pytest.approx(1.0)}
+
+
+def test_cpu_of_the_measure_phase_is_weighed_by_the_length_of_its_intervals() -> None:
+    worker = WorkerRecord(0)
+    worker.take(
+        report(
+            1,
+            delta("warmup", 0, cpu_ms=1000, wall_ms=1000),
+            delta("measure", 1, cpu_ms=500, wall_ms=1000),
+            delta("measure", 2, cpu_ms=700, wall_ms=1000),
+            delta("measure", 3, cpu_ms=90, wall_ms=90),  # a sliver says nothing of how busy it was
+            delta("drain", 4, cpu_ms=1000, wall_ms=1000),
+        )
+    )
+    assert worker.cpu_of_measure() == (61.7, 70.0)
+
+
+def test_when_there_are_only_slivers_the_maximum_is_the_mean() -> None:
+    worker = WorkerRecord(0)
+    worker.take(report(1, delta("measure", 1, cpu_ms=45, wall_ms=90)))
+    assert worker.cpu_of_measure() == (50.0, 50.0)
+
+
+# -- all of them -----------------------------------------------------------------------------------------------------
+
+
+def test_workers_are_told_apart_by_their_index() -> None:
+    roster = Roster()
+    assert roster.take(report(1, delta("measure", 1, received=1), worker=2))
+    assert roster.take(report(1, delta("measure", 1, received=1), worker=0))
+    assert not roster.take(report(1, worker=2))
+    assert [worker.index for worker in roster.workers] == [0, 2]
+
+
+def test_who_is_expected_is_waited_for() -> None:
+    roster = Roster()
+    silent = roster.expect(1)
+    assert roster.expect(1) is silent
+    roster.take(report(1, worker=0, final=True))
+    assert not roster.all_final
+    roster.take(report(1, worker=1))
+    assert not roster.all_final
+    roster.take(report(2, worker=1, final=True))
+    assert roster.all_final
+
+
+def test_who_can_say_nothing_any_more_is_not_waited_for() -> None:
+    roster = Roster()
+    roster.take(report(1, worker=0, final=True))
+    roster.expect(1)
+    roster.expect(2)
+    assert not roster.all_final_but({1})
+    assert roster.all_final_but({1, 2})
+
+
+def test_connections_are_running_totals_of_each_and_add_up_over_all() -> None:
+    roster = Roster()
+    roster.take(report(1, worker=0, opened=3, failed=1))
+    roster.take(report(2, worker=0, opened=5, failed=1))
+    roster.take(report(1, worker=1, opened=4, failed=2))
+    roster.expect(2)
+    assert (roster.opened, roster.failed) == (9, 3)
+
+
+# -- over the wire ---------------------------------------------------------------------------------------------------
+
+
+def test_a_report_arrives_as_it_was_sent() -> None:
+    sent = Report(
+        worker=1,
+        number=7,
+        deltas=[IntervalDelta("measure", 5 * S, {"sent": 2, "late": 1}, {"service": {0: 1, 2**40: 3, -5: 1}})],
+        connections=ConnectionTally(opened=3, close_codes={"1006": 1}),
+        errors=[ErrorTally("reset", "target", 1, "the connection broke: …")],
+        health=Health(rss_bytes=5, nofile=20_000, exact_timer=True),
+        negotiated={"compression": None, "subprotocol": "chat"},
+        final=True,
+    )
+    assert unpack_report(pack(sent)) == sent
+
+
+@pytest.mark.parametrize("plan", [Plan(), Plan(1_795_000_000 * S), Plan(1, 2, 3)])
+def test_an_order_arrives_as_it_was_sent(plan: Plan) -> None:
+    assert unpack_order(pack(Order(plan))) == Order(plan)

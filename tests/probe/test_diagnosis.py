@@ -1,0 +1,27 @@
+"""What a probe makes of evidence that no server here can be made to give."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from wsbench.probe import diagnosis
+from wsbench.probe.document import SCHEMA, Probe, Tcp
+from wsbench.websocket.handshake import ConnectOptions
+
+
+def test_an_address_that_takes_no_connection_before_one_that_does() -> None:
+    tcp = Tcp("127.0.0.1:80", "127.0.0.1:50000", ["::1: Connection refused"])
+    found = Probe(
+        SCHEMA, "0", "ws://localhost/", datetime.now(UTC), False, None, [], [], [], tcp, None, None, None, None, None
+    )
+    (finding,) = diagnosis.of_opening(found, "tcp", ConnectOptions("ws://localhost/"))
+    assert finding.code == "address-refused"
+    assert "localhost" in finding.evidence and "::1: Connection refused" in finding.evidence
+    assert not list(diagnosis.of_opening(found, "dns", ConnectOptions("ws://localhost/")))
+
+
+@pytest.mark.parametrize(("code", "remedy"), [(1006, "log"), (1009, "shorter"), (4000, "application"), (1005, "log")])
+def test_every_close_code_has_a_remedy(code: int, remedy: str) -> None:
+    assert remedy in diagnosis.close_remedy(code)

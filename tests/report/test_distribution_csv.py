@@ -1,0 +1,28 @@
+"""A distribution as CSV: every value that occurred."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from wsbench.measure.histogram import Counts, record
+from wsbench.report.distribution_csv import encode
+
+
+def test_a_row_for_every_value_with_its_count_and_its_percentile() -> None:
+    first, second = {}, {}
+    record(first, 1_000, 50)
+    record(first, 1_500, 40)
+    record(second, 1_500, 9)
+    record(second, 5_000_000)
+    rows = list(csv.reader(io.StringIO(encode([Counts.of(first), Counts.of(second)]).decode())))
+    assert rows == [
+        ["value_ns", "count", "percentile"],
+        ["1000", "50", "50.000000"],
+        ["1500", "49", "99.000000"],
+        ["5001215", "1", "100.000000"],
+    ]
+
+
+def test_nothing_is_a_head_alone() -> None:
+    assert encode([]) == encode([Counts.of({})]) == b"value_ns,count,percentile\n"

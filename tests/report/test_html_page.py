@@ -1,0 +1,225 @@
+"""report.html: what stands in it, and that nothing that came from elsewhere is more than text in it."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+import math
+import re
+from array import array
+
+import pytest
+from helpers.html_document import Document
+from helpers.synthetic import BEGIN_NS, Stored, stored
+from msgspec.structs import replace
+
+from wsbench.errors import ResultError
+from wsbench.measure.histogram import Buckets, Counts, percentile, record
+from wsbench.measure.series import SERIES
+from wsbench.report import hlog, timeline
+from wsbench.report.html import history, page
+from wsbench.report.html.curves import curve
+from wsbench.results.run_result import (
+    Connections,
+    ErrorCount,
+    Finding,
+    Gate,
+    Generator,
+    Latency,
+    Messages,
+    Run,
+    Throughput,
+    Timestamps,
+)
+
+HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)> \"'&`\x00\u202e\ud800 {{ 7*7 }}"
+
+
+@pytest.fixture(scope="module")
+def minute() -> Stored:
+    return stored(60, lost_per_stall=50)
+
+
+def report(run: Stored, changed: Run | None = None) -> Document:
+    return Document(page.of_run(changed or run.run, run.lines(), run.timeline).decode())
+
+
+def unpacked(values: dict[str, str]) -> list[float]:
+    assert values["dtype"] == "f4"
+    return array("f", base64.b64decode(values["bdata"])).tolist()
+
+
+def test_verdict_and_findings_come_first_and_in_words(minute: Stored) -> None:
+    findings = [Finding("sent-late", "1 % were 5 ms late", "Lower --rate.", "late")]
+    text = report(minute, replace(minute.run, generator=Generator("late", findings))).text
+    order = [
+        "echo",
+        "Verdict: ▲ late",
+        "sent-late : 1 % were 5 ms late",
+        "Lower --rate.",
+        "throughput",
+        "Latency by percentile",
+    ]
+    places = [text.index(part) for part in order]
+    assert places == sorted(places)
+
+
+def test_all_figures_of_a_run_are_there(minute: Stored) -> None:
+    document = report(minute)
+    assert document.figures() == ["percentiles", "heat", "throughput", "connections", "cpu", "connecting"]
+    places = [attrs["id"] for tag, attrs in document.elements if tag == "figure"]
+    assert places == document.figures()
+
+
+def test_figures_say_what_the_result_says(minute: Stored) -> None:
+    document, latency = report(minute), minute.run.latency
+    lines = {str(line["name"]): line for line in document.figure("percentiles")["data"]}
+    assert list(lines) == ["response", "service", "send lag", "read lag"]
+    reciprocals, values = lines["send lag"]["x"], lines["send lag"]["y"]
+    assert isinstance(reciprocals, list) and isinstance(values, list)
+    assert round(values[-1] * 1e9) == latency["send_lag"].max_ns
+    at = {round(x, 6): round(y * 1e9) for x, y in zip(reciprocals, values, strict=True)}
+    assert (at[10.0], at[100.0]) == (latency["send_lag"].p90_ns, latency["send_lag"].p99_ns)
+    rates = {str(line["name"]): line for line in document.figure("throughput")["data"]}
+    assert max(unpacked(rates["lost"]["y"])) == 50  # type: ignore[arg-type]
+    rows = list(csv.DictReader(io.StringIO(minute.timeline.decode())))
+    received = unpacked(rates["received"]["y"])[::2]  # type: ignore[arg-type]
+    assert received == [float(row["received"]) for row in rows]
+
+
+def test_the_heat_map_holds_every_message_of_the_measure_phase(minute: Stored) -> None:
+    over_time = history.timeline(minute.timeline, "timeline.csv")
+    heat = history.heat_map(history.latencies(minute.lines(), over_time, "response").columns, over_time)
+    assert heat is not None
+    assert sum(map(sum, heat.counts)) == minute.run.messages.received
+    assert [sum(row[n] for row in heat.counts) for n in range(60)] == [1000] * 60
+    assert (heat.time_edges_s[0], heat.time_edges_s[-1]) == (5.0, 65.0)
+    assert len(heat.latency_edges_ns) == len(heat.counts) + 1 <= history.ROWS + 1
+    for line in minute.lines():
+        if line.tag == "response":
+            second = (line.start_ns - BEGIN_NS) // 10**9 - 5
+            exact = percentile(line.counts.buckets(), 50)
+            assert exact is not None
+            assert heat.p50_ns[second] == pytest.approx(exact, rel=0.04)
+    stalled = [second for second, value in enumerate(heat.p99_ns) if value is None]
+    assert stalled == [20, 40]  # 50 of 1,050 were lost
+
+
+def test_rows_of_the_heat_map_are_where_their_latencies_are() -> None:
+    buckets: Buckets = {}
+    for value in (100_000, 1_000_000, 64_000_000):
+        record(buckets, value)
+    over_time = history.Timeline([], 0, 1)
+    heat = history.heat_map(
+        history.latencies([hlog.StoredLine("response", 0, 10**9, Counts.of(buckets))], over_time, "response").columns,
+        over_time,
+    )
+    assert heat is not None
+    edges = heat.latency_edges_ns
+    found = [(edges[n], edges[n + 1]) for n, row in enumerate(heat.counts) if row[0]]
+    assert all(
+        low * 0.96 <= value < high for (low, high), value in zip(found, (100_000, 1_000_000, 64_000_000), strict=True)
+    )
+
+
+def test_an_hour_becomes_columns_without_losing_a_count() -> None:
+    intervals = ["time,elapsed_s,phase,connections,sent,received,lost,worker_cpu_percent"]
+    intervals += [f"2026-11-22T09:15:00.000Z,{n}.250,measure,5,10,9,1,{n % 100}" for n in range(3600)]
+    over_time = history.timeline("\n".join(intervals).encode(), "timeline.csv")
+    assert over_time.every_s == 7
+    assert len(over_time.moments) == math.ceil(3600 / 7) <= history.COLUMNS
+    assert sum(moment.lost for moment in over_time.moments) == 3600
+    assert {round(moment.sent_per_s, 6) for moment in over_time.moments} == {10.0}
+    assert over_time.moments[0].cpu_percent == 6
+
+
+def test_a_curve_ends_where_lost_messages_begin() -> None:
+    buckets: Buckets = {}
+    for value in range(1, 991):
+        record(buckets, value * 1000)
+    whole, lossy = curve(buckets), curve(buckets, 10)
+    assert whole.reciprocals[-1] == 990
+    assert whole.values_ns[-1] >= 990_000
+    assert lossy.reciprocals[-1] <= 100.5
+    assert all(low <= high for low, high in zip(lossy.values_ns, lossy.values_ns[1:], strict=False))
+
+
+def test_what_came_from_elsewhere_stays_text(minute: Stored) -> None:
+    run = minute.run
+    hostile = replace(
+        run,
+        name=HOSTILE,
+        command=["wsbench", HOSTILE],
+        conditions=replace(run.conditions, url=HOSTILE, scenario=HOSTILE),
+        negotiated=replace(run.negotiated, compression=HOSTILE, subprotocol=HOSTILE, tls_cipher=HOSTILE),
+        target=replace(run.target, name=HOSTILE, version=HOSTILE),
+        environment=replace(run.environment, cpu=HOSTILE, packages={HOSTILE: HOSTILE}),
+        connections=replace(run.connections, close_codes={HOSTILE: 1}),
+        errors=[ErrorCount(HOSTILE, HOSTILE, 3, HOSTILE, HOSTILE)],
+        generator=Generator(HOSTILE, [Finding(HOSTILE, HOSTILE, HOSTILE)]),
+        gates=[Gate(HOSTILE, True, HOSTILE)],
+    )
+    document, plain = report(minute, hostile), report(minute)
+    assert len(document.scripts) == len(plain.scripts) == 3
+    assert {tag for tag, _ in document.elements} <= {tag for tag, _ in plain.elements} | {"tr", "td", "ul", "li", "b"}
+    assert not any(name.startswith("on") for _, attrs in document.elements for name in attrs)
+    assert document.text.count("<img src=x onerror=alert(2)>") >= 18
+    assert "{{ 7*7 }}" in document.text
+
+
+def test_no_figure_ends_its_script_element() -> None:
+    data = page._json({"name": "</script><!--"})
+    assert "<" not in data
+    assert json.loads(data) == {"name": "</script><!--"}
+
+
+def test_the_policy_lets_nothing_in(minute: Stored) -> None:
+    document = report(minute)
+    policy = next(
+        attrs["content"] for tag, attrs in document.elements if attrs.get("http-equiv") == "Content-Security-Policy"
+    )
+    assert policy is not None
+    directives = dict(part.split(" ", 1) for part in policy.split("; "))
+    assert directives["default-src"] == "'none'"
+    nonce = re.fullmatch(r"'nonce-([\w-]{20,})'", directives["script-src"])
+    assert nonce is not None
+    assert [attrs.get("nonce") for tag, attrs in document.elements if tag == "script"] == [None, nonce[1], nonce[1]]
+    assert "http" not in policy
+    sources = {attrs[name] for _, attrs in document.elements for name in ("src", "href") if name in attrs}
+    assert sources == {"data:,"}
+    assert nonce[1] not in page.of_run(minute.run, minute.lines(), minute.timeline).decode()
+
+
+def test_a_run_of_which_nothing_is_known_has_a_report_all_the_same() -> None:
+    empty = stored(1)
+    run = replace(
+        empty.run,
+        complete=False,
+        latency={name: Latency() for name in SERIES},
+        messages=Messages(),
+        messages_all_phases=Messages(),
+        throughput=Throughput(),
+        timestamps=Timestamps(),
+        connections=Connections(),
+        generator=Generator("unheard-of"),
+        conditions=replace(empty.run.conditions, rate=None, loop="closed", duration_ns=0),
+    )
+    log = hlog.encode([], start_ns=0, comment="")
+    document = Document(page.of_run(run, hlog.of_rows(log.splitlines(), "log"), timeline.encode([], {})).decode())
+    assert document.figures() == []
+    assert "Incomplete." in document.text
+    assert "✕ unheard-of" in document.text
+    assert "response p50 –" in document.text
+
+
+def test_a_closed_loop_has_no_send_lag(minute: Stored) -> None:
+    document = report(minute, replace(minute.run, conditions=replace(minute.run.conditions, loop="closed", rate=None)))
+    assert [line["name"] for line in document.figure("percentiles")["data"]] == ["response", "service", "read lag"]
+
+
+@pytest.mark.parametrize("text", [b"\xff\xfe", b"time,elapsed_s\n2026,x\n", b"time,phase\n1,2\n", b"elapsed_s\n1\n"])
+def test_what_is_no_timeline_is_said(text: bytes) -> None:
+    with pytest.raises(ResultError, match=r"timeline\.csv is not a timeline"):
+        history.timeline(text, "timeline.csv")

@@ -1,1 +1,0 @@
-"""The scenarios that come with wsbench, against real servers."""

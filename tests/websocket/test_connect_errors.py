@@ -1,0 +1,69 @@
+"""Why a connection did not even get an answer, in words."""
+
+from __future__ import annotations
+
+import ssl
+
+import pytest
+
+from wsbench.errors import Side
+from wsbench.websocket.connect_errors import timed_out, tls_error
+from wsbench.websocket.handshake import ConnectOptions
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind", "told", "remedy"),
+    [
+        ("WRONG_VERSION_NUMBER", "no-tls", "speaks plain text ('HTTP/1.1 400')", "ws:// instead of wss://"),
+        ("HTTP_REQUEST", "no-tls", "speaks plain text", "ws:// instead of wss://"),
+        ("SSLV3_ALERT_HANDSHAKE_FAILURE", "tls", "no version and cipher", "TLS 1.2 or 1.3"),
+        ("TLSV13_ALERT_CERTIFICATE_REQUIRED", "tls", "wants a client certificate", "wants none"),
+        ("TLSV1_ALERT_NO_APPLICATION_PROTOCOL", "tls", "speaks no HTTP/1.1", "ALPN"),
+        ("SOMETHING_ELSE", "tls", "something else", ""),
+    ],
+)
+def test_why_tls_did_not_come_about(reason: str, kind: str, told: str, remedy: str) -> None:
+    cause = ssl.SSLError(1, f"[SSL: {reason}] something")
+    cause.reason = reason
+    error = tls_error(cause, ConnectOptions("wss://server.test/"), b"HTTP/1.1 400")
+    assert (error.kind, error.step, error.side) == (kind, "tls", Side.TARGET)
+    assert remedy in error.remedy
+    assert error.what.startswith("no TLS with server.test:443: ")
+    assert told in error.what and reason.replace("_", " ").lower() in error.what
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "told"),
+    [
+        (10, "certificate-expired", "the certificate of server.test:443 has expired (because)"),
+        (9, "certificate-not-yet-valid", "is not valid yet"),
+        (62, "certificate-host", "is not for the host name server.test"),
+        (64, "certificate-host", "is not for the host name server.test"),
+        (18, "certificate", "is not trusted, for it is self-signed"),
+        (19, "certificate", "is not trusted, nor is its CA"),
+        (20, "certificate", "is not trusted: its issuer is unknown here"),
+        (99, "certificate", "is not trusted (because)"),
+    ],
+)
+def test_why_a_certificate_failed_the_check(code: int, kind: str, told: str) -> None:
+    cause = ssl.SSLCertVerificationError(1, "failed")
+    cause.verify_code, cause.verify_message = code, "because."
+    error = tls_error(cause, ConnectOptions("wss://server.test/"))
+    assert (error.kind, error.step, error.side) == (kind, "tls", Side.TARGET)
+    assert told in error.what and "--insecure" in error.remedy
+
+
+@pytest.mark.parametrize(
+    ("step", "received", "kind", "side", "told"),
+    [
+        ("dns", 0, "dns-timeout", Side.NETWORK, "no name server told the address of server.test"),
+        ("tcp", 0, "connect-timeout", Side.NETWORK, "did not accept the connection"),
+        ("tls", 0, "tls-timeout", Side.TARGET, "did not complete the TLS handshake"),
+        ("upgrade", 0, "handshake-timeout", Side.TARGET, "never answered the upgrade request"),
+        ("upgrade", 7, "handshake-timeout", Side.TARGET, "sent 7 bytes of an answer"),
+    ],
+)
+def test_what_had_not_come_when_time_was_over(step: str, received: int, kind: str, side: Side, told: str) -> None:
+    error = timed_out(ConnectOptions("wss://server.test/", timeout_ns=1_500_000_000), step, received)
+    assert (error.kind, error.step, error.side) == (kind, step, side)
+    assert told in error.what and "within 1.5 s" in error.what and error.remedy

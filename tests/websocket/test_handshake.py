@@ -1,0 +1,198 @@
+"""The opening handshake as bytes: what we ask for."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers import frames
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wsbench.errors import UsageError
+from wsbench.websocket.handshake import ConnectOptions, new_protocol, parse_header, parse_url
+from wsbench.websocket.tls import client_context
+
+URL = "ws://server.test:8765/chat?room=1"
+UPGRADE, CONNECTION = "Upgrade: websocket", "Connection: Upgrade"
+
+
+# -- URLs ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("url", "secure", "host", "port", "resource"),
+    [
+        ("ws://127.0.0.1:8765/echo", False, "127.0.0.1", 8765, "/echo"),
+        ("wss://Example.com", True, "example.com", 443, "/"),
+        ("ws://example.com/a/b?c=d&e", False, "example.com", 80, "/a/b?c=d&e"),
+        ("WS://example.com:65535", False, "example.com", 65535, "/"),
+        ("ws://[::1]:9/", False, "::1", 9, "/"),
+        ("ws://user:secret@example.com/", False, "example.com", 80, "/"),
+    ],
+)
+def test_urls(url: str, secure: bool, host: str, port: int, resource: str) -> None:
+    uri = parse_url(url)
+    assert (uri.secure, uri.host, uri.port, uri.resource_name) == (secure, host, port, resource)
+    assert ConnectOptions(url).uri == uri
+    assert ConnectOptions(url).where == (f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+
+
+@pytest.mark.parametrize(
+    ("url", "better"),
+    [
+        ("http://example.com/echo", "ws://example.com/echo"),
+        ("https://example.com:8443/", "wss://example.com:8443/"),
+        ("HTTP://example.com", "ws://example.com"),
+    ],
+)
+def test_an_http_url_is_told_its_websocket_form(url: str, better: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_url(url)
+    assert better in caught.value.remedy
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "example.com",
+        "127.0.0.1:8765",
+        "ftp://example.com/",
+        "ws:/example.com",
+        "ws://",
+        "ws:///echo",
+        "ws://:8765/",
+        "ws://example.com:0/",
+        "ws://example.com:70000/",
+        "ws://example.com:-1/",
+        "ws://example.com:port/",
+        "ws://example.com/#part",
+        "ws://user@example.com/",
+        "ws://[::1/",
+    ],
+)
+def test_no_websocket_urls(url: str) -> None:
+    with pytest.raises(UsageError, match="is not a WebSocket URL") as caught:
+        parse_url(url)
+    assert "ws://127.0.0.1:8765/echo" in caught.value.remedy
+    with pytest.raises(UsageError):
+        ConnectOptions(url)
+
+
+@given(st.one_of(st.text(max_size=30), st.text(max_size=30).map("ws://".__add__)))
+@settings(max_examples=200)
+def test_whatever_is_given_is_a_url_or_a_usage_error(url: str) -> None:
+    try:
+        uri = parse_url(url)
+    except UsageError:
+        return
+    assert uri.host
+    assert 0 < uri.port < 65536
+
+
+# -- the request -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "header"),
+    [
+        ("Authorization: Bearer x:y", ("Authorization", "Bearer x:y")),
+        ("X-Empty:", ("X-Empty", "")),
+        ("  X-Spaced  :  a b  ", ("X-Spaced", "a b")),
+    ],
+)
+def test_headers(text: str, header: tuple[str, str]) -> None:
+    assert parse_header(text) == header
+
+
+@pytest.mark.parametrize("text", ["", "no colon", ": value", "two words: x", "Ünicode: x", "a\tb: c"])
+def test_no_headers(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a header: use 'Name: value'"):
+        parse_header(text)
+
+
+@pytest.mark.parametrize("value", ["a\r\nInjected: b", "a\nb", "a\rb"])
+def test_a_header_cannot_smuggle_in_another_one(value: str) -> None:
+    with pytest.raises(ValueError, match="line break"):
+        parse_header(f"X-Name: {value}")
+
+
+def request_of(**options: Any) -> frames.Request:
+    """What goes over the wire, read by code that is not websockets'."""
+    protocol, request = new_protocol(ConnectOptions(options.pop("url", URL), **options))
+    protocol.send_request(request)
+    return frames.parse_request(b"".join(protocol.data_to_send()).removesuffix(b"\r\n\r\n"))
+
+
+def test_a_plain_request_asks_for_a_websocket_and_nothing_else() -> None:
+    request = request_of()
+    assert (request.method, request.target) == ("GET", "/chat?room=1")
+    assert frames.upgrade_answer(request).startswith(b"HTTP/1.1 101 ")
+    names = {"host", "upgrade", "connection", "sec-websocket-key", "sec-websocket-version"}
+    assert set(request.headers) - {"user-agent"} == names
+    assert request.headers["host"] == "server.test:8765"
+
+
+def test_keys_are_not_reused() -> None:
+    assert request_of().headers["sec-websocket-key"] != request_of().headers["sec-websocket-key"]
+
+
+def test_everything_that_is_asked_for_is_in_the_request() -> None:
+    request = request_of(
+        url="wss://user:secret@server.test/",
+        headers=(("X-One", "1"), ("Cookie", "a=b")),
+        subprotocols=("chat", "v2"),
+        origin="https://example.com",
+        compression="client_max_window_bits=12; server_no_context_takeover",
+    )
+    assert request.headers["host"] == "server.test"
+    assert request.headers["x-one"] == "1"
+    assert request.headers["cookie"] == "a=b"
+    assert request.headers["sec-websocket-protocol"] == "chat, v2"
+    assert request.headers["origin"] == "https://example.com"
+    assert request.headers["authorization"] == "Basic dXNlcjpzZWNyZXQ="
+    offer = request.headers["sec-websocket-extensions"]
+    assert sorted(part.strip() for part in offer.split(";")) == [
+        "client_max_window_bits=12",
+        "permessage-deflate",
+        "server_no_context_takeover",
+    ]
+
+
+@pytest.mark.parametrize(("name", "value"), [("Host", "other.test"), ("host", "other.test"), ("ORIGIN", "null")])
+def test_a_header_of_ones_own_replaces_ours(name: str, value: str) -> None:
+    protocol, request = new_protocol(ConnectOptions(URL, headers=((name, value),), origin="https://example.com"))
+    assert request.headers.get_all(name) == [value]
+    assert protocol.uri.host == "server.test"
+
+
+def test_any_other_header_may_be_repeated() -> None:
+    _, request = new_protocol(ConnectOptions(URL, headers=(("Cookie", "a=1"), ("Cookie", "b=2"))))
+    assert request.headers.get_all("Cookie") == ["a=1", "b=2"]
+
+
+def test_the_longest_message_is_what_the_options_say() -> None:
+    protocol, _ = new_protocol(ConnectOptions(URL, max_size=1234))
+    assert protocol.max_message_size == 1234
+
+
+# -- TLS -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_ca_file_that_cannot_be_used(tmp_path: Path) -> None:
+    nonsense = tmp_path / "nonsense.pem"
+    nonsense.write_text("no certificate")
+    with pytest.raises(UsageError, match="it holds no PEM certificate"):
+        client_context(ca_file=str(nonsense), insecure=False)
+    with pytest.raises(UsageError, match=r"--ca /nonexistent/ca\.pem: there is no such file"):
+        client_context(ca_file="/nonexistent/ca.pem", insecure=False)
+
+
+def test_certificates_are_checked_unless_that_is_switched_off() -> None:
+    checking, trusting = (client_context(ca_file=None, insecure=insecure) for insecure in (False, True))
+    assert (checking.verify_mode, checking.check_hostname) == (ssl.CERT_REQUIRED, True)
+    assert (trusting.verify_mode, trusting.check_hostname) == (ssl.CERT_NONE, False)

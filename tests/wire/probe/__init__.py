@@ -1,1 +1,0 @@
-"""Tests of wsbench.wire.probe."""

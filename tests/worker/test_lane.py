@@ -1,0 +1,235 @@
+"""A conversation on the lane is, message by message and count by count, the conversation it would be without it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+
+import gevent
+import pytest
+from helpers import frames
+from helpers.frames import Incoming
+from helpers.peer import PATIENCE_S, Peer, fill, until
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from wsbench.measure.series import MESSAGE_COUNTS
+from wsbench.run.options import RunOptions
+from wsbench.run.protocol import Report
+from wsbench.websocket.frames import BINARY, client_frame
+from wsbench.worker.echo.closed_loop import ClosedLoop
+from wsbench.worker.echo.one_in_flight import OneInFlight
+from wsbench.worker.engine import Engine
+
+
+def echo(message: Incoming) -> bytes:
+    return frames.encode(message.opcode, message.payload)
+
+
+def damaged(message: Incoming) -> bytes:
+    return frames.encode(message.opcode, message.payload[:-3] + b"~" + message.payload[-2:])
+
+
+PING = frames.encode(frames.PING, b"?")
+ANSWERS: Mapping[str, Callable[[Incoming], list[bytes]]] = {
+    "echo": lambda message: [echo(message)],
+    "twice": lambda message: [echo(message) * 2],
+    "damaged": lambda message: [damaged(message)],
+    "as binary": lambda message: [frames.encode(frames.BINARY, message.payload)],
+    "cut in two": lambda message: [echo(message)[:50], echo(message)[50:]],
+    "behind a ping": lambda message: [PING + echo(message)],
+    "before a ping": lambda message: [echo(message) + PING],
+    "after a ping": lambda message: [PING, echo(message)],
+    "after a message": lambda message: [frames.encode(frames.TEXT, b"hello"), echo(message)],
+    "in fragments": lambda message: [
+        frames.encode(message.opcode, message.payload[:9], fin=False),
+        frames.encode(frames.CONTINUATION, message.payload[9:]),
+    ],
+}
+
+
+class Conversation:
+    """One user of an engine, and its peer, which answers as it is told to.
+
+    Attributes:
+        peer: the server.
+        said: payloads of the user's messages.
+        counts: of the run, when it has ended.
+    """
+
+    def __init__(self, kind: type[ClosedLoop], **raw: str) -> None:
+        self.peer = Peer()
+        self._reports: list[Report] = []
+        options = RunOptions.from_mapping(raw, url=self.peer.url, users=1)
+        self.engine = Engine(options, worker=0, send=self._reports.append)
+        self.driver = kind(self.engine, 1)
+        self.engine.adopt(self.driver)
+        self.said: list[bytes] = []
+        self.counts: Counter[str] = Counter()
+        connecting = gevent.spawn(self.engine.connect, self.driver)
+        self.peer.accept()
+        connecting.get(timeout=PATIENCE_S)
+
+    def hear(self) -> Incoming:
+        """The user's next message."""
+        message = self._heard()
+        self.said.append(message.payload)
+        return message
+
+    def _heard(self) -> Incoming:
+        while (incoming := self.peer.receive()).opcode == frames.PONG:
+            pass
+        return incoming
+
+    def answer(self, message: Incoming, how: str) -> None:
+        """What the peer says to it."""
+        for number, data in enumerate(ANSWERS[how](message)):
+            if number:
+                gevent.sleep(0.002)
+            self.peer.send(data)
+
+    def reset(self) -> None:
+        """The peer is gone."""
+        self.peer.reset()
+
+    def end(self) -> None:
+        """The run's end: what is under way is answered still, and nothing follows it."""
+        last = self.hear() if self.driver.outstanding else None
+        finishing = gevent.spawn(self.engine.finish)
+        until(lambda: not self.engine.recorder.sending)
+        if last is not None:
+            self.answer(last, "echo")
+        assert self._heard().opcode == frames.CLOSE
+        self.peer.send(frames.encode_close(1000, ""))
+        self.peer.end()
+        finishing.get(timeout=PATIENCE_S)
+        self.peer.stop()
+        self._count()
+
+    def give_up(self) -> None:
+        """The run's end, when there is no connection any more."""
+        self.engine.finish()
+        self.peer.stop()
+        self._count()
+
+    def _count(self) -> None:
+        for delta in (delta for report in self._reports for delta in report.deltas):
+            self.counts.update({name: delta.counts.get(name, 0) for name in MESSAGE_COUNTS})
+
+
+def outcome(kind: type[ClosedLoop], answers: list[str]) -> tuple[list[bytes], Counter[str]]:
+    conversation = Conversation(kind)
+    for how in answers:
+        conversation.answer(conversation.hear(), how)
+    conversation.end()
+    return conversation.said, conversation.counts
+
+
+@given(answers=st.lists(st.sampled_from(["echo", *ANSWERS]), min_size=1, max_size=12))
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_whatever_is_answered(answers: list[str]) -> None:
+    assert outcome(OneInFlight, answers) == outcome(ClosedLoop, answers)
+
+
+@pytest.mark.parametrize("size", ["48", "1024", "1025", "20000"])
+def test_whatever_the_size(size: str) -> None:
+    """Long messages are made one by one, and do not come in one read from the first."""
+    conversation = Conversation(OneInFlight, payload_size=size)
+    for how in ["echo"] * 12 + ["damaged", "echo", "behind a ping"] + ["echo"] * 7:
+        conversation.answer(conversation.hear(), how)
+    conversation.end()
+    assert conversation.said == [conversation.driver._messages.build(seq) for seq in range(1, 24)]
+    assert conversation.counts == {**dict.fromkeys(MESSAGE_COUNTS, 0), "sent": 23, "received": 23, "corrupted": 1}
+
+
+@pytest.fixture
+def conversation() -> Iterator[Conversation]:
+    conversation = Conversation(OneInFlight)
+    yield conversation
+    assert not conversation.driver.outstanding
+
+
+def test_numbers_go_on_where_messages_begin_otherwise(conversation: Conversation) -> None:
+    for _ in range(230):
+        conversation.answer(conversation.hear(), "echo")
+    conversation.end()
+    assert conversation.said == [conversation.driver._messages.build(seq) for seq in range(1, 232)]
+    assert conversation.counts["sent"] == conversation.counts["received"] == 231
+
+
+def test_a_plain_reply_is_answered_without_the_driver(
+    conversation: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bytes] = []
+    message = conversation.hear()
+    with monkeypatch.context() as watched:
+        watched.setattr(OneInFlight, "predicted", lambda _, data, *_more: len(asked.append(data) or data))
+        for _ in range(5):
+            conversation.answer(message, "echo")
+            message = conversation.hear()
+    assert not asked
+    conversation.answer(message, "echo")
+    conversation.end()
+    assert conversation.counts["received"] == 7
+
+
+def test_what_was_under_way_when_the_connection_broke_is_lost(conversation: Conversation) -> None:
+    conversation.answer(conversation.hear(), "echo")
+    conversation.hear()
+    assert conversation.driver.outstanding == 1
+    conversation.reset()
+    until(conversation.driver.dropped.is_set)
+    conversation.give_up()
+    assert (conversation.counts["sent"], conversation.counts["received"], conversation.counts["lost"]) == (2, 1, 1)
+
+
+def test_what_the_socket_did_not_take_at_once_is_sent_once(conversation: Conversation) -> None:
+    message = conversation.hear()
+    connection = conversation.driver.connection
+    assert connection is not None and connection.on_short_way
+    between = b"x" * 8_000_000
+    rest = fill(connection._socket._sock, client_frame(between, BINARY))
+    conversation.answer(message, "echo")
+    until(lambda: connection.full)
+    connection._unsent.appendleft(rest)
+    assert conversation.hear().payload == between
+    until(lambda: not connection.full)
+    for _ in range(3):
+        conversation.answer(conversation.hear(), "echo")
+    conversation.end()
+    assert conversation.counts["sent"] == conversation.counts["received"] == len(conversation.said) - 1 == 5
+
+
+def test_who_is_retired_sends_nothing_more(conversation: Conversation) -> None:
+    conversation.answer(conversation.hear(), "echo")
+    message = conversation.hear()
+    conversation.driver.retire()
+    conversation.answer(message, "echo")
+    until(lambda: not conversation.driver.outstanding)
+    conversation.end()
+    assert (conversation.counts["sent"], conversation.counts["received"]) == (2, 2)
+
+
+@pytest.mark.parametrize("kind", [OneInFlight, ClosedLoop])
+def test_a_reply_that_came_too_late_is_so_even_if_nobody_has_looked_since(kind: type[ClosedLoop]) -> None:
+    conversation = Conversation(kind, timeout="100ms")
+    message = conversation.hear()
+    answering = threading.Timer(0.2, conversation.peer.send_beneath_tls, (echo(message),))
+    answering.start()
+    time.sleep(0.4)  # in which nothing is given up, nor anything read
+    answering.join()
+    conversation.end()
+    assert (conversation.counts["lost"], conversation.counts["late"]) == (1, 1)
+
+
+def test_an_overdue_reply_is_late_and_the_conversation_goes_on() -> None:
+    conversation = Conversation(OneInFlight, timeout="100ms")
+    first = conversation.hear()
+    second = conversation.hear()  # sent when the first was given up
+    conversation.answer(first, "echo")
+    conversation.answer(second, "echo")
+    conversation.end()
+    assert (conversation.counts["lost"], conversation.counts["late"]) == (1, 1)
+    assert conversation.counts["sent"] == conversation.counts["received"] + 1

@@ -1,0 +1,171 @@
+"""The pacer on a real hub and a real timer: what it fires, what it misses, and that it lets others have their turn."""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+import time
+from collections.abc import Iterator
+
+import gevent
+import pytest
+from gevent.event import Event
+
+from wsbench.measure.schedule import slots
+from wsbench.worker import pacer as pacer_module
+from wsbench.worker.pacer import Pacer
+
+OFFSET_NS = 10**18
+"""Between the clocks, as far as the pacer is told."""
+
+
+class Noted:
+    """Notes what the pacer asks for, and when."""
+
+    def __init__(self, *, waited_for: bool = False) -> None:
+        self.waited_for = waited_for
+        self.news = Event()
+        self.fired: list[tuple[int, int]] = []
+        self.missed: list[int] = []
+        self.fail_at = -1
+
+    def fire(self, due_ns: int) -> None:
+        self.fired.append((due_ns - OFFSET_NS, time.monotonic_ns()))
+        self.news.set()
+        if len(self.fired) == self.fail_at:
+            raise RuntimeError("as asked")
+
+    def miss(self, due_ns: int) -> None:
+        self.missed.append(due_ns - OFFSET_NS)
+
+    @property
+    def dues(self) -> list[int]:
+        return [due for due, _ in self.fired]
+
+
+class Bench:
+    """A pacer and the errors it reports."""
+
+    def __init__(self, backlog_ns: int = 10**10) -> None:
+        self.errors: list[Exception] = []
+        self.came = False
+        self.reads: list[int] = []
+        self.pacer = Pacer(offset_ns=OFFSET_NS, backlog_ns=backlog_ns, on_error=self.errors.append, read=self.read)
+
+    def read(self) -> bool:
+        self.reads.append(time.monotonic_ns())
+        return self.came
+
+    def add(self, rate: float, *, start_ns: int | None = None, waited_for: bool = False) -> Noted:
+        noted = Noted(waited_for=waited_for)
+        now = time.monotonic_ns() if start_ns is None else start_ns
+        self.pacer.add(noted, slots(rate=rate, connections=1, index=0, now_ns=now))
+        return noted
+
+
+@pytest.fixture(params=["timerfd", "hub timer"])
+def bench(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    if request.param == "hub timer":
+        monkeypatch.setattr(pacer_module.sys, "platform", "plan9")
+    made = Bench()
+    assert made.pacer.exact == (request.param == "timerfd")
+    yield made
+    made.pacer.stop()
+
+
+@pytest.mark.parametrize("rate", [200, 20_000, 100_000])
+def test_every_slot_is_fired_once_in_order_and_none_before_it_is_due(bench: Bench, rate: int) -> None:
+    start = time.monotonic_ns()
+    noted = bench.add(rate, start_ns=start)
+    gevent.sleep(0.2)
+    expected = slots(rate=rate, connections=1, index=0, now_ns=start)
+    assert noted.dues == list(itertools.islice(expected, len(noted.fired)))
+    assert len(noted.fired) > 10
+    assert all(at >= due for due, at in noted.fired)
+    assert noted.missed == []
+    assert bench.errors == []
+
+
+def test_who_comes_later_and_is_due_earlier_is_not_kept_waiting(bench: Bench) -> None:
+    late = bench.add(0.001)
+    early = bench.add(1000)
+    gevent.sleep(0.1)
+    assert late.fired == []
+    assert early.fired
+
+
+def test_others_have_their_turn_while_everything_is_overdue(bench: Bench) -> None:
+    bench.add(10**6, start_ns=time.monotonic_ns() - 10**9)
+    before = time.monotonic()
+    rounds = 0
+    while time.monotonic() < before + 0.1:
+        gevent.sleep(0)
+        rounds += 1
+    assert rounds > 1
+
+
+def test_an_error_is_reported_and_pacing_goes_on(bench: Bench) -> None:
+    noted = bench.add(1000)
+    noted.fail_at = 3
+    gevent.sleep(0.1)
+    assert [str(error) for error in bench.errors] == ["as asked"]
+    assert len(noted.fired) > 3
+
+
+def test_what_is_overdue_by_more_than_the_backlog_is_missed() -> None:
+    bench = Bench(backlog_ns=10**7)
+    try:
+        start = time.monotonic_ns() - 10**9
+        noted = bench.add(1000, start_ns=start)
+        gevent.sleep(0.05)
+    finally:
+        bench.pacer.stop()
+    seen = sorted(noted.missed + noted.dues)
+    expected = slots(rate=1000, connections=1, index=0, now_ns=start)
+    assert seen == list(itertools.islice(expected, len(seen)))
+    assert len(noted.missed) > 900
+    assert all(at - due <= 10**7 + 5 * 10**8 for due, at in noted.fired)
+
+
+def test_what_was_due_when_it_stops_is_missed_and_nothing_comes_after() -> None:
+    bench = Bench()
+    noted = bench.add(1000, start_ns=time.monotonic_ns() - 10**8)
+    bench.pacer.stop()
+    assert len(noted.missed) >= 100
+    assert noted.fired == []
+    gevent.sleep(0.02)
+    assert noted.fired == []
+
+
+@pytest.mark.parametrize("came", [False, True])
+def test_time_spent_polling_in_vain_is_known(came: bool) -> None:
+    bench = Bench()
+    bench.came = came
+    try:
+        bench.add(15_000)  # never far enough apart to sleep
+        start = time.monotonic_ns()
+        gevent.sleep(0.2)
+        polled, passed = bench.pacer.polled_ns, time.monotonic_ns() - start
+    finally:
+        bench.pacer.stop()
+    assert (polled > 0) is not came
+    assert polled < passed
+
+
+def test_what_comes_is_read_between_messages_that_are_due_soon(bench: Bench) -> None:
+    noted = bench.add(50_000)
+    gevent.sleep(0.1)
+    read_after = {bisect.bisect(bench.reads, at) for _, at in noted.fired}
+    assert len(read_after) > 10
+
+
+@pytest.mark.parametrize("waited_for", [False, True])
+def test_a_greenlet_that_waits_for_what_is_due_has_its_turn_before_the_next_is(bench: Bench, waited_for: bool) -> None:
+    noted = bench.add(20_000, waited_for=waited_for)
+    late = 0
+    for _ in range(200):
+        noted.news.clear()
+        fired = len(noted.fired)
+        noted.news.wait()
+        late += len(noted.fired) > fired + 1
+    assert (late > 100) is not waited_for

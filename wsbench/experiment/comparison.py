@@ -1,0 +1,208 @@
+"""From two sides to a `Comparison`: are they comparable, what do their figures say, and how far does it hold?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from wsbench import __version__
+from wsbench.errors import UsageError
+from wsbench.experiment import preconditions, sides
+from wsbench.experiment.sides import Matched, Source
+from wsbench.experiment.statistics import (
+    ASSUMED_SPREAD,
+    ASSUMED_SPREAD_OF_HELD_RATE,
+    THROUGHPUT,
+    Question,
+    judge,
+)
+from wsbench.results.comparison_result import SCHEMA, Comparison, Metric, Pair, Side, Verdict, overall
+from wsbench.results.run_result import Latency, Run
+from wsbench.units import format_count
+
+SERIES = "response"
+_FIGURES = {"p50": "p50_ns", "p99": "p99_ns", "p99.9": "p99_9_ns"}
+SAMPLES = {"p50": 20, "p99": 1_000, "p99.9": 10_000}
+"""10 / (1 - q): a percentile rests on at least ten messages above it."""
+_HELD = 0.99
+_NAMED_AT_MOST = 3
+"""So many pairs are named in a sentence."""
+
+
+def compare(
+    base: str, new: str, *, margins: Mapping[str, float], confidence: float = 0.95, anyway: bool = False
+) -> Comparison:
+    """BASE against NEW, each a path or `EXPERIMENT:TARGET`; `margins` by metric, as shares.
+
+    Raises:
+        ResultError: a side is no result.
+        UsageError: they cannot be compared, and not `anyway`.
+    """
+    sources = sides.read(base), sides.read(new)
+    matched = sides.match(*sources)
+    differences = _differences(matched)
+    if differences and not anyway:
+        what = f"BASE and NEW are not comparable: {'; '.join(differences)}"
+        raise UsageError(what, remedy=preconditions.remedy(differences))
+    found = _judged(matched, margins, confidence)
+    verdict = overall(found)
+    return Comparison(
+        schema=SCHEMA,
+        wsbench=__version__,
+        base=_side(sources[0]),
+        new=_side(sources[1]),
+        verdict=verdict,
+        said=_said(verdict, found),
+        series=SERIES,
+        confidence=confidence,
+        anyway=anyway,
+        differences=differences,
+        notes=[*_spread_notes(found), *_source_notes(*sources), *_pair_notes(matched)],
+        pairs=found,
+    )
+
+
+def _side(source: Source) -> Side:
+    kind = "run" if isinstance(source.content, Run) else "experiment"
+    return Side(source.given, kind, source.content.id, source.targets)
+
+
+def _differences(matched: Sequence[Matched]) -> list[str]:
+    """Of all pairs; one that several pairs have is named once, with their number."""
+    return _by_pair(matched, lambda pair: preconditions.differences(pair.base, pair.new))
+
+
+def _pair_notes(matched: Sequence[Matched]) -> list[str]:
+    failed = [note for pair in matched for note in pair.notes]
+    return [*failed, *_by_pair(matched, lambda pair: preconditions.notes(pair.base, pair.new))]
+
+
+def _by_pair(matched: Sequence[Matched], of: Callable[[Matched], list[str]]) -> list[str]:
+    compared = [pair for pair in matched if not pair.reason]
+    keys: dict[str, list[str]] = {}
+    for pair in compared:
+        for text in of(pair):
+            keys.setdefault(text, []).append(pair.key)
+    if len(compared) <= 1:
+        return list(keys)
+    return [text if len(of_it) == len(compared) else f"{text} ({_some(of_it)})" for text, of_it in keys.items()]
+
+
+def _some(texts: Sequence[str]) -> str:
+    more = len(texts) - _NAMED_AT_MOST
+    return "; ".join(texts[:_NAMED_AT_MOST]) + (f"; and {more} more" if more > 0 else "")
+
+
+def _judged(matched: Sequence[Matched], margins: Mapping[str, float], confidence: float) -> list[Pair]:
+    asked = [[_question(name, pair, margin) for name, margin in margins.items()] for pair in matched if not pair.reason]
+    questions = [question for of_pair in asked for question in of_pair if isinstance(question, Question)]
+    answers = iter(judge(questions, confidence))
+    rows = iter(
+        [question if isinstance(question, Metric) else next(answers) for question in of_pair] for of_pair in asked
+    )
+    return [
+        Pair(
+            pair.key,
+            [run.id for run in pair.base],
+            [run.id for run in pair.new],
+            [] if pair.reason else next(rows),
+            pair.reason,
+            pair.missing,
+        )
+        for pair in matched
+    ]
+
+
+def _question(metric: str, pair: Matched, margin: float) -> Question | Metric:
+    """What is to be judged; or, where there is too little to judge by, the answer."""
+    runs = (*pair.base, *pair.new)
+    if metric != THROUGHPUT:
+        fewest = min(_due(run.latency[SERIES]) for run in runs)
+        if fewest < SAMPLES[metric]:
+            reason = f"a run has {format_count(fewest)} messages; {metric} wants {format_count(SAMPLES[metric])}"
+            return Metric(metric, Verdict.NOT_COMPARED, margin, reason=reason)
+    base, new = [[_value(metric, run) for run in side] for side in (pair.base, pair.new)]
+    assumed = ASSUMED_SPREAD[metric]
+    if metric == THROUGHPUT and all(held_rate(run) for run in runs):
+        assumed = ASSUMED_SPREAD_OF_HELD_RATE
+    return Question(metric, base, new, margin, assumed)
+
+
+def _due(latency: Latency) -> int:
+    return latency.count + latency.lost
+
+
+def held_rate(run: Run) -> bool:
+    """Whether an open loop kept to its rate."""
+    rate = run.conditions.rate
+    return rate is not None and run.throughput.received_per_s >= _HELD * rate
+
+
+def _value(metric: str, run: Run) -> float | None:
+    """Of one run: ns, or messages a second; None for what is worse than any value."""
+    if metric == THROUGHPUT:
+        return run.throughput.received_per_s or None
+    value: int | None = getattr(run.latency[SERIES], _FIGURES[metric])
+    return None if value is None else max(value, 1)
+
+
+def _said(verdict: Verdict, found: Sequence[Pair]) -> str:
+    """The verdict in words."""
+    slower, faster = _named(found, Verdict.SLOWER), _named(found, Verdict.FASTER)
+    if verdict == Verdict.SLOWER:
+        return f"NEW is slower: {_some(slower)}" + (f" (but faster: {_some(faster)})" if faster else "")
+    if verdict == Verdict.FASTER:
+        return f"NEW is faster, and slower nowhere: {_some(faster)}"
+    if verdict == Verdict.NO_DIFFERENCE:
+        return "no difference beyond the margins"
+    if not any(metric.verdict != Verdict.NOT_COMPARED for pair in found for metric in pair.metrics):
+        return "inconclusive: nothing could be compared"
+    return f"inconclusive: {_open(found)}" + (f" (but faster: {_some(faster)})" if faster else "")
+
+
+def _open(found: Sequence[Pair]) -> str:
+    """What keeps a comparison from a verdict."""
+    missing = [pair.key for pair in found if pair.missing]
+    if missing:
+        return f"without runs on a side: {_some(missing)}"
+    metrics = [metric for pair in found for metric in pair.metrics if metric.verdict == Verdict.INCONCLUSIVE]
+    undecided = [metric for metric in metrics if not metric.not_slower]
+    if not undecided:
+        return "NEW is slower nowhere, but it takes more runs to tell faster from equal"
+    counted = [metric.runs_needed for metric in undecided if metric.runs_needed is not None]
+    more = f"; about {max(counted):,} runs a side would tell" if len(counted) == len(undecided) else ""
+    return f"NEW may be slower or not in {_some(_named(found, Verdict.INCONCLUSIVE))}{more}"
+
+
+def _named(found: Sequence[Pair], verdict: Verdict) -> list[str]:
+    """The metrics of such a verdict with their ratios, by pair."""
+    named = []
+    for pair in found:
+        metrics = [metric for metric in pair.metrics if metric.verdict == verdict]
+        if metrics:
+            ratios = ("" if metric.ratio is None else f" ×{metric.ratio:.3g}" for metric in metrics)
+            text = ", ".join(metric.metric + ratio for metric, ratio in zip(metrics, ratios, strict=True))
+            named.append(f"{text} in {pair.key}" if len(found) > 1 else text)
+    return named
+
+
+def _spread_notes(found: Sequence[Pair]) -> list[str]:
+    metrics = [metric for pair in found for metric in pair.metrics]
+    assumed = {metric.metric: metric.spread for metric in metrics if metric.spread_from == "assumed"}
+    if not assumed:
+        return []
+    spreads = ", ".join(f"{metric} {100 * (spread or 0):.0f} %" for metric, spread in assumed.items())
+    return [f"the spread from run to run is assumed, not measured ({spreads}): a side has one run only"]
+
+
+def _source_notes(base: Source, new: Source) -> list[str]:
+    notes = [
+        f"{side} is an experiment that was not finished"
+        for side, source in (("BASE", base), ("NEW", new))
+        if not isinstance(source.content, Run) and not source.content.complete
+    ]
+    if not isinstance(base.content, Run) and base.content.id != new.content.id:
+        notes.append(
+            "two experiments: what changed on the machine from one to the other is in no interval here "
+            "(EXPERIMENT:TARGET compares runs that took turns)"
+        )
+    return notes

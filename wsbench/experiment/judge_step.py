@@ -1,0 +1,118 @@
+"""What a run says of the load it was made at: whether the objectives held, and if not, whose limit that was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from wsbench.measure.findings import LATE, READ_LATE
+from wsbench.results.capacity_result import GENERATOR, HELD, TARGET, Objective, Step
+from wsbench.results.run_result import Run
+from wsbench.run.gates import NO_VALUE, Condition
+from wsbench.units import NS_PER_S, format_count, format_duration
+
+SHORTFALL = 0.03
+"""A rate that is missed by more than this share was not held, however fast the replies were."""
+_FEW = 3
+"""Messages: at a low rate, so many lie across the edges of the measure phase."""
+
+
+def assess(run: Run, objectives: Sequence[Condition], *, load: float, where: str, on_schedule: bool = True) -> Step:
+    """The step that a run was; `where` is its directory. Users that are not `on_schedule` send when they like.
+
+    A run holds when every objective does, all connections were opened and the rate was reached. If one does not, it is
+    the generator's limit when its verdict on itself is `saturated`; or when what went wrong is a matter of time and its
+    own part in that, the lateness of sending and of reading, was longer than what the target took. Else the target's.
+    """
+    checked = [(condition, *condition.hold(run)) for condition in objectives]
+    broken = [_broken(condition, value) for condition, held, value in checked if not held]
+    why = "; ".join([*_not_opened(run), *_short(run, on_schedule), *broken])
+    outcome = HELD
+    if why:
+        outcome, evidence = _whose(run, [condition for condition, held, _ in checked if not held])
+        why = "; ".join(filter(None, [why, evidence]))
+    response = run.latency["response"]
+    return Step(
+        load=load,
+        rate=run.conditions.rate or 0.0,
+        connections=run.conditions.users,
+        outcome=outcome,
+        why=why,
+        objectives=[Objective(condition.expression, held, value) for condition, held, value in checked],
+        verdict=run.generator.verdict,
+        due=_due(run),
+        received_per_s=run.throughput.received_per_s,
+        p50_ns=response.p50_ns,
+        p99_ns=response.p99_ns,
+        p99_9_ns=response.p99_9_ns,
+        run=where,
+    )
+
+
+def _broken(condition: Condition, value: str) -> str:
+    if value == NO_VALUE:
+        return f"{condition.metric_name} has no value: too much was lost"
+    return f"{condition.metric_name} was {value}"
+
+
+def _not_opened(run: Run) -> Iterable[str]:
+    connections = run.connections
+    if connections.opened < connections.asked:
+        yield f"{format_count(connections.opened)} of {format_count(connections.asked)} connections were opened"
+
+
+def keeps_to_rate(run: Run) -> bool:
+    """Whether about as many messages were due as the rate says."""
+    rate = run.conditions.rate or 0.0
+    return rate / 2 <= _due(run) * NS_PER_S / max(1, run.conditions.duration_ns) <= 2 * rate
+
+
+def _due(run: Run) -> int:
+    """Messages that were to be answered."""
+    return run.messages.sent - run.messages.one_way + run.messages.missed
+
+
+def _short(run: Run, on_schedule: bool) -> Iterable[str]:
+    """Replies came more slowly than messages were due: as asked; where chance has a part in it, as it turned out."""
+    asked_per_s = run.conditions.rate or 0.0
+    if run.conditions.arrivals != "constant" or not on_schedule:
+        asked_per_s = _due(run) * NS_PER_S / max(1, run.conditions.duration_ns)
+    if (run.throughput.received_per_s - (1 - SHORTFALL) * asked_per_s) * run.conditions.duration_ns < -_FEW * NS_PER_S:
+        yield f"{format_count(run.throughput.received_per_s)} replies/s came of {format_count(asked_per_s)}"
+
+
+def _whose(run: Run, broken: Iterable[Condition]) -> tuple[str, str]:
+    """TARGET or GENERATOR; and for the generator, the evidence."""
+    verdict = run.generator.verdict
+    if verdict not in ("ok", LATE):
+        grave = [finding.evidence for finding in run.generator.findings if finding.severity == verdict]
+        return GENERATOR, f"generator {verdict}: {''.join(grave[:1])}"
+    # Missed, and the generator had got round to them: their sockets were full, or their connections gone.
+    if run.messages.missed or any(_not_opened(run)) or any(_beyond_lateness(run, each) for each in broken):
+        return TARGET, ""
+    own_ns = max(_ns_of(run, "send_lag", "p99_ns"), _ns_of(run, "read_lag", "p99_ns"))
+    # Of replies that lay in the socket the last alone has an arrival of its own: the worst of `service` is then ours.
+    theirs_ns = _ns_of(run, "service", "p50_ns" if _read_late(run) else "p99_ns")
+    if own_ns <= theirs_ns or not theirs_ns:
+        return TARGET, ""
+    own, theirs = format_duration(own_ns), format_duration(theirs_ns)
+    return GENERATOR, f"generator {verdict}, but its own lateness (p99 {own}) was more than the target took ({theirs})"
+
+
+def _read_late(run: Run) -> bool:
+    return any(finding.code == READ_LATE for finding in run.generator.findings)
+
+
+def _beyond_lateness(run: Run, broken: Condition) -> bool:
+    """Whether no lateness of the generator can have broken it: `service` knows little of it, and lost is not late."""
+    if broken.series is not None or broken.metric == "throughput":
+        return broken.series == "service" and not _read_late(run)
+    longest_ns = max(run.latency[series].max_ns or 0 for series in ("send_lag", "read_lag"))
+    waited_ns = min(filter(None, (run.conditions.timeout_ns, run.conditions.drain_ns)), default=0)
+    return longest_ns < waited_ns / 2
+
+
+def _ns_of(run: Run, series: str, percentile: str) -> int:
+    """Of what arrived; 0 when nothing did."""
+    latency = run.latency[series]
+    value: int | None = getattr(latency, percentile)
+    return value or latency.survivors.get(percentile) or 0

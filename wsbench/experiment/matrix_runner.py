@@ -1,0 +1,127 @@
+"""Makes an experiment's runs one after the other, and stores each as it ends. How one is made, an `Executor` knows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from msgspec.structs import replace
+
+from wsbench.errors import WsbenchError
+from wsbench.experiment.experiment_store import Store
+from wsbench.experiment.order import to_do
+from wsbench.results.experiment_result import DONE, FAILED, PENDING, RUNS, Cell, CellRun, Experiment
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run left.
+
+    Attributes:
+        run: its result directory.
+        failure: why it does not count all the same.
+        interrupted: the user wants no more: it is to be made again.
+    """
+
+    run: Path
+    failure: str | None = None
+    interrupted: bool = False
+
+
+class Executor(Protocol):
+    """Makes one run of a cell.
+
+    Raises:
+        WsbenchError: nothing could be measured; the experiment goes on.
+        KeyboardInterrupt: the user wants no more.
+    """
+
+    def __call__(self, cell: Cell, repetition: int) -> Outcome: ...
+
+
+@dataclass(frozen=True)
+class Step:
+    """A run that begins. `number` counts from 1 among the `total` of the experiment; `left_ns` for it and all after."""
+
+    cell: Cell
+    repetition: int
+    number: int
+    total: int
+    left_ns: int
+
+
+class Observer(Protocol):
+    """Is told what happens."""
+
+    def begins(self, step: Step) -> None:
+        """A run does."""
+
+    def failed(self, cell: Cell, reason: str) -> None:
+        """One did not come about, or does not count."""
+
+
+def conduct(
+    store: Store,
+    experiment: Experiment,
+    execute: Executor,
+    observer: Observer,
+    *,
+    expected_run_ns: int,
+    clock_ns: Callable[[], int] = time.monotonic_ns,
+) -> tuple[Experiment, bool]:
+    """Make all runs that are missing. The experiment as it is then, and whether the user interrupted it.
+
+    Args:
+        expected_run_ns: what a run takes, as long as none was made.
+    """
+    store.save(experiment)
+    missing = to_do(experiment)
+    total = sum(len(cell.runs) for cell in experiment.cells)
+    began_ns = clock_ns()
+    for made, (place, number) in enumerate(missing):
+        cell = experiment.cells[place]
+        run = cell.runs[number]
+        per_run_ns = (clock_ns() - began_ns) // made if made else expected_run_ns
+        left = len(missing) - made
+        observer.begins(Step(cell, run.repetition, total - left + 1, total, left * per_run_ns))
+        ended, interrupted = _made(cell, run, execute)
+        experiment = _with(experiment, place, number, ended)
+        if ended.status == FAILED:
+            observer.failed(cell, ended.reason or "")
+        store.save(experiment)
+        if interrupted:
+            return experiment, True
+    experiment = replace(experiment, complete=True)
+    store.save(experiment)
+    return experiment, False
+
+
+def _made(cell: Cell, run: CellRun, execute: Executor) -> tuple[CellRun, bool]:
+    """The run as it became, and whether the user interrupted it."""
+    try:
+        outcome = execute(cell, run.repetition)
+    except KeyboardInterrupt:
+        return replace(run, status=PENDING, run=None, reason=None), True
+    except WsbenchError as error:
+        return replace(run, status=FAILED, run=None, reason=_in_one_line(str(error))), False
+    where = f"{RUNS}/{outcome.run.name}"
+    if outcome.interrupted:
+        return replace(run, status=PENDING, run=where, reason="interrupted"), True
+    if outcome.failure is not None:
+        return replace(run, status=FAILED, run=where, reason=_in_one_line(outcome.failure)), False
+    return replace(run, status=DONE, run=where, reason=None), False
+
+
+def _with(experiment: Experiment, place: int, number: int, run: CellRun) -> Experiment:
+    cells = list(experiment.cells)
+    runs = list(cells[place].runs)
+    runs[number] = run
+    cells[place] = replace(cells[place], runs=runs)
+    return replace(experiment, complete=False, cells=cells)
+
+
+def _in_one_line(text: str) -> str:
+    return "; ".join(filter(None, (line.strip() for line in text.splitlines())))

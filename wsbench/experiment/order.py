@@ -1,0 +1,64 @@
+"""Which cells an experiment has, and in which order their runs are made. Pure: the same seed gives the same order.
+
+A block holds every cell once, in an order of its own that the seed decides; there are as many blocks as repetitions.
+What changes on the machine over minutes and hours hits all cells alike, and no cell has always the same predecessor.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from itertools import product
+
+from msgspec.structs import replace
+
+from wsbench.experiment.experiment_target import Subject
+from wsbench.experiment.spec import Spec
+from wsbench.results.experiment_result import DONE, Cell, CellRun, Experiment, Load
+
+
+def plan(spec: Spec, *, repetitions: int, seed: int) -> list[Cell]:
+    """All cells, holes among them; every other one with its runs, pending."""
+    cells = list(_cells(spec))
+    runs: list[list[CellRun]] = [[] for _ in cells]
+    for order, (repetition, place) in enumerate(_order(cells, repetitions, seed)):
+        runs[place].append(CellRun(repetition, order))
+    return [replace(cell, runs=its) for cell, its in zip(cells, runs, strict=True)]
+
+
+def to_do(experiment: Experiment) -> list[tuple[int, int]]:
+    """What is missing, in order: (place of the cell, place of the run in it). What failed is tried again."""
+    missing = [
+        (run.order, place, number)
+        for place, cell in enumerate(experiment.cells)
+        for number, run in enumerate(cell.runs)
+        if run.status != DONE
+    ]
+    return [(place, number) for _, place, number in sorted(missing)]
+
+
+def _cells(spec: Spec) -> Iterator[Cell]:
+    axes = product(spec.transport, spec.compression, spec.payload_size, spec.connections, spec.load, spec.targets)
+    for transport, compression, payload_size, connections, load, subject in axes:
+        yield _cell(subject, transport, compression, payload_size, connections, load)
+
+
+def _cell(subject: Subject, transport: str, compression: str, payload_size: int, connections: int, load: Load) -> Cell:
+    key = f"{subject.name} {transport} {compression} {payload_size}B {connections}c {_load_key(load)}"
+    hole = subject.hole(transport, compression)
+    return Cell(key, subject.name, transport, compression, payload_size, connections, load, hole=hole)
+
+
+def _load_key(load: Load) -> str:
+    if load.loop == "closed":
+        return f"closed/{load.in_flight}"
+    return f"open/{load.rate:.10g}" + ("" if load.arrivals == "constant" else f"/{load.arrivals}")
+
+
+def _order(cells: list[Cell], repetitions: int, seed: int) -> Iterator[tuple[int, int]]:
+    """(repetition, place of the cell), run after run."""
+    rng = random.Random(seed)
+    for repetition in range(repetitions):
+        block = [place for place, cell in enumerate(cells) if cell.hole is None]
+        rng.shuffle(block)
+        yield from ((repetition, place) for place in block)

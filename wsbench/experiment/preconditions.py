@@ -1,0 +1,82 @@
+"""Whether two runs can be compared: same machine, same load, both trusted. What differs is named, one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from wsbench.results.run_result import Run
+from wsbench.units import format_count, format_seconds
+
+Named = tuple[str, Callable[[Run], str]]
+"""What a difference is called, and how a run's side of it reads; empty where there is no such thing."""
+
+_CONDITIONS: Sequence[Named] = (
+    ("host", lambda run: f"{run.environment.host_id[:8]} ({run.environment.cpu})"),
+    ("scenario", lambda run: run.conditions.scenario),
+    ("payload", lambda run: f"{run.conditions.payload_size:,} B"),
+    ("frames", lambda run: "binary" if run.conditions.binary else "text"),
+    ("connections", lambda run: format_count(run.conditions.users)),
+    ("loop", lambda run: run.conditions.loop),
+    ("in flight", lambda run: str(run.conditions.in_flight) if run.conditions.loop == "closed" else ""),
+    ("rate", lambda run: "" if run.conditions.rate is None else f"{run.conditions.rate:,.10g}/s"),
+    ("arrivals", lambda run: run.conditions.arrivals if run.conditions.loop == "open" else ""),
+    ("tls", lambda run: "on" if run.conditions.tls else "off"),
+    ("compression asked for", lambda run: run.conditions.compression),
+    ("compression granted", lambda run: run.negotiated.compression or "none"),
+    ("processes", lambda run: str(run.conditions.processes)),
+    ("settings", lambda run: ", ".join(f"{name}={value}" for name, value in run.conditions.settings.items())),
+)
+_CIRCUMSTANCES: Sequence[Named] = (
+    ("cores", lambda run: str(run.environment.cores)),
+    ("kernel", lambda run: run.environment.kernel),
+    ("Python", lambda run: run.environment.python),
+    ("wsbench", lambda run: run.wsbench),
+    ("timestamps", lambda run: run.timestamps.source or "none"),
+    ("TLS version", lambda run: run.negotiated.tls_version or ""),
+)
+_VERDICT = "verdict of "
+_LENGTH: Sequence[Named] = (("measured for", lambda run: format_seconds(run.conditions.duration_ns)),)
+_LENGTH_TOLERANCE = 0.02
+"""Measure phases of the same length differ by what it takes to stop them."""
+
+
+def differences(base: Sequence[Run], new: Sequence[Run]) -> list[str]:
+    """Why the runs of NEW cannot be compared with those of BASE; nothing when they can. At least one run a side."""
+    found = _against(_CONDITIONS, base, new)
+    for side, runs in (("BASE", base), ("NEW", new)):
+        untrusted = sorted({run.generator.verdict for run in runs} - {"ok"})
+        found += [f"{_VERDICT}{side}: {verdict}" for verdict in untrusted]
+        if not all(run.complete for run in runs):
+            found.append(f"{side} is incomplete")
+    return found
+
+
+def notes(base: Sequence[Run], new: Sequence[Run]) -> list[str]:
+    """What else differs, and may or may not matter."""
+    found = _against(_CIRCUMSTANCES, base, new)
+    lengths = [run.conditions.duration_ns for run in (*base, *new)]
+    if max(lengths) - min(lengths) > _LENGTH_TOLERANCE * max(lengths):
+        found += _against(_LENGTH, base, new)
+    for name, count in (("lost", lambda run: run.messages.lost), ("corrupted", lambda run: run.messages.corrupted)):
+        wrong = [sum(map(count, runs)) for runs in (base, new)]
+        if any(wrong):
+            found.append(f"messages {name}: {format_count(wrong[0])} against {format_count(wrong[1])}")
+    return found
+
+
+def remedy(found: Iterable[str]) -> str:
+    """What to do about differences."""
+    if any(difference.startswith(_VERDICT) and "saturated" in difference for difference in found):
+        return "A generator at its limit measures itself: use --rate, or compare --anyway."
+    if all(difference.startswith(_VERDICT) for difference in found):
+        return "A generator that was late spoils what it measures: use a lower --rate, or compare --anyway."
+    return "Measure both sides under the same conditions, or compare --anyway."
+
+
+def _against(names: Iterable[Named], base: Sequence[Run], new: Sequence[Run]) -> list[str]:
+    found = []
+    for name, value in names:
+        left, right = [list(dict.fromkeys(map(value, runs))) for runs in (base, new)]
+        if (left != right or len(left) > 1) and all((*left, *right)):
+            found.append(f"{name}: {' and '.join(left)} against {' and '.join(right)}")
+    return found

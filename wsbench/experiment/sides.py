@@ -1,0 +1,141 @@
+"""What `wsbench compare` is given, and which runs of BASE stand against which of NEW.
+
+A side is a run, an experiment, or one target of an experiment (`EXPERIMENT:TARGET`). Runs are one pair. Experiments are
+paired cell by cell: by target and conditions, or by conditions alone where there is one target a side and they differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from wsbench.errors import UsageError
+from wsbench.results import experiment_result, run_result
+from wsbench.results.experiment_result import DONE, FAILED, Cell, Experiment
+from wsbench.results.run_result import Run
+
+ONLY_BASE, ONLY_NEW = "only BASE has it", "only NEW has it"
+
+
+@dataclass(frozen=True)
+class Source:
+    """One side, as it was given. `directory` is the experiment's (or the run's) own."""
+
+    given: str
+    directory: Path
+    content: Run | Experiment
+    target: str | None = None
+
+    @property
+    def cells(self) -> list[Cell]:
+        """Of an experiment: those of the target that was asked for, or all."""
+        assert isinstance(self.content, Experiment)
+        return [cell for cell in self.content.cells if self.target in (None, cell.target)]
+
+    @property
+    def targets(self) -> list[str]:
+        """Names, in order of first appearance; the URL of a run's target that has none."""
+        if isinstance(self.content, Run):
+            return [self.content.target.name or self.content.conditions.url]
+        return list(dict.fromkeys(cell.target for cell in self.cells))
+
+    def runs(self, cell: Cell) -> list[Run]:
+        """Those that were done.
+
+        Raises:
+            ResultError: one of them cannot be read.
+        """
+        return [run_result.load(self.directory / run.run) for run in cell.runs if run.status == DONE and run.run]
+
+
+@dataclass(frozen=True)
+class Matched:
+    """Runs of both sides under one set of conditions; `reason` where a side has none, `missing` if it should have."""
+
+    key: str
+    base: list[Run] = field(default_factory=list)
+    new: list[Run] = field(default_factory=list)
+    reason: str = ""
+    missing: bool = False
+    notes: list[str] = field(default_factory=list)
+
+
+def read(given: str) -> Source:
+    """A side.
+
+    Raises:
+        ResultError: it is no result, or cannot be read.
+        UsageError: it asks for a target that is not there.
+    """
+    path, target = Path(given), None
+    if not run_result.is_there(path):
+        head, colon, tail = given.rpartition(":")
+        if colon and run_result.is_there(Path(head)):
+            path, target = Path(head), tail
+    if path.name == experiment_result.EXPERIMENT_FILE or run_result.is_there(path / experiment_result.EXPERIMENT_FILE):
+        experiment = experiment_result.load(path)
+        names = list(dict.fromkeys(cell.target for cell in experiment.cells))
+        if target is not None and target not in names:
+            raise UsageError(f"{given}: the experiment has no target {target!r}", remedy=f"It has {', '.join(names)}.")
+        return Source(given, path if path.is_dir() else path.parent, experiment, target)
+    run = run_result.load(path)
+    if target is not None:
+        raise UsageError(f"{given}: a run has one target", remedy="Only of an experiment, a target can be chosen.")
+    return Source(given, path if path.is_dir() else path.parent, run)
+
+
+def match(base: Source, new: Source) -> list[Matched]:
+    """The pairs, in BASE's order.
+
+    Raises:
+        ResultError: a run of an experiment cannot be read.
+        UsageError: there is nothing to pair.
+    """
+    if isinstance(base.content, Run) and isinstance(new.content, Run):
+        return [Matched(base.content.name, [base.content], [new.content])]
+    if isinstance(base.content, Run) or isinstance(new.content, Run):
+        raise UsageError(
+            f"{base.given} and {new.given}: a run cannot be compared with an experiment",
+            remedy="An experiment's runs are in its directory runs/.",
+        )
+    by_target = bool(set(base.targets) & set(new.targets))
+    if not by_target and (len(base.targets) != 1 or len(new.targets) != 1):
+        raise UsageError(
+            f"BASE has the targets {', '.join(base.targets)}, NEW has {', '.join(new.targets)}",
+            remedy="Choose one a side: EXPERIMENT:TARGET.",
+        )
+    left, right = [{_conditions(cell, by_target=by_target): cell for cell in side.cells} for side in (base, new)]
+    if not left.keys() & right.keys():
+        raise UsageError(f"no cell of {base.given} has the conditions of one of {new.given}")
+    return [
+        *(
+            _matched(base, cell, new, right[conditions]) if conditions in right else Matched(cell.key, reason=ONLY_BASE)
+            for conditions, cell in left.items()
+        ),
+        *(Matched(cell.key, reason=ONLY_NEW) for conditions, cell in right.items() if conditions not in left),
+    ]
+
+
+def _conditions(cell: Cell, *, by_target: bool) -> tuple[object, ...]:
+    conditions = (cell.transport, cell.compression, cell.payload_size, cell.connections, cell.load)
+    return (cell.target, *conditions) if by_target else conditions
+
+
+def _matched(base: Source, cell: Cell, new: Source, other: Cell) -> Matched:
+    key = cell.key if cell.target == other.target else f"{cell.key} → {other.target}"
+    if cell.hole or other.hole:
+        return Matched(key, reason=cell.hole or other.hole or "")
+    left, right = base.runs(cell), new.runs(other)
+    notes = [*_failed("BASE", cell, key), *_failed("NEW", other, key)]
+    if left and right:
+        return Matched(key, left, right, notes=notes)
+    sides = [side for side, runs in (("BASE", left), ("NEW", right)) if not runs]
+    reason = f"{' and '.join(sides)} {'has' if len(sides) == 1 else 'have'} no run of it"
+    return Matched(key, reason=reason, missing=True, notes=notes)
+
+
+def _failed(side: str, cell: Cell, key: str) -> Iterable[str]:
+    failed = [run for run in cell.runs if run.status == FAILED]
+    if failed:
+        yield f"{key}: {len(failed)} of {len(cell.runs)} runs of {side} failed ({failed[0].reason})"

@@ -1,0 +1,229 @@
+"""What a load of so many connections and messages takes: processes, machines, ports, descriptors, memory, bandwidth.
+
+Arithmetic alone. What a process can do was measured (`wsbench calibrate`), stated by the user, or is assumed; what
+follows from it is projected, and every number says which of these it is.
+
+    processes   as many as the rate takes, each at no more than the share of its measured rate that is not kept back;
+                or as the connections take, if those are more
+    machines    as many as the processes take, or the memory, or the bandwidth
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import msgspec
+from msgspec.structs import replace
+
+from wsbench.machine import OWN_DESCRIPTORS
+
+MEASURED, STATED, ASSUMED, PROJECTED = "measured", "stated", "assumed", "projected"
+
+PORTS_USED = 0.8
+"""The share of an address's ports that is planned with: the fuller a range, the longer the kernel searches."""
+MEMORY_USED = 0.8
+BANDWIDTH_USED = 0.8
+WIDE_PORTS = (1024, 65535)
+_SEGMENT_PAYLOAD = 1448
+"""Bytes of a message in one packet on Ethernet: 1500 without IPv4's 20 and TCP's 32 (with timestamps)."""
+_PACKET_OVERHEAD = 14 + 4 + 20 + 32
+"""Ethernet's header and checksum, IPv4, TCP."""
+_TLS_RECORD = 5 + 1 + 16
+"""TLS 1.3: header, content type, tag."""
+_MASK = 4
+"""Of a frame that a client sends."""
+
+
+class Basis(msgspec.Struct, frozen=True):
+    """A number that a plan rests on; `source`: "measured", "stated" or "assumed"; `how`: by what, or why."""
+
+    value: float
+    source: str
+    how: str
+
+
+class Costs(msgspec.Struct, frozen=True):
+    """What a load-generating process and its machine can do.
+
+    Attributes:
+        rate: messages a second that a process sends with the verdict ok.
+        tls_factor, compression_factor: how many times the CPU a message takes with them.
+        connections: that a process holds.
+        ports: of one source address towards one server port.
+        memory: bytes of a machine; None: any.
+    """
+
+    rate: Basis
+    tls_factor: Basis
+    compression_factor: Basis
+    connections: Basis
+    connection_bytes: Basis
+    kernel_bytes: Basis
+    process_bytes: Basis
+    ports: Basis
+    processes_per_machine: Basis
+    memory: Basis | None = None
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """The load that is wanted.
+
+    Attributes:
+        headroom: the share of a process's rate that is kept back.
+        bandwidth: bits a second of a machine, each way; None: any.
+        destinations: addresses and ports at which the server listens.
+    """
+
+    connections: int
+    rate: float
+    payload_size: int = 128
+    tls: bool = False
+    compression: bool = False
+    headroom: float = 0.3
+    bandwidth: float | None = None
+    destinations: int = 1
+
+
+class Figure(msgspec.Struct, frozen=True):
+    """One number of the plan, of all machines together, of one, and of one process; None where it makes no sense.
+
+    Attributes:
+        unit: "", "B", "bit/s" or "messages/s".
+    """
+
+    name: str
+    unit: str
+    whole: float | None
+    a_machine: float | None
+    a_process: float | None
+    how: str
+    source: str = PROJECTED
+
+
+class Sizing(msgspec.Struct, frozen=True):
+    """The plan.
+
+    Attributes:
+        bound_by: what decided the number of machines: "processes", "memory" or "bandwidth".
+        source_addresses: that a machine needs; with `wide_ports`, when it uses all ports that it may.
+        nofile: open files that a process must be allowed.
+    """
+
+    processes: int
+    processes_per_machine: int
+    machines: int
+    bound_by: str
+    connections_per_process: int
+    connections_per_machine: int
+    source_addresses: int
+    wide_ports: bool
+    nofile: int
+    figures: list[Figure]
+
+
+def size(wanted: Wanted, costs: Costs) -> Sizing:
+    """What the load takes. All machines are alike, so that each runs as many processes as any other."""
+    by_rate = math.ceil(wanted.rate / usable_rate(wanted, costs))
+    by_connections = math.ceil(wanted.connections / costs.connections.value)
+    needed = max(by_rate, by_connections, 1)
+    machines, bound_by = _machines(wanted, costs, needed)
+    a_machine = math.ceil(needed / machines)
+    processes = machines * a_machine
+    per_machine = math.ceil(wanted.connections / machines)
+    wide = per_machine > _usable_ports(costs.ports.value, wanted)
+    ports = WIDE_PORTS[1] - WIDE_PORTS[0] + 1 if wide else costs.ports.value
+    sizing = Sizing(
+        processes=processes,
+        processes_per_machine=a_machine,
+        machines=machines,
+        bound_by=bound_by,
+        connections_per_process=math.ceil(wanted.connections / processes),
+        connections_per_machine=per_machine,
+        source_addresses=math.ceil(per_machine / _usable_ports(ports, wanted)),
+        wide_ports=wide,
+        nofile=math.ceil(wanted.connections / processes) + OWN_DESCRIPTORS,
+        figures=[],
+    )
+    why = f"{by_rate} for the rate, {by_connections} for the connections; the same on every machine"
+    return replace(sizing, figures=list(_figures(wanted, costs, sizing, why)))
+
+
+def usable_rate(wanted: Wanted, costs: Costs) -> float:
+    """Messages a second that a process is planned with."""
+    factor = (costs.tls_factor.value if wanted.tls else 1.0) * (
+        costs.compression_factor.value if wanted.compression else 1.0
+    )
+    return costs.rate.value * (1 - wanted.headroom) / factor
+
+
+def bytes_on_the_wire(payload_size: int, *, tls: bool, sent: bool) -> int:
+    """Of one message in packets of its own, Ethernet, IPv4 and all; acknowledgements that travel alone left out."""
+    header = 2 if payload_size < 126 else 4 if payload_size < 65536 else 10
+    frame = payload_size + header + (_MASK if sent else 0) + (_TLS_RECORD if tls else 0)
+    return frame + math.ceil(frame / _SEGMENT_PAYLOAD) * _PACKET_OVERHEAD
+
+
+def _usable_ports(ports: float, wanted: Wanted) -> float:
+    return ports * PORTS_USED * wanted.destinations
+
+
+def _machines(wanted: Wanted, costs: Costs, processes: int) -> tuple[int, str]:
+    needed = {"processes": math.ceil(processes / costs.processes_per_machine.value)}
+    if costs.memory is not None:
+        needed["memory"] = math.ceil(_memory(wanted, costs, processes) / (costs.memory.value * MEMORY_USED))
+    if wanted.bandwidth is not None:
+        needed["bandwidth"] = math.ceil(_bits_per_s(wanted, sent=True) / (wanted.bandwidth * BANDWIDTH_USED))
+    bound_by = max(needed, key=needed.__getitem__)
+    return needed[bound_by], bound_by
+
+
+def _memory(wanted: Wanted, costs: Costs, processes: int) -> float:
+    a_connection = costs.connection_bytes.value + costs.kernel_bytes.value
+    return processes * costs.process_bytes.value + wanted.connections * a_connection
+
+
+def _bits_per_s(wanted: Wanted, *, sent: bool) -> float:
+    return 8 * wanted.rate * bytes_on_the_wire(wanted.payload_size, tls=wanted.tls, sent=sent)
+
+
+def _figures(wanted: Wanted, costs: Costs, sizing: Sizing, why: str) -> Iterator[Figure]:
+    machines, processes = sizing.machines, sizing.processes
+    yield Figure("worker processes", "", processes, sizing.processes_per_machine, None, why)
+    yield Figure("machines", "", machines, None, None, f"what their {sizing.bound_by} take")
+    yield Figure(
+        "connections",
+        "",
+        wanted.connections,
+        sizing.connections_per_machine,
+        sizing.connections_per_process,
+        "evenly spread",
+    )
+    rate = wanted.rate
+    yield Figure("rate", "messages/s", rate, rate / machines, rate / processes, "evenly spread")
+    yield Figure(
+        "open files",
+        "",
+        None,
+        sizing.nofile * sizing.processes_per_machine,
+        sizing.nofile,
+        f"one a connection, {OWN_DESCRIPTORS} of a process's own",
+    )
+    ports = f"ports {WIDE_PORTS[0]} to {WIDE_PORTS[1]}" if sizing.wide_ports else "the ports that are set here"
+    yield Figure(
+        "source addresses",
+        "",
+        sizing.source_addresses * machines,
+        sizing.source_addresses,
+        None,
+        f"{100 * PORTS_USED:g} % of {ports} towards each of {wanted.destinations} server ports",
+    )
+    memory = _memory(wanted, costs, processes)
+    how = "processes and connections, with what the kernel keeps of each"
+    yield Figure("memory", "B", memory, memory / machines, None, how)
+    for name, sent in (("bandwidth, sent", True), ("bandwidth, received", False)):
+        bits_per_s = _bits_per_s(wanted, sent=sent)
+        size_ = bytes_on_the_wire(wanted.payload_size, tls=wanted.tls, sent=sent)
+        saved = ", as if compression saved nothing" if wanted.compression else ""
+        how = f"{size_} bytes a message on the wire{saved}"
+        yield Figure(name, "bit/s", bits_per_s, bits_per_s / machines, None, how)

@@ -1,0 +1,1 @@
+"""Starting a target and a Locust process, following and stopping it, and reading its result back."""

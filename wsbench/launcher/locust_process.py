@@ -1,0 +1,245 @@
+"""Running Locust in a process of its own: start it, follow its progress, pass Ctrl-C on, read the result back."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, NoReturn
+
+import msgspec
+import psutil
+
+from wsbench import machine
+from wsbench.errors import ExitCode, Side, UsageError, WsbenchError
+from wsbench.results.run_result import LOG_FILE, Run, Staging, load
+from wsbench.run.handoff import FAILURE_FILE, Failure, Launch, NotStored, Progress, TargetInfo
+
+_LAST_WORDS_S = 10.0
+_ONE_PRESS_S = 1.0
+"""timeout(1), for one, sends its signal to the process and to its group: that is one wish, not two."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run ended.
+
+    Attributes:
+        run: the result; `path` is its directory, None when it could not be stored.
+        interrupted: the user pressed Ctrl-C.
+        not_stored: why it could not.
+    """
+
+    run: Run
+    path: Path | None
+    interrupted: bool
+    not_stored: WsbenchError | None = None
+
+
+class Interruptions:
+    """Turns SIGINT and SIGTERM into calls, for as long as the context lasts; the second one kills."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+        self._before: dict[int, Any] = {}
+        self._last = 0.0
+        self.count = 0
+
+    def __enter__(self) -> Interruptions:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _handle(self, number: int, frame: Any) -> None:  # noqa: ARG002 - a handler's signature
+        now = time.monotonic()
+        if self.count and now - self._last < _ONE_PRESS_S:
+            return
+        self._last = now
+        self.count += 1
+        if self._process.poll() is None:
+            if self.count == 1:
+                self._process.terminate()
+            else:
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+
+def ignore_interruptions() -> None:
+    """From now on: one was enough, and what is left to do takes but a moment."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """SIGTERM stops what makes many runs as Ctrl-C does: by one KeyboardInterrupt."""
+    before = {number: signal.signal(number, _interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _interrupt(number: int, frame: Any) -> NoReturn:  # noqa: ARG001 - a handler's signature
+    ignore_interruptions()
+    raise KeyboardInterrupt
+
+
+def run_locust(
+    arguments: Sequence[str],
+    *,
+    staging: Staging,
+    command: list[str],
+    target: TargetInfo | None,
+    on_progress: Callable[[Progress], None],
+    patience_s: float,
+) -> Ended:
+    """Run Locust with wsbench's plugin until it is done. Workers that outlive their master have `patience_s` to end.
+
+    Raises:
+        WsbenchError: nothing could be measured, with the reason that the process left; or it broke.
+    """
+    reading, writing = os.pipe()
+    launch = Launch(str(staging.path.absolute()), command, target, progress_fd=writing)
+    with (staging.path / LOG_FILE).open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "locust", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env={**os.environ, **launch.environment()},
+            pass_fds=(writing,),
+            # Ctrl-C in the terminal reaches only us: the workers are the master's to stop.
+            start_new_session=True,
+        )
+    os.close(writing)
+    not_stored: list[NotStored] = []
+    with Interruptions(process) as interruptions, machine.in_background():
+        follower = threading.Thread(
+            target=_follow, args=(os.fdopen(reading, "rb"), on_progress, not_stored.append), daemon=True
+        )
+        follower.start()
+        try:
+            if process.wait() < 0 and not interruptions.count:
+                _await_orphans(process.pid, patience_s, lambda: interruptions.count > 0)
+        finally:
+            _end_group(process)
+        follower.join(_LAST_WORDS_S)
+    interrupted = interruptions.count > 0
+    for told in not_stored:
+        return Ended(told.run, None, interrupted, WsbenchError(told.what, remedy=told.remedy, kind="not-stored"))
+    return _ended(staging, process.returncode, interrupted=interrupted)
+
+
+def _ended(staging: Staging, code: int, *, interrupted: bool) -> Ended:
+    if staging.final.is_dir():
+        return Ended(load(staging.final), staging.final, interrupted)
+    try:
+        if interrupted:
+            raise Interrupted
+        raise _killed(staging, -code) if code < 0 else _failure(staging, code)
+    finally:
+        staging.discard()
+
+
+def _killed(staging: Staging, number: int) -> WsbenchError:
+    """Locust, or the master of its processes, was ended from outside."""
+    what = f"Locust was killed by {signal.Signals(number).name}: there is no result"
+    left = sorted(str(path) for path in staging.path.parent.glob(f"{staging.run_id}-worker-*"))
+    if left:
+        return WsbenchError(what, remedy=f"What its workers had measured is in {', '.join(left)}.")
+    return WsbenchError(what, remedy="If nobody did that, the machine ran out of memory: see its kernel's log.")
+
+
+def _await_orphans(group: int, patience_s: float, hurried: Callable[[], bool]) -> None:
+    """Workers whose master was killed save what they have."""
+    deadline = time.monotonic() + patience_s
+    while time.monotonic() < deadline and not hurried() and any(_of_group(group)):
+        time.sleep(0.1)
+
+
+def _of_group(group: int) -> Iterator[psutil.Process]:
+    for process in psutil.process_iter():
+        try:
+            if os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:
+                yield process
+        except (OSError, psutil.Error):
+            continue
+
+
+class Interrupted(WsbenchError):
+    """Ended by the user before anything could be measured."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+    def __init__(self) -> None:
+        super().__init__("interrupted before anything was measured", kind="interrupted")
+
+
+def _failure(staging: Staging, code: int) -> WsbenchError:
+    try:
+        told = msgspec.json.decode((staging.path / FAILURE_FILE).read_bytes(), type=Failure)
+    except (OSError, msgspec.MsgspecError):
+        return _broken(staging, code)
+    if told.usage:
+        return UsageError(told.what, remedy=told.remedy)
+    return WsbenchError(told.what, remedy=told.remedy, side=Side(told.side), kind=told.kind)
+
+
+def _broken(staging: Staging, code: int) -> WsbenchError:
+    """Locust ended without our plugin's having a say: mostly by a scenario that it could not load."""
+    try:
+        log = (staging.path / LOG_FILE).read_text(errors="replace").strip()
+    except OSError as error:
+        return WsbenchError(f"the result is gone: {error}", remedy="Something removed it while the run was on.")
+    last = log.splitlines()[-1].strip() if log else "nothing"
+    if "Ramping to" in log:
+        return WsbenchError(f"Locust ended with exit code {code} and left no result: {last}")
+    if "unrecognized arguments" in log:
+        last = "it has no user of wsbench's: derive one from WebSocketUser"
+    elif places := re.findall(r'^ +File "(.+)", line (\d+)', log, re.MULTILINE):
+        last += f" ({Path(places[-1][0]).name}, line {places[-1][1]})"
+    return UsageError(f"the scenario cannot be run: {last}", remedy="`locust -f FILE --host URL` shows all of it.")
+
+
+def _follow(
+    pipe: IO[bytes], on_progress: Callable[[Progress], None], on_not_stored: Callable[[NotStored], None]
+) -> None:
+    decoder: msgspec.json.Decoder[Progress | NotStored] = msgspec.json.Decoder(Progress | NotStored)
+    with pipe:
+        for line in pipe:
+            told = decoder.decode(line)
+            if isinstance(told, NotStored):
+                on_not_stored(told)
+            else:
+                on_progress(told)
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    """Nothing of it may be left, whatever happened to its master."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    process.wait()
+
+
+def free_port() -> int:
+    """A TCP port of loopback that nobody uses right now, for Locust's master."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,92 @@
+"""Conducts the search for a capacity: step after step, each stored as it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from wsbench import machine
+from wsbench.cli.progress import ProgressLine
+from wsbench.errors import WsbenchError
+from wsbench.experiment.capacity_search import Found, Measure, Search, Seen, decide, so_far
+from wsbench.experiment.knee import of_steps
+from wsbench.launcher.locust_process import Interrupted
+from wsbench.report.text import capacity_text as words
+from wsbench.results import capacity_result
+from wsbench.results.capacity_result import BOUND, CAPACITY_FILE, CONNECTIONS, GENERATOR, Capacity, Step
+from wsbench.results.run_result import replace_file
+
+MOST = 1e6
+"""Loads beyond are not looked for, unless somebody says so."""
+
+
+def conduct(
+    document: Capacity, search: Search, measure: Callable[[float], Step], directory: Path, line: ProgressLine
+) -> Capacity:
+    """Make steps until the search is at its end, and store each.
+
+    Raises:
+        WsbenchError: the first one could not be made.
+    """
+    while isinstance(following := decide(search, _seen(document)), Measure):
+        line.begin(words.begins(document, following.load, following.held, following.failed))
+        try:
+            step = measure(following.load)
+        except KeyboardInterrupt:
+            if not document.steps:
+                raise Interrupted from None
+            return _stored(_stopped(document, words.INTERRUPTED), directory)
+        except WsbenchError as error:
+            if not document.steps:
+                raise
+            return _stored(_stopped(document, f"{error.what}; {error.remedy}".removesuffix("; ")), directory)
+        document = _stored(replace(document, steps=[*document.steps, step]), directory)
+        line.say(f"  {words.outcome(document, step)}")
+    return _stored(_found(document, following), directory)
+
+
+def _seen(document: Capacity) -> list[Seen]:
+    return [Seen(step.load, step.outcome) for step in document.steps]
+
+
+def _stored(document: Capacity, directory: Path) -> Capacity:
+    replace_file(directory / CAPACITY_FILE, capacity_result.encode(document))
+    return document
+
+
+def _stopped(document: Capacity, why: str) -> Capacity:
+    held = so_far(_seen(document))
+    return replace(document, answer=_answer(document, held, settled=False), knee=of_steps(document), stopped=why)
+
+
+def _found(document: Capacity, found: Found) -> Capacity:
+    document = replace(
+        document,
+        complete=True,
+        answer=_answer(document, found.load, settled=found.settled),
+        limited_by=found.limited_by,
+        failed_at=found.failed_at,
+        knee=of_steps(document),
+    )
+    if (
+        found.limited_by == BOUND
+        and document.searched == CONNECTIONS
+        and document.bounds.most == most_connections(document.conditions.processes)
+    ):
+        document = replace(document, limited_by=GENERATOR)
+    return replace(document, limit=words.limit(document))
+
+
+def _answer(document: Capacity, load: float | None, *, settled: bool) -> capacity_result.Answer | None:
+    if load is None:
+        return None
+    step = next(step for step in document.steps if step.load == load)
+    return capacity_result.Answer(load, step.rate, step.connections, settled)
+
+
+def most_connections(processes: int) -> float:
+    """As many as may be opened here."""
+    room = machine.connections_of_a_process()
+    return MOST if room is None else float(min(MOST, max(room, 1) * processes))

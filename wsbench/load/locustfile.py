@@ -1,7 +1,0 @@
-"""What `wsbench run` runs when it is given no scenario: the same as scenarios/echo.py."""
-
-from wsbench.load.users import EchoUser
-
-
-class Echo(EchoUser):
-    """One connection that sends JSON messages and verifies every echo."""

@@ -1,0 +1,252 @@
+"""Locust's own statistics (console, web UI, --csv, --html), fed in bulk from what the master merged.
+
+Locust was made for requests of milliseconds: it rounds to whole ones in its buckets, its tables and its files.
+`install` replaces just the places that round, for all entries alike; Locust's documentation names the first of them
+for that.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from locust import stats as locust_stats
+from locust.stats import RequestStats, StatsCSV, StatsCSVFileWriter, StatsEntry, StatsError
+
+from wsbench.measure.delta import IntervalDelta, lost_under, merge_counts
+from wsbench.measure.histogram import (
+    COARSE_WIDTH,
+    Buckets,
+    extreme_keys,
+    highest_value,
+    lowest_value,
+    merge_coarsely,
+)
+from wsbench.measure.series import SERIES
+from wsbench.run.protocol import SCENARIO_FAILED, Report, name_found_wrong
+from wsbench.units import NS_PER_MS
+from wsbench.worker.engine import ECHO
+
+METHOD = "WS"
+CONNECT = "connect"
+
+
+def install() -> None:
+    """Keep sub-millisecond values as they are, in every table and file of Locust's; and its files whole."""
+    locust_stats.bucket_response_time = two_digits
+    StatsEntry.to_string = _to_string
+    StatsEntry.percentile = _percentile_row
+    StatsEntry.to_dict = _to_dict
+    StatsCSV._percentile_fields = _percentile_fields
+    StatsCSVFileWriter.close_files = _close_files
+
+
+class Feed:
+    """Gives Locust's statistics what a worker's report says, in one go.
+
+    Echoes by response time, connections by time to open, a scenario's own series by their names; what went wrong as
+    Locust's failures.
+    """
+
+    def __init__(self, stats: RequestStats) -> None:
+        self._stats = stats
+        self._told: dict[tuple[int, str], int] = {}
+        self._corrupted: dict[int, int] = {}
+
+    def take(self, report: Report, response: Buckets) -> None:
+        """A report, and its response times summed up: coarsely will do, for Locust keeps two digits."""
+        counts: dict[str, int] = {}
+        connect: Buckets = {}
+        for delta in report.deltas:
+            merge_counts(counts, delta.counts)
+            merge_coarsely(connect, delta.series.get("connect", {}))
+        named = self._named(report)
+        lost = max(0, counts.get("lost", 0) - sum(named.values()))
+        if not named or lost:
+            extremes_ms = _extremes_ms(report.deltas, "response", response)
+            self._extend(ECHO, response, extremes_ms, lost, counts.get("payload_received", 0))
+        # Connections and errors are totals of the worker's.
+        extremes_ms = _extremes_ms(report.deltas, "connect", connect)
+        self._extend(CONNECT, connect, extremes_ms, self._news(report.worker, "", report.connections.failed), 0)
+        self._error(ECHO, "lost: no reply within --timeout", lost)
+        self._errors(report)
+        self._error(ECHO, "corrupted: the reply is not what was sent", self._echoes_corrupted(report, counts))
+
+    def _errors(self, report: Report) -> None:
+        """What went wrong, each under the name of what it happened to."""
+        for error in report.errors:
+            count = self._news(report.worker, f"{error.side} {error.kind}", error.count)
+            name = name_found_wrong(error.kind)
+            if name is not None:
+                self._extend(name, {}, (0.0, 0.0), 0, 0, wrong=count)
+            self._error(name or (SCENARIO_FAILED if error.kind == SCENARIO_FAILED else CONNECT), error.example, count)
+
+    def _echoes_corrupted(self, report: Report, counts: dict[str, int]) -> int:
+        """What of the corrupted is new, and no reply that a scenario found wrong: `_errors` told of those.
+
+        Counts come a little later than errors: of replies found wrong, for a while fewer are known than were told.
+        """
+        worker = report.worker
+        self._corrupted[worker] = self._corrupted.get(worker, 0) + counts.get("corrupted", 0)
+        found_wrong = sum(error.count for error in report.errors if name_found_wrong(error.kind) is not None)
+        total = max(self._corrupted[worker] - found_wrong, self._told.get((worker, "corrupted"), 0))
+        return self._news(worker, "corrupted", total)
+
+    def _named(self, report: Report) -> dict[str, int]:
+        """What a scenario has named; how many of each were lost."""
+        found: dict[str, Buckets] = {}
+        lost: dict[str, int] = {}
+        for delta in report.deltas:
+            for name, buckets in delta.series.items():
+                if name not in SERIES:
+                    merge_coarsely(found.setdefault(name, {}), buckets)
+            for name in delta.names_lost():
+                found.setdefault(name, {})
+                lost[name] = lost.get(name, 0) + lost_under(name, delta.counts)
+        for name, coarse in found.items():
+            self._extend(name, coarse, _extremes_ms(report.deltas, name, coarse), lost.get(name, 0), 0)
+            self._error(name, "lost: nothing came in time", lost.get(name, 0))
+        return {name: lost.get(name, 0) for name in found}
+
+    def _news(self, worker: int, what: str, total: int) -> int:
+        gained = total - self._told.get((worker, what), 0)
+        self._told[worker, what] = total
+        return gained
+
+    def _extend(
+        self, name: str, coarse: Buckets, extremes_ms: tuple[float, float], lost: int, size: int, *, wrong: int = 0
+    ) -> None:
+        """`lost` ones are in no bucket; `wrong` ones are in those of this report, or of one before."""
+        if not (coarse or lost or size or wrong):
+            return
+        now = time.time()
+        entry = StatsEntry(self._stats, name, METHOD)
+        for key, count in coarse.items():
+            value_ms, shown_ms = _milliseconds(key)
+            entry.response_times[shown_ms] += count
+            entry.total_response_time += value_ms * count
+        if coarse:
+            entry.min_response_time, entry.max_response_time = extremes_ms
+        entry.num_requests = sum(coarse.values()) + lost
+        entry.num_none_requests = lost
+        entry.num_failures = failed = lost + wrong
+        entry.total_content_length = size
+        if entry.num_requests:
+            entry.num_reqs_per_sec[int(now)] = entry.num_requests
+            entry.last_request_timestamp = now
+        if failed:
+            entry.num_fail_per_sec[int(now)] = failed
+        self._stats.entries[(name, METHOD)].extend(entry)
+        self._stats.total.extend(entry)
+
+    def _error(self, name: str, error: str, count: int) -> None:
+        if not count:
+            return
+        key = StatsError.create_key(METHOD, name, error)
+        known = self._stats.errors.setdefault(key, StatsError(METHOD, name, error))
+        known.occurrences += count
+        known.last_seen = time.time()
+        known.first_seen = known.first_seen or known.last_seen
+
+
+def _extremes_ms(deltas: Sequence[IntervalDelta], series: str, coarse: Buckets) -> tuple[float, float]:
+    """The least and the greatest value of a series: not of the coarse buckets, whose edges are up to 3 % away."""
+    if not coarse:
+        return 0, 0
+    least, most = extreme_keys((delta.series.get(series, {}) for delta in deltas), coarse)
+    return three_digits(lowest_value(least) / NS_PER_MS), three_digits(highest_value(most) / NS_PER_MS)
+
+
+@functools.cache
+def _milliseconds(key: int) -> tuple[float, float]:
+    """The middle of a coarse bucket, as it is and in Locust's precision. Cached: a few hundred come up again."""
+    middle = (lowest_value(key) + highest_value(key + COARSE_WIDTH - 1)) / 2 / NS_PER_MS
+    return middle, two_digits(middle)
+
+
+def two_digits(value: float) -> float:
+    """Rounded to two significant digits, as Locust does, but at any size: few enough keys for its dicts."""
+    return _rounded(value, 2)
+
+
+def three_digits(value: float) -> float:
+    """Rounded to three significant digits, for a smallest and a largest value."""
+    return _rounded(value, 3)
+
+
+def _rounded(value: float, significant: int) -> float:
+    if value <= 0:
+        return 0
+    digits = significant - 1 - math.floor(math.log10(value))
+    return round(value, digits) if digits > 0 else int(round(value, digits))
+
+
+def _shown(value: float | None) -> str:
+    if not value:
+        return "0"
+    if value >= 100:
+        return f"{value:.0f}"
+    return f"{value:.3f}" if value < 10 else f"{value:.1f}"
+
+
+def _to_string(self: Any, current: bool = True) -> str:
+    rps, failing = (
+        (self.current_rps, self.current_fail_per_sec) if current else (self.total_rps, self.total_fail_per_sec)
+    )
+    name_width = locust_stats.STATS_NAME_WIDTH - locust_stats.STATS_TYPE_WIDTH + 4
+    times = (self.avg_response_time, self.min_response_time, self.max_response_time, self.median_response_time)
+    average, least, most, median = map(_shown, times)
+    failures = f"{self.num_failures}({self.fail_ratio:.2%})"
+    return (
+        f"{self.method or '':<{locust_stats.STATS_TYPE_WIDTH}} {self.name:<{name_width}} {self.num_requests:7d} "
+        f"{failures:>12} |{average:>7} {least:>7} {most:>7}{median:>7} | {rps or 0:7.2f} {failing or 0:11.2f}"
+    )
+
+
+def _percentile_row(self: Any) -> str:
+    cells = [f"{_shown(self.get_response_time_percentile(p)):>6}" for p in locust_stats.PERCENTILES_TO_REPORT]
+    return (
+        f"{self.method or '':<{locust_stats.STATS_TYPE_WIDTH}} {self.name:<{locust_stats.STATS_NAME_WIDTH}} "
+        f"{' '.join(cells)} {self.num_requests:8d}"
+    )
+
+
+_locusts_to_dict = StatsEntry.to_dict
+
+
+def _to_dict(self: Any, escape_string_values: bool = False) -> dict[str, Any]:
+    return {
+        **_locusts_to_dict(self, escape_string_values),
+        "min_response_time": three_digits(self.min_response_time or 0),
+        "max_response_time": three_digits(self.max_response_time),
+    }
+
+
+def _percentile_fields(self: Any, stats_entry: Any, use_current: bool = False) -> list[Any]:
+    if not stats_entry.num_requests:
+        return list(self.percentiles_na)
+    if use_current and stats_entry.use_response_times_cache:
+        value = stats_entry.get_current_response_time_percentile
+    else:
+        value = stats_entry.get_response_time_percentile
+    return [value(percentile) or 0 for percentile in self.percentiles_to_report]
+
+
+_locusts_close_files = StatsCSVFileWriter.close_files
+
+
+def _close_files(self: Any) -> None:
+    """Locust writes its files once a second; what came after the last time, the final reports above all, is missing."""
+    for file, writer, columns, rows in (
+        (self.requests_csv_filehandle, self.requests_csv_writer, self.requests_csv_columns, self._requests_data_rows),
+        (self.failures_csv_filehandle, self.failures_csv_writer, self.failures_columns, self._failures_data_rows),
+    ):
+        file.seek(0)
+        writer.writerow(columns)
+        rows(writer)
+        file.truncate()
+    self._stats_history_data_rows(self.stats_history_csv_writer, time.time())
+    _locusts_close_files(self)

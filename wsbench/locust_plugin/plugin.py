@@ -1,0 +1,114 @@
+"""Hooks wsbench into Locust: its options, and a `Session` for every Locust process."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import configargparse
+import gevent
+from locust import argument_parser, events
+from locust.argument_parser import raise_argument_type_error
+from locust.env import Environment
+from locust.runners import WorkerRunner
+
+from wsbench.locust_plugin import locust_stats
+from wsbench.locust_plugin.session import Session
+from wsbench.locust_plugin.web import blueprint
+from wsbench.run.options import DEFAULT_SPAWN_RATE, DEFAULT_USERS, OPTIONS, Option, check_value
+from wsbench.worker.engine import Engine
+
+_registered = False
+_LOOK_S, _PATIENCE = 0.01, 3000
+_OF_RUN_ALONE = {
+    "--tls": "under Locust, the URL says it: --host wss://…",
+    "--target": "under Locust, start one (wsbench serve) and give its URL: --host ws://…",
+    "--scenario": "under Locust, it is -f FILE",
+}
+
+
+def register() -> None:
+    """Hook into Locust's events; once a process."""
+    global _registered
+    if not _registered:
+        _registered = True
+        locust_stats.install()
+        # A worker asks for them once for each option whenever users are to be started, and each time a whole parser is
+        # built: 0.2 s of every second of the ramp in which nothing else happens, and on a busy machine no heartbeat.
+        argument_parser.default_args_dict = functools.cache(argument_parser.default_args_dict)
+        events.init_command_line_parser.add_listener(_add_options)
+        events.init.add_listener(_init)
+
+
+def engine_of(environment: Environment) -> Engine:
+    """The engine of this process, for its users.
+
+    A worker that joins just as a run begins may be told to spawn users before Locust has fired `init`, and so before
+    anybody here could hear that a run has begun: then they wait for it.
+
+    Raises:
+        RuntimeError: no run is going on here.
+    """
+    patience = _PATIENCE if isinstance(environment.runner, WorkerRunner) else 1
+    for _ in range(patience):
+        session: Session | None = getattr(environment, "wsbench", None)
+        engine = session.engine_of_now() if session is not None else None
+        if engine is not None:
+            return engine
+        gevent.sleep(_LOOK_S)
+    raise RuntimeError("wsbench users can only run in a Locust process that runs a test")
+
+
+# -- options -----------------------------------------------------------------------------------------------------------
+
+
+def _add_options(parser: Any, **_: Any) -> None:
+    group = parser.add_argument_group("wsbench options", "What the WebSocket users of wsbench do.")
+    for option in OPTIONS:
+        action = group.add_argument(*option.flags, **_argument(option))
+        # Locust's parser takes these as arguments, but the groups it makes do not.
+        action.include_in_web_ui = option.web
+        action.is_secret = action.is_required = action.is_multiple = False
+    for flag, instead in _OF_RUN_ALONE.items():
+        refused = raise_argument_type_error(f"is an option of `wsbench run` alone: {instead}")
+        group.add_argument(flag, nargs="?", action=refused, help=configargparse.SUPPRESS, dest=f"no{flag}")
+    parser.set_defaults(num_users=DEFAULT_USERS, spawn_rate=DEFAULT_SPAWN_RATE)
+
+
+def _argument(option: Option) -> dict[str, Any]:
+    # Values stay text: they travel to workers and through the web form, and are parsed where they are used.
+    common: dict[str, Any] = {"dest": option.name, "help": _Verbatim(option.help), "env_var": option.env}
+    if option.parse is None:
+        return {**common, "action": "store_true", "default": False}
+    common |= {"metavar": option.metavar or None, "type": _checker(option)}
+    if option.repeatable:
+        common["help"] = _Verbatim(f"{option.help} Repeatable; on the web form, several with commas between them.")
+        # Not an empty list: Locust's form takes that for one of numbers.
+        return {**common, "action": "append", "default": [""]}
+    return {**common, "default": option.default, "choices": list(option.choices) or None}
+
+
+class _Verbatim(str):
+    """A help text as it is: argparse would format it with %, and the web form shows it without."""
+
+    __slots__ = ()
+
+    def __mod__(self, _: object) -> str:
+        return str(self)
+
+
+def _checker(option: Option) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        try:
+            return check_value(option, text)
+        except ValueError as error:
+            raise configargparse.ArgumentTypeError(str(error)) from error
+
+    return check
+
+
+def _init(environment: Environment, runner: Any, web_ui: Any = None, **_: Any) -> None:
+    environment.wsbench = Session(environment, runner)
+    if web_ui is not None:
+        blueprint.install(web_ui, environment.wsbench)

@@ -1,0 +1,351 @@
+"""A Locust process's part in a run: what Locust's events mean for the engine and the director.
+
+There is an engine where users run (a single process, a worker) and a director where the run is directed (a single
+process, the master); between processes they talk over Locust's own connection. Locust swallows exceptions of
+listeners: each one here that can fail ends the run with a message instead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import json
+import logging
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import gevent
+import msgspec
+from locust.env import Environment
+from locust.runners import STATE_MISSING, LocalRunner, MasterRunner, WorkerRunner
+
+from wsbench import machine
+from wsbench.errors import ExitCode, UsageError
+from wsbench.locust_plugin import locust_stats
+from wsbench.locust_plugin.worker_session import Worker
+from wsbench.master.director import Director, Ending
+from wsbench.report.text import summary
+from wsbench.results.run_result import LOG_FILE, Staging
+from wsbench.run import gates, handoff, settings
+from wsbench.run.options import OPTIONS, RunOptions
+from wsbench.run.protocol import ACK, ORDER, REPORT, SETUP, Order, pack, unpack_report
+from wsbench.units import NS_PER_MS
+from wsbench.worker.engine import Engine
+
+logger = logging.getLogger("wsbench")
+console = logging.getLogger("locust.stats_logger")
+"""Locust's logger for its own closing tables: plain lines, on the terminal."""
+
+_ONE_PRESS_S = 1.0
+_SULK_S = 1.0
+"""A scenario whose tasks all fail, one after another without a pause, would fill the disk with Locust's tracebacks."""
+
+
+class _RunLog(logging.FileHandler):
+    """The log in a result's directory."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """On a full disk: the same lines go to the terminal, and need no tracebacks between them."""
+
+
+class Session:
+    """This process's part in a run.
+
+    Attributes:
+        director: where the run is directed; None in a worker, and before the first run.
+        finished: the results of this process, the latest last.
+    """
+
+    def __init__(self, environment: Environment, runner: Any) -> None:
+        self.director: Director | None = None
+        self.finished: list[Path] = []
+        self._environment = environment
+        self._runner = runner
+        self._engine: Engine | None = None
+        self._worker: Worker | None = None
+        self._log: logging.Handler | None = None
+        self._interrupted = 0.0
+        inspect.stack()  # Locust does this when a run is stopped: the first time takes 0.1 s, in which messages are due
+        self._check_options()
+        self._listen()
+        # Ctrl-C as a KeyboardInterrupt would strike anywhere, in the middle of counting a reply too.
+        gevent.signal_handler(signal.SIGINT, self._interrupt)
+
+    def _check_options(self) -> None:
+        """What can be known to be wrong before anything is started, ends the process at once."""
+        if isinstance(self._runner, WorkerRunner) or self._environment.parsed_options is None:
+            return
+        parsed = self._environment.parsed_options
+        host = self._environment.host
+        if not host and parsed.headless:
+            _exit(
+                UsageError(
+                    "no URL to measure",
+                    remedy="Give --host ws://…, or use `wsbench run`, which can start an echo target of its own.",
+                )
+            )
+        try:
+            users, processes = parsed.num_users or 1, parsed.processes or 1
+            options = RunOptions.from_mapping(self._given(), url=host or "ws://localhost", users=users)
+            self._settings(options)
+            self._check_gates(options)
+            if isinstance(self._runner, LocalRunner) or parsed.processes:
+                machine.check_descriptors(users, processes)
+        except UsageError as error:
+            _exit(error)
+
+    def _listen(self) -> None:
+        events_ = self._environment.events
+        events_.test_start.add_listener(self._test_start)
+        events_.spawning_complete.add_listener(self._spawning_complete)
+        events_.test_stopping.add_listener(self._test_stopping)
+        events_.quitting.add_listener(self._quitting)
+        events_.user_error.add_listener(self._user_error)
+        runner = self._runner
+        if isinstance(runner, WorkerRunner):
+            self._worker = Worker(self._environment, runner, on_request=self._fire_request)
+        elif isinstance(runner, MasterRunner):
+            runner.register_message(REPORT, self._on_report)
+
+    @property
+    def engine(self) -> Engine | None:
+        """Where users run; None in a master, and before the first run."""
+        return self._worker.engine if self._worker is not None else self._engine
+
+    def engine_of_now(self) -> Engine | None:
+        """The engine of the run that goes on; of a worker that missed its beginning, it is made now."""
+        if self._worker is not None:
+            self._worker.catch_up()
+        return self.engine
+
+    # -- the course of a run ---------------------------------------------------------------------------------------
+
+    def _test_start(self, **_: Any) -> None:
+        runner = self._runner
+        try:
+            if self._worker is not None:
+                self._worker.start()
+            elif isinstance(runner, MasterRunner):
+                self._start_master()
+            elif isinstance(runner, LocalRunner):
+                self._start_local()
+        except UsageError as error:
+            logger.error("%s", error)
+            if self._environment.parsed_options.headless:
+                _exit(error)
+            gevent.spawn(runner.stop)
+        except Exception:  # Locust would log it and go on without us
+            logger.exception("The run could not be started")
+            sys.exit(int(ExitCode.NOT_MEASURED))
+
+    def _start_local(self) -> None:
+        options = self._options(self._runner.target_user_count, 1)
+        director = self._direct(options, self._obey_locally)
+        director.roster.expect(0)
+        self._engine = Engine(options, worker=0, send=director.receive, on_request=self._fire_request)
+
+    def _start_master(self) -> None:
+        runner = self._runner
+        workers = [*runner.clients.ready, *runner.clients.running, *runner.clients.spawning]
+        options = self._options(runner.target_user_count, len(workers))
+        director = self._direct(options, self._order_workers)
+        for worker in workers:
+            director.roster.expect(runner.get_worker_index(worker.id))
+        self._set_up(director, Order(director.plan))
+
+    def _set_up(self, director: Director, order: Order) -> None:
+        """What workers are told that begin from now on: those of the start, and whoever joins while the run goes on."""
+        options = director.options
+        setup = {
+            "run_id": director.staging.run_id,
+            "scenario": director.scenario,
+            "settings": self._settings(options),
+            "started_s": director.started.timestamp(),
+            "options": json.dumps(self._given()),
+            "url": options.connect.url,
+            "users": options.users,
+            "processes": options.processes,
+            "payload": options.payload,
+            "order": pack(order),
+        }
+        setattr(self._environment.parsed_options, SETUP, setup)
+
+    def _options(self, users: int, processes: int) -> RunOptions:
+        host = self._environment.host or ""
+        return RunOptions.from_mapping(self._given(), url=host, users=users, processes=processes)
+
+    def _given(self) -> dict[str, Any]:
+        """The options as texts, with a scenario's own defaults for the rate and the name."""
+        parsed = self._environment.parsed_options
+        given = {option.name: getattr(parsed, option.name) for option in OPTIONS}
+        rates = [rate for user in self._environment.user_classes if (rate := getattr(user, "rate", None)) is not None]
+        if not given["rate"] and rates:
+            given["rate"] = repr(sum(rates))
+        given["name"] = given["name"] or re.sub(r"[^\w.+-]+", "-", self._scenario())
+        return given
+
+    def _scenario(self) -> str:
+        """What the locustfile is called; `locustfile.py`, as ours is, says nothing."""
+        return Path(self._environment.locustfile or "echo").stem.replace("locustfile", "echo")
+
+    def _settings(self, options: RunOptions) -> dict[str, str]:
+        declared = (getattr(user, "settings", {}) for user in self._environment.user_classes)
+        return settings.effective(declared, options.settings)
+
+    def _check_gates(self, options: RunOptions) -> None:
+        """A scenario may have series and counters of its own; the echo users have not."""
+        if not any(hasattr(user, "settings") for user in self._environment.user_classes):
+            gates.check_known(options.gates)
+
+    def _direct(self, options: RunOptions, broadcast: Callable[[Order], None]) -> Director:
+        told = handoff.received()
+        if told is None or not Path(told.staging).is_dir():  # the web UI can start one run after another
+            staging = Staging.create(options.results, options.name)
+            command = told.command if told else ["locust", *sys.argv[1:]]
+            told = handoff.Launch(str(staging.path), command, told.target if told else None)
+            self._log = _RunLog(staging.path / LOG_FILE)
+            self._log.setFormatter(logging.Formatter("[%(asctime)s] %(levelname)s/%(name)s: %(message)s"))
+            logging.getLogger().addHandler(self._log)
+        self.director = Director(
+            options,
+            scenario=self._scenario(),
+            staging=Staging(Path(told.staging)),
+            launch=told,
+            broadcast=broadcast,
+            missing=self._missing_workers,
+            settings=self._settings(options),
+            conclude=self._conclude,
+            # With --request-events Locust counts by itself.
+            feed=None if options.request_events else locust_stats.Feed(self._environment.stats),
+            on_done=self._done,
+            beside_engine=isinstance(self._runner, LocalRunner),
+        )
+        return self.director
+
+    def _conclude(self, counters: dict[str, int]) -> None:
+        for user in self._environment.user_classes:
+            if hasattr(user, "conclude"):
+                user.conclude(counters)
+
+    def _user_error(self, exception: Exception, **_: Any) -> None:
+        """A task raised what it should not have. Called in the user's greenlet; Locust begins the next task at once."""
+        if self.engine is not None:
+            self.engine.scenario_failed(exception, logged=True)
+        gevent.sleep(_SULK_S)
+
+    def _spawning_complete(self, **_: Any) -> None:
+        if self.director is not None:
+            self.director.spawning_complete()
+
+    def _test_stopping(self, **_: Any) -> None:
+        """Locust is about to stop all users: --run-time is up, or somebody pressed Stop."""
+        self._finish(Ending.STOPPED)
+
+    def _quitting(self, **_: Any) -> None:
+        """The process is about to end, by Ctrl-C or a signal, if not because all is done."""
+        self._finish(Ending.INTERRUPTED)
+
+    def _finish(self, ending: Ending) -> None:
+        if self.director is not None:
+            self.director.finish(ending)
+        elif self._worker is not None:
+            self._worker.finish()
+
+    def _done(self, code: ExitCode) -> None:
+        if self._log is not None:
+            logging.getLogger().removeHandler(self._log)
+            with contextlib.suppress(OSError):  # a full disk
+                self._log.close()
+            self._log = None
+        runner, parsed = self._runner, self._environment.parsed_options
+        if code is not ExitCode.OK:
+            self._environment.process_exit_code = int(code)
+        director = self.director
+        if director is not None and director.stored is not None:
+            self.finished.append(director.stored)
+        if director is not None and handoff.received() is None:
+            self._say(director)
+        # Not from here: this may be a greenlet that quitting would kill.
+        gevent.spawn(runner.quit if parsed.headless else runner.stop)
+
+    @staticmethod
+    def _say(director: Director) -> None:
+        if director.run is not None and (director.stored is None or not director.options.quiet):
+            text = summary.text(director.run, str(director.stored or "not stored"))
+            for row in summary.legible(text, sys.stdout.encoding).splitlines():
+                console.info(row)
+        if director.failure is not None:
+            print(f"wsbench: error: {director.failure}", file=sys.stderr)
+
+    def check_form(self, check: Callable[..., str | None]) -> str | None:
+        """What `check` has against a start form that was posted; logged, as Locust logs its own complaints."""
+        environment, runner = self._environment, self._runner
+        workers = runner.worker_count if isinstance(runner, MasterRunner) else 1
+        problem = check(parsed=vars(environment.parsed_options), host=environment.host or "", processes=workers or 1)
+        if problem is not None:
+            logger.error("%s", problem)
+        return problem
+
+    def _interrupt(self) -> None:
+        if self._interrupted:
+            # A second press means it; the same signal to the process and to its group is still the first.
+            if time.monotonic() - self._interrupted > _ONE_PRESS_S:
+                os._exit(int(ExitCode.INTERRUPTED))
+            return
+        self._interrupted = time.monotonic()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def _missing_workers(self) -> set[int]:
+        """Workers that Locust has not heard of for some seconds, or that have left."""
+        runner = self._runner
+        if not isinstance(runner, MasterRunner):
+            return set()
+        here = {runner.get_worker_index(client.id) for client in runner.clients.all if client.state != STATE_MISSING}
+        return set(runner.worker_indexes.values()) - here
+
+    # -- messages --------------------------------------------------------------------------------------------------
+
+    def _obey_locally(self, order: Order) -> None:
+        assert self._engine is not None
+        self._engine.obey(order)
+
+    def _order_workers(self, order: Order) -> None:
+        assert self.director is not None
+        self._set_up(self.director, order)
+        self._runner.send_message(ORDER, {"body": pack(order)})
+
+    def _on_report(self, msg: Any, **_: Any) -> None:
+        director, run_id = self.director, msg.data["run"]
+        if director is None or director.staging.run_id != run_id:
+            return  # of a run that is over: the worker must not think that it was counted
+        report = unpack_report(msg.data["body"])
+        if director.receive(report):
+            answer = {"run": run_id, "number": report.number, "clock_ns": time.time_ns(), "host": machine.host_id()}
+            self._runner.send_message(ACK, answer, client_id=msg.node_id)
+
+    # -- Locust's own statistics -----------------------------------------------------------------------------------
+
+    def _fire_request(self, latency_ns: int | None, size: int, problem: str | None, name: str) -> None:
+        self._environment.events.request.fire(
+            request_type=locust_stats.METHOD,
+            name=name,
+            response_time=None if latency_ns is None else latency_ns / NS_PER_MS,
+            response_length=size,
+            exception=problem,
+            context={},
+        )
+
+
+def _exit(error: UsageError) -> NoReturn:
+    told = handoff.received()
+    if told is not None:
+        failure = handoff.Failure(error.what, error.remedy, str(error.side), error.kind, usage=True)
+        Staging(Path(told.staging)).write({handoff.FAILURE_FILE: msgspec.json.encode(failure)})
+    print(f"wsbench: error: {error}", file=sys.stderr)
+    sys.exit(int(error.exit_code))

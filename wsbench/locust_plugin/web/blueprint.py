@@ -1,0 +1,142 @@
+"""The page's routes, under `/wsbench/` beside Locust's, and what is added to Locust's own pages.
+
+Everything but words of ours came from elsewhere (servers, above all) and is hostile: it travels as JSON, the page
+makes text of it, and its policy allows no script but ours. Who may see Locust's pages may see these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gevent
+import msgspec
+from flask import Blueprint, Response, abort, jsonify, request
+
+from wsbench.locust_plugin.web import locust_tab, start_form
+from wsbench.locust_plugin.web.snapshot import files_of, snapshot
+
+if TYPE_CHECKING:
+    from wsbench.locust_plugin.session import Session
+
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_REPORT_POLICY = "sandbox allow-scripts allow-downloads allow-popups"
+"""A report brings scripts of its own: they may draw it, and not speak to Locust."""
+_FRESH = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+_PIECE = 64 * 1024
+_BREATH_S = 0.001
+_ROOT = '<div id="root"></div>'
+_BAR = '<p id="wsbench"><a href="./wsbench/">WebSocket: live page, histograms and reports</a></p>'
+
+
+def _in_package(name: str, path: str) -> Path:
+    """A package's file. The package is not imported: plotly's would take a third of a second of a run."""
+    spec = find_spec(name)
+    assert spec is not None and spec.submodule_search_locations is not None
+    return Path(spec.submodule_search_locations[0]) / path
+
+
+_OURS = Path(__file__).parent
+_FILES = {
+    "live.js": (_OURS / "live.js", "text/javascript"),
+    "live.css": (_OURS / "live.css", "text/css"),
+    "locust.css": (_OURS / "locust.css", "text/css"),
+    "page.css": (_in_package("wsbench.report.html", "templates/page.css"), "text/css"),
+    "plotly.js": (_in_package("plotly", "package_data/plotly.min.js"), "text/javascript"),
+}
+
+
+def install(web_ui: Any, session: Session) -> None:
+    """Add our routes to Locust's web UI, before it is started."""
+    parsed = web_ui.environment.parsed_options
+    base = (getattr(parsed, "web_base_path", None) or "").rstrip("/")
+    web_ui.template_args.update(locust_tab.TEMPLATE_ARGS)
+    blueprint = Blueprint("wsbench", __name__, url_prefix=f"{base}/wsbench")
+    views: dict[str, Callable[..., Response]] = {
+        "/": _page,
+        "/live": lambda: _live(session),
+        "/<name>": _file,
+        "/results/<run_id>/<name>": lambda run_id, name: _download(session, run_id, name),
+    }
+    for rule, view in views.items():
+        blueprint.add_url_rule(rule, endpoint=rule.replace(".", "-"), view_func=web_ui.auth_required_if_enabled(view))
+    web_ui.app.register_blueprint(blueprint)
+    web_ui.app.before_request(lambda: _check_form(session))
+    web_ui.app.after_request(lambda response: _extend(response, session))
+
+
+# -- our own pages -----------------------------------------------------------------------------------------------------
+
+
+def _page() -> Response:
+    return _send(_OURS / "live.html", "text/html", {"Content-Security-Policy": _POLICY, **_FRESH})
+
+
+def _live(session: Session) -> Response:
+    since = request.args.get("since", "0")
+    document = snapshot(
+        session.director,
+        session.finished,
+        run_id=request.args.get("run", ""),
+        since=int(since) if since.isascii() and since.isdigit() else 0,
+    )
+    return Response(msgspec.json.encode(document), mimetype="application/json", headers=_FRESH)
+
+
+def _file(name: str) -> Response:
+    if name not in _FILES:
+        abort(404)
+    path, kind = _FILES[name]
+    return _send(path, kind, {"Cache-Control": "max-age=3600"})
+
+
+def _download(session: Session, run_id: str, name: str) -> Response:
+    directory = next((path for path in session.finished if path.name == run_id), None)
+    if directory is None or name not in files_of(directory):
+        abort(404)
+    kind = "text/html" if name == "report.html" else "application/octet-stream"
+    response = _send(directory / name, kind, {"Content-Security-Policy": _REPORT_POLICY, **_FRESH})
+    if name != "report.html":
+        response.headers.set("Content-Disposition", "attachment", filename=f"{run_id}-{name}")
+    return response
+
+
+def _send(path: Path, kind: str, headers: dict[str, str]) -> Response:
+    """A file in pieces: megabytes in one go would keep an engine in this process from its work."""
+    size = str(path.stat().st_size)
+    return Response(_pieces(path), mimetype=kind, headers={"Content-Length": size, **headers})
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE):
+            yield piece
+            gevent.sleep(_BREATH_S)
+
+
+# -- Locust's ----------------------------------------------------------------------------------------------------------
+
+
+def _check_form(session: Session) -> Response | None:
+    if request.endpoint != "locust.swarm":
+        return None
+    problem = session.check_form(lambda **given: start_form.check(request.form, **given))
+    return None if problem is None else jsonify({"success": False, "message": problem})
+
+
+def _extend(response: Response, session: Session) -> Response:
+    if response.status_code != 200:
+        return response
+    if request.endpoint == "locust.index":
+        page = response.get_data(as_text=True)
+        style = '<link rel="stylesheet" href="./wsbench/locust.css"></head>'
+        response.set_data(page.replace("</head>", style, 1).replace(_ROOT, _BAR + _ROOT, 1))
+    elif request.endpoint == "locust.request_stats" and response.is_json:
+        rows = locust_tab.statistics(session.director)
+        response.set_data(msgspec.json.encode({**response.get_json(), "extended_stats": rows}))
+    return response

@@ -1,0 +1,129 @@
+"""What the page asks for once a second, as one document. Whoever makes it breathes between its parts: see `load.live`.
+
+Instants and durations are in ns, CPU in percent of one core; what is not known is null.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from wsbench.master import worker_totals
+from wsbench.master.director import Director
+from wsbench.measure import findings
+from wsbench.measure.series import MESSAGE_COUNTS
+from wsbench.results.run_result import Finding
+from wsbench.run.options import describe
+
+_SHOWN_ERRORS = 20
+DOWNLOADS = ("report.html", "latency.hlog", "response.hgrm", "service.hgrm", "run.json", "timeline.csv", "locust.log")
+
+
+def snapshot(director: Director | None, finished: Sequence[Path], *, run_id: str, since: int) -> dict[str, Any]:
+    """Where things stand, for somebody who knows version `since` of run `run_id` and needs only what is new since."""
+    results = [{"id": path.name, "files": files_of(path)} for path in reversed(finished)]
+    if director is None:
+        return {"state": "waiting", "results": results}
+    director.watch()
+    live = director.live
+    version = live.version
+    document = {
+        "state": _state(director),
+        "version": version,
+        "results": results,
+        "run": {"id": director.staging.run_id, "url": director.options.connect.url, "asked": _asked(director)},
+        "closed_loop": director.options.closed_loop,
+        "phase": director.phase,
+        "left_ns": director.left_ns(),
+        "now_ns": time.time_ns(),
+        "phase_shown": live.phase_shown,
+        "failure": str(director.failure) if director.failure is not None else None,
+        **_standing(director),
+    }
+    live.breathe()
+    document["points"] = list(live.points(since if run_id == director.staging.run_id else 0))
+    document["series"] = {
+        name: {**_exactly(director, name, table), "curve": [drawn.reciprocals, drawn.values_ns]}
+        for name, table, drawn in live.latencies()
+    }
+    document["latest"] = live.latest()
+    document["throughput"] = director.run.throughput if director.run is not None else None
+    if live.verdict is None and director.run is None:
+        live.judge(set())
+    document["verdict"] = verdict(director)
+    return document
+
+
+def files_of(path: Path) -> list[str]:
+    """What there is to download of a result, in the order of interest."""
+    return [name for name in DOWNLOADS if (path / name).is_file()]
+
+
+def verdict(director: Director) -> dict[str, Any] | None:
+    """The generator's on itself, with its findings; None before there is one."""
+    if director.run is not None:
+        generator = director.run.generator
+        return {"verdict": generator.verdict, "final": True, "findings": [_finding(f) for f in generator.findings]}
+    if director.live.verdict is None:
+        return None
+    word, found = director.live.verdict
+    return {"verdict": word, "final": False, "findings": [_finding(f) for f in found]}
+
+
+def _finding(finding: findings.Finding | Finding) -> dict[str, str]:
+    return {name: getattr(finding, name) for name in ("code", "evidence", "remedy", "severity")}
+
+
+def _state(director: Director) -> str:
+    if not director.done.is_set():
+        return "running"
+    return "done" if director.run is not None else "failed"
+
+
+def _asked(director: Director) -> str:
+    options = director.options
+    parts = [describe(options)]
+    parts += [f"compression {options.connect.compression}"] if options.connect.compression != "off" else []
+    parts += [f"{options.processes} workers"] if options.processes > 1 else []
+    return ", ".join(parts)
+
+
+def _standing(director: Director) -> dict[str, Any]:
+    """Connections, messages, errors, what was granted, workers: of small size all of them."""
+    workers, live = director.roster.workers, director.live
+    connections = worker_totals.connections(workers, director.options.users)
+    counts = live.counts()
+    return {
+        "connections": {
+            **{name: getattr(connections, name) for name in ("asked", "opened", "failed", "dropped", "reconnected")},
+            "open": live.connections_open,
+            "close_codes": connections.close_codes,
+        },
+        "messages": {name: counts.get(name, 0) for name in MESSAGE_COUNTS},
+        "errors": worker_totals.errors(workers)[:_SHOWN_ERRORS],
+        "negotiated": worker_totals.negotiated(workers),
+        "workers": [
+            {
+                "index": worker.index,
+                "cpu_percent": use.now,
+                "cpu_percent_mean": use.mean,
+                "cpu_percent_max": use.most,
+                "polling_percent": use.polling,
+                "rss_bytes": worker.report.health.rss_bytes,
+                "messages": worker.received,
+            }
+            for worker in workers
+            for use in [live.use_of(worker.index)]
+        ],
+    }
+
+
+def _exactly(director: Director, name: str, coarse: dict[str, Any]) -> dict[str, Any]:
+    """A series' table as the result has it, once there is one."""
+    if director.run is None:
+        return coarse
+    latency = director.run.latency[name]
+    # p99.9_ns is p99_9_ns in Python
+    return {key: getattr(latency, key.replace(".", "_")) for key in coarse}

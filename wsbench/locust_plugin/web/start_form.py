@@ -1,0 +1,38 @@
+"""Locust's start form: what is wrong with the options of wsbench in it is said there, before anything is started."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from wsbench.errors import UsageError
+from wsbench.run.options import OPTIONS, RunOptions
+
+
+def check(form: Any, parsed: Mapping[str, Any], *, host: str, processes: int) -> str | None:
+    """What is wrong, or None. `form` is what was posted (of werkzeug's kind), `parsed` what holds without it.
+
+    Values are taken from the form as Locust will take them.
+    """
+    raw = {option.name: parsed.get(option.name) for option in OPTIONS}
+    for option in OPTIONS:
+        if option.name not in form:
+            continue
+        value = form[option.name]
+        if option.parse is None:
+            raw[option.name] = value == "true"
+        elif option.repeatable:
+            raw[option.name] = value.split(",") if "," in value else form.getlist(option.name)
+        else:
+            raw[option.name] = value
+    users = form.get("user_count", "1")
+    try:
+        RunOptions.from_mapping(
+            raw,
+            url=form.get("host") or host,
+            users=int(users) if users.isdecimal() else 1,  # Locust complains about it itself
+            processes=processes,
+        )
+    except UsageError as error:
+        return str(error)
+    return None

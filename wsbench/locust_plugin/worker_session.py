@@ -1,0 +1,151 @@
+"""A Locust worker's part in a run: an engine, what it says to the master, and what it does when there is none any more.
+
+A worker does not need its master to end: it knows when the drain begins, and Locust ends a worker that has not heard
+from its master for a minute. What the master has not acknowledged by then, nobody else has.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+from gevent.event import Event
+from locust import runners
+from locust.env import Environment
+
+from wsbench import machine
+from wsbench.errors import ExitCode, UsageError
+from wsbench.master import orphan_result
+from wsbench.run.options import RunOptions
+from wsbench.run.protocol import ACK, ORDER, REPORT, SETUP, Order, unpack_order
+from wsbench.worker.clock_sync import OffsetEstimate
+from wsbench.worker.engine import Engine
+from wsbench.worker.report_queue import Post
+
+logger = logging.getLogger("wsbench")
+
+_PARENT_LOOK_S = 0.5
+_MASTER_S, _SILENT_MASTER_S = 10.0, 3.0
+
+
+class Worker:
+    """This process as a worker.
+
+    Attributes:
+        engine: where users run; None before the first run.
+    """
+
+    def __init__(self, environment: Environment, runner: Any, *, on_request: Callable[..., None]) -> None:
+        self.engine: Engine | None = None
+        self._environment = environment
+        self._runner = runner
+        self._on_request = on_request
+        self._setup: dict[str, Any] | None = None
+        self._post: Post | None = None
+        self._ended: Event | None = None
+        self._orphan = False
+        self._offset = OffsetEstimate(machine.host_id())
+        # Addresses are a machine's own. Locust replaces a worker's options by the master's, later on.
+        own = getattr(environment.parsed_options, "source_ip", None)
+        self._own_sources = {"source_ip": list(own)} if own else {}
+        runner.register_message(ORDER, self._on_order)
+        runner.register_message(ACK, self._on_ack)
+        parsed = environment.parsed_options
+        if parsed is not None and parsed.processes:
+            gevent.spawn(self._watch_parent, os.getppid())
+
+    def start(self) -> None:
+        """A run begins.
+
+        Raises:
+            UsageError: the master has said nothing of it.
+        """
+        setup = self._setup = getattr(self._environment.parsed_options, SETUP, None)
+        if setup is None:
+            raise UsageError("the master runs no wsbench scenario", remedy="Give master and workers the same -f FILE.")
+        options = RunOptions.from_mapping(
+            {**json.loads(setup["options"]), **self._own_sources},
+            url=setup["url"],
+            users=setup["users"],
+            processes=setup["processes"],
+            payload=setup["payload"],
+        )
+        if self._post is not None:
+            self._post.close()
+        run = setup["run_id"]
+        self._post = Post(lambda packed: self._runner.send_message(REPORT, {"run": run, "body": packed}))
+        self._ended = None
+        self.engine = Engine(
+            options,
+            worker=self._runner.worker_index,
+            send=self._post.send,
+            on_request=self._on_request,
+            shared_sources=not self._own_sources,
+        )
+        order: Order = unpack_order(setup["order"])
+        self.engine.obey(order)
+
+    def catch_up(self) -> None:
+        """Begin the run that the master's latest order to spawn belongs to, if that has not been done."""
+        setup = getattr(self._environment.parsed_options, SETUP, None)
+        if setup is not None and (self._setup is None or setup["run_id"] != self._setup["run_id"]):
+            self.start()
+
+    def finish(self) -> None:
+        """End the run. Blocks until the master has everything, or, without a master, until it is stored here."""
+        if self.engine is None or self._post is None:
+            return
+        if self._ended is not None:
+            self._ended.wait()
+            return
+        self._ended = Event()
+        self.engine.finish()
+        if not self._post.deliver(self._patience_s()):
+            self._leave_result(self.engine, self._post)
+        self._post.close()
+        self._ended.set()
+
+    def _patience_s(self) -> float:
+        """How long to wait for the master's acknowledgement."""
+        if self._orphan:
+            return 0.0
+        heard_s = self._runner.last_heartbeat_timestamp
+        # Locust gives up on it then. If that was because we stood still ourselves, its answer is about to be read.
+        silent = heard_s is not None and time.time() - heard_s > runners.MASTER_HEARTBEAT_TIMEOUT
+        return _SILENT_MASTER_S if silent else _MASTER_S
+
+    def _leave_result(self, engine: Engine, post: Post) -> None:
+        assert self._setup is not None
+        plan = engine.recorder.plan.shifted(engine.clock_offset_ns)
+        orphan_result.leave(post, engine.options, self._setup, worker=engine.worker, plan=plan)
+        self._environment.process_exit_code = int(ExitCode.NOT_MEASURED)
+
+    def _watch_parent(self, parent: int) -> None:
+        """With --processes, workers are children of the master's: they see it die, and need not wait to miss it."""
+        while os.getppid() == parent:
+            gevent.sleep(_PARENT_LOOK_S)
+        logger.error("The process that started this worker is gone")
+        self._orphan = True
+        self._runner.quit()
+
+    # -- messages --------------------------------------------------------------------------------------------------
+
+    def _on_order(self, msg: Any, **_: Any) -> None:
+        if self.engine is not None:
+            self.engine.obey(unpack_order(msg.data["body"]))
+
+    def _on_ack(self, msg: Any, **_: Any) -> None:
+        answer, post = msg.data, self._post
+        if post is None or self._setup is None or answer["run"] != self._setup["run_id"]:
+            return
+        sent_ns = post.acknowledged(answer["number"])
+        if sent_ns is not None and self.engine is not None:
+            self._offset.exchanged(
+                sent_ns=sent_ns, answered_ns=answer["clock_ns"], received_ns=time.time_ns(), host=answer["host"]
+            )
+            self.engine.master_clock(self._offset.offset_ns)

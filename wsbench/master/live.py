@@ -1,0 +1,311 @@
+"""What a run looks like while it goes on: coarse figures of the last seconds and of the measure phase so far.
+
+It works beside an engine, in which whatever takes a millisecond makes messages a millisecond late. So distributions
+are added up in buckets 3 % wide, of which there are a few hundred; what is done takes some tens of microseconds at a
+time, with a pause in between (`breathe`); and what nobody asks for is not worked out at all. The result, which is
+made when the run is over, rests on the exact distributions instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+
+from wsbench.master import worker_totals
+from wsbench.master.worker_registry import Roster
+from wsbench.measure import findings
+from wsbench.measure.delta import IntervalDelta, merge_counts
+from wsbench.measure.histogram import COARSE_WIDTH, Buckets, highest_value, merge, merge_coarsely, percentiles, pieces
+from wsbench.measure.phases import Phase
+from wsbench.measure.series import LATENCY_SERIES, SERIES
+from wsbench.report.html.curves import Curve, curve
+from wsbench.run.options import RunOptions
+from wsbench.run.protocol import Report
+from wsbench.units import NS_PER_S
+
+_PIECE = 500
+"""Buckets that are worked through in a few tens of microseconds."""
+_KEPT_POINTS = 600
+_SETTLED_AFTER = 15
+"""Seconds after which a late reply no longer changes the percentiles of its second."""
+_SLIVER_NS = NS_PER_S // 10
+"""A shorter part of a second says nothing about a rate."""
+_LAST_FINE = COARSE_WIDTH - 1
+_LEAST_JUDGED_NS = NS_PER_S // 2
+
+
+class Figures(msgspec.Struct):
+    """One second, or part of one, for a chart. Rates a second, latencies in ns; None where there is no figure."""
+
+    start_ns: int
+    phase: str
+    connections: int
+    sent_per_s: float
+    received_per_s: float
+    lost_per_s: float
+    response: list[int | None]
+    """p50, p90, p99 and maximum."""
+    service: list[int | None]
+    send_lag_p99_ns: int | None
+    read_lag_p99_ns: int | None
+
+
+class Point:
+    """One interval as it builds up."""
+
+    def __init__(self, phase: str, start_ns: int) -> None:
+        self.phase = phase
+        self.start_ns = start_ns
+        self.counts: dict[str, int] = {}
+        self.series: dict[str, Buckets] = {}
+        self.connections = 0
+        self.version = 0
+        self._settled = False
+        self._percentiles: tuple[int, list[list[int | None]]] = (-1, [])
+
+    def settle(self) -> bool:
+        """Nothing changes its percentiles any more: forget what they come from. False when that was done before."""
+        if self._settled:
+            return False
+        self._latencies()
+        self.series = {}
+        self._settled = True
+        return True
+
+    def add(self, name: str, coarse: Buckets) -> None:
+        """Add to one series, unless it has settled."""
+        if not self._settled:
+            merge(self.series.setdefault(name, {}), coarse)
+
+    def figures(self, workers: int) -> Figures | None:
+        """For a chart; None when it is too short. Of `workers`, some may not have reported it yet."""
+        wall_ns = self.counts.get("wall_ns", 0)
+        if wall_ns < _SLIVER_NS:
+            return None
+        per_s = NS_PER_S / wall_ns * workers
+        response, service, send_lag, read_lag = self._latencies()
+        return Figures(
+            start_ns=self.start_ns,
+            phase=self.phase,
+            connections=self.connections,
+            sent_per_s=round(self.counts.get("sent", 0) * per_s, 2),
+            received_per_s=round(self.counts.get("received", 0) * per_s, 2),
+            lost_per_s=round(worker_totals.lost_of("response", self.counts) * per_s, 2),
+            response=response,
+            service=service,
+            send_lag_p99_ns=send_lag[2],
+            read_lag_p99_ns=read_lag[2],
+        )
+
+    def _latencies(self) -> list[list[int | None]]:
+        if self._percentiles[0] != self.version and not self._settled:
+            found = []
+            for name in LATENCY_SERIES:
+                # In a closed loop a message is due when it is sent.
+                buckets = self.series.get(name) or self.series.get("service" if name == "response" else name, {})
+                most = highest_value(max(buckets)) if buckets else None
+                lost = worker_totals.lost_of(name, self.counts)
+                found.append([*percentiles(buckets, (50.0, 90.0, 99.0), lost), most])
+            self._percentiles = (self.version, found)
+        return self._percentiles[1]
+
+
+class Live:
+    """Collects what workers report.
+
+    Attributes:
+        version: grows with every report.
+        verdict: of the generator on itself so far, with its findings; None as long as nobody asked.
+        connections_open: at this moment.
+        breathe: to be called between pieces of work.
+    """
+
+    def __init__(self, options: RunOptions, roster: Roster, *, breathe: Callable[[], None]) -> None:
+        self.version = 0
+        self.verdict: tuple[str, list[findings.Finding]] | None = None
+        self._options = options
+        self._roster = roster
+        self.breathe = breathe
+        # In a closed loop `response` is `service`, and `send_lag` is nothing but zeros.
+        self._names = ("service", "read_lag") if options.closed_loop else LATENCY_SERIES
+        self._points: dict[tuple[str, int], Point] = {}
+        self._series: dict[str, dict[str, Buckets]] = {}
+        self._counts: dict[str, dict[str, int]] = {}
+        self.connections_open = 0
+        self._use: dict[int, WorkerUse] = {}
+
+    # -- what comes in ---------------------------------------------------------------------------------------------
+
+    def take(self, report: Report) -> Buckets:
+        """Add a report; its response times, coarsely. Takes its time: in between it breathes."""
+        response: Buckets = {}
+        self.version += 1
+        use = self._use.setdefault(report.worker, WorkerUse())
+        use.turn()
+        for delta in report.deltas:
+            use.add(delta)
+            point = self._point(delta)
+            for name in self._names:
+                coarse = self._coarse(delta.series.get(name, {}))
+                if name == self._names[0]:
+                    merge(response, coarse)
+                # As HdrHistogram has it, a bucket stands for its greatest value: of a coarse one, the last fine one's.
+                coarse = {key | _LAST_FINE: count for key, count in coarse.items()}
+                point.add(name, coarse)
+                merge(self._series.setdefault(delta.phase, {}).setdefault(name, {}), coarse)
+                self.breathe()
+            self._take_named(delta)
+        self._settle()
+        return response
+
+    def _take_named(self, delta: IntervalDelta) -> None:
+        """What a scenario measures under names of its own."""
+        for name, buckets in delta.series.items():
+            if name not in SERIES:
+                coarse = {key | _LAST_FINE: count for key, count in self._coarse(buckets).items()}
+                merge(self._series.setdefault(delta.phase, {}).setdefault(name, {}), coarse)
+
+    def _coarse(self, buckets: Buckets) -> Buckets:
+        coarse: Buckets = {}
+        for piece in pieces(buckets, _PIECE):
+            merge_coarsely(coarse, piece)
+            self.breathe()
+        return coarse
+
+    def _point(self, delta: IntervalDelta) -> Point:
+        counts = delta.counts
+        self.connections_open += counts.get("connections_opened", 0) - counts.get("connections_closed", 0)
+        merge_counts(self._counts.setdefault(delta.phase, {}), counts)
+        point = self._points.get((delta.phase, delta.start_ns))
+        if point is None:
+            point = Point(delta.phase, delta.start_ns)
+            if len(self._points) < _KEPT_POINTS or delta.start_ns > next(iter(self._points))[1]:
+                self._points[delta.phase, delta.start_ns] = point
+        point.version = self.version
+        merge_counts(point.counts, counts)
+        if "wall_ns" in counts:  # the interval of now, not one that a late reply belongs to
+            point.connections = self.connections_open
+        return point
+
+    def _settle(self) -> None:
+        while len(self._points) > _KEPT_POINTS:
+            del self._points[next(iter(self._points))]
+        for point in list(self._points.values())[-2 * _SETTLED_AFTER : -_SETTLED_AFTER]:
+            if point.settle():
+                self.breathe()
+
+    # -- what is asked for -----------------------------------------------------------------------------------------
+
+    @property
+    def phase_shown(self) -> str:
+        """The phase that figures over more than a second speak of: measure, and before it begins, the one before."""
+        return next((phase for phase in reversed(Phase) if phase != Phase.DRAIN and phase in self._counts), Phase.RAMP)
+
+    def counts(self) -> dict[str, int]:
+        """Counts of `phase_shown`."""
+        return self._counts.get(self.phase_shown, {})
+
+    def series(self) -> dict[str, Buckets]:
+        """Latencies of `phase_shown`, coarsely."""
+        known = self._series.get(self.phase_shown, {})
+        if self._options.closed_loop and known:
+            sent = self.counts().get("sent", 0)
+            return {"response": known["service"], **known, "send_lag": {0: sent} if sent else {}}
+        # A copy: whoever goes through it breathes, and a report may bring another series meanwhile.
+        return dict(known)
+
+    def points(self, since: int) -> Iterator[Figures]:
+        """Seconds that changed after version `since`, the oldest first; in the drain nothing is sent any more."""
+        workers = len(self._roster.workers)
+        for index, point in enumerate(list(self._points.values())):
+            if point.phase == Phase.DRAIN or point.version <= since:
+                continue
+            if (figures := point.figures(workers)) is not None:
+                yield figures
+                if index % 4 == 0:
+                    self.breathe()
+
+    def latest(self) -> Figures | None:
+        """The last second there is."""
+        workers = len(self._roster.workers)
+        for point in reversed(self._points.values()):
+            if point.phase != Phase.DRAIN and (figures := point.figures(workers)) is not None:
+                return figures
+        return None
+
+    def latencies(self) -> Iterator[tuple[str, dict[str, Any], Curve]]:
+        """Each series with its table (`count`, `lost`, `p50_ns` ..., `max_ns`) and its percentile curve."""
+        counts = self.counts()
+        for name, buckets in self.series().items():
+            lost = worker_totals.lost_of(name, counts)
+            self.breathe()
+            values = percentiles(buckets, findings.PERCENTS, lost)
+            table: dict[str, Any] = {"count": sum(buckets.values()), "lost": lost}
+            table |= {f"p{p:g}_ns": value for p, value in zip(findings.PERCENTS, values, strict=True)}
+            table["max_ns"] = highest_value(max(buckets)) if buckets else None
+            self.breathe()
+            yield name, table, curve(buckets, lost)
+
+    def use_of(self, worker: int) -> WorkerUse:
+        """CPU of a worker."""
+        return self._use.setdefault(worker, WorkerUse())
+
+    def judge(self, missing: set[int]) -> None:
+        """Bring `verdict` up to date: the rules of the result's, on what is known so far."""
+        if self._counts.get(Phase.MEASURE, {}).get("wall_ns", 0) < _LEAST_JUDGED_NS:
+            return
+        workers = self._roster.workers
+        fitness = []
+        for worker in workers:
+            use = self.use_of(worker.index)
+            fitness.append(worker_totals.fitness(worker, mean=use.mean, most=use.most, polling=use.polling))
+        gone = [worker.index for worker in workers if worker.index in missing and not worker.final]
+        evidence = worker_totals.evidence(self._options, workers, fitness, self.series(), self.counts(), gone)
+        found: list[findings.Finding] = []
+        for rule in findings.RULES:
+            self.breathe()
+            found += rule(evidence)
+        self.verdict = findings.conclude(found)
+
+
+class WorkerUse:
+    """How busy a worker is, in percent of one core: since its last report, and over the measure phase."""
+
+    def __init__(self) -> None:
+        self._now = [0, 0]
+        self._measured = [0, 0, 0]
+        self.most = 0.0
+
+    def turn(self) -> None:
+        """A new report begins."""
+        self._now = [0, 0]
+
+    def add(self, delta: IntervalDelta) -> None:
+        """One interval of a report."""
+        cpu, wall, polled = (delta.counts.get(name, 0) for name in ("cpu_ns", "wall_ns", "polled_ns"))
+        self._now = [self._now[0] + cpu, self._now[1] + wall]
+        if delta.phase == Phase.MEASURE:
+            self._measured = [total + part for total, part in zip(self._measured, (cpu, wall, polled), strict=True)]
+            if wall >= _SLIVER_NS:
+                self.most = max(self.most, _percent(cpu, wall))
+
+    @property
+    def now(self) -> float:
+        """Since its last report."""
+        return _percent(*self._now)
+
+    @property
+    def mean(self) -> float:
+        """Over the measure phase."""
+        return _percent(self._measured[0], self._measured[1])
+
+    @property
+    def polling(self) -> float:
+        """The part of `mean` that was spent waiting for messages to be due."""
+        return _percent(self._measured[2], self._measured[1])
+
+
+def _percent(part: int, whole: int) -> float:
+    return round(100 * part / whole, 1) if whole else 0.0

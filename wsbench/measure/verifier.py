@@ -1,0 +1,167 @@
+"""What one connection sent and did not get back yet, and the verdict on every reply.
+
+A WebSocket keeps order, so replies are matched first in, first out. What does not match the next message expected is
+looked at closely: it may be a later one (the ones before it were overtaken: lost, or still to come), an earlier one
+(late, or twice), a damaged one, or nothing we asked for.
+
+Reordering is counted as RFC 4737 does: a message is reordered when one that was sent after it arrived before it. So a
+swapped pair is one reordered message, and a message that never comes is not a reordering but a loss.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from enum import Enum
+
+from wsbench.measure.payloads import Messages
+from wsbench.measure.tally import Tally
+
+_REMEMBERED = 100_000
+"""Messages given up, of one connection: a server that stalls for longer than the timeout answers them all at once."""
+_ALIKE = 0.75
+
+
+Pending = tuple[bytes, int, int, int, Tally]
+"""One message under way; a bare tuple, because hot paths make one a message:
+
+0. the bytes that answer it, as the connection compares them,
+1. when it was due, 2. when it was sent (ns of CLOCK_REALTIME),
+3. its number,
+4. the tally of the interval in which it was due, and to which everything that becomes of it belongs.
+"""
+
+
+class Verdict(Enum):
+    """What a reply turned out to be."""
+
+    RECEIVED = "received"
+    REORDERED = "reordered"
+    CORRUPTED = "corrupted"
+    DUPLICATED = "duplicated"
+    LATE = "late"
+    UNEXPECTED = "unexpected"
+
+
+class Ledger:
+    """The messages of one connection that wait for a reply.
+
+    Attributes:
+        pending: oldest first. Owned here, but hot paths append and popleft directly.
+        overtaken: by number, those that a later one was answered before.
+        last_seq: number of the message sent last.
+    """
+
+    __slots__ = ("_expired", "_text", "last_seq", "messages", "overtaken", "pending")
+
+    def __init__(self, messages: Messages, *, text: bool) -> None:
+        self.messages = messages
+        self.pending: deque[Pending] = deque()
+        self.last_seq = 0
+        self.overtaken: dict[int, Pending] = {}
+        self._expired: dict[int, None] = {}
+        self._text = text
+
+    @property
+    def outstanding(self) -> int:
+        """How many messages wait for a reply."""
+        return len(self.pending) + len(self.overtaken)
+
+    def settle(self, payload: bytes, text: bool) -> tuple[Verdict, Pending | None]:
+        """What a reply is, and the message it settles, if any."""
+        if text is not self._text:
+            return self._damaged(payload)
+        if self.pending and payload == self.pending[0][0]:
+            return Verdict.RECEIVED, self.pending.popleft()
+        if not self.messages.numbered:
+            return self._settle_unnumbered(payload)
+        seq = self.messages.identify(payload)
+        if seq is None or not self.messages.same(payload, seq):
+            return self._damaged(payload)
+        if seq in self.overtaken:
+            return Verdict.REORDERED, self.overtaken.pop(seq)
+        entry = self._take(seq)
+        if entry is not None:
+            return Verdict.RECEIVED, entry
+        if seq in self._expired:
+            del self._expired[seq]
+            return Verdict.LATE, None
+        if 0 < seq <= self.last_seq:
+            return Verdict.DUPLICATED, None
+        return Verdict.UNEXPECTED, None
+
+    def expire(self, due_before_ns: int) -> list[Pending]:
+        """Give up on messages that were due before an instant. A reply that still comes will be late."""
+        overdue = [seq for seq, entry in self.overtaken.items() if entry[1] < due_before_ns]
+        expired = [self.overtaken.pop(seq) for seq in overdue]
+        pending = self.pending
+        while pending and pending[0][1] < due_before_ns:
+            expired.append(pending.popleft())
+        self._remember(expired)
+        return expired
+
+    def abandon(self) -> list[Pending]:
+        """Give up on everything that still waits. While the connection closes, a reply may still come: late."""
+        waiting = [*self.overtaken.values(), *self.pending]
+        self.overtaken.clear()
+        self.pending.clear()
+        self._remember(waiting)
+        return waiting
+
+    def reconnected(self) -> None:
+        """What was given up on the connection before cannot be answered on this one."""
+        self._expired.clear()
+
+    def _remember(self, given_up: list[Pending]) -> None:
+        for entry in given_up:
+            self._expired[entry[3]] = None
+        while len(self._expired) > _REMEMBERED:
+            del self._expired[next(iter(self._expired))]
+
+    def _settle_unnumbered(self, payload: bytes) -> tuple[Verdict, Pending | None]:
+        if not self.messages.same(payload, 0):
+            return self._damaged(payload)
+        if self.pending:
+            return Verdict.RECEIVED, self.pending.popleft()
+        if self._expired:
+            del self._expired[next(iter(self._expired))]
+            return Verdict.LATE, None
+        return (Verdict.DUPLICATED if self.last_seq else Verdict.UNEXPECTED), None
+
+    def _take(self, seq: int) -> Pending | None:
+        """Remove message `seq`; those that were to be answered before it were overtaken."""
+        pending = self.pending
+        if not pending or not pending[0][3] <= seq <= pending[-1][3]:
+            return None
+        while pending[0][3] < seq:
+            overtaken = pending.popleft()
+            self.overtaken[overtaken[3]] = overtaken
+        return pending.popleft() if pending[0][3] == seq else None
+
+    def _damaged(self, payload: bytes) -> tuple[Verdict, Pending | None]:
+        """A reply that equals no message: the one it is most like, if it is like any."""
+        build = self.messages.build
+        waiting = [*self.overtaken.values(), *self.pending]
+        scored = [(_likeness(payload, build(entry[3])), -index) for index, entry in enumerate(waiting)]
+        best, index = max(scored, default=(0.0, 0))
+        if best < _ALIKE:
+            return Verdict.UNEXPECTED, None
+        entry = waiting[-index]
+        if entry[3] in self.overtaken:
+            return Verdict.CORRUPTED, self.overtaken.pop(entry[3])
+        return Verdict.CORRUPTED, self._take(entry[3])
+
+
+def _likeness(payload: bytes, expected: bytes) -> float:
+    """Share of equal bytes at equal places from either end: a cut, a flip and an insertion all leave most in place."""
+    size = max(len(payload), len(expected))
+    if not size:
+        return 1.0
+    # A reply cut short is still a reply: its beginning is all ours.
+    if len(payload) >= 8 and expected.startswith(payload):
+        return 1.0
+    forward = [a == b for a, b in zip(payload, expected, strict=False)]
+    backward = [a == b for a, b in zip(reversed(payload), reversed(expected), strict=False)]
+    # What both have before and behind the first and last difference: the padding is its neighbours' moved by a byte, so
+    # that a byte put in or left out would look like a neighbour if equal places alone counted.
+    framed = min((*forward, False).index(False) + (*backward, False).index(False), len(forward))
+    return max(sum(forward), sum(backward), framed) / size

@@ -1,0 +1,159 @@
+"""An open connection, spoken over frame by frame from a greenlet that waits: for a probe, not for load.
+
+The protocol object (`websockets`' ClientProtocol) does all of RFC 6455; this only moves its bytes and notes when
+they left and arrived.
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import gevent
+from websockets.exceptions import InvalidState
+from websockets.frames import Frame, Opcode
+
+from wsbench.errors import ConnectionLost
+from wsbench.transport.connect import Opened
+from wsbench.transport.timestamps import ANCILLARY_SIZE, instant_of
+
+_READ_SIZE = 65_536
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A whole message or a control frame, and when it came, on CLOCK_REALTIME in ns.
+
+    Attributes:
+        by_kernel: `arrived_ns` is the kernel's, not our own reading of it.
+    """
+
+    opcode: Opcode
+    payload: bytes
+    arrived_ns: int
+    handled_ns: int
+    by_kernel: bool
+
+    @property
+    def is_message(self) -> bool:
+        """Text or binary, not a control frame."""
+        return self.opcode in (Opcode.TEXT, Opcode.BINARY)
+
+
+class Conversation:
+    """Says something, and waits for what comes."""
+
+    def __init__(self, opened: Opened) -> None:
+        self._socket = opened.socket
+        self._tls = opened.tls
+        self.protocol = opened.protocol
+        self._arrivals: deque[Arrival] = deque()
+        self._parts: list[bytes] = []
+        self._opcode = Opcode.TEXT
+        self._ended = False
+        now = time.time_ns()
+        self._feed(opened.early, now, now, by_kernel=False)
+
+    @property
+    def ended(self) -> bool:
+        """The server ended the stream."""
+        return self._ended
+
+    def say(self, speak: Callable[[], None]) -> int:
+        """Send what `speak` gives to the protocol object; when it left, as `Arrival.arrived_ns`.
+
+        Raises:
+            ConnectionLost: the connection is gone.
+        """
+        try:
+            speak()
+            sent_ns = time.time_ns()
+            self._flush()
+        except (InvalidState, OSError) as error:
+            raise _broke(error) from error
+        return sent_ns
+
+    def next(self, deadline_ns: int) -> Arrival | None:
+        """What comes next; None when nothing has by the deadline (monotonic, ns), or nothing will.
+
+        Raises:
+            ConnectionLost: it broke, or the server broke the protocol.
+        """
+        while not self._arrivals and not self._ended:
+            left_ns = deadline_ns - time.monotonic_ns()
+            if left_ns <= 0:
+                return None
+            with gevent.Timeout(left_ns / 1e9, False):
+                self._read()
+        return self._arrivals.popleft() if self._arrivals else None
+
+    def discard(self) -> None:
+        """Close the socket, with TLS's goodbye."""
+        if self._tls is not None:
+            try:
+                self._socket.send(self._tls.close())
+            except OSError:
+                pass
+        self._socket.close()
+
+    def _read(self) -> None:
+        try:
+            data, ancillary, _, _ = self._socket.recvmsg(_READ_SIZE, ANCILLARY_SIZE)
+            handled = arrived = time.time_ns()
+            if ancillary:
+                arrived = instant_of(ancillary[0][2])
+            ended = not data
+            if self._tls is not None and data:
+                data = self._tls.decrypt(data)
+                ended = self._tls.closed
+            if data:
+                self._feed(data, arrived, handled, by_kernel=bool(ancillary))
+            if ended and not self._ended:
+                self._ended = True
+                self.protocol.receive_eof()
+        except ssl.SSLError as error:
+            raise ConnectionLost(f"TLS broke: {error.reason or error}", code=1006, kind="tls") from error
+        except OSError as error:
+            raise _broke(error) from error
+        self._flush_if_it_can()
+
+    def _feed(self, data: bytes, arrived_ns: int, handled_ns: int, *, by_kernel: bool) -> None:
+        self.protocol.receive_data(data)
+        for frame in self.protocol.events_received():
+            if isinstance(frame, Frame) and (whole := self._whole(frame)) is not None:
+                self._arrivals.append(Arrival(*whole, arrived_ns, handled_ns, by_kernel))
+        error = self.protocol.parser_exc
+        if error is not None and not isinstance(error, EOFError):
+            self._flush_if_it_can()
+            raise ConnectionLost(f"the server broke the protocol: {error}", code=1002, kind="protocol-error")
+
+    def _whole(self, frame: Frame) -> tuple[Opcode, bytes] | None:
+        if frame.opcode in (Opcode.CLOSE, Opcode.PING, Opcode.PONG):
+            return frame.opcode, bytes(frame.data)
+        if frame.opcode is not Opcode.CONT:
+            self._opcode, self._parts = frame.opcode, []
+        self._parts.append(bytes(frame.data))
+        return (self._opcode, b"".join(self._parts)) if frame.fin else None
+
+    def _flush_if_it_can(self) -> None:
+        """An answer (a pong, a close) to a server that may be gone: reading on will tell."""
+        try:
+            self._flush()
+        except OSError:
+            pass
+
+    def _flush(self) -> None:
+        """What the protocol object wants to send; an empty piece is its wish to end TCP, which `discard` does."""
+        for data in self.protocol.data_to_send():
+            if data:
+                self._socket.sendall(self._tls.encrypt(data) if self._tls is not None else data)
+        if self._tls is not None and (own := self._tls.outgoing()):
+            self._socket.sendall(own)
+
+
+def _broke(error: Exception) -> ConnectionLost:
+    reason = error.strerror if isinstance(error, OSError) else None
+    return ConnectionLost(f"the connection broke: {reason or error}", code=1006, kind="reset")

@@ -1,0 +1,153 @@
+"""A probe's steps for people: a line or a few each, the time they took in a column, colour only if wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from wsbench.probe.certificate import Certificate
+from wsbench.probe.document import Finding, Probe, Step
+from wsbench.units import format_bytes, format_count, format_duration
+from wsbench.websocket.http_response import printable
+
+_INDENT = " " * 25
+_NAMES = 5
+
+
+class Lines:
+    """Makes the lines. `colour`: with ANSI escapes."""
+
+    def __init__(self, *, colour: bool) -> None:
+        self._colour = colour
+
+    def heading(self, found: Probe) -> str:
+        """Before the first step."""
+        return f"{self._paint(found.url, bold=True)}\n"
+
+    def step(self, found: Probe, step: Step) -> str:
+        """A step that was taken, with what it brought."""
+        mark = self._paint("✓", fg="green") if step.ok else self._paint("✗", fg="red", bold=True)
+        duration = format_duration(_shown_ns(found, step))
+        failed = [] if step.ok or found.problem is None else [self._paint(found.problem.kind, fg="red")]
+        first, *more = [*failed, *map(printable, _DETAILS[step.name](found))] or [""]
+        head = f"  {mark} {self._paint(f'{step.name:<8}', bold=True)} {duration:>9}   {first}".rstrip()
+        return "\n".join([head, *(f"{_INDENT}{self._dimmed(line)}" for line in more)])
+
+    def ending(self, found: Probe) -> str:
+        """After the last step: those that were not reached, findings, and whether all is well."""
+        missed = ", ".join(step.name for step in found.steps if step.ok is None)
+        lines = [self._paint(f"  · {missed}: not reached", dim=True)] if missed else []
+        lines += ["", *(line for finding in found.findings for line in self._finding(finding))]
+        if found.ok:
+            lines.append(self._paint("all else is well" if found.findings else "all is well", fg="green"))
+        return "\n".join(lines).rstrip()
+
+    def _finding(self, finding: Finding) -> Iterator[str]:
+        yield f"{self._paint('note', fg='yellow', bold=True)}  {finding.evidence}"
+        yield f"      {finding.remedy}"
+
+    def _dimmed(self, line: str) -> str:
+        """What went over the wire stands back behind what was made of it."""
+        return self._paint(line, dim=True) if line.startswith(("> ", "< ")) else line
+
+    def _paint(self, text: str, **style: Any) -> str:
+        return click.style(text, **style) if self._colour else text
+
+
+def _shown_ns(found: Probe, step: Step) -> int | None:
+    """By the kernel's timestamp where there is one: the server's time, not ours."""
+    measured = {"echo": found.echo and found.echo.service_ns, "ping": found.ping and found.ping.service_ns}
+    return measured.get(step.name) or step.duration_ns
+
+
+def _dns(found: Probe) -> Iterator[str]:
+    if found.addresses:
+        yield ", ".join(found.addresses)
+
+
+def _tcp(found: Probe) -> Iterator[str]:
+    if found.tcp is None:
+        return
+    if found.tcp.address is not None:
+        yield f"{found.tcp.address} from {found.tcp.local}"
+    yield from (f"not {refused}" for refused in found.tcp.refused)
+
+
+def _tls(found: Probe) -> Iterator[str]:
+    tls = found.tls
+    if tls is None:
+        return
+    if tls.version is not None:
+        yield ", ".join(filter(None, (tls.version, tls.cipher, tls.alpn and f"ALPN {tls.alpn}")))
+    if tls.certificate is not None:
+        yield from _certificate(tls.certificate, checked=tls.verified, secured=tls.version is not None)
+
+
+def _certificate(certificate: Certificate, *, checked: bool, secured: bool) -> Iterator[str]:
+    names = ", ".join(certificate.names[:_NAMES])
+    more = len(certificate.names) - _NAMES
+    state = "" if checked else " (not checked: --insecure)" if secured else " (refused)"
+    yield f"certificate  {certificate.subject or 'no subject'}{state}"
+    yield f"  issuer     {certificate.issuer}"
+    yield f"  valid      {certificate.not_before:%Y-%m-%d} to {certificate.not_after:%Y-%m-%d} ({_left(certificate)})"
+    yield f"  names      {names or 'none'}{f' and {more} more' if more > 0 else ''}"
+
+
+def _left(certificate: Certificate) -> str:
+    left = certificate.not_after - datetime.now(UTC)
+    return f"{left.days:,} days left" if left.days >= 0 else f"expired {(-left).days:,} days ago"
+
+
+def _upgrade(found: Probe) -> Iterator[str]:
+    upgrade = found.upgrade
+    if upgrade is None:
+        return
+    if upgrade.status == 101:
+        yield f"101, extensions {upgrade.extensions or 'none'}, subprotocol {upgrade.subprotocol or 'none'}"
+    yield from (f"> {line}" for line in upgrade.request)
+    yield from (f"< {line}" for line in upgrade.answer)
+    if body := " ".join(upgrade.body.split()):
+        yield f"< {body[:200]}"
+
+
+def _echo(found: Probe) -> Iterator[str]:
+    echo = found.echo
+    if echo is None:
+        return
+    sent = f"{format_bytes(echo.size)} of {echo.kind}"
+    if echo.echoed:
+        how = "came back" if echo.identical else "came back changed"
+        yield f"{sent} {how} ({echo.timestamps} timestamp, read {format_duration(echo.read_lag_ns)} later)"
+    else:
+        yield f"{sent} did not come back"
+    if echo.others:
+        yield f"{format_count(echo.others)} other message{'s' * (echo.others > 1)}, the first: {echo.first_other}"
+
+
+def _ping(found: Probe) -> Iterator[str]:
+    if found.ping is not None:
+        answered = found.ping.service_ns is not None
+        yield f"pong ({found.ping.timestamps} timestamp)" if answered else "no pong"
+
+
+def _close(found: Probe) -> Iterator[str]:
+    close = found.close
+    if close is None:
+        return
+    reason = f" {close.reason!r}" if close.reason else ""
+    answer = "not answered" if close.received_code is None else f"answered with {close.received_code}{reason}"
+    yield f"{close.sent_code} {answer}, {'then TCP ended' if close.tcp_ended else 'TCP left open'}"
+
+
+_DETAILS: dict[str, Callable[[Probe], Iterator[str]]] = {
+    "dns": _dns,
+    "tcp": _tcp,
+    "tls": _tls,
+    "upgrade": _upgrade,
+    "echo": _echo,
+    "ping": _ping,
+    "close": _close,
+}

@@ -1,0 +1,153 @@
+"""The report of a capacity: the answer, whose limit it is, and the latency against the load with all that led to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from wsbench.report.html import tables
+from wsbench.report.html.page import render
+from wsbench.report.html.plots import Figure, Json, latency_axis, seconds
+from wsbench.report.text import capacity_text as words
+from wsbench.results.capacity_result import GENERATOR, TARGET, Capacity, Point, curve
+from wsbench.results.run_result import Run
+from wsbench.run.gates import parse_objective
+from wsbench.units import NS_PER_S, format_count, format_duration
+
+_SERIES = (("p50", "p50_ns", "--a", "solid"), ("p99", "p99_ns", "--c", "dash"), ("p99.9", "p99_9_ns", "--d", "dot"))
+_FEWEST = {"p50_ns": 1, "p99_ns": 100, "p99_9_ns": 1_000}
+"""Messages without which a percentile is but the maximum."""
+_MARKS = {TARGET: ("did not hold", "x", "--bad"), GENERATOR: ("generator gave out", "triangle-up", "--warn")}
+
+
+def report(capacity: Capacity, example: Run | None) -> bytes:
+    """The page; `example` is any of the runs, for the machine that all were made on."""
+    points = curve(capacity.steps)
+    figures = [_curve(capacity, points)] if any(point.p50_ns for point in points) else []
+    return render(
+        "capacity.html",
+        figures,
+        title=capacity.name,
+        version=capacity.wsbench,
+        capacity=capacity,
+        figures=figures,
+        points=points,
+        example=example,
+        mood=_mood(capacity),
+        tiles=_tiles(capacity, points),
+        words=words,
+        tables=tables,
+        count=format_count,
+    )
+
+
+def _mood(capacity: Capacity) -> tuple[str, str]:
+    """Class and sign of the box that has the answer."""
+    if capacity.complete and capacity.answer is None:
+        return "bad", "✕"
+    return ("good", "✓") if capacity.limited_by == TARGET and capacity.complete else ("warn", "▲")
+
+
+def _tiles(capacity: Capacity, points: Sequence[Point]) -> list[tuple[str, str]]:
+    at = next((point for point in points if capacity.answer and point.load == capacity.answer.load), None)
+    return [
+        (
+            f"capacity, {words.unit(capacity)}",
+            "–" if capacity.answer is None else words.number(capacity.answer.load),
+        ),
+        ("limited by", capacity.limited_by or "–"),
+        (f"knee, {words.unit(capacity)}", "–" if capacity.knee is None else words.number(capacity.knee.load)),
+        ("p50 at capacity", format_duration(at.p50_ns if at else None)),
+        ("p99 at capacity", format_duration(at.p99_ns if at else None)),
+        ("runs", format_count(len(capacity.steps))),
+    ]
+
+
+def _curve(capacity: Capacity, points: Sequence[Point]) -> Figure:
+    data = [
+        *(line for series in _SERIES if any((line := _line(points, *series))["y"])),
+        *_objectives(capacity, points),
+        *_failed(capacity, points),
+        *_knee(capacity),
+    ]
+    how = (
+        "`response` by load, median over the runs at a load. As long as the target keeps up, latency is flat; beyond "
+        f"the knee, messages queue up. Knee: {words.knee(capacity)}. Upright: the capacity. A line that breaks off: "
+        "too much was lost, or too few messages were measured for that percentile."
+    )
+    layout: Json = {
+        "xaxis": {
+            "title": {"text": words.unit(capacity)},
+            "rangemode": "tozero",
+            "tickformat": ",~r",
+            "unifiedhovertitle": {"text": f"%{{x:,.4~r}} {words.unit(capacity)}"},
+        },
+        "yaxis": latency_axis("response", [y for each in data for y in each["y"] if y]),
+        "showlegend": True,
+        "shapes": _capacity_line(capacity),
+    }
+    return Figure("load", "Latency against load", how, data, layout, 460)
+
+
+def _line(points: Sequence[Point], name: str, field: str, colour: str, dash: str) -> Json:
+    return {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": name,
+        "x": [point.load for point in points],
+        "y": [seconds(getattr(point, field)) if point.due >= _FEWEST[field] else None for point in points],
+        "line": {"color": colour, "dash": dash, "width": 2},
+        "marker": {"color": colour, "size": 5},
+        "hovertemplate": "%{y:.3s}s",
+    }
+
+
+def _objectives(capacity: Capacity, points: Sequence[Point]) -> Iterator[Json]:
+    """A level line for each that bounds the latency."""
+    for objective in map(parse_objective, capacity.objectives):
+        if objective.series in ("response", "service") and objective.value:
+            yield {
+                "type": "scatter",
+                "mode": "lines",
+                "name": f"objective {objective.metric_name}",
+                "x": [0, points[-1].load],
+                "y": [objective.value / NS_PER_S] * 2,
+                "line": {"color": "--faint", "dash": "longdash", "width": 1.5},
+                "hoverinfo": "skip",
+            }
+
+
+def _failed(capacity: Capacity, points: Sequence[Point]) -> Iterator[Json]:
+    for outcome, (name, symbol, colour) in _MARKS.items():
+        failed = [point for point in points if point.outcome == outcome]
+        if failed:
+            yield {
+                "type": "scatter",
+                "mode": "markers",
+                "name": name,
+                "x": [point.load for point in failed],
+                "y": [seconds(point.p99_ns or capacity.conditions.timeout_ns) for point in failed],
+                "marker": {"color": colour, "symbol": symbol, "size": 11},
+                "hoverinfo": "skip",
+            }
+
+
+def _knee(capacity: Capacity) -> Iterator[Json]:
+    if capacity.knee is not None:
+        yield {
+            "type": "scatter",
+            "mode": "markers",
+            "name": "knee",
+            "x": [capacity.knee.load],
+            "y": [seconds(capacity.knee.p99_ns)],
+            "marker": {"color": "--ink", "symbol": "diamond-open", "size": 14, "line": {"width": 2}},
+            "hoverinfo": "skip",
+        }
+
+
+def _capacity_line(capacity: Capacity) -> list[Json]:
+    """Upright, where the answer is."""
+    if capacity.answer is None:
+        return []
+    at = capacity.answer.load
+    place = {"xref": "x", "yref": "paper", "x0": at, "x1": at, "y0": 0, "y1": 1}
+    return [{"type": "line", **place, "line": {"color": "--good", "width": 1.5, "dash": "dot"}, "layer": "below"}]

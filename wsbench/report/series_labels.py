@@ -1,0 +1,45 @@
+"""Which series of a run are shown to people, in which order, and what they are called there."""
+
+from __future__ import annotations
+
+from wsbench.measure.series import CONNECT_SERIES, LATENCY_SERIES, SERIES
+from wsbench.results.run_result import Run
+
+LABELS = {"send_lag": "send lag", "read_lag": "read lag", "tcp": "TCP", "tls": "TLS"}
+
+
+def label(name: str) -> str:
+    """What a series is called."""
+    return LABELS.get(name, name)
+
+
+def of_messages(run: Run) -> list[str]:
+    """Those of every message; in a closed loop without `send_lag`, which is zero there by definition.
+
+    A scenario that has series of its own may have no round trips: without those that are empty for that.
+    """
+    hidden = ["send_lag"] if run.conditions.loop == "closed" else []
+    if of_scenario(run):
+        hidden += [name for name in LATENCY_SERIES if not (run.latency[name].count or run.latency[name].lost)]
+    return [name for name in LATENCY_SERIES if name in run.latency and name not in hidden]
+
+
+def of_scenario(run: Run) -> list[str]:
+    """Those that the scenario named."""
+    return [name for name in run.latency if name not in SERIES]
+
+
+def is_of_own_scenario(run: Run) -> bool:
+    """Whether the users are of a scenario's own, which sends what it likes."""
+    return bool(run.conditions.settings or run.counters or of_scenario(run))
+
+
+def headline(run: Run) -> str:
+    """The series that one looks at first."""
+    own = of_scenario(run)
+    return own[0] if own and "response" not in of_messages(run) else "response"
+
+
+def of_connections(run: Run) -> list[str]:
+    """Those of opening connections that have anything in them."""
+    return [name for name in CONNECT_SERIES if name in run.latency and run.latency[name].count]

@@ -1,0 +1,186 @@
+"""A capacity in words: for the terminal, for the progress of a search, and for the head of its report."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+
+from wsbench.results.capacity_result import BOUND, GENERATOR, HELD, RATE, TARGET, Capacity, Point, Step, curve
+from wsbench.units import format_bytes, format_count, format_duration
+
+INTERRUPTED = "interrupted"
+_SAMPLES_OF_P99, _SAMPLES_OF_P99_9 = 1_000, 10_000
+_HEADINGS = ("p50", "p99", "p99.9", "runs")
+_WIDTH = 11
+
+
+def load(capacity: Capacity, value: float) -> str:
+    """A load with its unit: '400 messages/s', '20 connections'."""
+    return f"{number(value)} {unit(capacity, value)}"
+
+
+def unit(capacity: Capacity, value: float = 2) -> str:
+    """What is searched."""
+    if capacity.searched == RATE:
+        return "messages/s"
+    return "connection" if value == 1 else "connections"
+
+
+def number(value: float) -> str:
+    """Thousands apart; with decimals where they matter."""
+    return format_count(value) if value >= 100 or value == int(value) else f"{value:.3g}"
+
+
+def said(capacity: Capacity) -> str:
+    """What is measured, of what, in one line."""
+    objectives = " and ".join(capacity.objectives)
+    default = " (wsbench's default: --slo sets another)" if capacity.default_objectives else ""
+    what = "rate" if capacity.searched == RATE else "number of connections"
+    return f"the highest {what} at which {objectives}{default}; {conditions(capacity)}"
+
+
+def conditions(capacity: Capacity) -> str:
+    """What every step has in common, in one line."""
+    c = capacity.conditions
+    parts = [
+        f"{format_count(c.connections)} connections"
+        if c.rate_per_connection is None
+        else f"{number(c.rate_per_connection)} messages/s a connection",
+        f"{c.arrivals} arrivals",
+        f"{format_bytes(c.payload_size)} {'binary' if c.binary else 'text'}",
+        f"compression {c.compression}",
+        *(["TLS"] if c.tls else []),
+        f"{c.processes} process{'es' if c.processes > 1 else ''}",
+    ]
+    return ", ".join(parts)
+
+
+def begins(capacity: Capacity, at: float, held: float | None, failed: float | None) -> str:
+    """A step that begins, and what is known by then."""
+    known = [f"{number(held)} held"] if held is not None else []
+    known += [f"{number(failed)} did not"] if failed is not None else []
+    between = f" ({', '.join(known)})" if known else ""
+    return f"[{len(capacity.steps) + 1}] {load(capacity, at)}{between}"
+
+
+def outcome(capacity: Capacity, step: Step) -> str:
+    """A step that ended."""
+    if step.outcome == HELD:
+        shown = ", ".join(f"{each.expression}: {each.value}" for each in step.objectives)
+        return f"{load(capacity, step.load)} held ({shown})"
+    return f"{load(capacity, step.load)} did not hold: {step.why}"
+
+
+def limit(capacity: Capacity) -> str:
+    """Whose limit it was, with the evidence: a sentence."""
+    if capacity.limited_by == BOUND:
+        return f"the bound: {load(capacity, capacity.bounds.most)} hold, and no more were to be tried (--max)"
+    if capacity.failed_at is None:
+        return (
+            f"the generator: more than {load(capacity, capacity.bounds.most)} need more open files than "
+            f"{_processes(capacity)} may have here"
+        )
+    failed = [step for step in capacity.steps if step.load == capacity.failed_at]
+    why = next((step.why for step in reversed(failed) if step.outcome == capacity.limited_by), "")
+    whose = "the target" if capacity.limited_by == TARGET else "the generator, not the target"
+    return f"{whose}: at {load(capacity, capacity.failed_at)}, {why}"
+
+
+def _processes(capacity: Capacity) -> str:
+    count = capacity.conditions.processes
+    return "1 process" if count == 1 else f"{count} processes"
+
+
+def remedy(capacity: Capacity) -> str:
+    """What would show more; empty when nothing is to be done."""
+    if capacity.limited_by == GENERATOR:
+        return "The target may hold more: use more --processes (one a core), or more machines (`wsbench plan`)."
+    return "The target may hold more: give a higher --max." if capacity.limited_by == BOUND else ""
+
+
+def answer(capacity: Capacity) -> str:
+    """The answer, in a sentence without a full stop."""
+    if capacity.answer is None:
+        lowest = min((step.load for step in capacity.steps), default=capacity.bounds.least)
+        return f"none: not even {load(capacity, lowest)} hold the objective{_s(capacity.objectives)}"
+    least = "at least " if capacity.limited_by != TARGET else ""
+    more = f"; {number(capacity.failed_at)} do not" if capacity.failed_at is not None else ""
+    return f"{least}{load(capacity, capacity.answer.load)} hold the objective{_s(capacity.objectives)}{more}"
+
+
+def _s(several: Sequence[object]) -> str:
+    return "s" if len(several) > 1 else ""
+
+
+def so_far(capacity: Capacity) -> str:
+    """What a search had found when it was broken off."""
+    if capacity.answer is None:
+        return "Nothing had held so far."
+    return f"Held so far: {load(capacity, capacity.answer.load)}."
+
+
+def knee(capacity: Capacity) -> str:
+    """Where latency begins to rise."""
+    if capacity.knee is None:
+        return "none: latency does not turn up within what was measured"
+    return (
+        f"{load(capacity, capacity.knee.load)}: p99 is {format_duration(capacity.knee.p99_ns)} there, "
+        "and rises steeply beyond"
+    )
+
+
+def text(capacity: Capacity, path: str) -> str:
+    """All of it for a terminal; `path` is where it lies."""
+    where = capacity.url or f"target {capacity.target}"
+    rows = [where, said(capacity), "", *_table(capacity), ""]
+    if capacity.stopped is not None:
+        rows += [f"STOPPED      {capacity.stopped}", f"             {so_far(capacity)}"]
+    else:
+        rows += [f"capacity     {answer(capacity)}", f"limited by   {capacity.limit}"]
+    if capacity.stopped is None and remedy(capacity):
+        rows.append(f"             {remedy(capacity)}")
+    rows += list(_unsettled(capacity))
+    return "\n".join([*rows, f"knee         {knee(capacity)}", "", f"result: {path}"]) + "\n"
+
+
+def _unsettled(capacity: Capacity) -> Iterator[str]:
+    if capacity.complete and capacity.answer is not None and not capacity.answer.settled:
+        yield "             Runs near there contradict each other: the machine or the target is not steady."
+
+
+def _table(capacity: Capacity) -> Iterator[str]:
+    yield f"{unit(capacity):<13}" + "".join(f"{name:>{_WIDTH}}" for name in _HEADINGS)
+    for point in curve(capacity.steps):
+        cells = (*latencies(point), str(point.steps))
+        yield f"  {number(point.load):>11}" + "".join(f"{cell:>{_WIDTH}}" for cell in cells) + f"   {mark(point)}"
+
+
+def latencies(point: Point) -> tuple[str, str, str]:
+    """p50, p99 and p99.9; bracketed where there were too few samples for one."""
+    return (
+        format_duration(point.p50_ns),
+        _bracketed(format_duration(point.p99_ns), point.due >= _SAMPLES_OF_P99),
+        _bracketed(format_duration(point.p99_9_ns), point.due >= _SAMPLES_OF_P99_9),
+    )
+
+
+def _bracketed(shown: str, enough: bool) -> str:
+    return shown if enough else f"({shown})"
+
+
+def mark(point: Point) -> str:
+    """What became of a load, in a few words."""
+    return {HELD: "held", TARGET: "did not hold", GENERATOR: "the generator gave out"}[point.outcome]
+
+
+def facts(capacity: Capacity) -> list[tuple[str, str]]:
+    """What was asked for, as rows of (what, value)."""
+    bounds = capacity.bounds
+    return [
+        ("target", capacity.url or str(capacity.target)),
+        *(("objective", objective) for objective in capacity.objectives),
+        ("searched", f"{unit(capacity)}, {number(bounds.least)} to {number(bounds.most)}, from {number(bounds.start)}"),
+        ("tolerance", f"{100 * capacity.tolerance:g} %"),
+        ("conditions", conditions(capacity)),
+        ("command", shlex.join(capacity.command)),
+    ]

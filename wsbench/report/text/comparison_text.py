@@ -1,0 +1,85 @@
+"""A comparison for the terminal: a table a pair, what it rests on, and the verdict as its last line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from wsbench.results.comparison_result import Comparison, Metric, Pair, Side, Verdict
+from wsbench.units import format_count, format_duration
+
+HEADINGS = ("base", "new", "ratio", "interval", "spread", "margin")
+_WIDTHS = (11, 11, 8, 17, 17, 8)
+
+
+def text(comparison: Comparison) -> str:
+    """All of it."""
+    rows = [_side("BASE", comparison.base), _side("NEW", comparison.new), ""]
+    for pair in comparison.pairs:
+        rows += [*_table(pair, named=len(comparison.pairs) > 1), ""]
+    rows.append(basis(comparison))
+    if comparison.differences:
+        rows.append("COMPARED ANYWAY, although they are not comparable:")
+        rows += [f"  {difference}" for difference in comparison.differences]
+    rows += [f"note: {note}" for note in comparison.notes]
+    rows += ["", f"verdict: {comparison.said}"]
+    return "\n".join(rows) + "\n"
+
+
+def basis(comparison: Comparison) -> str:
+    """What ratios and intervals are, in a sentence or two."""
+    several = sum(metric.p is not None for pair in comparison.pairs for metric in pair.metrics)
+    corrected = f"; verdicts hold for all {several} comparisons together (Holm)" if several > 1 else ""
+    return (
+        f"ratio: NEW / BASE, with its {_percent(comparison.confidence)} confidence interval; "
+        f"latencies are of `{comparison.series}`{corrected}"
+    )
+
+
+def figure(metric: Metric, value: float | None) -> str:
+    """A value of a metric in its unit."""
+    if metric.metric == "throughput":
+        return "–" if value is None else f"{format_count(value)}/s"
+    return format_duration(value)
+
+
+def cells(metric: Metric) -> tuple[str, str, str, str, str, str]:
+    """What stands under `HEADINGS`."""
+    interval = "–" if metric.low is None or metric.high is None else f"{_ratio(metric.low)} – {_ratio(metric.high)}"
+    ratio = "–" if metric.ratio is None else _ratio(metric.ratio)
+    spread = "–" if metric.spread is None else f"{100 * metric.spread:.2g} %"
+    if metric.spread_from == "assumed":
+        spread += " (assumed)"
+    return figure(metric, metric.base), figure(metric, metric.new), ratio, interval, spread, _percent(metric.margin)
+
+
+def _ratio(ratio: float) -> str:
+    digits = 3 if ratio < 10 else 1 if ratio < 100 else 0
+    return f"{ratio:,.{digits}f}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.4g} %"
+
+
+def _side(name: str, side: Side) -> str:
+    return f"{name:<5} {side.given}   ({', '.join(side.targets)})"
+
+
+def _table(pair: Pair, *, named: bool) -> list[str]:
+    runs = f"{len(pair.base)} against {len(pair.new)} run{'s' if max(len(pair.base), len(pair.new)) > 1 else ''}"
+    if pair.reason:
+        return [f"{pair.key}: not compared: {pair.reason}"]
+    heading = [f"{pair.key}   ({runs})"] if named else []
+    return [*heading, f"  {'':<11}{_columns(HEADINGS)}   verdict", *map(_row, pair.metrics)]
+
+
+def _columns(texts: Sequence[str]) -> str:
+    return "".join(f"{text:>{width}}" for text, width in zip(texts, _WIDTHS, strict=True))
+
+
+def _row(metric: Metric) -> str:
+    if metric.verdict == Verdict.NOT_COMPARED:
+        return f"  {metric.metric:<11}   not compared: {metric.reason}"
+    return f"  {metric.metric:<11}{_columns(cells(metric))}   {metric.verdict}" + (
+        f": {metric.reason}" if metric.reason else ""
+    )

@@ -1,0 +1,7 @@
+"""What `wsbench run` runs when it is given no scenario: the same as scenarios/echo.py."""
+
+from wsbench.users.echo_user import EchoUser
+
+
+class Echo(EchoUser):
+    """One connection that sends JSON messages and verifies every echo."""

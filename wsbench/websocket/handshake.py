@@ -1,0 +1,119 @@
+"""The opening handshake: what we ask for. What is made of the answer: see `wire.diagnosis`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from websockets.client import ClientProtocol
+from websockets.exceptions import InvalidURI
+from websockets.http11 import Request
+from websockets.typing import Origin, Subprotocol
+from websockets.uri import WebSocketURI, parse_uri
+
+from wsbench.errors import UsageError
+from wsbench.source_addresses import SourceRange
+from wsbench.websocket.compression import parse_compression
+
+
+@dataclass(frozen=True)
+class ConnectOptions:
+    """What a connection asks for. Immutable, one for all connections of a run.
+
+    Attributes:
+        url: ws:// or wss:// URL.
+        headers: extra headers of the upgrade request, in order.
+        compression: 'off', 'on' or permessage-deflate parameters.
+        max_size: the longest message accepted, in bytes.
+        message_size: of the messages that will be sent, as far as known.
+        sources: addresses to connect from, in turn; none for the system's choice.
+        resume_tls: whether later connections resume the TLS session of an earlier one.
+    """
+
+    url: str
+    headers: tuple[tuple[str, str], ...] = ()
+    subprotocols: tuple[str, ...] = ()
+    origin: str | None = None
+    compression: str = "off"
+    ca_file: str | None = None
+    insecure: bool = False
+    timeout_ns: int = 10_000_000_000
+    max_size: int = 64 * 1024 * 1024
+    message_size: int = 16_384
+    sources: tuple[SourceRange, ...] = ()
+    resume_tls: bool = False
+    uri: WebSocketURI = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "uri", parse_url(self.url))
+
+    @property
+    def where(self) -> str:
+        """host:port, as in a URL."""
+        host = f"[{self.uri.host}]" if ":" in self.uri.host else self.uri.host
+        return f"{host}:{self.uri.port}"
+
+
+@dataclass(frozen=True)
+class Negotiated:
+    """What the server granted, read from the handshake."""
+
+    compression: str | None = None
+    subprotocol: str | None = None
+    tls_version: str | None = None
+    tls_cipher: str | None = None
+
+
+def parse_url(url: str) -> WebSocketURI:
+    """The parts of a WebSocket URL.
+
+    Raises:
+        UsageError: not a ws:// or wss:// URL; an http(s) one is told its WebSocket form.
+    """
+    scheme, separator, rest = url.partition("://")
+    if separator and scheme.lower() in ("http", "https"):
+        better = ("ws" if scheme.lower() == "http" else "wss") + "://" + rest
+        raise UsageError(f"{url} is an HTTP URL, not a WebSocket one", remedy=f"Use {better} instead.")
+    try:
+        uri = parse_uri(url)
+        # parse_uri takes port 0 for none at all
+        valid = bool(uri.host) and 0 < uri.port < 65536 and urlsplit(url).port != 0
+    except (InvalidURI, ValueError):
+        valid = False
+    if not valid:
+        raise UsageError(f"{url!r} is not a WebSocket URL", remedy="Use for example ws://127.0.0.1:8765/echo.")
+    return uri
+
+
+def parse_header(text: str) -> tuple[str, str]:
+    """Name and value of 'Name: value'.
+
+    Raises:
+        ValueError: no colon, no name, or a line break.
+    """
+    name, colon, value = text.partition(":")
+    name = name.strip()
+    if not colon or not name or not name.isascii() or any(c.isspace() for c in name):
+        raise ValueError(f"{text!r} is not a header: use 'Name: value'")
+    if "\r" in value or "\n" in value:
+        raise ValueError(f"the header {name} has a line break in its value")
+    return name, value.strip()
+
+
+def new_protocol(options: ConnectOptions) -> tuple[ClientProtocol, Request]:
+    """A protocol object for one connection, and the upgrade request to send through it."""
+    offer = parse_compression(options.compression, message_size=options.message_size)
+    protocol = ClientProtocol(
+        options.uri,
+        origin=Origin(options.origin) if options.origin is not None else None,
+        extensions=[offer] if offer else None,
+        subprotocols=[Subprotocol(name) for name in options.subprotocols] or None,
+        max_size=options.max_size,
+    )
+    request = protocol.connect()
+    for name, value in options.headers:
+        # Host and Authorization of one's own replace ours; anything else is added, repeats included.
+        if name.lower() in ("host", "authorization", "origin") and name in request.headers:
+            del request.headers[name]
+        request.headers[name] = value
+    return protocol, request

@@ -1,0 +1,278 @@
+"""A diagnosis in words when the answer to the upgrade request is not what RFC 6455 wants.
+
+The cause stands in the first sentence, with what it was told by; the remedy says what to do about it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+from urllib.parse import urljoin
+
+from websockets.exceptions import InvalidHeader, InvalidHeaderValue, InvalidStatus, InvalidUpgrade, NegotiationError
+
+from wsbench.errors import HandshakeError, Side
+from wsbench.websocket.credentials import hide_in_target, hide_in_url
+from wsbench.websocket.handshake import ConnectOptions
+from wsbench.websocket.http_response import Reply, printable
+
+_NGINX = (
+    "nginx needs proxy_http_version 1.1, proxy_set_header Upgrade $http_upgrade and "
+    'proxy_set_header Connection "upgrade".'
+)
+_PROXY = f"a proxy that dropped the Upgrade and Connection headers is the likely cause; {_NGINX}"
+PROXY_REMEDY = f"Have the proxy speak HTTP/1.1 and pass on the Upgrade and Connection headers; {_NGINX}"
+HEAD_LIMIT = 65_536
+"""A longer head is no answer."""
+
+_HTTPS_PORT = re.compile(rb"HTTPS port|HTTP request to an HTTPS|plain HTTP to an SSL|speaks? TLS|requires? TLS", re.I)
+_OLD_HTTP = re.compile(rb"HTTP/1\.0|HTTP version", re.IGNORECASE)
+_NO_UPGRADE = re.compile(
+    rb"upgrade[ \"'`-]*(?:header|hdr|required)|(?:connection|upgrade)[\"']? (?:header|hdr|must)|"
+    rb"connection upgrade|only to [\"']?websocket|not a? ?websocket|speaks WebSocket|expected? .{0,20}upgrade|"
+    rb"missing .{0,20}(?:upgrade|connection)",
+    re.IGNORECASE,
+)
+_ORIGIN = re.compile(rb"origin|cors|cross-site", re.IGNORECASE)
+
+
+class Cause(NamedTuple):
+    """Why a server refused: `what` ends the sentence that began with its answer."""
+
+    what: str
+    kind: str
+    remedy: str
+
+
+def diagnose(error: Exception | None, raw: bytes, options: ConnectOptions) -> HandshakeError:
+    """Why the handshake failed, in words: `error` is the protocol's own, `raw` what came back (maybe cut)."""
+    reply = Reply.parse(raw)
+    what, kind, remedy = _explain(error, reply, raw, options)
+    return HandshakeError(
+        printable(f"{options.where} {what}"),
+        kind=kind,
+        side=Side.TARGET,
+        remedy=printable(remedy),
+        status=reply.status,
+        headers=reply.headers,
+        body=reply.body,
+    )
+
+
+def _explain(error: Exception | None, reply: Reply, raw: bytes, options: ConnectOptions) -> Cause:
+    if not raw:
+        return Cause(
+            "closed the connection without answering the upgrade request: "
+            f"no WebSocket server, or one that speaks {'no ' if options.uri.secure else ''}TLS there",
+            "handshake-closed",
+            "Is this a WebSocket server, and is ws:// (or wss://) the right scheme for its port?",
+        )
+    if reply.status is None and not raw.startswith(b"HTTP/1.1"):
+        return _not_http(raw)
+    if isinstance(error, InvalidStatus) or reply.status not in (None, 101):
+        return _rejected(reply, options)
+    if isinstance(error, InvalidUpgrade):
+        missing = f"{error.name}: {error.value}" if error.value else f"no {error.name} header"
+        what = f"answered 101, but with {missing}: a proxy changed the answer, or it is no WebSocket server"
+        return Cause(what, "no-upgrade", PROXY_REMEDY)
+    if isinstance(error, InvalidHeader) and error.name == "Sec-WebSocket-Accept":
+        wrong = "a wrong" if isinstance(error, InvalidHeaderValue) else "no valid"
+        return Cause(
+            f"answered 101 with {wrong} Sec-WebSocket-Accept{f' ({error.value})' if error.value else ''}: "
+            "the answer does not belong to our request",
+            "wrong-accept",
+            "No WebSocket server, or a cache or proxy that replays answers.",
+        )
+    if isinstance(error, NegotiationError | InvalidHeader):
+        return _unasked(error, reply, options)
+    if raw.startswith(b"HTTP/1.0"):
+        return _not_http(raw)
+    if b"\r\n\r\n" not in raw:
+        cut = "does not end its headers" if len(raw) >= HEAD_LIMIT else "closed the connection amid its answer"
+        return Cause(f"{cut}, after {len(raw)} bytes", "handshake-cut", "The server failed: see its log.")
+    return _not_http(raw)
+
+
+def _unasked(error: Exception, reply: Reply, options: ConnectOptions) -> Cause:
+    """The server granted an extension or a subprotocol that was not offered, or not like that."""
+    extensions, subprotocol = reply.header("sec-websocket-extensions"), reply.header("sec-websocket-protocol")
+    # The protocol object looks at extensions first.
+    if extensions is not None and (subprotocol is None or "subprotocol" not in str(error)):
+        name, header, offered, option = "extension", "Extensions", options.compression != "off", "--compression"
+    else:
+        name, header, offered, option = "subprotocol", "Protocol", bool(options.subprotocols), "--subprotocol"
+    granted = extensions if header == "Extensions" else subprotocol
+    what = f"granted {'an' if header == 'Extensions' else 'a'} {name} that was not asked for{' like that' * offered}"
+    return Cause(
+        f"{what} (Sec-WebSocket-{header}: {granted}{f'; {error}' if offered else ''})",
+        "negotiation",
+        f"RFC 6455 (4.1) makes a client refuse that; ask for it ({option}) or mend the server.",
+    )
+
+
+def _not_http(raw: bytes) -> Cause:
+    if raw[:1] == b"\x15" or raw[:2] == b"\x16\x03":
+        return Cause("speaks TLS on this port", "tls-expected", "Use wss:// instead of ws://.")
+    if raw.startswith(b"HTTP/1.0"):
+        what = "answered with HTTP/1.0, which has no upgrade: a proxy in between, or the server, speaks no HTTP/1.1"
+        return Cause(what, "http-1.0", PROXY_REMEDY)
+    if raw[3:5] == b"\x04\x00" and len(raw) >= 9:  # a SETTINGS frame, which is what an HTTP/2 server begins with
+        return Cause("speaks HTTP/2 only", "not-http", "Give the port of the server on which it speaks HTTP/1.1.")
+    shown = "".join(chr(b) if 32 <= b < 127 else "·" for b in raw[:60])
+    return Cause(
+        f"did not answer the upgrade request with HTTP/1.1, but with {shown!r}: no WebSocket server",
+        "not-http",
+        "Is this a WebSocket server?",
+    )
+
+
+# -- an HTTP answer other than 101 -------------------------------------------------------------------------------------
+
+
+def _rejected(reply: Reply, options: ConnectOptions) -> Cause:
+    cause = next(filter(None, (rule(reply, options) for rule in _RULES)))
+    path = hide_in_target(options.uri.resource_name)
+    return cause._replace(
+        what=f"answered {reply.phrase} to the upgrade request for {path}: {cause.what}{reply.excerpt}"
+    )
+
+
+def _redirected(reply: Reply, options: ConnectOptions) -> Cause | None:
+    location = reply.header("location")
+    if reply.status not in (301, 302, 303, 307, 308) or not location:
+        return None
+    here = f"{'https' if options.uri.secure else 'http'}://{options.where}{options.uri.resource_name}"
+    target = hide_in_url(urljoin(here, location))
+    there = "ws" + target.removeprefix("http") if target.startswith("http") else target
+    return Cause(
+        "it redirects, which WebSocket clients do not follow", "redirected", f"Use the URL it points to: {there}"
+    )
+
+
+def _wants_tls(reply: Reply, options: ConnectOptions) -> Cause | None:
+    if options.uri.secure or not _HTTPS_PORT.search(reply.body):
+        return None
+    return Cause("this port speaks TLS", "tls-expected", "Use wss:// instead of ws://.")
+
+
+def _wants_another_version(reply: Reply, options: ConnectOptions) -> Cause | None:  # noqa: ARG001
+    offered = reply.header("sec-websocket-version")
+    if offered is None or reply.status in (401, 403):
+        return None
+    if "13" not in re.findall(r"\d+", offered):
+        return Cause(
+            f"it refuses version 13 of the protocol, and speaks {offered or 'none that it names'}",
+            "version",
+            "The server is older than RFC 6455, or no WebSocket server: bring it up to date.",
+        )
+    if reply.status != 426 and not _is_client_error(reply):
+        return None
+    return Cause(
+        f"it did not get the handshake as it was sent (version 13, Upgrade, Connection): a proxy{_called(reply)} "
+        "dropped or changed its headers",
+        "no-upgrade",
+        PROXY_REMEDY,
+    )
+
+
+def _refuses_the_client(reply: Reply, options: ConnectOptions) -> Cause | None:
+    if reply.status == 407:
+        return Cause("a proxy wants authentication", "unauthorized", "Send --header 'Proxy-Authorization: ...'.")
+    if reply.status == 401:
+        sent = options.uri.user_info is not None or any(name.lower() == "authorization" for name, _ in options.headers)
+        what = "it refuses the credentials (authentication)" if sent else "authentication is missing"
+        return Cause(what, "unauthorized", f"Send credentials{' that it takes' * sent}: --header 'Authorization: ...'.")
+    if reply.status == 403 or (_is_client_error(reply) and _ORIGIN.search(reply.body)):
+        return _forbidden(reply, options)
+    if reply.status == 429:
+        return Cause("it limits how often one may connect", "rejected", "Wait, or raise its limit.")
+    return None
+
+
+def _forbidden(reply: Reply, options: ConnectOptions) -> Cause:
+    sent = next((value for name, value in options.headers if name.lower() == "origin"), options.origin)
+    origin = f"the origin {sent}" if sent is not None else "a request without an Origin header"
+    certain = bool(_ORIGIN.search(reply.body))
+    return Cause(
+        f"it refuses {origin}" if certain else f"it refuses {origin}, or the credentials",
+        "forbidden",
+        f"Try {'another --origin' if sent is not None else '--origin https://' + options.uri.host} or a --header with "
+        "credentials; servers of ASGI applications say 403 for a wrong path, too.",
+    )
+
+
+def _unavailable(reply: Reply, options: ConnectOptions) -> Cause | None:  # noqa: ARG001
+    if reply.status not in (502, 503, 504):
+        return None
+    what = "the server, or the one behind it, is down or overloaded"
+    return Cause(what, "unavailable", "The server, or the one behind its proxy, is down or overloaded: see its log.")
+
+
+def _missed_our_headers(reply: Reply, options: ConnectOptions) -> Cause | None:  # noqa: ARG001
+    """It says itself that it did not get what was sent for certain."""
+    if reply.status == 505 or (_is_client_error(reply) and _OLD_HTTP.search(reply.body)):
+        what = f"a proxy{_called(reply)} passed the request on as HTTP/1.0, which has no upgrade"
+        return Cause(what, "no-upgrade", PROXY_REMEDY)
+    if reply.status == 426 or (_is_client_error(reply) and _NO_UPGRADE.search(reply.body)):
+        what = f"the Upgrade and Connection headers did not reach it: a proxy{_called(reply)} dropped them"
+        return Cause(what, "no-upgrade", PROXY_REMEDY)
+    return None
+
+
+def _knows_no_such_path(reply: Reply, options: ConnectOptions) -> Cause | None:  # noqa: ARG001
+    if reply.status not in (404, 410):
+        return None
+    what = "it has no such path"
+    if reply.proxy:
+        what += f", or the proxy {reply.proxy} dropped the Upgrade and Connection headers"
+    return Cause(what, "not-found", f"Check the path of the URL; if it is right, {_PROXY}")
+
+
+def _failed(reply: Reply, options: ConnectOptions) -> Cause | None:  # noqa: ARG001
+    if (reply.status or 0) < 500 or reply.status == 501:
+        return None
+    if reply.proxy:
+        what = f"the server failed, as some do when a proxy ({reply.proxy}) drops the Upgrade and Connection headers"
+        return Cause(what, "rejected", f"See the log of the server behind it; if it says nothing, {_PROXY}")
+    return Cause("the server failed on it", "rejected", "The server failed on the request: see its log.")
+
+
+def _is_a_web_server(reply: Reply, options: ConnectOptions) -> Cause | None:  # noqa: ARG001
+    if not (reply.status in (200, 400, 426) or reply.header("upgrade") is None):
+        return None
+    dropped = f"a proxy{_called(reply)} dropped the Upgrade and Connection headers"
+    if (reply.status or 0) < 300:
+        what = f"plain HTTP, as from a web server: no WebSocket at this path, or {dropped}"
+    elif reply.is_plain_text:
+        what = f"it refuses the request for what its body says, or {dropped}"
+    else:
+        what = f"no WebSocket handshake to it: a plain HTTP server, or {dropped}"
+    return Cause(what, "no-upgrade", f"Check port and path of the URL; if they are right, {_PROXY}")
+
+
+def _refused(reply: Reply, options: ConnectOptions) -> Cause:  # noqa: ARG001
+    return Cause("it refused the upgrade", "rejected", "The server refused the upgrade: see its log.")
+
+
+_RULES: tuple[Callable[[Reply, ConnectOptions], Cause | None], ...] = (
+    _redirected,
+    _wants_tls,
+    _wants_another_version,
+    _refuses_the_client,
+    _unavailable,
+    _missed_our_headers,
+    _knows_no_such_path,
+    _failed,
+    _is_a_web_server,
+    _refused,
+)
+"""In this order: the surest evidence first."""
+
+
+def _is_client_error(reply: Reply) -> bool:
+    return 400 <= (reply.status or 0) < 500
+
+
+def _called(reply: Reply) -> str:
+    return f" ({reply.proxy})" if reply.proxy else ""

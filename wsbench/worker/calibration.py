@@ -1,0 +1,159 @@
+"""What this machine's clocks, timers and sockets can do, without any server: `python -m wsbench.worker.calibration`.
+
+A process of its own, because it runs on gevent as a load-generating one does. Prints one JSON document: see `Machine`.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable
+
+import gevent
+import msgspec
+
+from wsbench.measure.histogram import Buckets, percentiles, record
+from wsbench.measure.schedule import slots
+from wsbench.transport import timestamps
+from wsbench.worker.pacer import Pacer
+
+_TIMER_SECONDS = 2.0
+_TIMER_RATE = 1000.0
+_SLEEPS = 300
+_PING_PONGS = 5000
+
+
+class Spread(msgspec.Struct, frozen=True):
+    """Percentiles of something measured many times, in ns."""
+
+    p50_ns: int | None
+    p90_ns: int | None
+    p99_ns: int | None
+
+
+class Machine(msgspec.Struct, frozen=True):
+    """What was found.
+
+    Attributes:
+        timer: lateness of the pacer at 1,000 wake-ups a second; `exact_timer`: it runs on a timerfd.
+        plain_timer: lateness of a sleep of 1 ms on gevent's own timer, for comparison.
+        kernel_timestamps: whether received packets carry the kernel's time.
+        round_trip: a ping-pong of `payload_size` bytes between two processes over bare loopback TCP: the floor.
+    """
+
+    timer: Spread
+    exact_timer: bool
+    plain_timer: Spread
+    kernel_timestamps: bool
+    round_trip: Spread
+    payload_size: int
+
+
+class _Lateness:
+    """Takes the place of a connection, and notes how late it is called."""
+
+    waited_for = False
+
+    def __init__(self) -> None:
+        self.seen: Buckets = {}
+
+    def fire(self, due_ns: int) -> None:
+        record(self.seen, max(0, time.monotonic_ns() - due_ns))
+
+    miss = fire
+
+
+def measure(payload_size: int) -> Machine:
+    """Measure this machine; takes about four seconds."""
+    lateness = _Lateness()
+    pacer = Pacer(offset_ns=0, backlog_ns=10**9, on_error=_raise)
+    pacer.add(lateness, slots(rate=_TIMER_RATE, connections=1, index=0, now_ns=time.monotonic_ns()))
+    gevent.sleep(_TIMER_SECONDS)
+    pacer.stop()
+    return Machine(
+        timer=_spread(lateness.seen),
+        exact_timer=pacer.exact,
+        plain_timer=_spread(_sleeps()),
+        kernel_timestamps=_has_kernel_timestamps(),
+        round_trip=_spread(_ping_pong(payload_size)),
+        payload_size=payload_size,
+    )
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
+def _spread(buckets: Buckets) -> Spread:
+    return Spread(*percentiles(buckets, (50.0, 90.0, 99.0)))
+
+
+def _sleeps() -> Buckets:
+    seen: Buckets = {}
+    for _ in range(_SLEEPS):
+        asked = time.monotonic_ns()
+        gevent.sleep(0.001)
+        record(seen, max(0, time.monotonic_ns() - asked - 1_000_000))
+    return seen
+
+
+def _has_kernel_timestamps() -> bool:
+    keep = timestamps.KeepStamping()
+    if not keep.available:
+        return False
+    # Stamping is switched on with a delay: the first packets can go without.
+    gevent.sleep(0.05)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        ours = socket.create_connection(listener.getsockname())
+        theirs, _ = listener.accept()
+        with ours, theirs:
+            timestamps.enable(ours)
+            theirs.sendall(b"?")
+            _, ancillary, _, _ = ours.recvmsg(1, timestamps.ANCILLARY_SIZE)
+            return bool(ancillary)
+
+
+def _ping_pong(size: int) -> Buckets:
+    """Blocking sockets, two processes, nothing else: what any round trip over loopback costs at least."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    child = os.fork()
+    if child == 0:
+        _in_child(lambda: _echo(listener, size))
+    seen: Buckets = {}
+    with socket.create_connection(listener.getsockname()) as ours:
+        ours.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        message = b"x" * size
+        for _ in range(_PING_PONGS):
+            began = time.monotonic_ns()
+            ours.sendall(message)
+            ours.recv(size, socket.MSG_WAITALL)
+            record(seen, time.monotonic_ns() - began)
+    os.waitpid(child, 0)
+    listener.close()
+    return seen
+
+
+def _echo(listener: socket.socket, size: int) -> None:
+    theirs, _ = listener.accept()
+    theirs.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    while message := theirs.recv(size, socket.MSG_WAITALL):
+        theirs.sendall(message)
+
+
+def _in_child(work: Callable[[], None]) -> None:
+    try:
+        work()
+    finally:
+        # Not sys.exit: the parent's hub and its cleanups are none of the child's business.
+        os._exit(0)
+
+
+def main() -> None:
+    """Measure and print."""
+    sys.stdout.write(msgspec.json.encode(measure(int(sys.argv[1]))).decode() + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,222 @@
+"""What one connection of an echo user does, message by message, in hub callbacks: all but when to send.
+
+This is the hot path. Pending messages are bare tuples, a reply that equals what was predicted is never parsed, and it
+is counted with others in one go (`Tally.replies`). Everything unusual leaves through `message`.
+
+A message remembers the tally of the interval in which it was due; whatever becomes of it is counted there.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from gevent.event import Event
+
+from wsbench.errors import ConnectionLost
+from wsbench.measure.histogram import record
+from wsbench.measure.payloads import FixedMessages, JsonMessages, Messages
+from wsbench.measure.tally import LOOSE_MOST, pack_reply
+from wsbench.measure.verifier import Ledger, Pending, Verdict
+from wsbench.transport.connection import Connection
+from wsbench.transport.shortway import ShortWay
+from wsbench.websocket.frames import BINARY, TEXT
+
+if TYPE_CHECKING:
+    from wsbench.worker.engine import Engine
+
+
+class EchoDriver(ABC):
+    """Sends messages on one connection and accounts for every reply.
+
+    Attributes:
+        connection: the open connection; None before, between and after.
+        dropped: set when the connection is lost; whoever reconnects clears it.
+    """
+
+    __slots__ = (
+        "_engine",
+        "_events",
+        "_frames",
+        "_ledger",
+        "_messages",
+        "_opcode",
+        "_open_loop",
+        "_pending",
+        "_recorder",
+        "_size",
+        "_timeout_ns",
+        "connection",
+        "dropped",
+    )
+    waited_for = False
+
+    def __init__(self, engine: Engine, connection_id: int) -> None:
+        options = engine.options
+        self._engine = engine
+        self._recorder = engine.recorder
+        text = not options.binary
+        self._opcode = TEXT if text else BINARY
+        self._timeout_ns = options.timeout_ns
+        self._size = options.payload_size
+        self._messages: Messages = (
+            FixedMessages(options.payload)
+            if options.payload is not None
+            else JsonMessages(connection_id, options.payload_size)
+        )
+        self._ledger = Ledger(self._messages, text=text)
+        self._pending = self._ledger.pending
+        self._frames: Iterator[tuple[bytes, bytes]] = iter(())
+        self._events = options.request_events
+        self._open_loop = not options.closed_loop
+        self.connection: Connection | None = None
+        self.dropped = Event()
+
+    # -- life ------------------------------------------------------------------------------------------------------
+
+    def attach(self, connection: Connection) -> None:
+        """A connection is open: begin."""
+        self.connection = connection
+        self._ledger.reconnected()
+        self._prepare(connection)
+        connection.start()
+        self._begin()
+
+    @abstractmethod
+    def retire(self) -> None:
+        """Its user is stopped while the run goes on: no message of it is due any more."""
+
+    def _prepare(self, connection: Connection) -> None:
+        """What is sent next on this connection, and what answers it."""
+        payloads = self._messages.onwards(self._ledger.last_seq + 1)
+        self._frames = connection.frames(payloads, self._size, self._opcode)
+
+    @property
+    def outstanding(self) -> int:
+        """Messages under way."""
+        return self._ledger.outstanding
+
+    def expire(self, now_ns: int) -> None:
+        """Give up on what is overdue."""
+        if self._give_up(now_ns - self._timeout_ns):
+            self._refill()
+
+    def resume(self) -> None:  # noqa: B027 - most are no loop
+        """See Driver."""
+
+    def abandon(self) -> None:
+        """No more replies will be waited for."""
+        self.connection = None
+        self._lose(self._ledger.abandon())
+
+    @abstractmethod
+    def fire(self, due_ns: int) -> None:
+        """The schedule says: send now."""
+
+    def miss(self, due_ns: int) -> None:
+        """The generator did not get round to the schedule's message in time."""
+        self._miss(due_ns, overdue=1)
+
+    def _miss(self, due_ns: int, *, overdue: int = 0) -> None:
+        if due_ns < self._recorder.plan.drain_ns:
+            tally = self._recorder.at(due_ns)
+            tally.missed += 1
+            if overdue:
+                tally.extra["overdue"] = tally.extra.get("overdue", 0) + overdue
+
+    @abstractmethod
+    def _begin(self) -> None:
+        """The connection has just opened."""
+
+    @abstractmethod
+    def _refill(self) -> None:
+        """Room was made: replies came, messages were given up, or a full socket drained."""
+
+    # -- Receiver --------------------------------------------------------------------------------------------------
+
+    def short_way(self, fd: int) -> ShortWay | None:  # noqa: ARG002 - Receiver's
+        """See Receiver."""
+        return None
+
+    def predicted(self, data: bytes, stamp: bytes, handled_ns: int) -> int:
+        """Count the replies at the head of `data` that are just what was expected; how many bytes they take."""
+        if self._events:
+            return 0
+        pending, timeout = self._pending, self._timeout_ns
+        offset, whole = 0, len(data)
+        while offset < whole and pending:
+            expected, due, sent, _, tally = pending[0]
+            # Handled in time, it has come in time; otherwise `message` looks when it came.
+            if handled_ns - due > timeout or not data.startswith(expected, offset):
+                break
+            pending.popleft()
+            offset += len(expected)
+            replies = tally.replies
+            replies.append(pack_reply(stamp, due, sent, handled_ns))
+            if len(replies) >= LOOSE_MOST:
+                tally.gather_replies()
+        if offset:
+            self._refill()
+        return offset
+
+    def message(self, payload: bytes, text: bool, arrived_ns: int, handled_ns: int) -> None:
+        """A reply that was not predicted, or could not be: settle it with the ledger."""
+        made_room = self._give_up(arrived_ns - self._timeout_ns)
+        verdict, entry = self._ledger.settle(payload, text)
+        if entry is None:
+            tally = self._recorder.turn(handled_ns)
+            name = verdict.value
+            setattr(tally, name, getattr(tally, name) + 1)
+            if made_room:
+                self._refill()
+            return
+        _, due, sent, _, tally = entry
+        tally.received += 1
+        tally.payload_received += len(payload)
+        if verdict is Verdict.CORRUPTED:
+            tally.corrupted += 1
+        elif verdict is Verdict.REORDERED:
+            tally.reordered += 1
+        if arrived_ns == handled_ns:
+            tally.user_stamped += 1
+        record(tally.service, arrived_ns - sent)
+        record(tally.read_lag, handled_ns - arrived_ns)
+        if self._open_loop:
+            record(tally.response, arrived_ns - due)
+            record(tally.send_lag, sent - due)
+        if self._events:
+            problem = "corrupted" if verdict is Verdict.CORRUPTED else None
+            self._engine.fire_request(arrived_ns - due, len(payload), problem)
+        self._refill()
+
+    def pong(self, payload: bytes, arrived_ns: int, handled_ns: int) -> None:  # noqa: B027 - nobody pings here
+        """Nothing was asked."""
+
+    def drained(self) -> None:
+        """The socket takes data again."""
+        self._refill()
+
+    def lost(self, error: ConnectionLost) -> None:
+        """The connection is gone: so are the messages under way."""
+        self.abandon()
+        self._engine.dropped(error)
+        self.dropped.set()
+
+    def _give_up(self, due_before_ns: int) -> bool:
+        """Whether there was anything to give up: it is asked of every connection, again and again."""
+        pending, ledger = self._pending, self._ledger
+        if (pending and pending[0][1] < due_before_ns) or ledger.overtaken:
+            self._lose(ledger.expire(due_before_ns))
+            return True
+        return False
+
+    # -- counting --------------------------------------------------------------------------------------------------
+
+    def _lose(self, entries: list[Pending]) -> None:
+        for _, due, sent, _, tally in entries:
+            tally.lost += 1
+            if self._open_loop:
+                record(tally.send_lag, sent - due)
+            if self._events:
+                self._engine.fire_request(None, 0, "lost")

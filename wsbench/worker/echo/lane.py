@@ -1,0 +1,135 @@
+"""Conversations of one message, its reply, the next message: those of all connections of a process, side by side.
+
+The commonest load of all. With thousands of connections nothing that belongs to one of them is in any cache when its
+reply comes. So there are tables here in place of objects, by descriptor, and the least in them from which the rest can
+be made again: what a reply must be is put together when it is there, from what all connections share.
+"""
+
+from __future__ import annotations
+
+import time
+from array import array
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from wsbench.measure.payloads import Messages, Step
+from wsbench.measure.recorder import Recorder
+from wsbench.measure.tally import LOOSE_MOST, Tally, pack_reply
+from wsbench.measure.verifier import Pending
+from wsbench.transport.shortway import Answer, ShortWay
+from wsbench.websocket.frames import BINARY, MASKED, TEXT, apply_mask, frame_header, next_mask_key
+
+if TYPE_CHECKING:
+    from wsbench.worker.engine import Engine
+
+_now = time.time_ns
+
+
+class Lane:
+    """The messages under way, at most one a connection.
+
+    Attributes:
+        way: on which their replies are read and the next messages are sent.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        options = engine.options
+        opcode = BINARY if options.binary else TEXT
+        self._plain = frame_header(opcode, options.payload_size)
+        self._masked = frame_header(opcode, options.payload_size, MASKED)
+        self._messages: list[Messages | None] = []
+        self._heads: list[bytes] = []
+        self._steps: list[Step | None] = []
+        self._last_seqs = array("q")  # of the messages that the steps lead to
+        self._sent_ns = array("q")
+        self._tallies: list[Tally | None] = []
+        self.way = ShortWay(self._answering(engine.recorder, options.timeout_ns), engine.traffic)
+
+    def widen(self, fd: int) -> None:
+        """Have room for one more connection."""
+        missing = fd + 1 - len(self._steps)
+        if missing > 0:
+            self._messages += [None] * missing
+            self._heads += [b""] * missing
+            self._steps += [None] * missing
+            self._last_seqs.extend([0] * missing)
+            self._sent_ns.extend([0] * missing)
+            self._tallies += [None] * missing
+
+    def put(self, fd: int, messages: Messages, message: Pending) -> None:
+        """One of `messages` has been sent: from here on the lane sees to the conversation."""
+        _, _, self._sent_ns[fd], seq, self._tallies[fd] = message
+        self._messages[fd] = messages
+        self._heads[fd], self._steps[fd], self._last_seqs[fd] = messages.stretch(seq)
+
+    def take(self, fd: int) -> Pending:
+        """The message that is under way on a connection, which the lane does not see to any more."""
+        messages, step, tally = self._messages[fd], self._steps[fd], self._tallies[fd]
+        assert messages is not None and step is not None and tally is not None
+        self._messages[fd] = self._steps[fd] = self._tallies[fd] = None
+        seq, sent_ns = self._last_seqs[fd] - _left(step), self._sent_ns[fd]
+        return self._plain + messages.build(seq), sent_ns, sent_ns, seq, tally
+
+    def sent_ns(self, fd: int) -> int:
+        """When the message was sent that is under way on a connection."""
+        return self._sent_ns[fd]
+
+    def _answering(self, recorder: Recorder, timeout_ns: int) -> Answer:
+        """What counts a reply and has the next message sent; it changes nothing before it is sure that it can do both.
+
+        What it needs is given as defaults, which lie side by side.
+        """
+
+        def answer(
+            fd: int,
+            data: bytes,
+            stamp: bytes,
+            handled_ns: int,
+            heads: list[bytes] = self._heads,
+            steps: list[Step | None] = self._steps,
+            last_seqs: array[int] = self._last_seqs,
+            sent: array[int] = self._sent_ns,
+            tallies: list[Tally] = self._tallies,  # type: ignore[assignment]  # where there is a step there is one
+            messages: list[Messages] = self._messages,  # type: ignore[assignment]  # likewise
+            plain: bytes = self._plain,
+            masked: bytes = self._masked,
+            recorder: Recorder = recorder,
+            timeout_ns: int = timeout_ns,
+            now: Callable[[], int] = _now,
+        ) -> bytes | None:
+            step = steps[fd]
+            if step is None or not recorder.looping:
+                return None
+            rest, following = step
+            head, sent_ns = heads[fd], sent[fd]
+            if data != plain + (head + rest) or handled_ns - sent_ns > timeout_ns:
+                return None
+            last_seq = 0
+            if following is None:
+                head, following, last_seq = messages[fd].stretch(last_seqs[fd] + 1)
+            replies = tallies[fd].replies
+            if len(replies) >= LOOSE_MOST:
+                tallies[fd].gather_replies()
+            reply = pack_reply(stamp, sent_ns, sent_ns, handled_ns)
+            (key,) = next_mask_key()
+            frame = masked + key + apply_mask(head + following[0], key)
+            sent_ns = now()
+            if sent_ns >= recorder.boundary_ns:
+                return None
+            replies.append(reply)
+            tally = tallies[fd] = recorder.current
+            tally.echoes += 1
+            steps[fd], sent[fd] = following, sent_ns
+            if last_seq:
+                heads[fd], last_seqs[fd] = head, last_seq
+            return frame
+
+        return answer
+
+
+def _left(step: Step) -> int:
+    """How many steps follow."""
+    count, following = 0, step[1]
+    while following is not None:
+        count, following = count + 1, following[1]
+    return count

@@ -1,0 +1,119 @@
+"""Messages leave when they are due, whether or not replies came."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+from wsbench.measure.tally import LOOSE_MOST, pack_reply
+from wsbench.measure.verifier import Pending
+from wsbench.transport.connection import Connection
+from wsbench.transport.shortway import ShortWay
+from wsbench.worker.echo.echo_driver import EchoDriver
+
+if TYPE_CHECKING:
+    from wsbench.worker.engine import Engine
+
+_now = time.time_ns
+_BACKLOG = 1000
+"""Messages that may wait behind one full socket; what falls off is counted as missed."""
+
+
+class OpenLoop(EchoDriver):
+    """Messages leave when they are due, whether or not replies came."""
+
+    __slots__ = ("_retired", "_waiting")
+
+    def __init__(self, engine: Engine, connection_id: int) -> None:
+        super().__init__(engine, connection_id)
+        self._waiting: deque[int] = deque()
+        self._retired = False
+
+    def retire(self) -> None:
+        """What the schedule still says is ignored."""
+        self._retired = True
+
+    def _begin(self) -> None:
+        assert self._engine.options.rate is not None
+        self._engine.pace(self, self._engine.options.rate)
+
+    def short_way(self, fd: int) -> ShortWay | None:
+        """See Receiver. Nothing is sent in answer; but a reply to be counted comes most often alone."""
+        if self._events:
+            return None
+        replies = self._engine.shared(_Replies)
+        replies.expect(fd, self._pending)
+        return replies.way
+
+    def fire(self, due_ns: int) -> None:
+        """Send one message, or note why it cannot be."""
+        recorder, connection = self._recorder, self.connection
+        if due_ns >= recorder.boundary_ns:
+            recorder.turn(due_ns)
+        if self._retired or (not recorder.sending and due_ns >= recorder.plan.drain_ns):
+            return
+        if connection is None:
+            self._miss(due_ns)
+            return
+        if connection.full or self._waiting:
+            self._waiting.append(due_ns)
+            if len(self._waiting) > _BACKLOG:
+                self._miss(self._waiting.popleft())
+            return
+        self._send(connection, due_ns)
+
+    def _send(self, connection: Connection, due_ns: int) -> None:
+        recorder, ledger = self._recorder, self._ledger
+        tally = recorder.current
+        if due_ns < tally.interval[1]:
+            tally = recorder.at(due_ns)
+        seq = ledger.last_seq = ledger.last_seq + 1
+        expected, frame = next(self._frames)
+        now = _now()
+        self._pending.append((expected, due_ns, now, seq, tally))
+        tally.echoes += 1
+        connection.write(frame)
+
+    def _refill(self) -> None:
+        connection, waiting = self.connection, self._waiting
+        while waiting and connection is not None and not connection.full:
+            self._send(connection, waiting.popleft())
+
+    def abandon(self) -> None:
+        """What waited behind a full socket will not be sent either."""
+        while self._waiting:
+            self._miss(self._waiting.popleft())
+        super().abandon()
+
+
+class _Replies:
+    """Counts the replies of all connections that come alone and are the one expected next.
+
+    Attributes:
+        way: on which they come.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._pending: list[deque[Pending] | None] = []
+        self._timeout_ns = engine.options.timeout_ns
+        self.way = ShortWay(self._count, engine.traffic)
+
+    def expect(self, fd: int, pending: deque[Pending]) -> None:
+        """What is under way on a connection, now and later."""
+        self._pending += [None] * (fd + 1 - len(self._pending))
+        self._pending[fd] = pending
+
+    def _count(self, fd: int, data: bytes, stamp: bytes, handled_ns: int) -> bytes | None:
+        pending = self._pending[fd]
+        if not pending:
+            return None
+        expected, due_ns, sent_ns, _, tally = pending[0]
+        if data != expected or handled_ns - due_ns > self._timeout_ns:
+            return None
+        pending.popleft()
+        replies = tally.replies
+        replies.append(pack_reply(stamp, due_ns, sent_ns, handled_ns))
+        if len(replies) >= LOOSE_MOST:
+            tally.gather_replies()
+        return b""
