@@ -9,7 +9,7 @@ import pytest
 from websockets.sync.client import connect
 
 from wsbench.master.target_usage import TargetMeter, TargetUse
-from wsbench.run.handoff import TargetInfo
+from wsbench.run.handoff import StartedTarget
 from wsbench.targets import catalogue
 from wsbench.targets.running import RunningTarget
 
@@ -26,7 +26,7 @@ def running() -> Iterator[RunningTarget]:
 
 
 def meter_of(pids: list[int]) -> TargetMeter:
-    return TargetMeter(TargetInfo("target", "1", pids))
+    return TargetMeter(StartedTarget("target", "1", pids))
 
 
 @pytest.mark.needs("nginx", "target ws")
@@ -56,7 +56,7 @@ def test_it_is_measured_over_every_process_of_a_proxy_and_of_what_is_behind_it(r
 @pytest.mark.needs("nginx", "target ws")
 def test_processes_that_are_gone_are_left_out(running: RunningTarget) -> None:
     running.stop()
-    meter = TargetMeter(TargetInfo("gone", "1", running.pids or [2**22]))
+    meter = TargetMeter(StartedTarget("gone", "1", running.pids or [2**22]))
     meter.measuring()
     meter.measured()
     assert meter.use() == TargetUse("gone", "1", started_by_wsbench=True)

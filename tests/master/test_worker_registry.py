@@ -7,7 +7,16 @@ import pytest
 from wsbench.master.worker_registry import Roster, WorkerRecord
 from wsbench.measure.delta import IntervalDelta
 from wsbench.measure.phases import Plan
-from wsbench.run.protocol import ConnectionTally, ErrorTally, Health, Order, Report, pack, unpack_order, unpack_report
+from wsbench.run.protocol import (
+    ConnectionTally,
+    ErrorTally,
+    Health,
+    PhaseUpdate,
+    Report,
+    pack,
+    unpack_phase_update,
+    unpack_report,
+)
 
 MS, S = 1_000_000, 1_000_000_000
 
@@ -144,4 +153,4 @@ def test_a_report_arrives_as_it_was_sent() -> None:
 
 @pytest.mark.parametrize("plan", [Plan(), Plan(1_795_000_000 * S), Plan(1, 2, 3)])
 def test_an_order_arrives_as_it_was_sent(plan: Plan) -> None:
-    assert unpack_order(pack(Order(plan))) == Order(plan)
+    assert unpack_phase_update(pack(PhaseUpdate(plan))) == PhaseUpdate(plan)

@@ -13,7 +13,7 @@ from helpers.peer import Peer, until
 
 from wsbench.measure.phases import FOREVER_NS, Plan
 from wsbench.run.options import RunOptions
-from wsbench.run.protocol import Order
+from wsbench.run.protocol import PhaseUpdate
 from wsbench.units import NS_PER_S
 from wsbench.worker import engine as engine_module
 from wsbench.worker.echo import driver_for
@@ -162,7 +162,7 @@ def test_when_the_ramp_is_over_nobody_makes_way(engage: Engage) -> None:
     engaged.peer.message(engaged.peer.receive().payload)
     until(lambda: not engaged.driver.outstanding)
     now_ns = time.time_ns()
-    engaged.engine.obey(Order(Plan(now_ns, now_ns + 60 * NS_PER_S, FOREVER_NS)))
+    engaged.engine.obey(PhaseUpdate(Plan(now_ns, now_ns + 60 * NS_PER_S, FOREVER_NS)))
     for _ in range(3):
         engaged.peer.message(engaged.peer.receive().payload)
     engaged.asked.pop().kill()

@@ -23,7 +23,7 @@ from wsbench.experiment.capacity_search import Search
 from wsbench.experiment.experiment_store import new_directory
 from wsbench.launcher.locust_process import interruptible
 from wsbench.launcher.search_loop import MOST, conduct, most_connections
-from wsbench.launcher.step_runs import Plan, Steps
+from wsbench.launcher.step_runs import Steps, StepSpec
 from wsbench.report.text import capacity_text as words
 from wsbench.report.text import summary
 from wsbench.results import capacity_result
@@ -85,7 +85,7 @@ def _capacity(url: str | None, **given: Any) -> int:
     return _exit_code(document, strict=given["strict"])
 
 
-def _checked(url: str | None, given: dict[str, Any]) -> tuple[Plan, Search]:
+def _checked(url: str | None, given: dict[str, Any]) -> tuple[StepSpec, Search]:
     """What is to be done, all of it checked before anything is started."""
     cli_run.check_target(url, given)
     searched = CONNECTIONS if given["connections"] else RATE
@@ -99,7 +99,7 @@ def _checked(url: str | None, given: dict[str, Any]) -> tuple[Plan, Search]:
     objectives = given["slo"] or [parse_objective(text) for text in DEFAULT_OBJECTIVES]
     if given["scenario"] is None:
         check_known(objectives, "--slo")
-    plan = Plan(url, of_run, objectives, per_connection, shortest_ns, longest_ns)
+    plan = StepSpec(url, of_run, objectives, per_connection, shortest_ns, longest_ns)
     if "tls" in {objective.series for objective in plan.objectives} and not plan.tls:
         raise UsageError("--slo: a connection without TLS has no tls series", remedy="Say wss://, or --tls.")
     for load in (bounds.start, bounds.most):
@@ -134,7 +134,7 @@ def _bounds(searched: str, given: dict[str, Any]) -> Bounds:
     return bounds
 
 
-def _begun(plan: Plan, search: Search, directory: Path, given: dict[str, Any]) -> Capacity:
+def _begun(plan: StepSpec, search: Search, directory: Path, given: dict[str, Any]) -> Capacity:
     options = plan.checked(search.bounds.start)
     return Capacity(
         schema=capacity_result.SCHEMA,

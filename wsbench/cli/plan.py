@@ -34,7 +34,7 @@ _HEADROOM = (0.0, 0.9)
 _BANDWIDTH = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)(?:bit|bps)?(?:/s)?", re.IGNORECASE | re.ASCII)
 
 
-class Plan(msgspec.Struct, frozen=True):
+class PlanDocument(msgspec.Struct, frozen=True):
     """What `--json` prints: what is wanted, what the plan rests on, the plan, and how it is carried out.
 
     Attributes:
@@ -66,7 +66,7 @@ def _plan(**given: Any) -> ExitCode:
     calibration = _calibration(given)
     costs = _costs(calibration, given)
     sizing = size(wanted, costs)
-    plan = Plan(
+    plan = PlanDocument(
         schema=_SCHEMA,
         wanted=wanted,
         like=_like(calibration),

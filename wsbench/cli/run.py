@@ -18,11 +18,11 @@ from wsbench.cli import outputs
 from wsbench.cli.params import Parsed, click_option
 from wsbench.cli.progress import ProgressLine
 from wsbench.errors import UsageError
-from wsbench.launcher.locust_process import Ended, free_port, run_locust
+from wsbench.launcher.locust_process import FinishedRun, free_port, run_locust
 from wsbench.report import junit, markdown
 from wsbench.report.text import summary
 from wsbench.results.run_result import Staging, encode, exit_code
-from wsbench.run.handoff import Progress, TargetInfo
+from wsbench.run.handoff import Progress, StartedTarget
 from wsbench.run.options import DEFAULT_DURATION, DEFAULT_SPAWN_RATE, DEFAULT_USERS, OPTIONS, RunOptions, describe
 from wsbench.targets import catalogue
 from wsbench.targets.running import RunningTarget
@@ -143,10 +143,10 @@ def execute(
     options: RunOptions,
     given: dict[str, Any],
     where: dict[str, str],
-    target: TargetInfo | None,
+    target: StartedTarget | None,
     *,
     on_progress: Callable[[Progress], None] = lambda _: None,
-) -> Ended:
+) -> FinishedRun:
     """Run Locust with checked `options` (and, to pass on, the texts they were `given` as) against `where`.
 
     Raises:
@@ -181,7 +181,7 @@ def forget_environment() -> None:
 @contextlib.contextmanager
 def _target(
     url: str | None, options: RunOptions, given: dict[str, Any]
-) -> Iterator[tuple[dict[str, str], TargetInfo | None]]:
+) -> Iterator[tuple[dict[str, str], StartedTarget | None]]:
     """Where to connect (URL and CA), and the target if it is ours; stopped at the end."""
     if url is not None:
         yield {"url": url}, None
@@ -196,14 +196,14 @@ def start_target(options: RunOptions, given: dict[str, Any]) -> RunningTarget:
     return catalogue.find(given["target"]).start(tls=given["tls"], compression=compression)
 
 
-def reach(running: RunningTarget, scenario: Path | None = None) -> tuple[dict[str, str], TargetInfo | None]:
+def reach(running: RunningTarget, scenario: Path | None = None) -> tuple[dict[str, str], StartedTarget | None]:
     """Where to connect (URL and CA), and what is to be measured along, unless somebody else started it."""
     where = {"url": running.url}
     if scenario is not None and running.name == _BASELINE:
         where["url"] = urljoin(where["url"], "/")  # which path is for the scenario to say; / echoes as well
     if running.ca_file is not None:
         where["ca"] = str(running.ca_file)
-    ours = TargetInfo(running.name, running.version, running.pids) if running.children else None
+    ours = StartedTarget(running.name, running.version, running.pids) if running.children else None
     return where, ours
 
 
@@ -231,7 +231,7 @@ def _arguments(options: RunOptions, given: dict[str, Any], where: dict[str, str]
     return arguments
 
 
-def _say(ended: Ended, options: RunOptions, *, as_json: bool) -> int:
+def _say(ended: FinishedRun, options: RunOptions, *, as_json: bool) -> int:
     if as_json:
         click.echo(encode(ended.run), nl=False)
     elif not options.quiet or ended.path is None:  # what is stored nowhere must be said

@@ -22,7 +22,7 @@ import psutil
 from wsbench import machine
 from wsbench.errors import ExitCode, Side, UsageError, WsbenchError
 from wsbench.results.run_result import LOG_FILE, Run, Staging, load
-from wsbench.run.handoff import FAILURE_FILE, Failure, Launch, NotStored, Progress, TargetInfo
+from wsbench.run.handoff import FAILURE_FILE, Failure, Handoff, NotStored, Progress, StartedTarget
 
 _LAST_WORDS_S = 10.0
 _ONE_PRESS_S = 1.0
@@ -30,8 +30,8 @@ _ONE_PRESS_S = 1.0
 
 
 @dataclass(frozen=True)
-class Ended:
-    """How a run ended.
+class FinishedRun:
+    """A run that has ended.
 
     Attributes:
         run: the result; `path` is its directory, None when it could not be stored.
@@ -103,24 +103,24 @@ def run_locust(
     *,
     staging: Staging,
     command: list[str],
-    target: TargetInfo | None,
+    target: StartedTarget | None,
     on_progress: Callable[[Progress], None],
     patience_s: float,
-) -> Ended:
+) -> FinishedRun:
     """Run Locust with wsbench's plugin until it is done. Workers that outlive their master have `patience_s` to end.
 
     Raises:
         WsbenchError: nothing could be measured, with the reason that the process left; or it broke.
     """
     reading, writing = os.pipe()
-    launch = Launch(str(staging.path.absolute()), command, target, progress_fd=writing)
+    handoff = Handoff(str(staging.path.absolute()), command, target, progress_fd=writing)
     with (staging.path / LOG_FILE).open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "locust", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env={**os.environ, **launch.environment()},
+            env={**os.environ, **handoff.environment()},
             pass_fds=(writing,),
             # Ctrl-C in the terminal reaches only us: the workers are the master's to stop.
             start_new_session=True,
@@ -140,13 +140,13 @@ def run_locust(
         follower.join(_LAST_WORDS_S)
     interrupted = interruptions.count > 0
     for told in not_stored:
-        return Ended(told.run, None, interrupted, WsbenchError(told.what, remedy=told.remedy, kind="not-stored"))
+        return FinishedRun(told.run, None, interrupted, WsbenchError(told.what, remedy=told.remedy, kind="not-stored"))
     return _ended(staging, process.returncode, interrupted=interrupted)
 
 
-def _ended(staging: Staging, code: int, *, interrupted: bool) -> Ended:
+def _ended(staging: Staging, code: int, *, interrupted: bool) -> FinishedRun:
     if staging.final.is_dir():
-        return Ended(load(staging.final), staging.final, interrupted)
+        return FinishedRun(load(staging.final), staging.final, interrupted)
     try:
         if interrupted:
             raise Interrupted

@@ -16,17 +16,17 @@ from wsbench.errors import UsageError, WsbenchError
 from wsbench.experiment.capacity_search import step_ns
 from wsbench.experiment.judge_step import assess, keeps_to_rate
 from wsbench.launcher.cell_runs import death, with_its_end
-from wsbench.launcher.locust_process import Ended, Interrupted, ignore_interruptions
+from wsbench.launcher.locust_process import FinishedRun, Interrupted, ignore_interruptions
 from wsbench.results.capacity_result import GENERATOR, TARGET, Step
 from wsbench.results.experiment_result import RUNS
 from wsbench.results.run_result import Run
 from wsbench.run.gates import Condition
-from wsbench.run.handoff import TargetInfo
+from wsbench.run.handoff import StartedTarget
 from wsbench.run.options import RunOptions
 
 
 @dataclass(frozen=True)
-class Plan:
+class StepSpec:
     """What the steps have in common.
 
     Attributes:
@@ -81,7 +81,7 @@ class Steps:
         line: shows where a run stands.
     """
 
-    def __init__(self, plan: Plan, directory: Path, line: ProgressLine) -> None:
+    def __init__(self, plan: StepSpec, directory: Path, line: ProgressLine) -> None:
         self._plan = plan
         self._runs = directory / RUNS
         self._line = line
@@ -117,7 +117,7 @@ class Steps:
             step = self._assessed(load, ended)
             return step if running.running else self._died(load, death(running), step)
 
-    def _ended(self, load: float, where: dict[str, str], target: TargetInfo | None) -> Ended:
+    def _ended(self, load: float, where: dict[str, str], target: StartedTarget | None) -> FinishedRun:
         given = {**self._plan.options(load), "results": str(self._runs)}
         options = RunOptions.from_mapping(given, url=where["url"], users=given["users"], processes=given["processes"])
         try:
@@ -132,7 +132,7 @@ class Steps:
             raise ended.not_stored or WsbenchError("the result was not stored")
         return ended
 
-    def _assessed(self, load: float, ended: Ended) -> Step:
+    def _assessed(self, load: float, ended: FinishedRun) -> Step:
         plan, run = self._plan, ended.run
         own_users = plan.given["scenario"] is not None
         if own_users and plan.per_connection is None and run.generator.verdict == "ok" and not keeps_to_rate(run):

@@ -26,7 +26,7 @@ from wsbench.measure.histogram import (
     merge_coarsely,
 )
 from wsbench.measure.series import SERIES
-from wsbench.run.protocol import SCENARIO_FAILED, Report, name_found_wrong
+from wsbench.run.protocol import SCENARIO_FAILED, Report, rejected_reply_name
 from wsbench.units import NS_PER_MS
 from wsbench.worker.engine import ECHO
 
@@ -79,7 +79,7 @@ class Feed:
         """What went wrong, each under the name of what it happened to."""
         for error in report.errors:
             count = self._news(report.worker, f"{error.side} {error.kind}", error.count)
-            name = name_found_wrong(error.kind)
+            name = rejected_reply_name(error.kind)
             if name is not None:
                 self._extend(name, {}, (0.0, 0.0), 0, 0, wrong=count)
             self._error(name or (SCENARIO_FAILED if error.kind == SCENARIO_FAILED else CONNECT), error.example, count)
@@ -91,7 +91,7 @@ class Feed:
         """
         worker = report.worker
         self._corrupted[worker] = self._corrupted.get(worker, 0) + counts.get("corrupted", 0)
-        found_wrong = sum(error.count for error in report.errors if name_found_wrong(error.kind) is not None)
+        found_wrong = sum(error.count for error in report.errors if rejected_reply_name(error.kind) is not None)
         total = max(self._corrupted[worker] - found_wrong, self._told.get((worker, "corrupted"), 0))
         return self._news(worker, "corrupted", total)
 

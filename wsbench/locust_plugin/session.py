@@ -32,9 +32,10 @@ from wsbench.locust_plugin.worker_session import Worker
 from wsbench.master.director import Director, Ending
 from wsbench.report.text import summary
 from wsbench.results.run_result import LOG_FILE, Staging
-from wsbench.run import gates, handoff, settings
+from wsbench.run import gates, settings
+from wsbench.run.handoff import FAILURE_FILE, Failure, Handoff
 from wsbench.run.options import OPTIONS, RunOptions
-from wsbench.run.protocol import ACK, ORDER, REPORT, SETUP, Order, pack, unpack_report
+from wsbench.run.protocol import ACK, PHASE_UPDATE, REPORT, SETUP, PhaseUpdate, pack, unpack_report
 from wsbench.units import NS_PER_MS
 from wsbench.worker.engine import Engine
 
@@ -157,9 +158,9 @@ class Session:
         director = self._direct(options, self._order_workers)
         for worker in workers:
             director.roster.expect(runner.get_worker_index(worker.id))
-        self._set_up(director, Order(director.plan))
+        self._set_up(director, PhaseUpdate(director.plan))
 
-    def _set_up(self, director: Director, order: Order) -> None:
+    def _set_up(self, director: Director, order: PhaseUpdate) -> None:
         """What workers are told that begin from now on: those of the start, and whoever joins while the run goes on."""
         options = director.options
         setup = {
@@ -203,12 +204,12 @@ class Session:
         if not any(hasattr(user, "settings") for user in self._environment.user_classes):
             gates.check_known(options.gates)
 
-    def _direct(self, options: RunOptions, broadcast: Callable[[Order], None]) -> Director:
-        told = handoff.received()
+    def _direct(self, options: RunOptions, broadcast: Callable[[PhaseUpdate], None]) -> Director:
+        told = Handoff.from_environment()
         if told is None or not Path(told.staging).is_dir():  # the web UI can start one run after another
             staging = Staging.create(options.results, options.name)
             command = told.command if told else ["locust", *sys.argv[1:]]
-            told = handoff.Launch(str(staging.path), command, told.target if told else None)
+            told = Handoff(str(staging.path), command, told.target if told else None)
             self._log = _RunLog(staging.path / LOG_FILE)
             self._log.setFormatter(logging.Formatter("[%(asctime)s] %(levelname)s/%(name)s: %(message)s"))
             logging.getLogger().addHandler(self._log)
@@ -269,7 +270,7 @@ class Session:
         director = self.director
         if director is not None and director.stored is not None:
             self.finished.append(director.stored)
-        if director is not None and handoff.received() is None:
+        if director is not None and Handoff.from_environment() is None:
             self._say(director)
         # Not from here: this may be a greenlet that quitting would kill.
         gevent.spawn(runner.quit if parsed.headless else runner.stop)
@@ -311,14 +312,14 @@ class Session:
 
     # -- messages --------------------------------------------------------------------------------------------------
 
-    def _obey_locally(self, order: Order) -> None:
+    def _obey_locally(self, order: PhaseUpdate) -> None:
         assert self._engine is not None
         self._engine.obey(order)
 
-    def _order_workers(self, order: Order) -> None:
+    def _order_workers(self, order: PhaseUpdate) -> None:
         assert self.director is not None
         self._set_up(self.director, order)
-        self._runner.send_message(ORDER, {"body": pack(order)})
+        self._runner.send_message(PHASE_UPDATE, {"body": pack(order)})
 
     def _on_report(self, msg: Any, **_: Any) -> None:
         director, run_id = self.director, msg.data["run"]
@@ -343,9 +344,9 @@ class Session:
 
 
 def _exit(error: UsageError) -> NoReturn:
-    told = handoff.received()
+    told = Handoff.from_environment()
     if told is not None:
-        failure = handoff.Failure(error.what, error.remedy, str(error.side), error.kind, usage=True)
-        Staging(Path(told.staging)).write({handoff.FAILURE_FILE: msgspec.json.encode(failure)})
+        failure = Failure(error.what, error.remedy, str(error.side), error.kind, usage=True)
+        Staging(Path(told.staging)).write({FAILURE_FILE: msgspec.json.encode(failure)})
     print(f"wsbench: error: {error}", file=sys.stderr)
     sys.exit(int(error.exit_code))

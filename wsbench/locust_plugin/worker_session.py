@@ -22,7 +22,7 @@ from wsbench import machine
 from wsbench.errors import ExitCode, UsageError
 from wsbench.master import orphan_result
 from wsbench.run.options import RunOptions
-from wsbench.run.protocol import ACK, ORDER, REPORT, SETUP, Order, unpack_order
+from wsbench.run.protocol import ACK, PHASE_UPDATE, REPORT, SETUP, PhaseUpdate, unpack_phase_update
 from wsbench.worker.clock_sync import OffsetEstimate
 from wsbench.worker.engine import Engine
 from wsbench.worker.report_queue import Post
@@ -53,7 +53,7 @@ class Worker:
         # Addresses are a machine's own. Locust replaces a worker's options by the master's, later on.
         own = getattr(environment.parsed_options, "source_ip", None)
         self._own_sources = {"source_ip": list(own)} if own else {}
-        runner.register_message(ORDER, self._on_order)
+        runner.register_message(PHASE_UPDATE, self._on_order)
         runner.register_message(ACK, self._on_ack)
         parsed = environment.parsed_options
         if parsed is not None and parsed.processes:
@@ -87,7 +87,7 @@ class Worker:
             on_request=self._on_request,
             shared_sources=not self._own_sources,
         )
-        order: Order = unpack_order(setup["order"])
+        order: PhaseUpdate = unpack_phase_update(setup["order"])
         self.engine.obey(order)
 
     def catch_up(self) -> None:
@@ -137,7 +137,7 @@ class Worker:
 
     def _on_order(self, msg: Any, **_: Any) -> None:
         if self.engine is not None:
-            self.engine.obey(unpack_order(msg.data["body"]))
+            self.engine.obey(unpack_phase_update(msg.data["body"]))
 
     def _on_ack(self, msg: Any, **_: Any) -> None:
         answer, post = msg.data, self._post

@@ -30,9 +30,9 @@ from wsbench.measure.phases import FOREVER_NS, Phase, Plan
 from wsbench.measure.totals import Totals
 from wsbench.results.run_result import NotStored, Run, Staging, exit_code
 from wsbench.run import handoff as launching
-from wsbench.run.handoff import FAILURE_FILE, Failure, Launch, Progress
+from wsbench.run.handoff import FAILURE_FILE, Failure, Handoff, Progress
 from wsbench.run.options import RunOptions
-from wsbench.run.protocol import Order, Report
+from wsbench.run.protocol import PhaseUpdate, Report
 from wsbench.units import NS_PER_S
 
 logger = logging.getLogger(__name__)
@@ -79,8 +79,8 @@ class Director:
         *,
         scenario: str,
         staging: Staging,
-        launch: Launch,
-        broadcast: Callable[[Order], None],
+        launch: Handoff,
+        broadcast: Callable[[PhaseUpdate], None],
         missing: Callable[[], set[int]],
         settings: Mapping[str, str],
         conclude: Callable[[dict[str, int]], None],
@@ -215,7 +215,7 @@ class Director:
 
     def _order(self, plan: Plan) -> None:
         self._plan = plan
-        self._broadcast(Order(plan))
+        self._broadcast(PhaseUpdate(plan))
 
     @staticmethod
     def _sleep_until(instant_ns: int) -> None:

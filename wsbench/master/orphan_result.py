@@ -20,7 +20,7 @@ from wsbench.measure.phases import FOREVER_NS, Plan
 from wsbench.measure.totals import Totals
 from wsbench.report.text import summary
 from wsbench.results.run_result import LOG_FILE, Run, Staging
-from wsbench.run import handoff
+from wsbench.run.handoff import Handoff
 from wsbench.run.options import RunOptions
 from wsbench.units import NS_PER_S
 from wsbench.worker.report_queue import Post
@@ -96,7 +96,7 @@ def _outcome(post: Post, options: RunOptions, setup: Mapping[str, Any], *, worke
 
 
 def _store(run: Run, files: dict[str, bytes | Iterable[bytes]], results: Path) -> Path | None:
-    told = handoff.received()
+    told = Handoff.from_environment()
     log = Path(told.staging) / LOG_FILE if told is not None else None
     if log is not None and log.is_file():
         files[LOG_FILE] = log.read_bytes()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import psutil
 
-from wsbench.run.handoff import TargetInfo
+from wsbench.run.handoff import StartedTarget
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class TargetUse:
 class TargetMeter:
     """Reads the target's processes at the turns of a run. Without a target of ours it does nothing."""
 
-    def __init__(self, info: TargetInfo | None) -> None:
+    def __init__(self, info: StartedTarget | None) -> None:
         self._info = info
         self._rss_before: int | None = None
         self._per_connection: int | None = None

@@ -15,7 +15,7 @@ from wsbench.results.run_result import Run
 VARIABLE = "WSBENCH_LAUNCH"
 
 
-class TargetInfo(msgspec.Struct, frozen=True):
+class StartedTarget(msgspec.Struct, frozen=True):
     """The target that wsbench started: its processes (`pids`, and what descends from them) are measured along."""
 
     name: str
@@ -23,7 +23,7 @@ class TargetInfo(msgspec.Struct, frozen=True):
     pids: list[int]
 
 
-class Launch(msgspec.Struct, frozen=True):
+class Handoff(msgspec.Struct, frozen=True):
     """Where to write, what to record as the command, and the target.
 
     Attributes:
@@ -34,12 +34,18 @@ class Launch(msgspec.Struct, frozen=True):
 
     staging: str
     command: list[str]
-    target: TargetInfo | None = None
+    target: StartedTarget | None = None
     progress_fd: int | None = None
 
     def environment(self) -> dict[str, str]:
         """The variable to set."""
         return {VARIABLE: msgspec.json.encode(self).decode()}
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Handoff | None:
+        """Return what the launcher handed to this process; None under plain Locust."""
+        text = (os.environ if environment is None else environment).get(VARIABLE)
+        return msgspec.json.decode(text.encode(), type=cls) if text else None
 
 
 class Progress(msgspec.Struct, frozen=True, tag="progress"):
@@ -83,9 +89,3 @@ class NotStored(msgspec.Struct, frozen=True, tag="not-stored"):
 
 
 FAILURE_FILE = "failure.json"
-
-
-def received(environment: Mapping[str, str] | None = None) -> Launch | None:
-    """What this process was told; None under plain Locust."""
-    text = (os.environ if environment is None else environment).get(VARIABLE)
-    return msgspec.json.decode(text.encode(), type=Launch) if text else None

@@ -7,7 +7,7 @@ import msgspec
 from wsbench.measure.delta import IntervalDelta
 from wsbench.measure.phases import Plan
 
-ORDER, REPORT, ACK = "wsbench-order", "wsbench-report", "wsbench-ack"
+PHASE_UPDATE, REPORT, ACK = "wsbench-order", "wsbench-report", "wsbench-ack"
 """Names of the messages: the phases, what a worker has to say, and that the master has it."""
 SETUP = "wsbench_setup"
 """What a run is to be goes with the options that Locust gives every worker whom it tells to start users. So it reaches
@@ -66,12 +66,12 @@ SCENARIO_FAILED = "scenario"
 _FOUND_WRONG = "check-"
 
 
-def found_wrong_kind(name: str) -> str:
+def rejected_reply_kind(name: str) -> str:
     """The kind of error that a reply of that name was found wrong by the scenario."""
     return _FOUND_WRONG + name
 
 
-def name_found_wrong(kind: str) -> str | None:
+def rejected_reply_name(kind: str) -> str | None:
     """The name of the replies that a kind of error is about; None if it is about none."""
     return kind.removeprefix(_FOUND_WRONG) if kind.startswith(_FOUND_WRONG) else None
 
@@ -97,7 +97,7 @@ class Report(msgspec.Struct):
     final: bool = False
 
 
-class Order(msgspec.Struct):
+class PhaseUpdate(msgspec.Struct):
     """What the master says: the phases, as far as they are known."""
 
     plan: Plan
@@ -105,10 +105,10 @@ class Order(msgspec.Struct):
 
 _encoder = msgspec.msgpack.Encoder()
 _reports = msgspec.msgpack.Decoder(Report)
-_orders = msgspec.msgpack.Decoder(Order)
+_phase_updates = msgspec.msgpack.Decoder(PhaseUpdate)
 
 
-def pack(message: Report | Order) -> bytes:
+def pack(message: Report | PhaseUpdate) -> bytes:
     """The message as bytes."""
     return _encoder.encode(message)
 
@@ -118,6 +118,6 @@ def unpack_report(data: bytes) -> Report:
     return _reports.decode(data)
 
 
-def unpack_order(data: bytes) -> Order:
+def unpack_phase_update(data: bytes) -> PhaseUpdate:
     """The reverse for an order."""
-    return _orders.decode(data)
+    return _phase_updates.decode(data)

@@ -19,7 +19,7 @@ from gevent.event import Event
 from wsbench.errors import ConnectionLost, Side, WsbenchError
 from wsbench.measure.histogram import record
 from wsbench.measure.tally import Tally
-from wsbench.run.protocol import found_wrong_kind
+from wsbench.run.protocol import rejected_reply_kind
 from wsbench.transport.connection import Connection
 from wsbench.units import format_duration
 from wsbench.users.message import Message
@@ -197,7 +197,7 @@ class Channel:
         # Its tally may have been handed in and forgotten.
         self._recorder.at(asked.due_ns).corrupted += 1
         what = f"{asked.name}: {reason}"
-        self._engine.count_error(WsbenchError(what, side=Side.TARGET, kind=found_wrong_kind(asked.name)))
+        self._engine.count_error(WsbenchError(what, side=Side.TARGET, kind=rejected_reply_kind(asked.name)))
 
     def _give_up(self, asked: Asked) -> None:
         if asked not in self._asked:

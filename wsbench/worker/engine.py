@@ -26,7 +26,7 @@ from wsbench.measure.phases import Phase, Plan
 from wsbench.measure.recorder import Recorder
 from wsbench.measure.schedule import constant, slots
 from wsbench.run.options import RunOptions
-from wsbench.run.protocol import SCENARIO_FAILED, ConnectionTally, ErrorTally, Health, Order, Report
+from wsbench.run.protocol import SCENARIO_FAILED, ConnectionTally, ErrorTally, Health, PhaseUpdate, Report
 from wsbench.source_addresses import spread
 from wsbench.transport.connect import Opener, Traffic
 from wsbench.transport.connection import Connection
@@ -330,7 +330,7 @@ class Engine:
 
     # -- orders ----------------------------------------------------------------------------------------------------
 
-    def obey(self, order: Order) -> None:
+    def obey(self, order: PhaseUpdate) -> None:
         """The master's word on the phases; when the drain is in sight, see to the end."""
         now = time.time_ns()
         plan = order.plan.shifted(-self._health.clock_offset_ns)
