@@ -12,9 +12,9 @@ from pathlib import Path
 
 from helpers import runs
 
-from wsbench.master.interval_spill import Archive
-from wsbench.master.result_builder import Outcome
-from wsbench.master.target_usage import TargetUse
+from wsbench.master.interval_spill import IntervalSpill
+from wsbench.master.result_builder import ResultBuilder
+from wsbench.master.target_usage import TargetUsage
 from wsbench.measure.delta import IntervalDelta
 from wsbench.measure.histogram import record
 from wsbench.measure.phases import Plan
@@ -52,26 +52,26 @@ def _run(seed: int = 1) -> list[tuple[int, IntervalDelta]]:
 
 
 def _files(where: Path, *, settled_after_s: int | None, but: str = "report.html") -> dict[str, bytes]:
-    with contextlib.closing(Archive(where)) as archive:
-        files = _stored(where, archive, settled_after_s)
+    with contextlib.closing(IntervalSpill(where)) as spill:
+        files = _stored(where, spill, settled_after_s)
         return {name: content for name, content in files.items() if name != but}
 
 
-def _stored(where: Path, archive: Archive, settled_after_s: int | None) -> dict[str, bytes]:
+def _stored(where: Path, spill: IntervalSpill, settled_after_s: int | None) -> dict[str, bytes]:
     totals = Totals()
     for second, delta in _run():
         totals.add([delta])
         if settled_after_s is not None:
-            archive.settle(totals, BEGIN + (second - settled_after_s) * S)
+            spill.spill(totals, BEGIN + (second - settled_after_s) * S)
     held = len(totals.intervals())
     assert held == 63 if settled_after_s is None else held < 25, "what has settled is not in memory"
     options = RunOptions.from_mapping({option.name: option.default for option in OPTIONS}, url="ws://h/", users=40)
-    outcome = Outcome(
+    builder = ResultBuilder(
         options, "echo", "20261122T091500Z-echo", datetime(2026, 11, 22, tzinfo=UTC), [],
-        Plan(BEGIN + S, BEGIN + 2 * S, DRAIN), totals, archive, [], True, TargetUse(), {}, {},
+        Plan(BEGIN + S, BEGIN + 2 * S, DRAIN), totals, spill, [], True, TargetUsage(), {}, {},
     )  # fmt: skip
-    staging = Staging.of_id(where, outcome.run_id)
-    staging.store(outcome.result()[1])
+    staging = Staging.of_id(where, builder.run_id)
+    staging.store(builder.result()[1])
     return {path.name: path.read_bytes() for path in staging.final.iterdir()}
 
 
@@ -97,31 +97,31 @@ def test_the_report_of_a_run_is_the_one_that_is_made_of_its_files(tmp_path: Path
 
 
 def test_where_nothing_can_be_written_what_has_settled_stays_in_memory(tmp_path: Path) -> None:
-    totals, archive = Totals(), Archive(tmp_path)
+    totals, spill = Totals(), IntervalSpill(tmp_path)
     rng = random.Random(1)
     totals.add([_delta(rng, second) for second in range(10)])
-    archive.settle(totals, BEGIN + 5 * S)
+    spill.spill(totals, BEGIN + 5 * S)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (6000, limits[1]))
-        archive.settle(totals, BEGIN + 9 * S)
+        spill.spill(totals, BEGIN + 9 * S)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, before)
-    kept = [start for start, _, _ in archive.entries()]
-    archive.close()
+    kept = [start for start, _, _ in spill.log_rows()]
+    spill.close()
     assert sorted({*kept, *(interval.start_ns for interval in totals.intervals())}) == [
         BEGIN + second * S for second in range(10)
     ]
-    assert len(kept) == 4 * len(archive.rows()), "whole seconds, or none of them"
-    assert len(totals.intervals()) + len(archive.rows()) == 10
+    assert len(kept) == 4 * len(spill.rows()), "whole seconds, or none of them"
+    assert len(totals.intervals()) + len(spill.rows()) == 10
 
 
 def test_it_works_in_pieces(tmp_path: Path) -> None:
-    totals, archive = Totals(), Archive(tmp_path)
+    totals, spill = Totals(), IntervalSpill(tmp_path)
     totals.add([_delta(random.Random(1), 0, messages=3000)])
     taken: list[None] = []
-    archive.settle(totals, BEGIN + S, lambda: taken.append(None))
-    archive.close()
+    spill.spill(totals, BEGIN + S, lambda: taken.append(None))
+    spill.close()
     assert len(taken) > 12, "between series, between pieces of a series"

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from wsbench.master.live import Live
-from wsbench.master.worker_registry import Roster
+from wsbench.master.live import LiveView
+from wsbench.master.worker_registry import WorkerRegistry
 from wsbench.measure.delta import IntervalDelta
 from wsbench.measure.histogram import Buckets, record
 from wsbench.run.options import RunOptions
@@ -41,20 +41,20 @@ class Reports:
     """Reports of one worker after another, taken as the director does."""
 
     def __init__(self, breathe: Callable[[], None] = lambda: None, **given: Any) -> None:
-        self.roster = Roster()
-        self.live = Live(options(**given), self.roster, breathe=breathe)
+        self.registry = WorkerRegistry()
+        self.live = LiveView(options(**given), self.registry, breathe=breathe)
 
     def say(self, *deltas: IntervalDelta, worker: int = 0, **tally: int) -> None:
-        number = self.roster.expect(worker).report.number + 1
+        number = self.registry.expect(worker).report.number + 1
         report = Report(worker, number, list(deltas), ConnectionTally(**tally), [], Health())
         self.live.take(report)
-        self.roster.take(report)
+        self.registry.take(report)
 
 
 def test_a_second_of_two_workers_is_their_sum() -> None:
     reports = Reports()
     reports.say(second(1, *[1.0] * 60, connections_opened=1))
-    reports.roster.expect(1)
+    reports.registry.expect(1)
     [half] = reports.live.points(0)
     assert half.sent_per_s == 120  # one of two has told
     reports.say(second(1, *[3.0] * 40, connections_opened=1), worker=1)

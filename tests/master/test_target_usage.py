@@ -8,7 +8,7 @@ import psutil
 import pytest
 from websockets.sync.client import connect
 
-from wsbench.master.target_usage import TargetMeter, TargetUse
+from wsbench.master.target_usage import TargetSampler, TargetUsage
 from wsbench.run.handoff import StartedTarget
 from wsbench.targets import catalogue
 from wsbench.targets.running import RunningTarget
@@ -25,8 +25,8 @@ def running() -> Iterator[RunningTarget]:
         yield target
 
 
-def meter_of(pids: list[int]) -> TargetMeter:
-    return TargetMeter(StartedTarget("target", "1", pids))
+def sampler_of(pids: list[int]) -> TargetSampler:
+    return TargetSampler(StartedTarget("target", "1", pids))
 
 
 @pytest.mark.needs("nginx", "target ws")
@@ -34,16 +34,16 @@ def test_it_is_measured_over_every_process_of_a_proxy_and_of_what_is_behind_it(r
     roots = [psutil.Process(pid) for pid in running.pids]
     assert [len(root.children()) for root in roots] == [2, 2]
     tree = [process for root in roots for process in (root, *root.children())]
-    whole, parts = meter_of(running.pids), [meter_of([pid]) for pid in running.pids]
-    for meter in (whole, *parts):
-        meter.measuring()
+    whole, parts = sampler_of(running.pids), [sampler_of([pid]) for pid in running.pids]
+    for sampler in (whole, *parts):
+        sampler.sample_measure_begin()
     with connect(running.url, proxy=None) as client:
         for _ in range(MESSAGES):
             client.send("x" * 1000)
             client.recv(20)
-    for meter in (*parts, whole):
-        meter.measured()
-    use, used = whole.use(), [part.use() for part in parts]
+    for sampler in (*parts, whole):
+        sampler.sample_measure_end()
+    use, used = whole.usage(), [part.usage() for part in parts]
     assert use.cpu_s is not None and use.rss_bytes is not None
     # measured around the parts
     assert use.cpu_s >= sum(part.cpu_s or 0 for part in used) - 1e-6
@@ -56,14 +56,14 @@ def test_it_is_measured_over_every_process_of_a_proxy_and_of_what_is_behind_it(r
 @pytest.mark.needs("nginx", "target ws")
 def test_processes_that_are_gone_are_left_out(running: RunningTarget) -> None:
     running.stop()
-    meter = TargetMeter(StartedTarget("gone", "1", running.pids or [2**22]))
-    meter.measuring()
-    meter.measured()
-    assert meter.use() == TargetUse("gone", "1", started_by_wsbench=True)
+    sampler = TargetSampler(StartedTarget("gone", "1", running.pids or [2**22]))
+    sampler.sample_measure_begin()
+    sampler.sample_measure_end()
+    assert sampler.usage() == TargetUsage("gone", "1", started_by_wsbench=True)
 
 
 def test_without_a_target_nothing_is_known() -> None:
-    meter = TargetMeter(None)
-    meter.measuring()
-    meter.measured()
-    assert meter.use() == TargetUse()
+    sampler = TargetSampler(None)
+    sampler.sample_measure_begin()
+    sampler.sample_measure_end()
+    assert sampler.usage() == TargetUsage()

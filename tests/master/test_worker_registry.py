@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wsbench.master.worker_registry import Roster, WorkerRecord
+from wsbench.master.worker_registry import WorkerRegistry, WorkerState
 from wsbench.measure.delta import IntervalDelta
 from wsbench.measure.phases import Plan
 from wsbench.run.protocol import (
@@ -34,7 +34,7 @@ def report(number: int, *deltas: IntervalDelta, worker: int = 0, final: bool = F
 
 
 def test_a_report_that_comes_twice_counts_once() -> None:
-    worker = WorkerRecord(0)
+    worker = WorkerState(0)
     first, second = report(1, delta("measure", 1, received=5)), report(2, delta("measure", 1, received=3))
     assert [worker.take(each) for each in (first, first, second, first, second)] == [True, False, True, False, False]
     assert worker.received == 8
@@ -42,7 +42,7 @@ def test_a_report_that_comes_twice_counts_once() -> None:
 
 
 def test_a_report_that_was_lost_on_the_way_counts_when_it_is_said_again() -> None:
-    worker = WorkerRecord(0)
+    worker = WorkerState(0)
     reports = {
         number: report(number, delta("measure", 1, received=number), final=number == 5) for number in range(1, 6)
     }
@@ -54,26 +54,26 @@ def test_a_report_that_was_lost_on_the_way_counts_when_it_is_said_again() -> Non
 
 
 def test_only_replies_of_the_measure_phase_are_received() -> None:
-    worker = WorkerRecord(0)
+    worker = WorkerState(0)
     worker.take(report(1, *(delta(phase, 1, received=7) for phase in ("ramp", "warmup", "measure", "drain"))))
     assert worker.received == 7
 
 
 def test_a_worker_that_has_said_nothing_has_an_empty_report() -> None:
-    worker = WorkerRecord(3)
+    worker = WorkerState(3)
     assert (worker.report.worker, worker.report.number, worker.report.final) == (3, 0, False)
     assert (worker.received, worker.cpu_percent(), worker.cpu_of_measure()) == (0, {}, (0.0, 0.0))
 
 
 def test_cpu_of_an_interval_adds_up_over_reports() -> None:
-    worker = WorkerRecord(0)
+    worker = WorkerState(0)
     worker.take(report(1, delta("measure", 1, cpu_ms=100, wall_ms=400), delta("ramp", 0, cpu_ms=10, wall_ms=1000)))
     worker.take(report(2, delta("measure", 1, cpu_ms=500, wall_ms=600), delta("drain", 9)))
     assert worker.cpu_percent() == {("measure", 1 * S): pytest.approx(60.0), ("ramp", 0): pytest.approx(1.0)}
 
 
 def test_cpu_of_the_measure_phase_is_weighed_by_the_length_of_its_intervals() -> None:
-    worker = WorkerRecord(0)
+    worker = WorkerState(0)
     worker.take(
         report(
             1,
@@ -88,7 +88,7 @@ def test_cpu_of_the_measure_phase_is_weighed_by_the_length_of_its_intervals() ->
 
 
 def test_when_there_are_only_slivers_the_maximum_is_the_mean() -> None:
-    worker = WorkerRecord(0)
+    worker = WorkerState(0)
     worker.take(report(1, delta("measure", 1, cpu_ms=45, wall_ms=90)))
     assert worker.cpu_of_measure() == (50.0, 50.0)
 
@@ -97,41 +97,41 @@ def test_when_there_are_only_slivers_the_maximum_is_the_mean() -> None:
 
 
 def test_workers_are_told_apart_by_their_index() -> None:
-    roster = Roster()
-    assert roster.take(report(1, delta("measure", 1, received=1), worker=2))
-    assert roster.take(report(1, delta("measure", 1, received=1), worker=0))
-    assert not roster.take(report(1, worker=2))
-    assert [worker.index for worker in roster.workers] == [0, 2]
+    registry = WorkerRegistry()
+    assert registry.take(report(1, delta("measure", 1, received=1), worker=2))
+    assert registry.take(report(1, delta("measure", 1, received=1), worker=0))
+    assert not registry.take(report(1, worker=2))
+    assert [worker.index for worker in registry.workers] == [0, 2]
 
 
 def test_who_is_expected_is_waited_for() -> None:
-    roster = Roster()
-    silent = roster.expect(1)
-    assert roster.expect(1) is silent
-    roster.take(report(1, worker=0, final=True))
-    assert not roster.all_final
-    roster.take(report(1, worker=1))
-    assert not roster.all_final
-    roster.take(report(2, worker=1, final=True))
-    assert roster.all_final
+    registry = WorkerRegistry()
+    silent = registry.expect(1)
+    assert registry.expect(1) is silent
+    registry.take(report(1, worker=0, final=True))
+    assert not registry.all_final
+    registry.take(report(1, worker=1))
+    assert not registry.all_final
+    registry.take(report(2, worker=1, final=True))
+    assert registry.all_final
 
 
 def test_who_can_say_nothing_any_more_is_not_waited_for() -> None:
-    roster = Roster()
-    roster.take(report(1, worker=0, final=True))
-    roster.expect(1)
-    roster.expect(2)
-    assert not roster.all_final_but({1})
-    assert roster.all_final_but({1, 2})
+    registry = WorkerRegistry()
+    registry.take(report(1, worker=0, final=True))
+    registry.expect(1)
+    registry.expect(2)
+    assert not registry.all_final_but({1})
+    assert registry.all_final_but({1, 2})
 
 
 def test_connections_are_running_totals_of_each_and_add_up_over_all() -> None:
-    roster = Roster()
-    roster.take(report(1, worker=0, opened=3, failed=1))
-    roster.take(report(2, worker=0, opened=5, failed=1))
-    roster.take(report(1, worker=1, opened=4, failed=2))
-    roster.expect(2)
-    assert (roster.opened, roster.failed) == (9, 3)
+    registry = WorkerRegistry()
+    registry.take(report(1, worker=0, opened=3, failed=1))
+    registry.take(report(2, worker=0, opened=5, failed=1))
+    registry.take(report(1, worker=1, opened=4, failed=2))
+    registry.expect(2)
+    assert (registry.opened, registry.failed) == (9, 3)
 
 
 # -- over the wire ---------------------------------------------------------------------------------------------------

@@ -44,7 +44,7 @@ def install() -> None:
     StatsCSVFileWriter.close_files = _close_files
 
 
-class Feed:
+class StatsFeed:
     """Gives Locust's statistics what a worker's report says, in one go.
 
     Echoes by response time, connections by time to open, a scenario's own series by their names; what went wrong as

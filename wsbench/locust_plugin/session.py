@@ -28,7 +28,7 @@ from locust.runners import STATE_MISSING, LocalRunner, MasterRunner, WorkerRunne
 from wsbench import machine
 from wsbench.errors import ExitCode, UsageError
 from wsbench.locust_plugin import locust_stats
-from wsbench.locust_plugin.worker_session import Worker
+from wsbench.locust_plugin.worker_session import WorkerSession
 from wsbench.master.director import Director, Ending
 from wsbench.report.text import summary
 from wsbench.results.run_result import LOG_FILE, Staging
@@ -44,7 +44,7 @@ console = logging.getLogger("locust.stats_logger")
 """Locust's logger for its own closing tables: plain lines, on the terminal."""
 
 _ONE_PRESS_S = 1.0
-_SULK_S = 1.0
+_FAILED_TASK_DELAY_S = 1.0
 """A scenario whose tasks all fail, one after another without a pause, would fill the disk with Locust's tracebacks."""
 
 
@@ -69,7 +69,7 @@ class Session:
         self._environment = environment
         self._runner = runner
         self._engine: Engine | None = None
-        self._worker: Worker | None = None
+        self._worker: WorkerSession | None = None
         self._log: logging.Handler | None = None
         self._interrupted = 0.0
         inspect.stack()  # Locust does this when a run is stopped: the first time takes 0.1 s, in which messages are due
@@ -110,7 +110,7 @@ class Session:
         events_.user_error.add_listener(self._user_error)
         runner = self._runner
         if isinstance(runner, WorkerRunner):
-            self._worker = Worker(self._environment, runner, on_request=self._fire_request)
+            self._worker = WorkerSession(self._environment, runner, on_request=self._fire_request)
         elif isinstance(runner, MasterRunner):
             runner.register_message(REPORT, self._on_report)
 
@@ -148,7 +148,7 @@ class Session:
     def _start_local(self) -> None:
         options = self._options(self._runner.target_user_count, 1)
         director = self._direct(options, self._obey_locally)
-        director.roster.expect(0)
+        director.registry.expect(0)
         self._engine = Engine(options, worker=0, send=director.receive, on_request=self._fire_request)
 
     def _start_master(self) -> None:
@@ -157,7 +157,7 @@ class Session:
         options = self._options(runner.target_user_count, len(workers))
         director = self._direct(options, self._order_workers)
         for worker in workers:
-            director.roster.expect(runner.get_worker_index(worker.id))
+            director.registry.expect(runner.get_worker_index(worker.id))
         self._set_up(director, PhaseUpdate(director.plan))
 
     def _set_up(self, director: Director, order: PhaseUpdate) -> None:
@@ -223,7 +223,7 @@ class Session:
             settings=self._settings(options),
             conclude=self._conclude,
             # With --request-events Locust counts by itself.
-            feed=None if options.request_events else locust_stats.Feed(self._environment.stats),
+            feed=None if options.request_events else locust_stats.StatsFeed(self._environment.stats),
             on_done=self._done,
             beside_engine=isinstance(self._runner, LocalRunner),
         )
@@ -238,7 +238,7 @@ class Session:
         """A task raised what it should not have. Called in the user's greenlet; Locust begins the next task at once."""
         if self.engine is not None:
             self.engine.scenario_failed(exception, logged=True)
-        gevent.sleep(_SULK_S)
+        gevent.sleep(_FAILED_TASK_DELAY_S)
 
     def _spawning_complete(self, **_: Any) -> None:
         if self.director is not None:
@@ -271,12 +271,12 @@ class Session:
         if director is not None and director.stored is not None:
             self.finished.append(director.stored)
         if director is not None and Handoff.from_environment() is None:
-            self._say(director)
+            self._print_summary(director)
         # Not from here: this may be a greenlet that quitting would kill.
         gevent.spawn(runner.quit if parsed.headless else runner.stop)
 
     @staticmethod
-    def _say(director: Director) -> None:
+    def _print_summary(director: Director) -> None:
         if director.run is not None and (director.stored is None or not director.options.quiet):
             text = summary.text(director.run, str(director.stored or "not stored"))
             for row in summary.legible(text, sys.stdout.encoding).splitlines():

@@ -33,7 +33,7 @@ _PARENT_LOOK_S = 0.5
 _MASTER_S, _SILENT_MASTER_S = 10.0, 3.0
 
 
-class Worker:
+class WorkerSession:
     """This process as a worker.
 
     Attributes:
@@ -106,7 +106,7 @@ class Worker:
         self._ended = Event()
         self.engine.finish()
         if not self._post.deliver(self._patience_s()):
-            self._leave_result(self.engine, self._post)
+            self._save_result(self.engine, self._post)
         self._post.close()
         self._ended.set()
 
@@ -119,10 +119,10 @@ class Worker:
         silent = heard_s is not None and time.time() - heard_s > runners.MASTER_HEARTBEAT_TIMEOUT
         return _SILENT_MASTER_S if silent else _MASTER_S
 
-    def _leave_result(self, engine: Engine, post: Post) -> None:
+    def _save_result(self, engine: Engine, post: Post) -> None:
         assert self._setup is not None
         plan = engine.recorder.plan.shifted(engine.clock_offset_ns)
-        orphan_result.leave(post, engine.options, self._setup, worker=engine.worker, plan=plan)
+        orphan_result.save(post, engine.options, self._setup, worker=engine.worker, plan=plan)
         self._environment.process_exit_code = int(ExitCode.NOT_MEASURED)
 
     def _watch_parent(self, parent: int) -> None:

@@ -20,12 +20,12 @@ from gevent.event import Event
 from gevent.queue import Queue
 
 from wsbench.errors import ExitCode, WsbenchError
-from wsbench.locust_plugin.locust_stats import Feed
-from wsbench.master.interval_spill import Archive
-from wsbench.master.live import Live
-from wsbench.master.result_builder import Outcome
-from wsbench.master.target_usage import TargetMeter
-from wsbench.master.worker_registry import Roster
+from wsbench.locust_plugin.locust_stats import StatsFeed
+from wsbench.master.interval_spill import IntervalSpill
+from wsbench.master.live import LiveView
+from wsbench.master.result_builder import ResultBuilder
+from wsbench.master.target_usage import TargetSampler
+from wsbench.master.worker_registry import WorkerRegistry
 from wsbench.measure.phases import FOREVER_NS, Phase, Plan
 from wsbench.measure.totals import Totals
 from wsbench.results.run_result import NotStored, Run, Staging, exit_code
@@ -37,11 +37,11 @@ from wsbench.units import NS_PER_S
 
 logger = logging.getLogger(__name__)
 
-_HOPELESS = 10
+_GIVE_UP_AFTER = 10
 """So many failed connections and not one open: the target cannot be measured."""
 _FINAL_PATIENCE_S = 10.0
 _BREATH_S = 0.001
-_TOLD_EVERY_NS = 9 * NS_PER_S // 10
+_PROGRESS_INTERVAL_NS = 9 * NS_PER_S // 10
 """Progress is told once a second, however many workers report."""
 _WATCHED_NS = 5 * NS_PER_S
 """So long after somebody looked, the run goes on being prepared for the next look."""
@@ -67,7 +67,7 @@ class Director:
         run: the result, once it is made; None when there was nothing to keep.
         stored: its directory; None when it could not be written.
         failure: why nothing could be measured, or stored.
-        roster: the workers that take part.
+        registry: the workers that take part.
         live: what it looks like while it goes on.
         scenario: its name.
         started: when it began.
@@ -84,7 +84,7 @@ class Director:
         missing: Callable[[], set[int]],
         settings: Mapping[str, str],
         conclude: Callable[[dict[str, int]], None],
-        feed: Feed | None,
+        feed: StatsFeed | None,
         on_done: Callable[[ExitCode], None],
         beside_engine: bool = True,
     ) -> None:
@@ -105,18 +105,18 @@ class Director:
         self.started = datetime.now(UTC)
         self._plan = Plan()
         self._totals = Totals()
-        self._archive = Archive(staging.path)
-        self.roster = Roster()
+        self._spill = IntervalSpill(staging.path)
+        self.registry = WorkerRegistry()
         # Without an engine in this process nobody minds, but for whoever waits to be answered.
         self._breath_s = _BREATH_S if beside_engine else 0.0
-        self.live = Live(options, self.roster, breathe=self.breathe)
-        self._told = (Phase.RAMP, 0)
+        self.live = LiveView(options, self.registry, breathe=self.breathe)
+        self._last_progress = (Phase.RAMP, 0)
         self._watched_ns = -_WATCHED_NS
         self._spawned = Event()
         self._spawned_ns = 0
         self._news = Event()
         self._ending: Ending | None = None
-        self._target = TargetMeter(launch.target)
+        self._target = TargetSampler(launch.target)
         if launch.progress_fd is not None:
             os.set_blocking(launch.progress_fd, False)
         self._inbox: Queue[Report | None] = Queue()
@@ -132,14 +132,14 @@ class Director:
         False when it comes too late: the result is made without it.
         """
         if self._closed:
-            return self.roster.knows(report)
+            return self.registry.knows(report)
         self._inbox.put(report)
         return True
 
     def _take_in(self) -> None:
         """What takes long is done in pieces: an engine in this process must not be kept from its work."""
         while (report := self._inbox.get()) is not None:
-            if self.roster.knows(report):
+            if self.registry.knows(report):
                 continue
             self._totals.add(report.deltas)
             self._totals.settle_groups(time.time_ns() - self.options.timeout_ns - _GROUP_PATIENCE_NS)
@@ -148,11 +148,11 @@ class Director:
             if self._feed is not None:
                 self._feed.take(report, latest)
                 self.breathe()
-            self.roster.take(report)
+            self.registry.take(report)
             self._news.set()
-            self._tell_progress()
+            self._send_progress()
             settled_ns = time.time_ns() - self.options.timeout_ns - _SETTLING_NS
-            self._archive.settle(self._totals, settled_ns, self.breathe)
+            self._spill.spill(self._totals, settled_ns, self.breathe)
 
     def breathe(self) -> None:
         """Let an engine in this process do its work."""
@@ -177,41 +177,41 @@ class Director:
     # -- the course of a run ---------------------------------------------------------------------------------------
 
     def _direct(self) -> None:
-        self._target.before()
+        self._target.sample_before_ramp()
         while not self._ramp_is_over():
             if self._hopeless():
                 gevent.spawn(self.finish, Ending.DONE)
                 return
             self._news.wait(1.0)
             self._news.clear()
-        self._target.connected(self.roster.opened)
+        self._target.sample_after_ramp(self.registry.opened)
         now = time.time_ns()
         measure = now + self.options.warmup_ns
         drain = measure + self.options.duration_ns if self.options.duration_ns is not None else FOREVER_NS
         self._order(Plan(now, measure, drain))
         self._sleep_until(measure)
-        self._target.measuring()
+        self._target.sample_measure_begin()
         if drain != FOREVER_NS:
             self._sleep_until(drain)
-            self._target.measured()
+            self._target.sample_measure_end()
             gevent.spawn(self.finish, Ending.DONE)
 
     def _ramp_is_over(self) -> bool:
-        settled = self.roster.opened + self.roster.failed
+        settled = self.registry.opened + self.registry.failed
         all_here = settled >= self.options.users or self._no_more_to_come() or bool(self._gone())
         return self._spawned.is_set() and all_here and not self._hopeless()
 
     def _gone(self) -> set[int]:
         """Workers of this run that can say nothing now."""
-        return self._missing() & {worker.index for worker in self.roster.workers}
+        return self._missing() & {worker.index for worker in self.registry.workers}
 
     def _no_more_to_come(self) -> bool:
         """A scenario may have users without a connection: then nobody asks for one for a while after the last."""
         waited_ns = time.monotonic_ns() - self._spawned_ns
-        return self.roster.attempted == self.roster.opened + self.roster.failed > 0 and waited_ns > _LATECOMERS_NS
+        return self.registry.attempted == self.registry.opened + self.registry.failed > 0 and waited_ns > _LATECOMERS_NS
 
     def _hopeless(self) -> bool:
-        return self.roster.opened == 0 and self.roster.failed >= min(self.options.users, _HOPELESS)
+        return self.registry.opened == 0 and self.registry.failed >= min(self.options.users, _GIVE_UP_AFTER)
 
     def _order(self, plan: Plan) -> None:
         self._plan = plan
@@ -236,12 +236,12 @@ class Director:
         end = {Phase.WARMUP: self._plan.measure_ns, Phase.MEASURE: self._plan.drain_ns}.get(self.phase, FOREVER_NS)
         return max(0, end - time.time_ns()) if end != FOREVER_NS else None
 
-    def _tell_progress(self) -> None:
+    def _send_progress(self) -> None:
         told = (self.phase, time.monotonic_ns())
-        soon = told[0] == self._told[0] and told[1] - self._told[1] < _TOLD_EVERY_NS
+        soon = told[0] == self._last_progress[0] and told[1] - self._last_progress[1] < _PROGRESS_INTERVAL_NS
         if soon or self.done.is_set() or not self.watched:
             return
-        self._told = told
+        self._last_progress = told
         self.live.judge(self._gone())
         descriptor = self._launch.progress_fd
         if descriptor is None:
@@ -279,22 +279,22 @@ class Director:
         self._ending = ending
         if self._greenlet is not gevent.getcurrent():
             self._greenlet.kill()
-        self._target.measured()
+        self._target.sample_measure_end()
         self._order(self._plan.ended_at(time.time_ns()))
         self._collect()
         try:
-            code = self._conclude()
+            code = self._write_result()
         except Exception:
             logger.exception("The result could not be written")
             code = ExitCode.NOT_MEASURED
-        self._archive.close()
+        self._spill.close()
         self.done.set()
         self._on_done(code)
 
     def _collect(self) -> None:
         patience_s = min(self.options.drain_ns, self.options.timeout_ns) / NS_PER_S + _FINAL_PATIENCE_S
         with gevent.Timeout(patience_s, False):
-            while not self.roster.all_final_but(self._gone()):
+            while not self.registry.all_final_but(self._gone()):
                 self._news.clear()
                 self._news.wait(1.0)
         # What was accepted is counted, whole.
@@ -302,9 +302,9 @@ class Director:
         self._inbox.put(None)
         self._taking_in.join()
 
-    def _conclude(self) -> ExitCode:
+    def _write_result(self) -> ExitCode:
         self._totals.settle_groups(FOREVER_NS)
-        outcome = Outcome(
+        builder = ResultBuilder(
             options=self.options,
             scenario=self.scenario,
             run_id=self.staging.run_id,
@@ -312,17 +312,17 @@ class Director:
             command=self._launch.command,
             plan=self._plan,
             totals=self._totals,
-            archive=self._archive,
-            workers=self.roster.workers,
+            spill=self._spill,
+            workers=self.registry.workers,
             complete=self._complete(),
-            target=self._target.use(),
+            target=self._target.usage(),
             settings=self._settings,
             counters=self._counters(),
         )
-        if not outcome.measured_something:
-            self.failure = outcome.failure()
+        if not builder.measured_something:
+            self.failure = builder.failure()
             return self._fail(self.failure)
-        self.run, files = outcome.result()
+        self.run, files = builder.result()
         try:
             missing = self.staging.store(files)
         except OSError as error:
@@ -370,7 +370,7 @@ class Director:
     def _complete(self) -> bool:
         if self._ending is Ending.INTERRUPTED or self._plan.drain_ns <= self._plan.measure_ns:
             return False
-        if not self.roster.all_final:
+        if not self.registry.all_final:
             return False
         asked = self.options.duration_ns
         return asked is None or self._plan.drain_ns - self._plan.measure_ns >= asked

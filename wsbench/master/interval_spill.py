@@ -21,11 +21,11 @@ from wsbench.units import NS_PER_S
 
 logger = logging.getLogger(__name__)
 
-Entry = tuple[int, str, bytes]
+LogRow = tuple[int, str, bytes]
 """A line of the log: start in ns since the epoch, tag, row."""
 
 
-class Archive:
+class IntervalSpill:
     """The settled seconds of one run's measure phase.
 
     Attributes:
@@ -44,7 +44,7 @@ class Archive:
         except OSError as error:
             self._give_up(error)
 
-    def settle(self, totals: Totals, before_ns: int, breathe: Callable[[], None] = lambda: None) -> None:
+    def spill(self, totals: Totals, before_ns: int, breathe: Callable[[], None] = lambda: None) -> None:
         """Take over the seconds that began before `before_ns`. It works in pieces, and breathes in between."""
         if self._full:
             return
@@ -81,12 +81,12 @@ class Archive:
         self._full = True
         logger.warning("What has settled stays in memory: %s", error.strerror or error)
 
-    def reopened(self) -> list[IntervalDelta]:
-        """The seconds for which something came late, whole; they are in neither `rows` nor `entries`."""
+    def late_intervals(self) -> list[IntervalDelta]:
+        """The seconds for which something came late, whole; they are in neither `rows` nor `log_rows`."""
         late = {self._time(start_ns): interval for start_ns, interval in self._late.items()}
         for text, tag, row in self._lines() if late else ():
             if text in late:
-                (line,) = hlog.of_rows([row], "the archive")
+                (line,) = hlog.of_rows([row], "the spill file")
                 late[text].add(IntervalDelta("", 0, {}, {tag: line.counts.buckets()}))
         for start_ns, interval in self._late.items():
             interval.add(IntervalDelta("", 0, self._rows[start_ns].counts(), {}))
@@ -99,7 +99,7 @@ class Archive:
         """The timeline's rows, in order of time."""
         return [self._rows[start_ns] for start_ns in sorted(self._rows)]
 
-    def entries(self) -> Iterator[Entry]:
+    def log_rows(self) -> Iterator[LogRow]:
         """The log's lines, in order of time."""
         starts = {self._time(start_ns): start_ns for start_ns in self._rows}
         for text, tag, row in self._lines():

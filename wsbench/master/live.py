@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from wsbench.master import worker_totals
-from wsbench.master.worker_registry import Roster
+from wsbench.master.worker_registry import WorkerRegistry
 from wsbench.measure import findings
 from wsbench.measure.delta import IntervalDelta, merge_counts
 from wsbench.measure.histogram import COARSE_WIDTH, Buckets, highest_value, merge, merge_coarsely, percentiles, pieces
@@ -36,7 +36,7 @@ _LAST_FINE = COARSE_WIDTH - 1
 _LEAST_JUDGED_NS = NS_PER_S // 2
 
 
-class Figures(msgspec.Struct):
+class ChartPoint(msgspec.Struct):
     """One second, or part of one, for a chart. Rates a second, latencies in ns; None where there is no figure."""
 
     start_ns: int
@@ -52,7 +52,7 @@ class Figures(msgspec.Struct):
     read_lag_p99_ns: int | None
 
 
-class Point:
+class LiveInterval:
     """One interval as it builds up."""
 
     def __init__(self, phase: str, start_ns: int) -> None:
@@ -79,14 +79,14 @@ class Point:
         if not self._settled:
             merge(self.series.setdefault(name, {}), coarse)
 
-    def figures(self, workers: int) -> Figures | None:
+    def figures(self, workers: int) -> ChartPoint | None:
         """For a chart; None when it is too short. Of `workers`, some may not have reported it yet."""
         wall_ns = self.counts.get("wall_ns", 0)
         if wall_ns < _SLIVER_NS:
             return None
         per_s = NS_PER_S / wall_ns * workers
         response, service, send_lag, read_lag = self._latencies()
-        return Figures(
+        return ChartPoint(
             start_ns=self.start_ns,
             phase=self.phase,
             connections=self.connections,
@@ -112,7 +112,7 @@ class Point:
         return self._percentiles[1]
 
 
-class Live:
+class LiveView:
     """Collects what workers report.
 
     Attributes:
@@ -122,15 +122,15 @@ class Live:
         breathe: to be called between pieces of work.
     """
 
-    def __init__(self, options: RunOptions, roster: Roster, *, breathe: Callable[[], None]) -> None:
+    def __init__(self, options: RunOptions, registry: WorkerRegistry, *, breathe: Callable[[], None]) -> None:
         self.version = 0
         self.verdict: tuple[str, list[findings.Finding]] | None = None
         self._options = options
-        self._roster = roster
+        self._registry = registry
         self.breathe = breathe
         # In a closed loop `response` is `service`, and `send_lag` is nothing but zeros.
         self._names = ("service", "read_lag") if options.closed_loop else LATENCY_SERIES
-        self._points: dict[tuple[str, int], Point] = {}
+        self._points: dict[tuple[str, int], LiveInterval] = {}
         self._series: dict[str, dict[str, Buckets]] = {}
         self._counts: dict[str, dict[str, int]] = {}
         self.connections_open = 0
@@ -174,13 +174,13 @@ class Live:
             self.breathe()
         return coarse
 
-    def _point(self, delta: IntervalDelta) -> Point:
+    def _point(self, delta: IntervalDelta) -> LiveInterval:
         counts = delta.counts
         self.connections_open += counts.get("connections_opened", 0) - counts.get("connections_closed", 0)
         merge_counts(self._counts.setdefault(delta.phase, {}), counts)
         point = self._points.get((delta.phase, delta.start_ns))
         if point is None:
-            point = Point(delta.phase, delta.start_ns)
+            point = LiveInterval(delta.phase, delta.start_ns)
             if len(self._points) < _KEPT_POINTS or delta.start_ns > next(iter(self._points))[1]:
                 self._points[delta.phase, delta.start_ns] = point
         point.version = self.version
@@ -216,9 +216,9 @@ class Live:
         # A copy: whoever goes through it breathes, and a report may bring another series meanwhile.
         return dict(known)
 
-    def points(self, since: int) -> Iterator[Figures]:
+    def points(self, since: int) -> Iterator[ChartPoint]:
         """Seconds that changed after version `since`, the oldest first; in the drain nothing is sent any more."""
-        workers = len(self._roster.workers)
+        workers = len(self._registry.workers)
         for index, point in enumerate(list(self._points.values())):
             if point.phase == Phase.DRAIN or point.version <= since:
                 continue
@@ -227,9 +227,9 @@ class Live:
                 if index % 4 == 0:
                     self.breathe()
 
-    def latest(self) -> Figures | None:
+    def latest(self) -> ChartPoint | None:
         """The last second there is."""
-        workers = len(self._roster.workers)
+        workers = len(self._registry.workers)
         for point in reversed(self._points.values()):
             if point.phase != Phase.DRAIN and (figures := point.figures(workers)) is not None:
                 return figures
@@ -256,7 +256,7 @@ class Live:
         """Bring `verdict` up to date: the rules of the result's, on what is known so far."""
         if self._counts.get(Phase.MEASURE, {}).get("wall_ns", 0) < _LEAST_JUDGED_NS:
             return
-        workers = self._roster.workers
+        workers = self._registry.workers
         fitness = []
         for worker in workers:
             use = self.use_of(worker.index)

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from wsbench.errors import WsbenchError
-from wsbench.master.interval_spill import Archive
-from wsbench.master.result_builder import Outcome
-from wsbench.master.target_usage import TargetUse
-from wsbench.master.worker_registry import WorkerRecord
+from wsbench.master.interval_spill import IntervalSpill
+from wsbench.master.result_builder import ResultBuilder
+from wsbench.master.target_usage import TargetUsage
+from wsbench.master.worker_registry import WorkerState
 from wsbench.measure.phases import FOREVER_NS, Plan
 from wsbench.measure.totals import Totals
 from wsbench.report.text import summary
@@ -28,10 +28,10 @@ from wsbench.worker.report_queue import Post
 logger = logging.getLogger("wsbench")
 console = logging.getLogger("locust.stats_logger")
 _SETTLING_NS = 10 * NS_PER_S
-_ELSEWHERE = "wsbench-results"
+_FALLBACK_DIRECTORY = "wsbench-results"
 
 
-def leave(post: Post, options: RunOptions, setup: Mapping[str, Any], *, worker: int, plan: Plan) -> None:
+def save(post: Post, options: RunOptions, setup: Mapping[str, Any], *, worker: int, plan: Plan) -> None:
     """Store what a worker has reported, and say where; in the log, whatever else happens.
 
     Args:
@@ -39,16 +39,16 @@ def leave(post: Post, options: RunOptions, setup: Mapping[str, Any], *, worker: 
         plan: the phases as they were, on the master's clock.
     """
     try:
-        outcome = _outcome(post, options, setup, worker=worker, plan=plan)
-        if not outcome.opened:
+        builder = _builder(post, options, setup, worker=worker, plan=plan)
+        if not builder.opened:
             logger.error("The master was lost before this worker had opened a connection: there is nothing to keep")
             return
-        run, files = outcome.result()
+        run, files = builder.result()
     except Exception:
         logger.exception("The master was lost, and what this worker had measured could not be put together")
         return
     path = _store(run, files, options.results)
-    outcome.archive.close()
+    builder.spill.close()
     if path is not None:
         logger.error("The master was lost: what this worker measured is in %s", path)
     else:
@@ -57,13 +57,13 @@ def leave(post: Post, options: RunOptions, setup: Mapping[str, Any], *, worker: 
         console.info(row)
 
 
-def _outcome(post: Post, options: RunOptions, setup: Mapping[str, Any], *, worker: int, plan: Plan) -> Outcome:
-    record, totals, archive = WorkerRecord(worker), Totals(), Archive()
+def _builder(post: Post, options: RunOptions, setup: Mapping[str, Any], *, worker: int, plan: Plan) -> ResultBuilder:
+    record, totals, spill = WorkerState(worker), Totals(), IntervalSpill()
     for report in post.everything():
         totals.add(report.deltas)
         record.take(report)
         latest_ns = max((delta.start_ns for delta in report.deltas), default=0)
-        archive.settle(totals, latest_ns - options.timeout_ns - _SETTLING_NS)
+        spill.spill(totals, latest_ns - options.timeout_ns - _SETTLING_NS)
     totals.settle_groups(FOREVER_NS)
     mine, all_users = record.report.connections.attempted, options.users
     lacks = "" if post.lasting else "; the disk was full: what it reported last is not here"
@@ -75,7 +75,7 @@ def _outcome(post: Post, options: RunOptions, setup: Mapping[str, Any], *, worke
         rate=None if options.rate is None else options.rate * mine / all_users,
         gates=(),
     )
-    return Outcome(
+    return ResultBuilder(
         options=share,
         scenario=setup["scenario"],
         run_id=f"{setup['run_id']}-worker-{worker}",
@@ -83,10 +83,10 @@ def _outcome(post: Post, options: RunOptions, setup: Mapping[str, Any], *, worke
         command=["locust", *sys.argv[1:]],
         plan=plan,
         totals=totals,
-        archive=archive,
+        spill=spill,
         workers=[record],
         complete=False,
-        target=TargetUse(),
+        target=TargetUsage(),
         settings=setup["settings"],
         counters=totals.counters(),
         master_lost=f"the master was lost: this is what worker {worker} of {options.processes} measured with {mine} of "
@@ -100,7 +100,7 @@ def _store(run: Run, files: dict[str, bytes | Iterable[bytes]], results: Path) -
     log = Path(told.staging) / LOG_FILE if told is not None else None
     if log is not None and log.is_file():
         files[LOG_FILE] = log.read_bytes()
-    for directory in (results, Path(tempfile.gettempdir()) / _ELSEWHERE):
+    for directory in (results, Path(tempfile.gettempdir()) / _FALLBACK_DIRECTORY):
         try:
             staging = Staging.of_id(directory, run.id)
             staging.store(files)

@@ -14,9 +14,9 @@ import msgspec
 import wsbench
 from wsbench.errors import Side, WsbenchError
 from wsbench.master import worker_totals
-from wsbench.master.interval_spill import Archive
-from wsbench.master.target_usage import TargetUse
-from wsbench.master.worker_registry import WorkerRecord
+from wsbench.master.interval_spill import IntervalSpill
+from wsbench.master.target_usage import TargetUsage
+from wsbench.master.worker_registry import WorkerState
 from wsbench.measure import findings
 from wsbench.measure.delta import IntervalDelta
 from wsbench.measure.histogram import (
@@ -44,11 +44,11 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass
-class Outcome:
+class ResultBuilder:
     """Everything that a run left behind, and what is made of it.
 
     Attributes:
-        totals, archive: what was counted; the archive has what has settled.
+        totals, spill: what was counted; the spill has what has settled.
         master_lost: what of the run this is, when it is a worker's own because its master was lost.
     """
 
@@ -59,10 +59,10 @@ class Outcome:
     command: list[str]
     plan: PhasePlan
     totals: Totals
-    archive: Archive
-    workers: Sequence[WorkerRecord]
+    spill: IntervalSpill
+    workers: Sequence[WorkerState]
     complete: bool
-    target: TargetUse
+    target: TargetUsage
     settings: Mapping[str, str]
     counters: dict[str, int]
     master_lost: str = ""
@@ -92,10 +92,10 @@ class Outcome:
         """The run, and the files of its directory by name; one that may be long comes in pieces."""
         run = self._run()
         run = msgspec.structs.replace(run, gates=[condition.check(run) for condition in self.options.gates])
-        rows = sorted([*map(timeline.row, self._intervals), *self.archive.rows()], key=lambda row: row.start_ns)
+        rows = sorted([*map(timeline.row, self._intervals), *self.spill.rows()], key=lambda row: row.start_ns)
         files: dict[str, bytes | Iterable[bytes]] = {
             run_result.RUN_FILE: run_result.encode(run),
-            "latency.hlog": _Again(self._log),
+            "latency.hlog": _Rewindable(self._log),
         }
         files["timeline.csv"] = over_time = timeline.encode(rows, self._cpu_by_interval)
         try:
@@ -108,8 +108,8 @@ class Outcome:
         return run, files
 
     def _log(self) -> Iterator[bytes]:
-        """latency.hlog, row by row: what is in the archive and what is not, in order of time."""
-        begin = self.archive.begin_ns
+        """latency.hlog, row by row: what is in the spill and what is not, in order of time."""
+        begin = self.spill.begin_ns
         if begin is None:
             begin = min((interval.start_ns for interval in self._intervals), default=0) // 1_000_000 * 1_000_000
         head = hlog.head(start_ns=begin, comment=f"wsbench {wsbench.__version__} {self.run_id}")
@@ -121,7 +121,7 @@ class Outcome:
             if name in self._of_all_phases or interval.phase == Phase.MEASURE
         ]
         fresh = sorted((line.start_ns, line.tag, hlog.row(line, start_ns=begin)) for line in lines)
-        for _, _, row in heapq.merge(fresh, self.archive.entries()):
+        for _, _, row in heapq.merge(fresh, self.spill.log_rows()):
             yield row
 
     def _lines(self) -> Iterator[hlog.StoredLine]:
@@ -135,8 +135,8 @@ class Outcome:
 
     @cached_property
     def _intervals(self) -> list[IntervalDelta]:
-        """Those that are not in the archive."""
-        return [*self.totals.intervals(), *self.archive.reopened()]
+        """Those that are not in the spill."""
+        return [*self.totals.intervals(), *self.spill.late_intervals()]
 
     @cached_property
     def _counts(self) -> dict[str, int]:
@@ -274,7 +274,7 @@ class Outcome:
         return busiest
 
     @staticmethod
-    def _fitness(worker: WorkerRecord) -> findings.WorkerFitness:
+    def _fitness(worker: WorkerState) -> findings.WorkerFitness:
         mean, most = worker.cpu_of_measure()
         return worker_totals.fitness(worker, mean=mean, most=most, polling=worker.polling_of_measure())
 
@@ -305,7 +305,7 @@ class Outcome:
         )
 
 
-class _Again:
+class _Rewindable:
     """An iterable of what a generator function yields, anew for everybody who asks."""
 
     def __init__(self, make: Callable[[], Iterator[bytes]]) -> None:

@@ -10,7 +10,7 @@ from wsbench.run.handoff import StartedTarget
 
 
 @dataclass(frozen=True)
-class TargetUse:
+class TargetUsage:
     """The target's name and use of the machine; None for what is not known."""
 
     name: str | None = None
@@ -21,7 +21,7 @@ class TargetUse:
     bytes_per_connection: int | None = None
 
 
-class TargetMeter:
+class TargetSampler:
     """Reads the target's processes at the turns of a run. Without a target of ours it does nothing."""
 
     def __init__(self, info: StartedTarget | None) -> None:
@@ -32,31 +32,31 @@ class TargetMeter:
         self._cpu_end: float | None = None
         self._rss: int | None = None
 
-    def before(self) -> None:
+    def sample_before_ramp(self) -> None:
         """No connection is open yet."""
         self._rss_before = self._memory()
 
-    def connected(self, connections: int) -> None:
+    def sample_after_ramp(self, connections: int) -> None:
         """All are."""
         rss = self._memory()
         if rss is not None and self._rss_before is not None and connections:
             self._per_connection = max(0, (rss - self._rss_before) // connections)
 
-    def measuring(self) -> None:
+    def sample_measure_begin(self) -> None:
         """The measure phase begins."""
         self._cpu_begin = self._cpu()
 
-    def measured(self) -> None:
+    def sample_measure_end(self) -> None:
         """The measure phase is over; only the first call counts."""
         if self._cpu_begin is not None and self._cpu_end is None:
             self._cpu_end, self._rss = self._cpu(), self._memory()
 
-    def use(self) -> TargetUse:
+    def usage(self) -> TargetUsage:
         """What was found."""
         if self._info is None:
-            return TargetUse()
+            return TargetUsage()
         known = self._cpu_begin is not None and self._cpu_end is not None
-        return TargetUse(
+        return TargetUsage(
             name=self._info.name,
             version=self._info.version,
             started_by_wsbench=True,

@@ -6,7 +6,7 @@ from wsbench.measure.phases import Phase
 from wsbench.run.protocol import ConnectionTally, Health, Report
 
 
-class WorkerRecord:
+class WorkerState:
     """One worker.
 
     Attributes:
@@ -69,16 +69,16 @@ class WorkerRecord:
         return round(100 * self.polled_ns / total, 1) if total else 0.0
 
 
-class Roster:
+class WorkerRegistry:
     """All workers of a run."""
 
     def __init__(self) -> None:
-        self._workers: dict[int, WorkerRecord] = {}
+        self._workers: dict[int, WorkerState] = {}
 
-    def expect(self, index: int) -> WorkerRecord:
+    def expect(self, index: int) -> WorkerState:
         """A worker takes part, whether or not it has said anything yet."""
         if index not in self._workers:
-            self._workers[index] = WorkerRecord(index)
+            self._workers[index] = WorkerState(index)
         return self._workers[index]
 
     def knows(self, report: Report) -> bool:
@@ -90,7 +90,7 @@ class Roster:
         return self.expect(report.worker).take(report)
 
     @property
-    def workers(self) -> list[WorkerRecord]:
+    def workers(self) -> list[WorkerState]:
         """By index."""
         return [self._workers[index] for index in sorted(self._workers)]
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from wsbench.errors import Side
-from wsbench.master.worker_registry import WorkerRecord
+from wsbench.master.worker_registry import WorkerState
 from wsbench.measure import findings
 from wsbench.measure.delta import lost_under
 from wsbench.measure.histogram import Buckets
 from wsbench.results import run_result
 from wsbench.run.options import RunOptions
 
-Workers = Sequence[WorkerRecord]
+Workers = Sequence[WorkerState]
 
 
 def negotiated(workers: Workers) -> run_result.NegotiatedWith:
@@ -67,7 +67,7 @@ def lost_of(series: str, counts: Mapping[str, int]) -> int:
     return counts.get("lost", 0) if series in ("service", "read_lag") else lost_under(series, counts)
 
 
-def fitness(worker: WorkerRecord, *, mean: float, most: float, polling: float) -> findings.WorkerFitness:
+def fitness(worker: WorkerState, *, mean: float, most: float, polling: float) -> findings.WorkerFitness:
     """A worker on itself; CPU of the measure phase in percent of one core."""
     health = worker.report.health
     return findings.WorkerFitness(

@@ -2,7 +2,7 @@
 
 A connection that breaks takes with it what was under way; a master that dies takes everything it had been told. So a
 worker keeps its reports itself, packed, in an unnamed temporary file that goes when the process goes: from them it can
-make a result of its own (`remains.py`).
+make a result of its own (`orphan_result`).
 """
 
 from __future__ import annotations

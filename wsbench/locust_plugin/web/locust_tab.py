@@ -8,7 +8,7 @@ from typing import Any
 from wsbench.locust_plugin.web.snapshot import verdict
 from wsbench.master import worker_totals
 from wsbench.master.director import Director
-from wsbench.master.live import Figures
+from wsbench.master.live import ChartPoint
 from wsbench.units import format_count, format_duration, format_seconds
 
 KEY = "websocket"
@@ -33,7 +33,7 @@ def _rows(director: Director) -> Iterator[tuple[str, str]]:
     live, options = director.live, director.options
     left = director.left_ns()
     yield "phase", f"{director.phase}, {format_seconds(round(left, -9))} left" if left else str(director.phase)
-    connections = worker_totals.connections(director.roster.workers, options.users)
+    connections = worker_totals.connections(director.registry.workers, options.users)
     codes = ", ".join(f"{code}: {format_count(count)}" for code, count in connections.close_codes.items())
     yield (
         "connections",
@@ -49,7 +49,7 @@ def _rows(director: Director) -> Iterator[tuple[str, str]]:
         f"messages ({live.phase_shown})",
         ", ".join(f"{format_count(counts.get(name, 0))} {name}" for name in ("sent", "received", "lost", "missed")),
     )
-    for worker in director.roster.workers:
+    for worker in director.registry.workers:
         use = live.use_of(worker.index)
         yield f"CPU of worker {worker.index}", f"{use.now:.0f} % of a core (mean {use.mean:.0f} %)"
     judged = verdict(director)
@@ -59,7 +59,7 @@ def _rows(director: Director) -> Iterator[tuple[str, str]]:
             yield finding["code"], f"{finding['evidence']}. {finding['remedy']}"
 
 
-def _last_second(latest: Figures, *, closed_loop: bool) -> Iterator[tuple[str, str]]:
+def _last_second(latest: ChartPoint, *, closed_loop: bool) -> Iterator[tuple[str, str]]:
     yield "sent", f"{format_count(latest.sent_per_s)} messages/s"
     yield "received", f"{format_count(latest.received_per_s)} messages/s"
     yield "lost", f"{format_count(latest.lost_per_s)} messages/s"

@@ -40,7 +40,7 @@ def snapshot(director: Director | None, finished: Sequence[Path], *, run_id: str
         "now_ns": time.time_ns(),
         "phase_shown": live.phase_shown,
         "failure": str(director.failure) if director.failure is not None else None,
-        **_standing(director),
+        **_totals(director),
     }
     live.breathe()
     document["points"] = list(live.points(since if run_id == director.staging.run_id else 0))
@@ -90,9 +90,9 @@ def _asked(director: Director) -> str:
     return ", ".join(parts)
 
 
-def _standing(director: Director) -> dict[str, Any]:
+def _totals(director: Director) -> dict[str, Any]:
     """Connections, messages, errors, what was granted, workers: of small size all of them."""
-    workers, live = director.roster.workers, director.live
+    workers, live = director.registry.workers, director.live
     connections = worker_totals.connections(workers, director.options.users)
     counts = live.counts()
     return {
