@@ -17,7 +17,7 @@ from wsbench.master.result_builder import ResultBuilder
 from wsbench.master.target_usage import TargetUsage
 from wsbench.measure.delta import IntervalDelta
 from wsbench.measure.histogram import record
-from wsbench.measure.phases import Plan
+from wsbench.measure.phases import PhasePlan
 from wsbench.measure.totals import Totals
 from wsbench.report import hlog
 from wsbench.report.html import page
@@ -68,7 +68,7 @@ def _stored(where: Path, spill: IntervalSpill, settled_after_s: int | None) -> d
     options = RunOptions.from_mapping({option.name: option.default for option in OPTIONS}, url="ws://h/", users=40)
     builder = ResultBuilder(
         options, "echo", "20261122T091500Z-echo", datetime(2026, 11, 22, tzinfo=UTC), [],
-        Plan(BEGIN + S, BEGIN + 2 * S, DRAIN), totals, spill, [], True, TargetUsage(), {}, {},
+        PhasePlan(BEGIN + S, BEGIN + 2 * S, DRAIN), totals, spill, [], True, TargetUsage(), {}, {},
     )  # fmt: skip
     staging = Staging.of_id(where, builder.run_id)
     staging.store(builder.result()[1])

@@ -40,9 +40,9 @@ def second(number: int, *latencies_ms: float, phase: str = "measure", wall_ns: i
 class Reports:
     """Reports of one worker after another, taken as the director does."""
 
-    def __init__(self, breathe: Callable[[], None] = lambda: None, **given: Any) -> None:
+    def __init__(self, yield_control: Callable[[], None] = lambda: None, **given: Any) -> None:
         self.registry = WorkerRegistry()
-        self.live = LiveView(options(**given), self.registry, breathe=breathe)
+        self.live = LiveView(options(**given), self.registry, yield_control=yield_control)
 
     def say(self, *deltas: IntervalDelta, worker: int = 0, **tally: int) -> None:
         number = self.registry.expect(worker).report.number + 1
@@ -152,11 +152,11 @@ def test_a_report_may_come_while_somebody_looks() -> None:
     """Whoever looks breathes; what the next report brings must not get into his way."""
     waiting: list[IntervalDelta] = []
 
-    def breathe() -> None:
+    def yield_control() -> None:
         if waiting:
             reports.say(waiting.pop())
 
-    reports = Reports(breathe)
+    reports = Reports(yield_control)
     reports.say(IntervalDelta("measure", S, {"wall_ns": S, "sent": 1}, {"send_lag": values(1.0)}))
     for look in (
         lambda: list(reports.live.latencies()),

@@ -6,7 +6,7 @@ import pytest
 
 from wsbench.master.worker_registry import WorkerRegistry, WorkerState
 from wsbench.measure.delta import IntervalDelta
-from wsbench.measure.phases import Plan
+from wsbench.measure.phases import PhasePlan
 from wsbench.run.protocol import (
     ConnectionTally,
     ErrorTally,
@@ -151,6 +151,6 @@ def test_a_report_arrives_as_it_was_sent() -> None:
     assert unpack_report(pack(sent)) == sent
 
 
-@pytest.mark.parametrize("plan", [Plan(), Plan(1_795_000_000 * S), Plan(1, 2, 3)])
-def test_an_order_arrives_as_it_was_sent(plan: Plan) -> None:
+@pytest.mark.parametrize("plan", [PhasePlan(), PhasePlan(1_795_000_000 * S), PhasePlan(1, 2, 3)])
+def test_an_order_arrives_as_it_was_sent(plan: PhasePlan) -> None:
     assert unpack_phase_update(pack(PhaseUpdate(plan))) == PhaseUpdate(plan)

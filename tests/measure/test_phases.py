@@ -8,26 +8,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsbench.measure.phases import FOREVER_NS, INTERVAL_NS, Interval, Phase, Plan
+from wsbench.measure.phases import FOREVER_NS, INTERVAL_NS, Interval, Phase, PhasePlan
 
 RAMP, WARMUP, MEASURE, DRAIN = Phase
 S = INTERVAL_NS
 NOW = 1_795_000_000_123_456_789  # an instant of CLOCK_REALTIME that no second begins with
-PLAN = Plan(NOW, NOW + 2 * S, NOW + 12 * S)
+PLAN = PhasePlan(NOW, NOW + 2 * S, NOW + 12 * S)
 
 
-def plans() -> st.SearchStrategy[Plan]:
+def plans() -> st.SearchStrategy[PhasePlan]:
     """Plans of a few seconds around NOW; the last phases may be unknown as yet."""
     gaps = st.lists(st.integers(0, 3 * S), min_size=3, max_size=3)
 
-    def build(gaps: list[int], known: int) -> Plan:
+    def build(gaps: list[int], known: int) -> PhasePlan:
         begins = list(itertools.accumulate(gaps, initial=NOW))[1:]
-        return Plan(*begins[:known])
+        return PhasePlan(*begins[:known])
 
     return st.builds(build, gaps, st.integers(0, 3))
 
 
-def walk(plan: Plan, start_ns: int, end_ns: int) -> list[Interval]:
+def walk(plan: PhasePlan, start_ns: int, end_ns: int) -> list[Interval]:
     """The intervals from `start_ns` on, each taken up at its very beginning."""
     intervals = [plan.interval_at(start_ns)]
     while intervals[-1].end_ns < end_ns:
@@ -42,8 +42,8 @@ def test_the_phases_have_the_names_of_the_contract() -> None:
 @pytest.mark.parametrize(
     ("plan", "instant_ns", "phase"),
     [
-        (Plan(), NOW, RAMP),
-        (Plan(), 0, RAMP),
+        (PhasePlan(), NOW, RAMP),
+        (PhasePlan(), 0, RAMP),
         (PLAN, NOW - 1, RAMP),
         (PLAN, NOW, WARMUP),
         (PLAN, NOW + 2 * S - 1, WARMUP),
@@ -51,15 +51,15 @@ def test_the_phases_have_the_names_of_the_contract() -> None:
         (PLAN, NOW + 12 * S - 1, MEASURE),
         (PLAN, NOW + 12 * S, DRAIN),
         (PLAN, NOW + 10**6 * S, DRAIN),
-        (Plan(NOW), NOW + 10**6 * S, WARMUP),
-        (Plan(NOW, NOW + S), NOW + 10**6 * S, MEASURE),
-        (Plan(NOW, NOW, NOW + S), NOW - 1, RAMP),  # no warm-up
-        (Plan(NOW, NOW, NOW + S), NOW, MEASURE),
-        (Plan(drain_ns=NOW), NOW - 1, RAMP),  # ended while connections were still opening
-        (Plan(drain_ns=NOW), NOW, DRAIN),
+        (PhasePlan(NOW), NOW + 10**6 * S, WARMUP),
+        (PhasePlan(NOW, NOW + S), NOW + 10**6 * S, MEASURE),
+        (PhasePlan(NOW, NOW, NOW + S), NOW - 1, RAMP),  # no warm-up
+        (PhasePlan(NOW, NOW, NOW + S), NOW, MEASURE),
+        (PhasePlan(drain_ns=NOW), NOW - 1, RAMP),  # ended while connections were still opening
+        (PhasePlan(drain_ns=NOW), NOW, DRAIN),
     ],
 )
-def test_the_phase_of_an_instant(plan: Plan, instant_ns: int, phase: Phase) -> None:
+def test_the_phase_of_an_instant(plan: PhasePlan, instant_ns: int, phase: Phase) -> None:
     assert plan.phase_at(instant_ns) is phase
     assert plan.interval_at(instant_ns).phase is phase
 
@@ -77,13 +77,13 @@ def test_the_phase_of_an_instant(plan: Plan, instant_ns: int, phase: Phase) -> N
     ],
 )
 def test_intervals_count_from_their_phase_and_end_with_it(instant_ns: int, interval: Interval) -> None:
-    plan = Plan(NOW, NOW + int(1.5 * S), NOW + 4 * S)
+    plan = PhasePlan(NOW, NOW + int(1.5 * S), NOW + 4 * S)
     assert plan.interval_at(instant_ns) == interval
 
 
 @given(plan=plans(), offset=st.integers(0, 2 * S))
 @settings(max_examples=150)
-def test_intervals_cover_the_time_line_without_gaps(plan: Plan, offset: int) -> None:
+def test_intervals_cover_the_time_line_without_gaps(plan: PhasePlan, offset: int) -> None:
     start, end = NOW - offset, NOW + 12 * S
     intervals = walk(plan, start, end)
     assert intervals[0].start_ns <= start
@@ -98,7 +98,7 @@ def test_intervals_cover_the_time_line_without_gaps(plan: Plan, offset: int) -> 
 
 @given(plan=plans(), end=st.integers(-S, 12 * S), instant=st.integers(-S, 14 * S))
 @settings(max_examples=150)
-def test_an_ended_plan_drains_from_then_on_and_is_the_same_before(plan: Plan, end: int, instant: int) -> None:
+def test_an_ended_plan_drains_from_then_on_and_is_the_same_before(plan: PhasePlan, end: int, instant: int) -> None:
     ended = plan.ended_at(NOW + end)
     if instant < end:
         assert ended.phase_at(NOW + instant) is plan.phase_at(NOW + instant)
@@ -108,25 +108,25 @@ def test_an_ended_plan_drains_from_then_on_and_is_the_same_before(plan: Plan, en
 
 def test_a_plan_that_has_ended_is_not_ended_later() -> None:
     assert PLAN.ended_at(NOW + 20 * S) == PLAN
-    assert PLAN.ended_at(NOW + 5 * S) == Plan(NOW, NOW + 2 * S, NOW + 5 * S)
+    assert PLAN.ended_at(NOW + 5 * S) == PhasePlan(NOW, NOW + 2 * S, NOW + 5 * S)
 
 
 @given(plan=plans(), offset=st.integers(-(10**15), 10**15), instant=st.integers(-S, 14 * S))
 @settings(max_examples=100)
-def test_a_shifted_plan_is_the_same_on_another_clock(plan: Plan, offset: int, instant: int) -> None:
+def test_a_shifted_plan_is_the_same_on_another_clock(plan: PhasePlan, offset: int, instant: int) -> None:
     shifted = plan.shifted(offset)
     assert shifted.phase_at(NOW + instant + offset) is plan.phase_at(NOW + instant)
     assert shifted.shifted(-offset) == plan
 
 
 def test_what_is_not_known_is_not_known_on_another_clock_either() -> None:
-    assert Plan(NOW).shifted(-5) == Plan(NOW - 5, FOREVER_NS, FOREVER_NS)
+    assert PhasePlan(NOW).shifted(-5) == PhasePlan(NOW - 5, FOREVER_NS, FOREVER_NS)
 
 
 def test_what_was_counted_as_ramp_behind_its_end_belongs_to_its_last_second() -> None:
     ends = 41 * INTERVAL_NS - 3_000_000
-    plan = Plan(ends, ends, FOREVER_NS)
+    plan = PhasePlan(ends, ends, FOREVER_NS)
     assert plan.second_of_ramp(39 * INTERVAL_NS) == 39 * INTERVAL_NS
     assert plan.second_of_ramp(40 * INTERVAL_NS + 17) == 40 * INTERVAL_NS
     assert plan.second_of_ramp(41 * INTERVAL_NS) == 40 * INTERVAL_NS
-    assert Plan().second_of_ramp(41 * INTERVAL_NS) == 41 * INTERVAL_NS
+    assert PhasePlan().second_of_ramp(41 * INTERVAL_NS) == 41 * INTERVAL_NS

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from wsbench.measure.delta import IntervalDelta
 from wsbench.measure.histogram import Buckets, bucket_key, merged, record
-from wsbench.measure.phases import INTERVAL_NS, Interval, Phase, Plan
+from wsbench.measure.phases import INTERVAL_NS, Interval, Phase, PhasePlan
 from wsbench.measure.recorder import Recorder
 from wsbench.measure.series import TALLY_COUNTS
 from wsbench.measure.tally import Tally, pack_reply
@@ -22,25 +22,25 @@ from wsbench.transport.timestamps import stamp_of
 
 S = INTERVAL_NS
 T = 1_000 * S
-PLAN = Plan(T, T + 2 * S, T + 5 * S)
+PLAN = PhasePlan(T, T + 2 * S, T + 5 * S)
 INTERVALS = (T - S, T, T + S, T + 2 * S, T + 3 * S, T + 4 * S, T + 5 * S)
 
 
 class Worker:
     """A process that sends and receives, as the drivers in `load/` do, on a clock of the test's."""
 
-    def __init__(self, *, closed_loop: bool = False, plan: Plan = PLAN, now_ns: int = T - S) -> None:
+    def __init__(self, *, closed_loop: bool = False, plan: PhasePlan = PLAN, now_ns: int = T - S) -> None:
         self.now_ns = now_ns
         self.sample = {"cpu_ns": 100, "wire_sent": 0}
         self.recorder = Recorder(plan, now_ns, closed_loop=closed_loop, sample=lambda: self.sample)
 
     def advance(self, duration_ns: int) -> Tally:
         self.now_ns += duration_ns
-        return self.recorder.turn(self.now_ns)
+        return self.recorder.advance(self.now_ns)
 
     def send(self, late_ns: int = 0) -> Tally:
         """A message that was due `late_ns` ago."""
-        tally = self.recorder.at(self.now_ns - late_ns)
+        tally = self.recorder.tally_at(self.now_ns - late_ns)
         tally.sent += 1
         record(tally.send_lag, late_ns)
         return tally
@@ -53,7 +53,7 @@ class Worker:
 
     def take(self) -> dict[int, IntervalDelta]:
         """What was gained, by the interval's start; without the counts that are zero, and the sampled ones."""
-        taken = {delta.start_ns: delta for delta in self.recorder.take()}
+        taken = {delta.start_ns: delta for delta in self.recorder.collect()}
         for delta in taken.values():
             delta.counts = {name: count for name, count in delta.counts.items() if count and name in TALLY_COUNTS}
         return {start: delta for start, delta in taken.items() if delta.counts or delta.series}
@@ -92,7 +92,7 @@ def test_a_message_due_in_the_warm_up_but_answered_while_measuring_is_the_warm_u
     tally = worker.send()
     worker.advance(1)
     worker.receive(tally)
-    totals = total(worker.recorder.take())
+    totals = total(worker.recorder.collect())
     assert totals.counts(Phase.WARMUP)["received"] == 1
     assert totals.counts(Phase.MEASURE)["received"] == 0
     assert totals.series("service", Phase.MEASURE) == {}
@@ -133,22 +133,22 @@ def test_loops_go_on_while_messages_are_sent_and_nobody_holds_them() -> None:
     worker = Worker(now_ns=T + 4 * S)
     seen = []
     for hold in (True, False, True):
-        worker.recorder.hold(hold)
-        seen.append((worker.recorder.held, worker.recorder.looping))
+        worker.recorder.pause_closed_loops(hold)
+        seen.append((worker.recorder.paused, worker.recorder.closed_loops_active))
     worker.advance(S // 2)
-    seen.append((worker.recorder.held, worker.recorder.looping))
-    worker.recorder.hold(False)
+    seen.append((worker.recorder.paused, worker.recorder.closed_loops_active))
+    worker.recorder.pause_closed_loops(False)
     worker.advance(S)
-    seen.append((worker.recorder.sending, worker.recorder.looping))
+    seen.append((worker.recorder.sending, worker.recorder.closed_loops_active))
     assert seen == [(True, False), (False, True), (True, False), (True, False), (False, False)]
 
 
 def test_orders_move_the_phases_from_now_on() -> None:
-    worker = Worker(plan=Plan(), now_ns=T)
+    worker = Worker(plan=PhasePlan(), now_ns=T)
     worker.send()
     assert worker.recorder.current.interval.phase is Phase.RAMP
-    worker.recorder.set_plan(Plan(T, T + S // 2, T + 9 * S), T + S // 2)
-    assert worker.recorder.plan == Plan(T, T + S // 2, T + 9 * S)
+    worker.recorder.set_plan(PhasePlan(T, T + S // 2, T + 9 * S), T + S // 2)
+    assert worker.recorder.plan == PhasePlan(T, T + S // 2, T + 9 * S)
     assert worker.recorder.current.interval == Interval(Phase.MEASURE, T + S // 2, T + S // 2 + S)
     worker.recorder.set_plan(worker.recorder.plan.ended_at(T + S), T + S)
     assert not worker.recorder.sending
@@ -165,21 +165,21 @@ def test_an_interval_is_kept_until_everything_in_it_is_settled() -> None:
     for _ in range(3):
         worker.advance(S)
         worker.take()
-        assert worker.recorder.at(T + 2 * S) is one
+        assert worker.recorder.tally_at(T + 2 * S) is one
     worker.receive(one)
     worker.take()
-    assert worker.recorder.at(T + 2 * S) is one
+    assert worker.recorder.tally_at(T + 2 * S) is one
     one.lost += 1
     assert worker.take()[T + 2 * S].counts == {"lost": 1}
-    assert worker.recorder.at(T + 2 * S) is not one
+    assert worker.recorder.tally_at(T + 2 * S) is not one
 
 
 def test_what_comes_to_a_forgotten_interval_is_counted_all_the_same() -> None:
     worker = Worker(now_ns=T + 2 * S)
     worker.advance(S)
     worker.take()
-    worker.recorder.at(T + 2 * S).missed += 1
-    worker.recorder.at(T + 2 * S + 1).missed += 1
+    worker.recorder.tally_at(T + 2 * S).missed += 1
+    worker.recorder.tally_at(T + 2 * S + 1).missed += 1
     assert worker.take()[T + 2 * S].counts == {"missed": 2}
 
 
@@ -188,17 +188,17 @@ def test_the_current_interval_is_never_forgotten() -> None:
     tally = worker.recorder.current
     worker.take()
     worker.take()
-    assert worker.recorder.at(T) is tally
+    assert worker.recorder.tally_at(T) is tally
     tally.missed += 1
     assert worker.take()[T].counts == {"missed": 1}
 
 
 def test_a_tally_that_gained_nothing_has_nothing_to_say() -> None:
     tally = Tally(Interval(Phase.MEASURE, 0, S), closed_loop=False)
-    assert tally.cut()(lambda: None) is None
+    assert tally.snapshot()(lambda: None) is None
     tally.sent += 1
-    assert tally.cut()(lambda: None) == IntervalDelta("measure", 0, {"sent": 1}, {})
-    assert tally.cut()(lambda: None) is None
+    assert tally.snapshot()(lambda: None) == IntervalDelta("measure", 0, {"sent": 1}, {})
+    assert tally.snapshot()(lambda: None) is None
 
 
 LAGS = st.one_of(st.just(0), st.integers(0, 2**42))
@@ -216,16 +216,16 @@ def test_replies_counted_together_count_as_if_one_by_one(
     send_lag: Buckets = {}
     read_lag: Buckets = {}
     for late, took, lag in times:
-        tally.echoes += 1
+        tally.uncounted_sends += 1
         tally.replies.append(pack_reply(stamp_of(T + late + took), T, T + late, T + late + took + lag))
         record(service, took)
         record(response, took if closed_loop else late + took)
         record(send_lag, 0 if closed_loop else late)
         record(read_lag, lag)
         if len(tally.replies) == lot:
-            tally.gather_replies()
+            tally.flush_batch()
     assert tally.settled
-    delta = tally.cut()(lambda: None)
+    delta = tally.snapshot()(lambda: None)
     if not times:
         assert delta is None
         return
@@ -235,29 +235,29 @@ def test_replies_counted_together_count_as_if_one_by_one(
     counts |= {"payload_received": 128 * len(times)} | ({"user_stamped": unstamped} if unstamped else {})
     assert delta.counts == counts
     assert delta.series == {"service": service, "response": response, "send_lag": send_lag, "read_lag": read_lag}
-    assert tally.cut()(lambda: None) is None
+    assert tally.snapshot()(lambda: None) is None
 
 
-def test_what_is_counted_while_it_breathes_belongs_to_the_next_call() -> None:
+def test_what_is_counted_while_it_yields_belongs_to_the_next_call() -> None:
     worker = Worker(now_ns=T)
-    first, breaths = worker.recorder.current, 0
+    first, yields = worker.recorder.current, 0
     first.sent = 10
 
     def reply(tally: Tally, count: int = 1) -> None:
         tally.replies += [pack_reply(stamp_of(T + 7), T, T, T + 9)] * count
 
-    def breathe() -> None:
-        nonlocal breaths
-        breaths += 1
-        if breaths == 1:  # what was under way comes in, and the next interval begins
+    def yield_control() -> None:
+        nonlocal yields
+        yields += 1
+        if yields == 1:  # what was under way comes in, and the next interval begins
             worker.receive(first)
             reply(first, 5)
             worker.advance(S).sent += 3
             reply(worker.recorder.current, 3)
 
     reply(first, 4)
-    taken = [*worker.recorder.take(breathe), *worker.recorder.take(breathe)]
-    assert breaths > 4
+    taken = [*worker.recorder.collect(yield_control), *worker.recorder.collect(yield_control)]
+    assert yields > 4
     assert [(delta.start_ns, delta.counts.get("received", 0)) for delta in taken] == [(T, 4), (T, 6), (T + S, 3)]
     assert [sum(delta.series["service"].values()) for delta in taken] == [4, 6, 3]
 
@@ -281,7 +281,7 @@ def test_in_a_closed_loop_response_is_service_and_nothing_is_sent_late() -> None
     tally.sent, tally.received = 3, 2
     record(tally.service, 7_000, 2)
     record(tally.read_lag, 300, 2)
-    delta = tally.cut()(lambda: None)
+    delta = tally.snapshot()(lambda: None)
     assert delta is not None
     assert delta.series == {
         "response": {bucket_key(7_000): 2},
@@ -297,7 +297,7 @@ def test_all_counts_of_a_tally_come_out() -> None:
     tally = Tally(Interval(Phase.MEASURE, 0, S))
     for number, name in enumerate(TALLY_COUNTS, 1):
         setattr(tally, name, number)
-    delta = tally.cut()(lambda: None)
+    delta = tally.snapshot()(lambda: None)
     assert delta is not None
     assert delta.counts == {name: number for number, name in enumerate(TALLY_COUNTS, 1)}
 
@@ -320,11 +320,11 @@ def test_durations_of_opened_connections_count_by_when_they_opened() -> None:
 def test_running_totals_of_the_process_are_shared_out_by_interval() -> None:
     worker = Worker(now_ns=T)
     worker.sample = {"cpu_ns": 130, "wire_sent": 5}
-    first = worker.recorder.take()
+    first = worker.recorder.collect()
     worker.sample = {"cpu_ns": 150, "wire_sent": 5}
     worker.advance(S)
     worker.sample = {"cpu_ns": 151, "wire_sent": 9}
-    totals = total([*first, *worker.recorder.take()])
+    totals = total([*first, *worker.recorder.collect()])
     shares = [(each.start_ns, each.counts["cpu_ns"], each.counts["wire_sent"]) for each in totals.intervals()]
     assert shares == [(T, 50, 5), (T + S, 1, 4)]
 
@@ -332,13 +332,13 @@ def test_running_totals_of_the_process_are_shared_out_by_interval() -> None:
 def test_replied_counts_replies_by_when_they_were_handled() -> None:
     worker = Worker(now_ns=T + 2 * S)
     tally = worker.send()
-    first = worker.recorder.take()
+    first = worker.recorder.collect()
     worker.advance(S)
     worker.receive(tally)
     worker.receive(worker.send())
-    second = worker.recorder.take()
+    second = worker.recorder.collect()
     worker.advance(S)
-    third = worker.recorder.take()
+    third = worker.recorder.collect()
     by_interval = {each.start_ns: each.counts["replied"] for each in total([*first, *second, *third]).intervals()}
     assert by_interval == {T + 2 * S: 0, T + 3 * S: 2, T + 4 * S: 0}
 
@@ -378,7 +378,7 @@ def live(steps: list[tuple[str, int]], truth: Truth, *, closed_loop: bool) -> li
         elif what == "advance":
             worker.advance(number % (2 * S))
         elif what == "take":
-            deltas += worker.recorder.take()
+            deltas += worker.recorder.collect()
         elif under_way:
             tally = under_way.pop(number % len(under_way))
             if what == "lose":
@@ -388,7 +388,7 @@ def live(steps: list[tuple[str, int]], truth: Truth, *, closed_loop: bool) -> li
                 worker.receive(tally, service_ns=number, response_ns=number + 5)
                 truth.count(tally, "received")
                 record(truth.service.setdefault(tally.interval.start_ns, {}), number)
-    return [*deltas, *worker.recorder.take()]
+    return [*deltas, *worker.recorder.collect()]
 
 
 @given(workers=st.lists(STEPS, min_size=1, max_size=3), closed_loop=st.booleans(), seed=st.integers(0, 2**32))

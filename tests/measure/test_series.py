@@ -19,7 +19,7 @@ SECOND = Interval(Phase.MEASURE, 10 * S, 11 * S)
 
 
 def taken(tally: Tally) -> IntervalDelta:
-    delta = tally.cut()(lambda: None)
+    delta = tally.snapshot()(lambda: None)
     assert delta is not None
     return msgspec.msgpack.decode(msgspec.msgpack.encode(delta), type=IntervalDelta)
 
@@ -75,7 +75,7 @@ def test_what_was_taken_is_not_taken_again() -> None:
     tally.unanswered("ping")
     tally.round_trips("login").lost += 1
     taken(tally)
-    assert tally.cut()(lambda: None) is None
+    assert tally.snapshot()(lambda: None) is None
 
 
 def test_totals_know_the_names_the_losses_and_the_counters() -> None:

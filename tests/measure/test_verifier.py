@@ -1,4 +1,4 @@
-"""The verdict on every reply, against a model of what a server really did."""
+"""The status on every reply, against a model of what a server really did."""
 
 from __future__ import annotations
 
@@ -12,41 +12,41 @@ from hypothesis import strategies as st
 from wsbench.measure.payloads import SMALLEST_JSON, FixedMessages, JsonMessages, Messages
 from wsbench.measure.phases import Interval, Phase
 from wsbench.measure.tally import Tally
-from wsbench.measure.verifier import Ledger, Verdict
+from wsbench.measure.verifier import EchoVerifier, ReplyStatus
 
-RECEIVED, REORDERED, CORRUPTED = Verdict.RECEIVED, Verdict.REORDERED, Verdict.CORRUPTED
-DUPLICATED, LATE, UNEXPECTED = Verdict.DUPLICATED, Verdict.LATE, Verdict.UNEXPECTED
+RECEIVED, REORDERED, CORRUPTED = ReplyStatus.RECEIVED, ReplyStatus.REORDERED, ReplyStatus.CORRUPTED
+DUPLICATED, LATE, UNEXPECTED = ReplyStatus.DUPLICATED, ReplyStatus.LATE, ReplyStatus.UNEXPECTED
 TALLY = Tally(Interval(Phase.MEASURE, 0, 1))
 OTHER = bytes(range(256))
 
 
 class Client:
-    """One connection's side: sends message after message, and asks the ledger about every reply.
+    """One connection's side: sends message after message, and asks the verifier about every reply.
 
     A plain connection expects the frame's header before the payload, any other one the payload alone.
     """
 
     def __init__(self, messages: Messages | None = None, *, text: bool = True, header: bytes = b"") -> None:
         self.messages = messages or JsonMessages(5, 128)
-        self.ledger = Ledger(self.messages, text=text)
+        self.verifier = EchoVerifier(self.messages, text=text)
         self._text, self._header = text, header
 
     def send(self, due_ns: int = 0) -> bytes:
-        self.ledger.last_seq += 1
-        payload = self.messages.build(self.ledger.last_seq)
-        self.ledger.pending.append((self._header + payload, due_ns, due_ns, self.ledger.last_seq, TALLY))
+        self.verifier.last_seq += 1
+        payload = self.messages.build(self.verifier.last_seq)
+        self.verifier.pending.append((self._header + payload, due_ns, due_ns, self.verifier.last_seq, TALLY))
         return payload
 
-    def receive(self, payload: bytes, *, text: bool | None = None) -> tuple[Verdict, int | None]:
-        """The verdict, and the number of the message that is settled by it."""
-        verdict, entry = self.ledger.settle(payload, self._text if text is None else text)
-        return verdict, entry and entry[3]
+    def receive(self, payload: bytes, *, text: bool | None = None) -> tuple[ReplyStatus, int | None]:
+        """The status, and the number of the message that is settled by it."""
+        status, entry = self.verifier.match(payload, self._text if text is None else text)
+        return status, entry and entry[3]
 
-    def receive_all(self, *payloads: bytes) -> list[tuple[Verdict, int | None]]:
+    def receive_all(self, *payloads: bytes) -> list[tuple[ReplyStatus, int | None]]:
         return [self.receive(payload) for payload in payloads]
 
     def expire(self, due_before_ns: int) -> list[int]:
-        return sorted(entry[3] for entry in self.ledger.expire(due_before_ns))
+        return sorted(entry[3] for entry in self.verifier.expire(due_before_ns))
 
 
 @pytest.fixture(params=[b"", b"\x81\x7e\x00\x80"], ids=["payload-expected", "frame-expected"])
@@ -57,13 +57,13 @@ def client(request: pytest.FixtureRequest) -> Client:
 def test_replies_in_order(client: Client) -> None:
     sent = [client.send() for _ in range(12)]
     assert client.receive_all(*sent) == [(RECEIVED, seq) for seq in range(1, 13)]
-    assert client.ledger.outstanding == 0
+    assert client.verifier.outstanding == 0
 
 
 def test_a_swapped_pair_is_one_reordered_message(client: Client) -> None:
     one, two, three = (client.send() for _ in range(3))
     assert client.receive_all(two, one, three) == [(RECEIVED, 2), (REORDERED, 1), (RECEIVED, 3)]
-    assert client.ledger.outstanding == 0
+    assert client.verifier.outstanding == 0
 
 
 def test_one_message_that_all_others_overtake_is_one_reordered_message(client: Client) -> None:
@@ -80,9 +80,9 @@ def test_a_dropped_reply_is_a_loss_and_nothing_else(client: Client) -> None:
     sent = [client.send(due_ns=seq) for seq in range(1, 6)]
     del sent[1]
     assert client.receive_all(*sent) == [(RECEIVED, 1), (RECEIVED, 3), (RECEIVED, 4), (RECEIVED, 5)]
-    assert client.ledger.outstanding == 1
+    assert client.verifier.outstanding == 1
     assert client.expire(100) == [2]
-    assert client.ledger.outstanding == 0
+    assert client.verifier.outstanding == 0
 
 
 def test_a_reply_that_comes_twice(client: Client) -> None:
@@ -106,8 +106,8 @@ def test_any_flipped_bit_is_a_corruption_of_that_very_message(size: int, flipped
         damaged[at] ^= flipped_bit
         received = client.receive_all(sent[0], sent[1], bytes(damaged), *sent[3:])
         assert received[2] == (CORRUPTED, 3), at
-        assert [verdict for verdict, _ in received].count(RECEIVED) == 11, at
-        assert client.ledger.outstanding == 0, at
+        assert [status for status, _ in received].count(RECEIVED) == 11, at
+        assert client.verifier.outstanding == 0, at
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_a_byte_left_out_or_put_in_anywhere_is_a_corruption_of_that_very_message
             damaged = sent[2][:at] + put_in + sent[2][at + size :]
             received = client.receive_all(sent[0], sent[1], damaged, *sent[3:])
             assert received[2] == (CORRUPTED, 3), (at, put_in)
-            assert client.ledger.outstanding == 0, (at, put_in)
+            assert client.verifier.outstanding == 0, (at, put_in)
 
 
 @pytest.mark.parametrize("left", [8, 20, 64, 127])
@@ -151,18 +151,18 @@ def test_a_reply_cut_short_is_a_corruption(client: Client, left: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damaged", "verdict"), [(30, (CORRUPTED, 1)), (34, (UNEXPECTED, None)), (80, (UNEXPECTED, None))]
+    ("damaged", "status"), [(30, (CORRUPTED, 1)), (34, (UNEXPECTED, None)), (80, (UNEXPECTED, None))]
 )
-def test_a_reply_that_is_hardly_like_a_message_answers_none(client: Client, damaged: int, verdict: object) -> None:
+def test_a_reply_that_is_hardly_like_a_message_answers_none(client: Client, damaged: int, status: object) -> None:
     sent = client.send()
-    assert client.receive(sent[:-damaged] + b"~" * damaged) == verdict
+    assert client.receive(sent[:-damaged] + b"~" * damaged) == status
 
 
 def test_a_corrupted_reply_that_was_overtaken_is_corrupted_alone(client: Client) -> None:
     one, two = client.send(), client.send()
     damaged = one.replace(b'"pad":"', b'"pad":"!', 1)
     assert client.receive_all(two, damaged) == [(RECEIVED, 2), (CORRUPTED, 1)]
-    assert client.ledger.outstanding == 0
+    assert client.verifier.outstanding == 0
 
 
 def test_a_corrupted_reply_that_overtakes_leaves_the_other_one_reordered(client: Client) -> None:
@@ -197,7 +197,7 @@ def test_messages_are_given_up_by_when_they_were_due(client: Client) -> None:
     assert client.expire(10) == []
     assert client.expire(21) == [1, 2]
     assert client.expire(21) == []
-    assert client.ledger.outstanding == 1
+    assert client.verifier.outstanding == 1
 
 
 def test_an_overtaken_message_is_given_up_too(client: Client) -> None:
@@ -218,16 +218,16 @@ def test_a_reply_after_the_message_was_given_up_is_late_once(client: Client) -> 
 def test_what_is_abandoned_is_all_that_waited(client: Client) -> None:
     sent = [client.send() for _ in range(4)]
     client.receive_all(sent[0], sent[2])
-    assert sorted(entry[3] for entry in client.ledger.abandon()) == [2, 4]
-    assert client.ledger.outstanding == 0
-    assert client.ledger.abandon() == []
+    assert sorted(entry[3] for entry in client.verifier.abandon()) == [2, 4]
+    assert client.verifier.outstanding == 0
+    assert client.verifier.abandon() == []
     assert client.receive_all(sent[1], sent[1], sent[3]) == [(LATE, None), (DUPLICATED, None), (LATE, None)]
 
 
 def test_what_was_given_up_on_the_last_connection_cannot_be_late_on_the_next(client: Client) -> None:
     one = client.send(10)
-    client.ledger.abandon()
-    client.ledger.reconnected()
+    client.verifier.abandon()
+    client.verifier.reconnected()
     assert client.receive(one) == (DUPLICATED, None)
     assert client.receive(client.send()) == (RECEIVED, 2)
 
@@ -297,17 +297,17 @@ class Truth:
 
     def act(self, action: str, number: int, window: int) -> None:
         if action == "send":
-            if self.client.ledger.outstanding < window:
+            if self.client.verifier.outstanding < window:
                 payload = self.client.send()
-                self._sent[self.client.ledger.last_seq] = payload
-                self._unanswered.append(self.client.ledger.last_seq)
+                self._sent[self.client.verifier.last_seq] = payload
+                self._unanswered.append(self.client.verifier.last_seq)
         elif action == "again":
             if self._answered:
                 self._expect(self._answered[number % len(self._answered)], DUPLICATED)
         elif action == "expire":
             self._give_up(self.client.expire(1))
         elif action == "abandon":
-            self._give_up(sorted(entry[3] for entry in self.client.ledger.abandon()))
+            self._give_up(sorted(entry[3] for entry in self.client.verifier.abandon()))
         elif action == "drop":
             if self._unanswered:
                 self._unanswered.pop(number % len(self._unanswered))
@@ -327,17 +327,17 @@ class Truth:
             return
         self._unanswered.remove(seq)
         self._answered.append(seq)
-        verdict = CORRUPTED if damaged else REORDERED if seq < self._highest else RECEIVED
+        status = CORRUPTED if damaged else REORDERED if seq < self._highest else RECEIVED
         self._highest = max(seq, self._highest)
-        self._expect(seq, verdict)
+        self._expect(seq, status)
 
-    def _expect(self, seq: int, verdict: Verdict) -> None:
+    def _expect(self, seq: int, status: ReplyStatus) -> None:
         payload = self._sent[seq]
-        if verdict is CORRUPTED:
+        if status is CORRUPTED:
             payload = payload[:-5] + b"~" + payload[-4:]
-        self.counts[verdict.value] += 1
-        settled = None if verdict in (DUPLICATED, LATE) else seq
-        assert self.client.receive(payload) == (verdict, settled)
+        self.counts[status.value] += 1
+        settled = None if status in (DUPLICATED, LATE) else seq
+        assert self.client.receive(payload) == (status, settled)
 
 
 @given(
@@ -353,5 +353,5 @@ def test_whatever_a_server_does_is_called_by_its_name(window: int, size: int, ac
     truth.act("abandon", 0, window)
     counts = truth.counts
     settled = counts["received"] + counts["reordered"] + counts["corrupted"]
-    assert truth.client.ledger.last_seq == settled + counts["lost"]
-    assert truth.client.ledger.outstanding == 0
+    assert truth.client.verifier.last_seq == settled + counts["lost"]
+    assert truth.client.verifier.outstanding == 0

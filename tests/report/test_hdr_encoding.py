@@ -36,7 +36,7 @@ def test_it_is_what_hdrh_makes(buckets: Buckets) -> None:
     assert unpacked(text) == from_hdr(HdrHistogram.decode(text))
 
 
-def test_it_breathes_in_between() -> None:
+def test_it_yields_control_in_between() -> None:
     taken: list[None] = []
     buckets = {bucket_key(value): 1 for value in range(0, 10_000_000, 3_000)}
     assert encode(buckets, lambda: taken.append(None)) == encode(buckets)

@@ -11,14 +11,14 @@ import pytest
 from gevent.event import Event
 from helpers.peer import Peer, until
 
-from wsbench.measure.phases import FOREVER_NS, Plan
+from wsbench.measure.phases import FOREVER_NS, PhasePlan
 from wsbench.run.options import RunOptions
 from wsbench.run.protocol import PhaseUpdate
 from wsbench.units import NS_PER_S
 from wsbench.worker import engine as engine_module
 from wsbench.worker.echo import driver_for
 from wsbench.worker.engine import Engine
-from wsbench.worker.handshake_limiter import Handshakes
+from wsbench.worker.handshake_limiter import HandshakeLimiter
 
 
 class Ramp:
@@ -27,7 +27,7 @@ class Ramp:
     def __init__(self, at_a_time: int, patience_s: float = 60) -> None:
         self.told: list[bool] = []
         self.under_way: list[Event] = []
-        self._handshakes = Handshakes(at_a_time, self.told.append, patience_s=patience_s)
+        self._handshakes = HandshakeLimiter(at_a_time, self.told.append, patience_s=patience_s)
 
     def ask(self) -> gevent.Greenlet:
         asking = gevent.spawn(self._handshake)
@@ -35,7 +35,7 @@ class Ramp:
         return asking
 
     def _handshake(self) -> None:
-        with self._handshakes.turn():
+        with self._handshakes.slot():
             ended = Event()
             self.under_way.append(ended)
             try:
@@ -100,7 +100,7 @@ class Engaged:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, **raw: str) -> None:
         monkeypatch.setattr(engine_module, "_HANDSHAKES_AT_A_TIME", 1)
-        monkeypatch.setattr(engine_module, "Handshakes", partial(Handshakes, patience_s=60))
+        monkeypatch.setattr(engine_module, "HandshakeLimiter", partial(HandshakeLimiter, patience_s=60))
         self.peer = Peer()
         options = RunOptions.from_mapping({"timeout": "60s", **raw}, url=self.peer.url, users=3)
         self.engine = Engine(options, worker=0, send=lambda _: None)
@@ -162,7 +162,7 @@ def test_when_the_ramp_is_over_nobody_makes_way(engage: Engage) -> None:
     engaged.peer.message(engaged.peer.receive().payload)
     until(lambda: not engaged.driver.outstanding)
     now_ns = time.time_ns()
-    engaged.engine.obey(PhaseUpdate(Plan(now_ns, now_ns + 60 * NS_PER_S, FOREVER_NS)))
+    engaged.engine.apply_plan(PhaseUpdate(PhasePlan(now_ns, now_ns + 60 * NS_PER_S, FOREVER_NS)))
     for _ in range(3):
         engaged.peer.message(engaged.peer.receive().payload)
     engaged.asked.pop().kill()

@@ -22,8 +22,8 @@ OFFSET_NS = 10**18
 class Noted:
     """Notes what the pacer asks for, and when."""
 
-    def __init__(self, *, waited_for: bool = False) -> None:
-        self.waited_for = waited_for
+    def __init__(self, *, has_waiters: bool = False) -> None:
+        self.has_waiters = has_waiters
         self.news = Event()
         self.fired: list[tuple[int, int]] = []
         self.missed: list[int] = []
@@ -56,8 +56,8 @@ class Bench:
         self.reads.append(time.monotonic_ns())
         return self.came
 
-    def add(self, rate: float, *, start_ns: int | None = None, waited_for: bool = False) -> Noted:
-        noted = Noted(waited_for=waited_for)
+    def add(self, rate: float, *, start_ns: int | None = None, has_waiters: bool = False) -> Noted:
+        noted = Noted(has_waiters=has_waiters)
         now = time.monotonic_ns() if start_ns is None else start_ns
         self.pacer.add(noted, slots(rate=rate, connections=1, index=0, now_ns=now))
         return noted
@@ -159,13 +159,13 @@ def test_what_comes_is_read_between_messages_that_are_due_soon(bench: Bench) -> 
     assert len(read_after) > 10
 
 
-@pytest.mark.parametrize("waited_for", [False, True])
-def test_a_greenlet_that_waits_for_what_is_due_has_its_turn_before_the_next_is(bench: Bench, waited_for: bool) -> None:
-    noted = bench.add(20_000, waited_for=waited_for)
+@pytest.mark.parametrize("has_waiters", [False, True])
+def test_a_greenlet_that_waits_for_what_is_due_has_its_turn_before_the_next_is(bench: Bench, has_waiters: bool) -> None:
+    noted = bench.add(20_000, has_waiters=has_waiters)
     late = 0
     for _ in range(200):
         noted.news.clear()
         fired = len(noted.fired)
         noted.news.wait()
         late += len(noted.fired) > fired + 1
-    assert (late > 100) is not waited_for
+    assert (late > 100) is not has_waiters

@@ -9,7 +9,7 @@ import pytest
 from gevent.exceptions import BlockingSwitchOutError
 
 from wsbench.errors import UsageError
-from wsbench.worker.scenario_errors import described
+from wsbench.worker.scenario_errors import describe_scenario_error
 
 
 def raised(source: str, tmp_path: Path) -> Exception:
@@ -33,8 +33,8 @@ def raised(source: str, tmp_path: Path) -> Exception:
     ],
 )
 def test_the_line_of_the_scenario_not_that_of_a_library(source: str, said: str, tmp_path: Path) -> None:
-    assert described(raised(source, tmp_path)) == f"{said} (own.py, line 2, in task)"
+    assert describe_scenario_error(raised(source, tmp_path)) == f"{said} (own.py, line 2, in task)"
 
 
 def test_what_came_through_no_line_of_a_scenario() -> None:
-    assert described(ValueError("so")) == "ValueError: so"
+    assert describe_scenario_error(ValueError("so")) == "ValueError: so"

@@ -147,7 +147,7 @@ class Session:
 
     def _start_local(self) -> None:
         options = self._options(self._runner.target_user_count, 1)
-        director = self._direct(options, self._obey_locally)
+        director = self._direct(options, self._apply_locally)
         director.registry.expect(0)
         self._engine = Engine(options, worker=0, send=director.receive, on_request=self._fire_request)
 
@@ -312,9 +312,9 @@ class Session:
 
     # -- messages --------------------------------------------------------------------------------------------------
 
-    def _obey_locally(self, order: PhaseUpdate) -> None:
+    def _apply_locally(self, order: PhaseUpdate) -> None:
         assert self._engine is not None
-        self._engine.obey(order)
+        self._engine.apply_plan(order)
 
     def _order_workers(self, order: PhaseUpdate) -> None:
         assert self.director is not None

@@ -23,9 +23,9 @@ from wsbench.errors import ExitCode, UsageError
 from wsbench.master import orphan_result
 from wsbench.run.options import RunOptions
 from wsbench.run.protocol import ACK, PHASE_UPDATE, REPORT, SETUP, PhaseUpdate, unpack_phase_update
-from wsbench.worker.clock_sync import OffsetEstimate
+from wsbench.worker.clock_sync import ClockOffsetEstimator
 from wsbench.worker.engine import Engine
-from wsbench.worker.report_queue import Post
+from wsbench.worker.report_queue import ReportQueue
 
 logger = logging.getLogger("wsbench")
 
@@ -46,10 +46,10 @@ class WorkerSession:
         self._runner = runner
         self._on_request = on_request
         self._setup: dict[str, Any] | None = None
-        self._post: Post | None = None
+        self._reports: ReportQueue | None = None
         self._ended: Event | None = None
         self._orphan = False
-        self._offset = OffsetEstimate(machine.host_id())
+        self._offset = ClockOffsetEstimator(machine.host_id())
         # Addresses are a machine's own. Locust replaces a worker's options by the master's, later on.
         own = getattr(environment.parsed_options, "source_ip", None)
         self._own_sources = {"source_ip": list(own)} if own else {}
@@ -75,20 +75,20 @@ class WorkerSession:
             processes=setup["processes"],
             payload=setup["payload"],
         )
-        if self._post is not None:
-            self._post.close()
+        if self._reports is not None:
+            self._reports.close()
         run = setup["run_id"]
-        self._post = Post(lambda packed: self._runner.send_message(REPORT, {"run": run, "body": packed}))
+        self._reports = ReportQueue(lambda packed: self._runner.send_message(REPORT, {"run": run, "body": packed}))
         self._ended = None
         self.engine = Engine(
             options,
             worker=self._runner.worker_index,
-            send=self._post.send,
+            send=self._reports.send,
             on_request=self._on_request,
             shared_sources=not self._own_sources,
         )
         order: PhaseUpdate = unpack_phase_update(setup["order"])
-        self.engine.obey(order)
+        self.engine.apply_plan(order)
 
     def catch_up(self) -> None:
         """Begin the run that the master's latest order to spawn belongs to, if that has not been done."""
@@ -98,16 +98,16 @@ class WorkerSession:
 
     def finish(self) -> None:
         """End the run. Blocks until the master has everything, or, without a master, until it is stored here."""
-        if self.engine is None or self._post is None:
+        if self.engine is None or self._reports is None:
             return
         if self._ended is not None:
             self._ended.wait()
             return
         self._ended = Event()
         self.engine.finish()
-        if not self._post.deliver(self._patience_s()):
-            self._save_result(self.engine, self._post)
-        self._post.close()
+        if not self._reports.flush(self._patience_s()):
+            self._save_result(self.engine, self._reports)
+        self._reports.close()
         self._ended.set()
 
     def _patience_s(self) -> float:
@@ -119,10 +119,10 @@ class WorkerSession:
         silent = heard_s is not None and time.time() - heard_s > runners.MASTER_HEARTBEAT_TIMEOUT
         return _SILENT_MASTER_S if silent else _MASTER_S
 
-    def _save_result(self, engine: Engine, post: Post) -> None:
+    def _save_result(self, engine: Engine, reports: ReportQueue) -> None:
         assert self._setup is not None
         plan = engine.recorder.plan.shifted(engine.clock_offset_ns)
-        orphan_result.save(post, engine.options, self._setup, worker=engine.worker, plan=plan)
+        orphan_result.save(reports, engine.options, self._setup, worker=engine.worker, plan=plan)
         self._environment.process_exit_code = int(ExitCode.NOT_MEASURED)
 
     def _watch_parent(self, parent: int) -> None:
@@ -137,15 +137,15 @@ class WorkerSession:
 
     def _on_order(self, msg: Any, **_: Any) -> None:
         if self.engine is not None:
-            self.engine.obey(unpack_phase_update(msg.data["body"]))
+            self.engine.apply_plan(unpack_phase_update(msg.data["body"]))
 
     def _on_ack(self, msg: Any, **_: Any) -> None:
-        answer, post = msg.data, self._post
-        if post is None or self._setup is None or answer["run"] != self._setup["run_id"]:
+        answer, reports = msg.data, self._reports
+        if reports is None or self._setup is None or answer["run"] != self._setup["run_id"]:
             return
-        sent_ns = post.acknowledged(answer["number"])
+        sent_ns = reports.acknowledged(answer["number"])
         if sent_ns is not None and self.engine is not None:
-            self._offset.exchanged(
+            self._offset.record_exchange(
                 sent_ns=sent_ns, answered_ns=answer["clock_ns"], received_ns=time.time_ns(), host=answer["host"]
             )
-            self.engine.master_clock(self._offset.offset_ns)
+            self.engine.set_clock_offset(self._offset.offset_ns)

@@ -26,7 +26,7 @@ from wsbench.master.live import LiveView
 from wsbench.master.result_builder import ResultBuilder
 from wsbench.master.target_usage import TargetSampler
 from wsbench.master.worker_registry import WorkerRegistry
-from wsbench.measure.phases import FOREVER_NS, Phase, Plan
+from wsbench.measure.phases import FOREVER_NS, Phase, PhasePlan
 from wsbench.measure.totals import Totals
 from wsbench.results.run_result import NotStored, Run, Staging, exit_code
 from wsbench.run import handoff as launching
@@ -40,7 +40,7 @@ logger = logging.getLogger(__name__)
 _GIVE_UP_AFTER = 10
 """So many failed connections and not one open: the target cannot be measured."""
 _FINAL_PATIENCE_S = 10.0
-_BREATH_S = 0.001
+YIELD_S = 0.001
 _PROGRESS_INTERVAL_NS = 9 * NS_PER_S // 10
 """Progress is told once a second, however many workers report."""
 _WATCHED_NS = 5 * NS_PER_S
@@ -103,13 +103,13 @@ class Director:
         self._feed = feed
         self._on_done = on_done
         self.started = datetime.now(UTC)
-        self._plan = Plan()
+        self._plan = PhasePlan()
         self._totals = Totals()
         self._spill = IntervalSpill(staging.path)
         self.registry = WorkerRegistry()
         # Without an engine in this process nobody minds, but for whoever waits to be answered.
-        self._breath_s = _BREATH_S if beside_engine else 0.0
-        self.live = LiveView(options, self.registry, breathe=self.breathe)
+        self._yield_s = YIELD_S if beside_engine else 0.0
+        self.live = LiveView(options, self.registry, yield_control=self.yield_control)
         self._last_progress = (Phase.RAMP, 0)
         self._watched_ns = -_WATCHED_NS
         self._spawned = Event()
@@ -143,20 +143,20 @@ class Director:
                 continue
             self._totals.add(report.deltas)
             self._totals.settle_groups(time.time_ns() - self.options.timeout_ns - _GROUP_PATIENCE_NS)
-            self.breathe()
+            self.yield_control()
             latest = self.live.take(report)
             if self._feed is not None:
                 self._feed.take(report, latest)
-                self.breathe()
+                self.yield_control()
             self.registry.take(report)
             self._news.set()
             self._send_progress()
             settled_ns = time.time_ns() - self.options.timeout_ns - _SETTLING_NS
-            self._spill.spill(self._totals, settled_ns, self.breathe)
+            self._spill.spill(self._totals, settled_ns, self.yield_control)
 
-    def breathe(self) -> None:
+    def yield_control(self) -> None:
         """Let an engine in this process do its work."""
-        gevent.sleep(self._breath_s)
+        gevent.sleep(self._yield_s)
 
     def spawning_complete(self) -> None:
         """Locust has started all users."""
@@ -165,7 +165,7 @@ class Director:
         self._news.set()
 
     @property
-    def plan(self) -> Plan:
+    def plan(self) -> PhasePlan:
         """The phases as they are known."""
         return self._plan
 
@@ -188,7 +188,7 @@ class Director:
         now = time.time_ns()
         measure = now + self.options.warmup_ns
         drain = measure + self.options.duration_ns if self.options.duration_ns is not None else FOREVER_NS
-        self._order(Plan(now, measure, drain))
+        self._order(PhasePlan(now, measure, drain))
         self._sleep_until(measure)
         self._target.sample_measure_begin()
         if drain != FOREVER_NS:
@@ -213,7 +213,7 @@ class Director:
     def _hopeless(self) -> bool:
         return self.registry.opened == 0 and self.registry.failed >= min(self.options.users, _GIVE_UP_AFTER)
 
-    def _order(self, plan: Plan) -> None:
+    def _order(self, plan: PhasePlan) -> None:
         self._plan = plan
         self._broadcast(PhaseUpdate(plan))
 

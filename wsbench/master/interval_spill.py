@@ -44,7 +44,7 @@ class IntervalSpill:
         except OSError as error:
             self._give_up(error)
 
-    def spill(self, totals: Totals, before_ns: int, breathe: Callable[[], None] = lambda: None) -> None:
+    def spill(self, totals: Totals, before_ns: int, yield_control: Callable[[], None] = lambda: None) -> None:
         """Take over the seconds that began before `before_ns`. It works in pieces, and breathes in between."""
         if self._full:
             return
@@ -54,17 +54,17 @@ class IntervalSpill:
                 self.begin_ns = min(first, interval.start_ns) // 1_000_000 * 1_000_000
             if interval.start_ns in self._rows:
                 self._late.setdefault(interval.start_ns, IntervalDelta(interval.phase, interval.start_ns)).add(interval)
-            elif not self._write(interval, breathe):
+            elif not self._write(interval, yield_control):
                 totals.restore(interval)
                 return
-            totals.handed_over(interval, breathe)
+            totals.handed_over(interval, yield_control)
 
-    def _write(self, interval: IntervalDelta, breathe: Callable[[], None]) -> bool:
+    def _write(self, interval: IntervalDelta, yield_control: Callable[[], None]) -> bool:
         assert self.begin_ns is not None
         lines = []
         for name in sorted(interval.series):
             line = hlog.Line(name, interval.start_ns, NS_PER_S, interval.series[name])
-            lines.append(hlog.row(line, start_ns=self.begin_ns, breathe=breathe))
+            lines.append(hlog.row(line, start_ns=self.begin_ns, yield_control=yield_control))
         text, end = b"".join(lines), self._file.tell()
         try:
             if self._file.write(text) != len(text):
@@ -74,7 +74,7 @@ class IntervalSpill:
             self._file.seek(end)
             self._give_up(error)
             return False
-        self._rows[interval.start_ns] = timeline.row(interval, breathe)
+        self._rows[interval.start_ns] = timeline.row(interval, yield_control)
         return True
 
     def _give_up(self, error: OSError) -> None:

@@ -2,7 +2,7 @@
 
 It works beside an engine, in which whatever takes a millisecond makes messages a millisecond late. So distributions
 are added up in buckets 3 % wide, of which there are a few hundred; what is done takes some tens of microseconds at a
-time, with a pause in between (`breathe`); and what nobody asks for is not worked out at all. The result, which is
+time, with a pause in between (`yield_control`); and what nobody asks for is not worked out at all. The result, which is
 made when the run is over, rests on the exact distributions instead.
 """
 
@@ -119,15 +119,15 @@ class LiveView:
         version: grows with every report.
         verdict: of the generator on itself so far, with its findings; None as long as nobody asked.
         connections_open: at this moment.
-        breathe: to be called between pieces of work.
+        yield_control: to be called between pieces of work.
     """
 
-    def __init__(self, options: RunOptions, registry: WorkerRegistry, *, breathe: Callable[[], None]) -> None:
+    def __init__(self, options: RunOptions, registry: WorkerRegistry, *, yield_control: Callable[[], None]) -> None:
         self.version = 0
         self.verdict: tuple[str, list[findings.Finding]] | None = None
         self._options = options
         self._registry = registry
-        self.breathe = breathe
+        self.yield_control = yield_control
         # In a closed loop `response` is `service`, and `send_lag` is nothing but zeros.
         self._names = ("service", "read_lag") if options.closed_loop else LATENCY_SERIES
         self._points: dict[tuple[str, int], LiveInterval] = {}
@@ -155,7 +155,7 @@ class LiveView:
                 coarse = {key | _LAST_FINE: count for key, count in coarse.items()}
                 point.add(name, coarse)
                 merge(self._series.setdefault(delta.phase, {}).setdefault(name, {}), coarse)
-                self.breathe()
+                self.yield_control()
             self._take_named(delta)
         self._settle()
         return response
@@ -171,7 +171,7 @@ class LiveView:
         coarse: Buckets = {}
         for piece in pieces(buckets, _PIECE):
             merge_coarsely(coarse, piece)
-            self.breathe()
+            self.yield_control()
         return coarse
 
     def _point(self, delta: IntervalDelta) -> LiveInterval:
@@ -194,7 +194,7 @@ class LiveView:
             del self._points[next(iter(self._points))]
         for point in list(self._points.values())[-2 * _SETTLED_AFTER : -_SETTLED_AFTER]:
             if point.settle():
-                self.breathe()
+                self.yield_control()
 
     # -- what is asked for -----------------------------------------------------------------------------------------
 
@@ -225,7 +225,7 @@ class LiveView:
             if (figures := point.figures(workers)) is not None:
                 yield figures
                 if index % 4 == 0:
-                    self.breathe()
+                    self.yield_control()
 
     def latest(self) -> ChartPoint | None:
         """The last second there is."""
@@ -240,12 +240,12 @@ class LiveView:
         counts = self.counts()
         for name, buckets in self.series().items():
             lost = worker_totals.lost_of(name, counts)
-            self.breathe()
+            self.yield_control()
             values = percentiles(buckets, findings.PERCENTS, lost)
             table: dict[str, Any] = {"count": sum(buckets.values()), "lost": lost}
             table |= {f"p{p:g}_ns": value for p, value in zip(findings.PERCENTS, values, strict=True)}
             table["max_ns"] = highest_value(max(buckets)) if buckets else None
-            self.breathe()
+            self.yield_control()
             yield name, table, curve(buckets, lost)
 
     def use_of(self, worker: int) -> WorkerUse:
@@ -265,9 +265,9 @@ class LiveView:
         evidence = worker_totals.evidence(self._options, workers, fitness, self.series(), self.counts(), gone)
         found: list[findings.Finding] = []
         for rule in findings.RULES:
-            self.breathe()
+            self.yield_control()
             found += rule(evidence)
-        self.verdict = findings.conclude(found)
+        self.verdict = findings.verdict_of(found)
 
 
 class WorkerUse:

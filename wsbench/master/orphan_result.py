@@ -16,14 +16,14 @@ from wsbench.master.interval_spill import IntervalSpill
 from wsbench.master.result_builder import ResultBuilder
 from wsbench.master.target_usage import TargetUsage
 from wsbench.master.worker_registry import WorkerState
-from wsbench.measure.phases import FOREVER_NS, Plan
+from wsbench.measure.phases import FOREVER_NS, PhasePlan
 from wsbench.measure.totals import Totals
 from wsbench.report.text import summary
 from wsbench.results.run_result import LOG_FILE, Run, Staging
 from wsbench.run.handoff import Handoff
 from wsbench.run.options import RunOptions
 from wsbench.units import NS_PER_S
-from wsbench.worker.report_queue import Post
+from wsbench.worker.report_queue import ReportQueue
 
 logger = logging.getLogger("wsbench")
 console = logging.getLogger("locust.stats_logger")
@@ -31,7 +31,7 @@ _SETTLING_NS = 10 * NS_PER_S
 _FALLBACK_DIRECTORY = "wsbench-results"
 
 
-def save(post: Post, options: RunOptions, setup: Mapping[str, Any], *, worker: int, plan: Plan) -> None:
+def save(reports: ReportQueue, options: RunOptions, setup: Mapping[str, Any], *, worker: int, plan: PhasePlan) -> None:
     """Store what a worker has reported, and say where; in the log, whatever else happens.
 
     Args:
@@ -39,7 +39,7 @@ def save(post: Post, options: RunOptions, setup: Mapping[str, Any], *, worker: i
         plan: the phases as they were, on the master's clock.
     """
     try:
-        builder = _builder(post, options, setup, worker=worker, plan=plan)
+        builder = _builder(reports, options, setup, worker=worker, plan=plan)
         if not builder.opened:
             logger.error("The master was lost before this worker had opened a connection: there is nothing to keep")
             return
@@ -57,16 +57,18 @@ def save(post: Post, options: RunOptions, setup: Mapping[str, Any], *, worker: i
         console.info(row)
 
 
-def _builder(post: Post, options: RunOptions, setup: Mapping[str, Any], *, worker: int, plan: Plan) -> ResultBuilder:
+def _builder(
+    reports: ReportQueue, options: RunOptions, setup: Mapping[str, Any], *, worker: int, plan: PhasePlan
+) -> ResultBuilder:
     record, totals, spill = WorkerState(worker), Totals(), IntervalSpill()
-    for report in post.everything():
+    for report in reports.replay():
         totals.add(report.deltas)
         record.take(report)
         latest_ns = max((delta.start_ns for delta in report.deltas), default=0)
         spill.spill(totals, latest_ns - options.timeout_ns - _SETTLING_NS)
     totals.settle_groups(FOREVER_NS)
     mine, all_users = record.report.connections.attempted, options.users
-    lacks = "" if post.lasting else "; the disk was full: what it reported last is not here"
+    lacks = "" if reports.persistent else "; the disk was full: what it reported last is not here"
     # Its share, so that conditions and figures go together. Gates speak of the whole.
     share = replace(
         options,
@@ -90,7 +92,7 @@ def _builder(post: Post, options: RunOptions, setup: Mapping[str, Any], *, worke
         settings=setup["settings"],
         counters=totals.counters(),
         master_lost=f"the master was lost: this is what worker {worker} of {options.processes} measured with {mine} of "
-        f"{all_users} connections; {post.under_way} of its {record.report.number} reports were never "
+        f"{all_users} connections; {reports.unacknowledged} of its {record.report.number} reports were never "
         f"acknowledged{lacks}",
     )
 

@@ -28,8 +28,7 @@ from wsbench.measure.histogram import (
     mean_and_deviation,
     percentiles,
 )
-from wsbench.measure.phases import FOREVER_NS, Phase
-from wsbench.measure.phases import Plan as PhasePlan
+from wsbench.measure.phases import FOREVER_NS, Phase, PhasePlan
 from wsbench.measure.series import CONNECT_SERIES, LATENCY_SERIES, MESSAGE_COUNTS, SERIES
 from wsbench.measure.totals import Totals
 from wsbench.report import hgrm, hlog, timeline

@@ -93,10 +93,10 @@ class Evidence:
 
 def judge(evidence: Evidence) -> tuple[str, list[Finding]]:
     """The verdict, and the findings it rests on, the gravest first."""
-    return conclude(finding for rule in RULES for finding in rule(evidence))
+    return verdict_of(finding for rule in RULES for finding in rule(evidence))
 
 
-def conclude(found: Iterable[Finding]) -> tuple[str, list[Finding]]:
+def verdict_of(found: Iterable[Finding]) -> tuple[str, list[Finding]]:
     """The verdict that findings amount to, and the findings, the gravest first."""
     order = {SATURATED: 0, LATE: 1, NOTE: 2}
     findings = sorted(found, key=lambda finding: order[finding.severity])
@@ -327,4 +327,4 @@ RULES: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
     _negotiation,
     _samples,
 )
-"""All rules. Somebody who must not stop for long applies one at a time, and then `conclude`."""
+"""All rules. Somebody who must not stop for long applies one at a time, and then `verdict_of`."""

@@ -36,7 +36,7 @@ class Interval(NamedTuple):
     end_ns: int
 
 
-class Plan(msgspec.Struct, frozen=True):
+class PhasePlan(msgspec.Struct, frozen=True):
     """When the phases begin. What is not known yet lies in the far future."""
 
     warmup_ns: int = FOREVER_NS
@@ -71,11 +71,11 @@ class Plan(msgspec.Struct, frozen=True):
         within = min(start_ns, self.warmup_ns - 1)
         return within - within % INTERVAL_NS
 
-    def shifted(self, offset_ns: int) -> Plan:
+    def shifted(self, offset_ns: int) -> PhasePlan:
         """The same plan on a clock that is ahead by `offset_ns`."""
         moved = [t if t == FOREVER_NS else t + offset_ns for t in (self.warmup_ns, self.measure_ns, self.drain_ns)]
-        return Plan(*moved)
+        return PhasePlan(*moved)
 
-    def ended_at(self, instant_ns: int) -> Plan:
+    def ended_at(self, instant_ns: int) -> PhasePlan:
         """The same plan with the drain beginning at `instant_ns`, if it would not begin earlier anyway."""
-        return Plan(self.warmup_ns, self.measure_ns, min(self.drain_ns, instant_ns))
+        return PhasePlan(self.warmup_ns, self.measure_ns, min(self.drain_ns, instant_ns))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from wsbench.measure.delta import IntervalDelta
-from wsbench.measure.phases import Interval, Phase, Plan
+from wsbench.measure.phases import Interval, Phase, PhasePlan
 from wsbench.measure.tally import Tally
 
 
@@ -17,15 +17,15 @@ class Recorder:
     """The tallies of one process.
 
     Attributes:
-        current: the tally of now; whoever sends must `turn` first when its message is due at `boundary_ns` or later.
+        current: the tally of now; whoever sends must `advance` first when its message is due at `boundary_ns` or later.
         sending: whether messages are sent at all: not in the drain phase.
-        held: whether closed loops hold back.
-        looping: whether closed loops send their next messages: `sending`, and not `held`.
+        paused: whether closed loops hold back.
+        closed_loops_active: whether closed loops send their next messages: `sending`, and not `paused`.
     """
 
     def __init__(
         self,
-        plan: Plan,
+        plan: PhasePlan,
         now_ns: int,
         *,
         closed_loop: bool,
@@ -45,20 +45,20 @@ class Recorder:
         self._retired_received = 0
         self.current = self._open(plan.interval_at(now_ns))
         self.boundary_ns = self.current.interval.end_ns
-        self.sending = self.looping = self.current.interval.phase is not Phase.DRAIN
-        self.held = False
+        self.sending = self.closed_loops_active = self.current.interval.phase is not Phase.DRAIN
+        self.paused = False
 
     @property
-    def plan(self) -> Plan:
+    def plan(self) -> PhasePlan:
         """The phases as known."""
         return self._plan
 
-    def set_plan(self, plan: Plan, now_ns: int) -> None:
+    def set_plan(self, plan: PhasePlan, now_ns: int) -> None:
         """The phases as known now."""
         self._plan = plan
-        self.turn(now_ns)
+        self.advance(now_ns)
 
-    def turn(self, now_ns: int) -> Tally:
+    def advance(self, now_ns: int) -> Tally:
         """Close the current interval if `now_ns` lies behind it; the tally of `now_ns`."""
         interval = self._plan.interval_at(now_ns)
         self.boundary_ns = interval.end_ns
@@ -66,15 +66,15 @@ class Recorder:
             self._share_sample()
             self.current = self._open(interval)
             self.sending = interval.phase is not Phase.DRAIN
-            self.hold(self.held)
+            self.pause_closed_loops(self.paused)
         return self.current
 
-    def hold(self, held: bool) -> None:
+    def pause_closed_loops(self, paused: bool) -> None:
         """Have closed loops hold back, or go on."""
-        self.held = held
-        self.looping = self.sending and not held
+        self.paused = paused
+        self.closed_loops_active = self.sending and not paused
 
-    def at(self, due_ns: int) -> Tally:
+    def tally_at(self, due_ns: int) -> Tally:
         """The tally of an instant that may lie in an interval already closed."""
         key = self._plan.interval_at(due_ns)[:2]
         for tally in reversed(self._live):
@@ -87,17 +87,18 @@ class Recorder:
         for name, value in durations_ns.items():
             self.current.value(name, value)
 
-    def take(self, breathe: Callable[[], None] = lambda: None) -> list[IntervalDelta]:
-        """What was gained until now and since the last call, and forget intervals that can gain no more.
+    def collect(self, yield_control: Callable[[], None] = lambda: None) -> list[IntervalDelta]:
+        """Return what was gained since the last call, and forget intervals that can gain no more.
 
-        `breathe` is called every now and then: it may let others count. Whoever stops the caller then loses something.
+        `yield_control` is called between steps and may run other greenlets. Do not kill the caller during it: counts
+        already taken would be lost.
         """
         self._share_sample()
         finished = [tally for tally in self._live if tally.settled and tally is not self.current]
         self._retired_received += sum(tally.received for tally in finished)
         tallies, self._live = self._live, [tally for tally in self._live if tally not in finished]
-        cuts = [tally.cut() for tally in tallies]
-        return [delta for put_together in cuts if (delta := put_together(breathe))]
+        snapshots = [tally.snapshot() for tally in tallies]
+        return [delta for build in snapshots if (delta := build(yield_control))]
 
     def _open(self, interval: Interval) -> Tally:
         tally = Tally(interval, size=self._reply_size, closed_loop=self._closed_loop)
@@ -110,7 +111,7 @@ class Recorder:
         # `replied`: by when a reply was handled. The tallies count it by when its message was due.
         replied = self._retired_received + sum(tally.received for tally in self._live)
         sample = {**self._sample(), "replied": replied}
-        extra = self.current.extra
+        extra = self.current.extra_counts
         for name, value in sample.items():
             extra[name] = extra.get(name, 0) + value - self._last_sample.get(name, 0)
         self._last_sample = sample

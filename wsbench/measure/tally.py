@@ -22,9 +22,9 @@ _OPEN_LOOP = ("read_lag", "service", "response", "send_lag")
 """The series that replies are counted in."""
 _CLOSED_LOOP = _OPEN_LOOP[:2]
 """In a closed loop the others follow from these."""
-LOOSE_MOST = 512
+REPLY_BATCH = 512
 """Replies as objects of their own: more would crowd everything else out of the processor's cache."""
-_LOTS_MOST = 8
+_BATCHES_PER_COUNT = 8
 """In a closed loop so many lots of them are counted at once: in 0.1 ms, where one by one would take several times that,
 because the counters are cold each time. In an open loop a message may be due meanwhile: there it is one."""
 
@@ -57,22 +57,21 @@ class Tally:
 
     Attributes:
         replies: those still to be counted, of `size` bytes each, as `pack_reply` makes them; whoever adds to them is
-            to call `gather_replies` when there are `LOOSE_MOST`. What is counted with them includes the `send_lag` of
+            to call `flush_batch` when there are `REPLY_BATCH`. What is counted with them includes the `send_lag` of
             an open loop: whoever takes a message for lost counts that himself.
-        echoes: messages of `size` bytes that were sent and are still to be counted.
+        uncounted_sends: messages of `size` bytes that were sent and are still to be counted.
     """
 
     __slots__ = (
+        "_batches",
         "_closed_loop",
         "_counted",
         "_emitted",
-        "_lots",
         "_named",
         "_size",
         "corrupted",
         "duplicated",
-        "echoes",
-        "extra",
+        "extra_counts",
         "groups",
         "interval",
         "late",
@@ -90,6 +89,7 @@ class Tally:
         "send_lag",
         "sent",
         "service",
+        "uncounted_sends",
         "unexpected",
         "user_stamped",
         "values",
@@ -100,9 +100,9 @@ class Tally:
         self._size = size
         self._closed_loop = closed_loop
         self.replies: list[bytes] = []
-        self._lots: list[bytes] = []
+        self._batches: list[bytes] = []
         self._counted: DenseBuckets | None = None
-        self.echoes = 0
+        self.uncounted_sends = 0
         self.sent = self.received = self.lost = self.missed = self.late = self.one_way = self.pushed = 0
         self.duplicated = self.reordered = self.corrupted = self.unexpected = 0
         self.payload_sent = self.payload_received = self.user_stamped = 0
@@ -112,7 +112,7 @@ class Tally:
         self.read_lag: Buckets = {}
         self.values: dict[str, Buckets] = {}
         self.groups: dict[str, Groups] = {}
-        self.extra: dict[str, int] = {}
+        self.extra_counts: dict[str, int] = {}
         self._named: dict[str, RoundTrips] = {}
         self._emitted = dict.fromkeys(TALLY_COUNTS, 0)
 
@@ -135,7 +135,7 @@ class Tally:
 
     def unanswered(self, name: str) -> None:
         """Count something that was waited for under a name of a scenario's own, and did not come."""
-        self.extra[LOST + name] = self.extra.get(LOST + name, 0) + 1
+        self.extra_counts[LOST + name] = self.extra_counts.get(LOST + name, 0) + 1
 
     def grouped(self, name: str, key: int, value_ns: int) -> None:
         """Count a duration that belongs with others of the same key, here and in other processes."""
@@ -143,27 +143,27 @@ class Tally:
 
     def count(self, name: str, count: int) -> None:
         """Add to a counter of a scenario's own."""
-        self.extra[COUNTER + name] = self.extra.get(COUNTER + name, 0) + count
+        self.extra_counts[COUNTER + name] = self.extra_counts.get(COUNTER + name, 0) + count
 
-    def gather_replies(self) -> None:
+    def flush_batch(self) -> None:
         """Make a lot of `replies`, and count them if there are lots enough.
 
         Many at a time: one by one, in Python, this took a fifth of a round trip.
         """
-        self._lots.append(b"".join(self.replies))
+        self._batches.append(b"".join(self.replies))
         self.replies.clear()
-        if not self._closed_loop or len(self._lots) >= _LOTS_MOST:
+        if not self._closed_loop or len(self._batches) >= _BATCHES_PER_COUNT:
             self.count_replies()
 
     def count_replies(self) -> None:
-        """Count `replies` and `echoes`, and forget them."""
-        self.sent += self.echoes
-        self.payload_sent += self.echoes * self._size
-        self.echoes = 0
-        if not self.replies and not self._lots:
+        """Count `replies` and `uncounted_sends`, and forget them."""
+        self.sent += self.uncounted_sends
+        self.payload_sent += self.uncounted_sends * self._size
+        self.uncounted_sends = 0
+        if not self.replies and not self._batches:
             return
-        replies = np.frombuffer(b"".join([*self._lots, *self.replies]), _REPLY)
-        self._lots.clear()
+        replies = np.frombuffer(b"".join([*self._batches, *self.replies]), _REPLY)
+        self._batches.clear()
         self.replies.clear()
         arrived = replies["seconds"] * NS_PER_S + replies["nanoseconds"]
         series = _CLOSED_LOOP if self._closed_loop else _OPEN_LOOP
@@ -180,7 +180,7 @@ class Tally:
         self.payload_received += replies.size * self._size
         self.user_stamped += replies.size - int(np.count_nonzero(values[0]))
 
-    def cut(self) -> Callable[[Callable[[], None]], IntervalDelta | None]:
+    def snapshot(self) -> Callable[[Callable[[], None]], IntervalDelta | None]:
         """What it gained until now and since the last call, still to be put together (to None, if that is nothing).
 
         That takes a millisecond in all: what it is called with is called in between, and what is counted meanwhile
@@ -198,11 +198,11 @@ class Tally:
         self.response, self.service, self.read_lag, self.send_lag = {}, {}, {}, {}
         self._counted, self._named = None, {}
 
-        def put_together(breathe: Callable[[], None]) -> IntervalDelta | None:
+        def build(yield_control: Callable[[], None]) -> IntervalDelta | None:
             if counted is not None:
                 for place, name in enumerate(_CLOSED_LOOP if self._closed_loop else _OPEN_LOOP):
                     merge(series[name], counted.buckets(place))
-                    breathe()
+                    yield_control()
             if self._closed_loop:
                 series["response"] = dict(series["service"])
             _add_named(named, series, counts)
@@ -211,7 +211,7 @@ class Tally:
                 return None
             return IntervalDelta(str(self.interval.phase), self.interval.start_ns, counts, filled, groups)
 
-        return put_together
+        return build
 
     def _gained(self) -> dict[str, int]:
         counts = {}
@@ -221,8 +221,8 @@ class Tally:
             if gained:
                 counts[name] = gained
                 self._emitted[name] = value
-        merge_counts(counts, self.extra)
-        self.extra = {}
+        merge_counts(counts, self.extra_counts)
+        self.extra_counts = {}
         return counts
 
     def _lags_counted(self) -> int:

@@ -71,11 +71,11 @@ class Totals:
         for key in sorted(keys):
             yield self._intervals.pop(key)
 
-    def handed_over(self, interval: IntervalDelta, breathe: Callable[[], None]) -> None:
+    def handed_over(self, interval: IntervalDelta, yield_control: Callable[[], None]) -> None:
         """An interval is kept elsewhere: it is in the sums of here all the same. In pieces, breathing in between."""
         for name, buckets in interval.series.items():
             merge(self._handed_over.setdefault(name, {}), buckets)
-            breathe()
+            yield_control()
 
     def restore(self, interval: IntervalDelta) -> None:
         """Take back what was to be handed over."""

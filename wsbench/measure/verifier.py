@@ -1,4 +1,4 @@
-"""What one connection sent and did not get back yet, and the verdict on every reply.
+"""What one connection sent and did not get back yet, and the status on every reply.
 
 A WebSocket keeps order, so replies are matched first in, first out. What does not match the next message expected is
 looked at closely: it may be a later one (the ones before it were overtaken: lost, or still to come), an earlier one
@@ -31,7 +31,7 @@ Pending = tuple[bytes, int, int, int, Tally]
 """
 
 
-class Verdict(Enum):
+class ReplyStatus(Enum):
     """What a reply turned out to be."""
 
     RECEIVED = "received"
@@ -42,7 +42,7 @@ class Verdict(Enum):
     UNEXPECTED = "unexpected"
 
 
-class Ledger:
+class EchoVerifier:
     """The messages of one connection that wait for a reply.
 
     Attributes:
@@ -66,28 +66,28 @@ class Ledger:
         """How many messages wait for a reply."""
         return len(self.pending) + len(self.overtaken)
 
-    def settle(self, payload: bytes, text: bool) -> tuple[Verdict, Pending | None]:
+    def match(self, payload: bytes, text: bool) -> tuple[ReplyStatus, Pending | None]:
         """What a reply is, and the message it settles, if any."""
         if text is not self._text:
             return self._damaged(payload)
         if self.pending and payload == self.pending[0][0]:
-            return Verdict.RECEIVED, self.pending.popleft()
+            return ReplyStatus.RECEIVED, self.pending.popleft()
         if not self.messages.numbered:
-            return self._settle_unnumbered(payload)
+            return self._match_unnumbered(payload)
         seq = self.messages.identify(payload)
         if seq is None or not self.messages.same(payload, seq):
             return self._damaged(payload)
         if seq in self.overtaken:
-            return Verdict.REORDERED, self.overtaken.pop(seq)
+            return ReplyStatus.REORDERED, self.overtaken.pop(seq)
         entry = self._take(seq)
         if entry is not None:
-            return Verdict.RECEIVED, entry
+            return ReplyStatus.RECEIVED, entry
         if seq in self._expired:
             del self._expired[seq]
-            return Verdict.LATE, None
+            return ReplyStatus.LATE, None
         if 0 < seq <= self.last_seq:
-            return Verdict.DUPLICATED, None
-        return Verdict.UNEXPECTED, None
+            return ReplyStatus.DUPLICATED, None
+        return ReplyStatus.UNEXPECTED, None
 
     def expire(self, due_before_ns: int) -> list[Pending]:
         """Give up on messages that were due before an instant. A reply that still comes will be late."""
@@ -117,15 +117,15 @@ class Ledger:
         while len(self._expired) > _REMEMBERED:
             del self._expired[next(iter(self._expired))]
 
-    def _settle_unnumbered(self, payload: bytes) -> tuple[Verdict, Pending | None]:
+    def _match_unnumbered(self, payload: bytes) -> tuple[ReplyStatus, Pending | None]:
         if not self.messages.same(payload, 0):
             return self._damaged(payload)
         if self.pending:
-            return Verdict.RECEIVED, self.pending.popleft()
+            return ReplyStatus.RECEIVED, self.pending.popleft()
         if self._expired:
             del self._expired[next(iter(self._expired))]
-            return Verdict.LATE, None
-        return (Verdict.DUPLICATED if self.last_seq else Verdict.UNEXPECTED), None
+            return ReplyStatus.LATE, None
+        return (ReplyStatus.DUPLICATED if self.last_seq else ReplyStatus.UNEXPECTED), None
 
     def _take(self, seq: int) -> Pending | None:
         """Remove message `seq`; those that were to be answered before it were overtaken."""
@@ -137,18 +137,18 @@ class Ledger:
             self.overtaken[overtaken[3]] = overtaken
         return pending.popleft() if pending[0][3] == seq else None
 
-    def _damaged(self, payload: bytes) -> tuple[Verdict, Pending | None]:
+    def _damaged(self, payload: bytes) -> tuple[ReplyStatus, Pending | None]:
         """A reply that equals no message: the one it is most like, if it is like any."""
         build = self.messages.build
         waiting = [*self.overtaken.values(), *self.pending]
         scored = [(_likeness(payload, build(entry[3])), -index) for index, entry in enumerate(waiting)]
         best, index = max(scored, default=(0.0, 0))
         if best < _ALIKE:
-            return Verdict.UNEXPECTED, None
+            return ReplyStatus.UNEXPECTED, None
         entry = waiting[-index]
         if entry[3] in self.overtaken:
-            return Verdict.CORRUPTED, self.overtaken.pop(entry[3])
-        return Verdict.CORRUPTED, self._take(entry[3])
+            return ReplyStatus.CORRUPTED, self.overtaken.pop(entry[3])
+        return ReplyStatus.CORRUPTED, self._take(entry[3])
 
 
 def _likeness(payload: bytes, expected: bytes) -> float:

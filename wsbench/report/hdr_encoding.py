@@ -30,13 +30,13 @@ _COUNTS = (_HIGHEST_KEY >> 11) * _HALF + (_HIGHEST_KEY & _MASK) + 1
 _LONGEST = 9
 
 
-def encode(buckets: Mapping[int, int], breathe: Callable[[], None] = lambda: None) -> bytes:
-    """As text, in base 64. `breathe` is called every 0.1 ms or so, for somebody who must not stop for long."""
+def encode(buckets: Mapping[int, int], yield_control: Callable[[], None] = lambda: None) -> bytes:
+    """As text, in base 64. `yield_control` is called every 0.1 ms or so, for somebody who must not stop for long."""
     ends = [key for key in buckets if key < 0 or key > _HIGHEST_KEY]
     if ends:  # values out of range count at the ends, as in `to_hdr`
         buckets = _clamped(buckets)
     keys = sorted(buckets)
-    breathe()
+    yield_control()
     out = bytearray()
     append = out.append
     following = 0
@@ -56,7 +56,7 @@ def encode(buckets: Mapping[int, int], breathe: Callable[[], None] = lambda: Non
             else:
                 _put(out, count)
             following = index + 1
-        breathe()
+        yield_control()
     inner = _INNER.pack(_COOKIE, len(out), 0, DIGITS, 1, HIGHEST_NS, 1.0)
     packed = zlib.compress(inner + out)
     return binascii.b2a_base64(_OUTER.pack(_COMPRESSED_COOKIE, len(packed)) + packed, newline=False)

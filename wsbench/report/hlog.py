@@ -64,12 +64,12 @@ def head(*, start_ns: int, comment: str) -> bytes:
     return ("\n".join(rows) + "\n").encode()
 
 
-def row(line: Line, *, start_ns: int, breathe: Callable[[], None] = lambda: None) -> bytes:
-    """A line as it stands in the log; `breathe` as in `packed.encode`."""
+def row(line: Line, *, start_ns: int, yield_control: Callable[[], None] = lambda: None) -> bytes:
+    """A line as it stands in the log; `yield_control` as in `packed.encode`."""
     start = (line.start_ns - start_ns) / NS_PER_S
     maximum_ms = highest_value(max(line.buckets, default=0)) / NS_PER_MS
     figures = f"Tag={line.tag},{start:.3f},{line.length_ns / NS_PER_S:.3f},{maximum_ms:.3f},"
-    return figures.encode() + hdr_encoding.encode(line.buckets, breathe) + b"\n"
+    return figures.encode() + hdr_encoding.encode(line.buckets, yield_control) + b"\n"
 
 
 def decode(text: bytes, where: str) -> list[Line]:

@@ -51,8 +51,8 @@ class Row(NamedTuple):
         return {name: count for name, count in zip((*_COUNTS, *_BYTES), self.counted, strict=True) if count}
 
 
-def row(interval: IntervalDelta, breathe: Callable[[], None] = lambda: None) -> Row:
-    """The row of an interval. `breathe` is called now and then, for somebody who must not stop for long."""
+def row(interval: IntervalDelta, yield_control: Callable[[], None] = lambda: None) -> Row:
+    """The row of an interval. `yield_control` is called now and then, for somebody who must not stop for long."""
     counts = interval.counts
     lost = counts.get("lost", 0) + counts.get("missed", 0)
     latencies: list[int | None] = []
@@ -60,10 +60,10 @@ def row(interval: IntervalDelta, breathe: Callable[[], None] = lambda: None) -> 
         buckets = interval.series.get(name, {})
         latencies += percentiles(buckets, (50, 99), lost if name == "response" else counts.get("lost", 0))
         latencies.append(highest_value(max(buckets)) if buckets else None)
-        breathe()
+        yield_control()
     for name in ("send_lag", "read_lag"):
         latencies += percentiles(interval.series.get(name, {}), (99,))
-        breathe()
+        yield_control()
     counted = tuple(counts.get(name, 0) for name in (*_COUNTS, *_BYTES))
     return Row(interval.start_ns, interval.phase, counted, tuple(latencies))
 

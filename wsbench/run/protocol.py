@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from wsbench.measure.delta import IntervalDelta
-from wsbench.measure.phases import Plan
+from wsbench.measure.phases import PhasePlan
 
 PHASE_UPDATE, REPORT, ACK = "wsbench-order", "wsbench-report", "wsbench-ack"
 """Names of the messages: the phases, what a worker has to say, and that the master has it."""
@@ -100,7 +100,7 @@ class Report(msgspec.Struct):
 class PhaseUpdate(msgspec.Struct):
     """What the master says: the phases, as far as they are known."""
 
-    plan: Plan
+    plan: PhasePlan
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -42,7 +42,7 @@ class Channel:
         connection: the open connection underneath; None while there is none.
     """
 
-    waited_for = True
+    has_waiters = True
 
     def __init__(
         self,
@@ -118,7 +118,7 @@ class Channel:
         message = Message(payload, text, arrived_ns, handled_ns)
         while self._asked and self._asked[0].deadline_ns < arrived_ns:
             self._give_up(self._asked[0])
-        tally = self._recorder.turn(handled_ns)
+        tally = self._recorder.advance(handled_ns)
         record(tally.read_lag, handled_ns - arrived_ns)
         decoded = self._decoded(message)
         if decoded is None:
@@ -195,7 +195,7 @@ class Channel:
 
     def _failed(self, asked: Asked, reason: str) -> None:
         # Its tally may have been handed in and forgotten.
-        self._recorder.at(asked.due_ns).corrupted += 1
+        self._recorder.tally_at(asked.due_ns).corrupted += 1
         what = f"{asked.name}: {reason}"
         self._engine.count_error(WsbenchError(what, side=Side.TARGET, kind=rejected_reply_kind(asked.name)))
 

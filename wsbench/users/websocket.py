@@ -141,10 +141,10 @@ class WebSocket(Channel):
             message = self._await(match, timeout)
         except NoReply:
             if name is not None:
-                self._recorder.turn(_now()).unanswered(name)
+                self._recorder.advance(_now()).unanswered(name)
             raise
         if name is not None:
-            self._recorder.turn(_now()).value(name, max(0, message.arrived_ns - called_ns))
+            self._recorder.advance(_now()).value(name, max(0, message.arrived_ns - called_ns))
         return message
 
     def recv(self, timeout_s: float | None = None) -> Message:
@@ -190,14 +190,14 @@ class WebSocket(Channel):
         connection.ping(payload)
         try:
             if not waiter.wait(timeout_ns / NS_PER_S):
-                self._recorder.at(sent_ns).unanswered(name)
+                self._recorder.tally_at(sent_ns).unanswered(name)
                 problem = NoReply(f"no pong within {format_seconds(timeout_ns)}", side=Side.TARGET, kind="no-pong")
                 self._engine.count_error(problem)
                 raise problem
         finally:
             self._pings.pop(payload, None)
         took = waiter.result().arrived_ns - sent_ns
-        self._recorder.at(sent_ns).value(name, took)
+        self._recorder.tally_at(sent_ns).value(name, took)
         self._engine.fire_request(took, 0, name=name)
         return took
 
@@ -205,7 +205,7 @@ class WebSocket(Channel):
         """The closing handshake. What is under way is lost; `WebSocketUser.connect` opens another."""
         self._closed = True
         self._engine.disconnect(self, code, reason)
-        self._engine.release(self)
+        self._engine.unregister(self)
         self._changed.set()
 
     @property
@@ -227,11 +227,11 @@ class WebSocket(Channel):
         Raises:
             ConnectError: it did not come about; it has been counted.
         """
-        self._engine.adopt(self)
+        self._engine.register(self)
         try:
             self._engine.connect(self, options=self._options)
         except ConnectError:
-            self._engine.release(self)
+            self._engine.unregister(self)
             raise
         self._opened()
 
@@ -257,7 +257,7 @@ class WebSocket(Channel):
                 self._engine.disconnect(self)
                 return
             now = _now()
-            self._recorder.turn(now).value("away", now - dropped_ns)
+            self._recorder.advance(now).value("away", now - dropped_ns)
             self._opened()
 
     def lost(self, error: ConnectionLost) -> None:
@@ -298,14 +298,14 @@ class WebSocket(Channel):
         recorder = self._recorder
         if connection is None:
             now = _now()
-            recorder.turn(now).missed += 1
+            recorder.advance(now).missed += 1
             return None
         data = connection.frame(payload, opcode)
         now = _now()
         connection.write(data)
         due = now if due_ns is None else due_ns
-        current = recorder.turn(now)
-        tally = current if due >= current.interval[1] else recorder.at(due)
+        current = recorder.advance(now)
+        tally = current if due >= current.interval[1] else recorder.tally_at(due)
         tally.sent += 1
         tally.payload_sent += len(payload)
         return tally, due, now

@@ -113,7 +113,7 @@ class WebSocketUser(User):
     @property
     def phase(self) -> Phase:
         """The phase of now."""
-        return self._engine.recorder.turn(time.time_ns()).interval.phase
+        return self._engine.recorder.advance(time.time_ns()).interval.phase
 
     def setting(self, name: str) -> Any:
         """The value of a setting, of its default's kind."""
@@ -222,11 +222,11 @@ class WebSocketUser(User):
         `NAME.last`. It belongs to the second of `since_ns`, which must be the same for the whole group.
         """
         check_name(name)
-        self._engine.recorder.at(since_ns).grouped(name, key, value_ns)
+        self._engine.recorder.tally_at(since_ns).grouped(name, key, value_ns)
 
     def _tally(self) -> Tally:
         recorder = self._engine.recorder
-        return recorder.current if in_hub() else recorder.turn(time.time_ns())
+        return recorder.current if in_hub() else recorder.advance(time.time_ns())
 
     # -- Locust's ----------------------------------------------------------------------------------------------------
 
@@ -273,7 +273,7 @@ class WebSocketUser(User):
 class _Ticks:
     """Instants of a schedule, as they come."""
 
-    waited_for = True
+    has_waiters = True
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -287,7 +287,7 @@ class _Ticks:
 
     def miss(self, due_ns: int) -> None:
         """Paced: one was due so long ago that it makes no sense any more."""
-        self._engine.recorder.at(due_ns).missed += 1
+        self._engine.recorder.tally_at(due_ns).missed += 1
 
     def __iter__(self) -> Iterator[int]:
         while True:

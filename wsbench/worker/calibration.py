@@ -54,7 +54,7 @@ class Machine(msgspec.Struct, frozen=True):
 class _Lateness:
     """Takes the place of a connection, and notes how late it is called."""
 
-    waited_for = False
+    has_waiters = False
 
     def __init__(self) -> None:
         self.seen: Buckets = {}

@@ -7,7 +7,7 @@ from wsbench.units import NS_PER_S
 _STALE_NS = 60 * NS_PER_S
 
 
-class OffsetEstimate:
+class ClockOffsetEstimator:
     """The offset from the exchange that took the least time so far: the error is at most half of that time.
 
     Attributes:
@@ -20,7 +20,7 @@ class OffsetEstimate:
         self.offset_ns = 0
         self.error_ns: int | None = None
 
-    def exchanged(self, *, sent_ns: int, answered_ns: int, received_ns: int, host: str) -> None:
+    def record_exchange(self, *, sent_ns: int, answered_ns: int, received_ns: int, host: str) -> None:
         """We sent at `sent_ns`, the master noted `answered_ns` on its clock, we had that at `received_ns`."""
         took = received_ns - sent_ns
         if host == self._own_host:

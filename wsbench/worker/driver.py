@@ -13,11 +13,11 @@ class Driver(Receiver, Protocol):
 
     Attributes:
         connection: the open connection; None before, between and after.
-        waited_for: greenlets wait for what comes on it, or for when it is to send.
+        has_waiters: greenlets wait for what comes on it, or for when it is to send.
     """
 
     connection: Connection | None
-    waited_for: bool
+    has_waiters: bool
 
     @property
     def outstanding(self) -> int:
@@ -30,7 +30,7 @@ class Driver(Receiver, Protocol):
         """Give up on what is overdue at `now_ns`."""
 
     def resume(self) -> None:
-        """If it is a loop, it was held back for a while (`Recorder.looping`), and may go on."""
+        """If it is a loop, it was held back for a while (`Recorder.closed_loops_active`), and may go on."""
 
     def abandon(self) -> None:
         """The connection is about to be closed, or is gone: no more replies will be waited for."""

@@ -1,7 +1,7 @@
 """One load-generating process: its connections, its recorder, its pacer, and what it reports.
 
-The engine knows nothing of Locust. Users ask it for connections; the master's orders reach it through `obey`; what it
-has to say goes out through the function it was given.
+The engine knows nothing of Locust. Users ask it for connections, the master's phases arrive through `apply_plan`, and
+reports leave through the function `send`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from gevent.pool import Pool
 from wsbench.errors import ConnectError, ConnectionLost, Side, WsbenchError
 from wsbench.machine import raise_descriptor_limit
 from wsbench.measure.delta import IntervalDelta
-from wsbench.measure.phases import Phase, Plan
+from wsbench.measure.phases import Phase, PhasePlan
 from wsbench.measure.recorder import Recorder
 from wsbench.measure.schedule import constant, slots
 from wsbench.run.options import RunOptions
@@ -37,9 +37,9 @@ from wsbench.websocket.handshake import ConnectOptions
 from wsbench.websocket.tls import client_context
 from wsbench.worker.clocks import GcWatch, OffsetWatch
 from wsbench.worker.driver import Driver
-from wsbench.worker.handshake_limiter import Handshakes
+from wsbench.worker.handshake_limiter import HandshakeLimiter
 from wsbench.worker.pacer import Paced, Pacer
-from wsbench.worker.scenario_errors import described
+from wsbench.worker.scenario_errors import describe_scenario_error
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ _STALL_PROBE_S = 0.05
 _TOO_LATE = "too-late"
 
 
-def _breathe() -> None:
+def _yield_control() -> None:
     gevent.sleep(0.001)  # after a sleep of 0, gevent goes on with us before it looks at any socket
 
 
@@ -113,9 +113,9 @@ class Engine:
             on_error=self._pacer_failed,
             read=poller().read_now,
         )
-        self._handshakes = Handshakes(_HANDSHAKES_AT_A_TIME, self._make_way)
+        self._handshakes = HandshakeLimiter(_HANDSHAKES_AT_A_TIME, self._pause_closed_loops)
         self._drivers: dict[Driver, None] = {}
-        self._shared: dict[Callable[[Engine], object], object] = {}
+        self._singletons: dict[Callable[[Engine], object], object] = {}
         self._paced: set[Paced] = set()
         self._ids = itertools.count()
         self._users = itertools.count()
@@ -124,7 +124,7 @@ class Engine:
         self._opening = 0
         self._unanswered = 0
         self.recorder = Recorder(
-            Plan(),
+            PhasePlan(),
             time.time_ns(),
             closed_loop=options.closed_loop,
             sample=self._sample,
@@ -159,19 +159,19 @@ class Engine:
         """The number of one more user: from 0 on, over all workers."""
         return next(self._users) * self.options.processes + self.worker
 
-    def shared(self, kind: Callable[[Engine], T]) -> T:
+    def singleton(self, kind: Callable[[Engine], T]) -> T:
         """The one that `kind` makes for all drivers of this process."""
-        if kind not in self._shared:
-            self._shared[kind] = kind(self)
-        return cast("T", self._shared[kind])
+        if kind not in self._singletons:
+            self._singletons[kind] = kind(self)
+        return cast("T", self._singletons[kind])
 
-    def adopt(self, driver: Driver) -> None:
+    def register(self, driver: Driver) -> None:
         """One more connection will be asked for."""
         self._drivers[driver] = None
-        self._pacer.waited_for |= driver.waited_for
+        self._pacer.has_waiters |= driver.has_waiters
         self._connections.attempted += 1
 
-    def release(self, driver: Driver) -> None:
+    def unregister(self, driver: Driver) -> None:
         """A driver whose connection is closed will not ask for another."""
         self._drivers.pop(driver, None)
 
@@ -182,7 +182,7 @@ class Engine:
 
     def scenario_failed(self, error: Exception, *, logged: bool = False) -> None:
         """Code of the scenario raised what it should not have; `logged` if its traceback is in the log already."""
-        what = f"the scenario failed: {described(error)}"
+        what = f"the scenario failed: {describe_scenario_error(error)}"
         if not logged and what not in self._faults_logged:
             self._faults_logged.add(what)
             logger.error("%s", what, exc_info=error)
@@ -195,7 +195,7 @@ class Engine:
             ConnectError: it did not come about; it has been counted, unless it was not even tried.
         """
         try:
-            with self._handshakes.turn():
+            with self._handshakes.slot():
                 if self._finishing:
                     raise _too_late()
                 self._opening += 1
@@ -231,22 +231,22 @@ class Engine:
             }
         driver.attach(Connection(opened, driver, self.traffic))
 
-    def _make_way(self, crowded: bool) -> None:
+    def _pause_closed_loops(self, contended: bool) -> None:
         """In the ramp, closed loops hold back while connections wait to be opened."""
-        held = crowded and not self._measuring
-        if held is not self.recorder.held:
-            self.recorder.hold(held)
+        held = contended and not self._measuring
+        if held is not self.recorder.paused:
+            self.recorder.pause_closed_loops(held)
             if not held:
                 gevent.spawn(self._resume)
 
     def _resume(self) -> None:
         drivers = list(self._drivers)
         for start in range(0, len(drivers), _RESUMED_AT_A_TIME):
-            if not self.recorder.looping:
+            if not self.recorder.closed_loops_active:
                 break
             for driver in drivers[start : start + _RESUMED_AT_A_TIME]:
                 driver.resume()
-            _breathe()
+            _yield_control()
 
     def disconnect(self, driver: Driver, code: int = 1000, reason: str = "") -> None:
         """Close a driver's connection as it should be closed, and count how that went."""
@@ -330,14 +330,14 @@ class Engine:
 
     # -- orders ----------------------------------------------------------------------------------------------------
 
-    def obey(self, order: PhaseUpdate) -> None:
+    def apply_plan(self, order: PhaseUpdate) -> None:
         """The master's word on the phases; when the drain is in sight, see to the end."""
         now = time.time_ns()
         plan = order.plan.shifted(-self._health.clock_offset_ns)
         self.recorder.set_plan(plan, now)
         if plan.phase_at(now) is not Phase.RAMP and not self._measuring:
             self._measuring = True
-            self._make_way(False)
+            self._pause_closed_loops(False)
             self._health.ramp_connections = self._open
             self._health.ramp_bytes = self._rss() - self._own_bytes
             # What lives now lives as long as the run: no need for the collector to look at it again and again.
@@ -353,7 +353,7 @@ class Engine:
         """How far the master's clock is taken to be ahead of ours."""
         return self._health.clock_offset_ns
 
-    def master_clock(self, offset_ns: int) -> None:
+    def set_clock_offset(self, offset_ns: int) -> None:
         """How far the master's clock is ahead of ours. Not taken back once the phases are set: intervals must fit."""
         if not self._measuring:
             self._health.clock_offset_ns = offset_ns
@@ -439,7 +439,7 @@ class Engine:
 
     def _report(self, *, final: bool) -> None:
         with self._reporting:
-            self.recorder.turn(time.time_ns())
+            self.recorder.advance(time.time_ns())
             if not self._measuring:
                 # Connections stay: the collector need not look at those of the last second ever again.
                 gc.freeze()
@@ -454,7 +454,7 @@ class Engine:
                 Report(
                     worker=self.worker,
                     number=next(self._numbers),
-                    deltas=[self._on_masters_clock(delta) for delta in self.recorder.take(_breathe)],
+                    deltas=[self._on_masters_clock(delta) for delta in self.recorder.collect(_yield_control)],
                     connections=self._connections,
                     errors=list(self._errors.values()),
                     health=health,

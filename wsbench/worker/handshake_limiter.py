@@ -1,4 +1,4 @@
-"""How many connections are opened at a time, and what makes way for them."""
+"""Limit of simultaneous handshakes, and a signal that others queue for one."""
 
 from __future__ import annotations
 
@@ -8,34 +8,32 @@ from contextlib import contextmanager
 import gevent
 from gevent.lock import BoundedSemaphore
 
-_PATIENCE_S = 1.0
 
+class HandshakeLimiter:
+    """Lets at most `at_a_time` handshakes run at once, and reports when others queue.
 
-class Handshakes:
-    """Lets so many handshakes be under way at a time, and says when others wait for their turn.
-
-    More would stall the pacer and overflow the server's listen queue. But a server that is kept busy by messages takes
-    seconds for a handshake, and so the few that may be under way would make a ramp of thousands last for minutes.
+    More would stall the pacer and overflow the server's listen queue. But a server that is busy with messages takes
+    seconds for a handshake: the queue would then make a ramp of thousands last for minutes.
 
     Args:
-        crowded: called with True when some have to wait, and with False when nobody waits any more, or when for a
-            second none that was under way has succeeded: then it is not messages that they wait for.
+        on_contention: called with True when handshakes queue, and with False when the queue is empty or no handshake
+            has completed for `patience_s` (our messages are then not what slows the server).
     """
 
-    def __init__(self, at_a_time: int, crowded: Callable[[bool], object], *, patience_s: float = _PATIENCE_S) -> None:
+    def __init__(self, at_a_time: int, on_contention: Callable[[bool], object], *, patience_s: float = 1.0) -> None:
         self._slots = BoundedSemaphore(at_a_time)
-        self._crowded = crowded
+        self._on_contention = on_contention
         self._patience_s = patience_s
-        self._waiting = 0
+        self._queued = 0
         self._succeeded = 0
-        self._told = False
-        self._watching: gevent.Greenlet | None = None
+        self._contended = False
+        self._watch: gevent.Greenlet | None = None
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
-        """For one handshake; it blocks until there is room for it."""
+    def slot(self) -> Iterator[None]:
+        """Hold a slot for one handshake; block until one is free."""
         if self._slots.locked():
-            self._wait()
+            self._queue()
         else:
             self._slots.acquire()
         try:
@@ -44,29 +42,29 @@ class Handshakes:
         finally:
             self._slots.release()
 
-    def _wait(self) -> None:
-        self._waiting += 1
-        if self._waiting == 1:
-            self._tell(True)
-            self._watching = gevent.spawn(self._watch)
+    def _queue(self) -> None:
+        self._queued += 1
+        if self._queued == 1:
+            self._set_contended(True)
+            self._watch = gevent.spawn(self._watch_progress)
         try:
             self._slots.acquire()
         finally:
-            self._waiting -= 1
-            if not self._waiting:
-                # Those who wait next have their own patience.
-                assert self._watching is not None
-                self._watching.kill(block=False)
-                self._watching = None
-                self._tell(False)
+            self._queued -= 1
+            if not self._queued:
+                # The next queue gets the full patience again.
+                assert self._watch is not None
+                self._watch.kill(block=False)
+                self._watch = None
+                self._set_contended(False)
 
-    def _watch(self) -> None:
+    def _watch_progress(self) -> None:
         while True:
             before = self._succeeded
             gevent.sleep(self._patience_s)
-            self._tell(self._succeeded > before)
+            self._set_contended(self._succeeded > before)
 
-    def _tell(self, crowded: bool) -> None:
-        if crowded is not self._told:
-            self._told = crowded
-            self._crowded(crowded)
+    def _set_contended(self, contended: bool) -> None:
+        if contended is not self._contended:
+            self._contended = contended
+            self._on_contention(contended)

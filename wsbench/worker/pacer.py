@@ -92,10 +92,10 @@ class Paced(Protocol):
     """Something that sends messages when they are due. Instants are ns of CLOCK_REALTIME.
 
     Attributes:
-        waited_for: a greenlet waits for them.
+        has_waiters: a greenlet waits for them.
     """
 
-    waited_for: bool
+    has_waiters: bool
 
     def fire(self, due_ns: int) -> None:
         """A message is due, now or a little while ago: send it."""
@@ -118,7 +118,7 @@ class Pacer:
     Attributes:
         exact: whether a timerfd wakes it; otherwise a timer of the hub's, late by up to a millisecond.
         offset_ns: CLOCK_REALTIME minus CLOCK_MONOTONIC.
-        waited_for: greenlets wait for what is due or what is read: the hub lets them run after each.
+        has_waiters: greenlets wait for what is due or what is read: the hub lets them run after each.
         polled_ns: time spent polling in vain so far, which the process could have spent on something else.
     """
 
@@ -132,7 +132,7 @@ class Pacer:
     ) -> None:
         """`read` has read what has come, and says whether anything had. Without it, only the hub can do that."""
         self.offset_ns = offset_ns
-        self.waited_for = False
+        self.has_waiters = False
         self._backlog_ns = backlog_ns
         self._schedule: Schedule[Paced] = Schedule()
         self._on_error = on_error
@@ -149,7 +149,7 @@ class Pacer:
 
     def add(self, paced: Paced, slots: Slots) -> None:
         """A connection joins with its slots."""
-        self.waited_for |= paced.waited_for
+        self.has_waiters |= paced.has_waiters
         self._schedule.add(paced, slots)
         due = self._schedule.next_due_ns
         if due != self._next:
@@ -179,13 +179,13 @@ class Pacer:
             if self._next is None or self._next - time.monotonic_ns() >= _NEAR_NS:
                 self._set_timer()
                 return
-            if self._read is None or (fired and self.waited_for):
+            if self._read is None or (fired and self.has_waiters):
                 return
             came = self._read()
             now = time.monotonic_ns()
             if not fired and not came:
                 self.polled_ns += now - began
-            elif self.waited_for:
+            elif self.has_waiters:
                 return
             began = now
 

@@ -1,8 +1,8 @@
-"""A worker's reports on their way to the master: each is said until it is acknowledged, and kept until the end.
+"""At-least-once queue of a worker's reports to the master: each is sent until acknowledged, and kept until the end.
 
-A connection that breaks takes with it what was under way; a master that dies takes everything it had been told. So a
-worker keeps its reports itself, packed, in an unnamed temporary file that goes when the process goes: from them it can
-make a result of its own (`orphan_result`).
+A connection that breaks loses the messages in flight, and a master that dies loses every report that it has received.
+So the worker keeps its reports, packed, in an unnamed temporary file that ends with the process; from them it can make
+its own result (`master.orphan_result`).
 """
 
 from __future__ import annotations
@@ -21,80 +21,80 @@ from wsbench.run.protocol import Report, pack, unpack_report
 logger = logging.getLogger("wsbench")
 
 _LENGTH_BYTES = 4
-_ROUND_S = 1.0
-_LOOK_S = 0.05
+_RESEND_S = 1.0
+_CHECK_S = 0.05
 
 
-class Post:
-    """What one worker has to say in one run.
+class ReportQueue:
+    """The reports of one worker in one run.
 
     Attributes:
-        lasting: whether every report so far could be kept.
+        persistent: whether all reports so far are in the file.
     """
 
-    def __init__(self, say: Callable[[bytes], None]) -> None:
-        """`say` hands a packed report to whatever carries it to the master."""
-        self._say = say
-        self._under_way: dict[int, tuple[bytes, int]] = {}
-        self._kept: IO[bytes] = io.BytesIO()
-        self.lasting = True
+    def __init__(self, transmit: Callable[[bytes], None]) -> None:
+        """`transmit` sends a packed report to the master."""
+        self._transmit = transmit
+        self._in_flight: dict[int, tuple[bytes, int]] = {}
+        self._file: IO[bytes] = io.BytesIO()
+        self.persistent = True
         try:
-            self._kept = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed with the run
+            self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed with the run
         except OSError as error:
             self._give_up(error.strerror or str(error))
 
     def send(self, report: Report) -> None:
-        """Say a report, and keep it."""
+        """Send a report, and keep it."""
         packed = pack(report)
-        self._under_way[report.number] = (packed, time.time_ns())
+        self._in_flight[report.number] = (packed, time.time_ns())
         self._keep(packed)
-        self._say(packed)
+        self._transmit(packed)
 
     def acknowledged(self, number: int) -> int | None:
-        """The master has a report: when it was said, in ns since the epoch; None when that was known before."""
-        _, sent_ns = self._under_way.pop(number, (b"", None))
+        """Return when the report was first sent, in ns since the epoch; None if it was acknowledged before."""
+        _, sent_ns = self._in_flight.pop(number, (b"", None))
         return sent_ns
 
     @property
-    def under_way(self) -> int:
-        """How many reports the master has not acknowledged."""
-        return len(self._under_way)
+    def unacknowledged(self) -> int:
+        """Number of reports that the master has not acknowledged."""
+        return len(self._in_flight)
 
-    def deliver(self, patience_s: float) -> bool:
-        """Wait until everything is acknowledged, and say again what is not; False when the master stays silent."""
-        for _ in range(max(1, round(patience_s / _ROUND_S))):
-            for _ in range(int(_ROUND_S / _LOOK_S)):
-                if not self._under_way:
+    def flush(self, patience_s: float) -> bool:
+        """Resend until everything is acknowledged; return False if that takes longer than `patience_s`."""
+        for _ in range(max(1, round(patience_s / _RESEND_S))):
+            for _ in range(int(_RESEND_S / _CHECK_S)):
+                if not self._in_flight:
                     return True
-                gevent.sleep(_LOOK_S)
-            for packed, _ in list(self._under_way.values()):
-                self._say(packed)
-        return not self._under_way
+                gevent.sleep(_CHECK_S)
+            for packed, _ in list(self._in_flight.values()):
+                self._transmit(packed)
+        return not self._in_flight
 
-    def everything(self) -> Iterator[Report]:
-        """All reports of the run, in order."""
-        self._kept.seek(0)
-        while head := self._kept.read(_LENGTH_BYTES):
-            yield unpack_report(self._kept.read(int.from_bytes(head, "little")))
+    def replay(self) -> Iterator[Report]:
+        """Yield all reports of the run, in order."""
+        self._file.seek(0)
+        while head := self._file.read(_LENGTH_BYTES):
+            yield unpack_report(self._file.read(int.from_bytes(head, "little")))
 
     def close(self) -> None:
-        """Keep nothing any more."""
-        self._kept.close()
+        """Delete the kept reports."""
+        self._file.close()
 
     def _keep(self, packed: bytes) -> None:
-        if not self.lasting:
+        if not self.persistent:
             return
         record = len(packed).to_bytes(_LENGTH_BYTES, "little") + packed
-        end = self._kept.tell()
+        end = self._file.tell()
         try:
-            if self._kept.write(record) == len(record):
+            if self._file.write(record) == len(record):
                 return
             problem = "the disk is full"
         except OSError as error:
             problem = error.strerror or str(error)
-        self._kept.truncate(end)
+        self._file.truncate(end)
         self._give_up(problem)
 
     def _give_up(self, problem: str) -> None:
-        self.lasting = False
+        self.persistent = False
         logger.warning("Reports can no longer be kept here, should the master be lost: %s", problem)

@@ -20,7 +20,7 @@ _OTHERS = (
 _WAITED = "a callback must not wait, neither for a reply nor for a while"
 
 
-def described(error: Exception) -> str:
+def describe_scenario_error(error: Exception) -> str:
     """What happened, and the line of the scenario that it came from, if it came through one."""
     if isinstance(error, BlockingSwitchOutError):
         said = _WAITED

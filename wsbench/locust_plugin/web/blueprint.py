@@ -17,6 +17,7 @@ from flask import Blueprint, Response, abort, jsonify, request
 
 from wsbench.locust_plugin.web import locust_tab, start_form
 from wsbench.locust_plugin.web.snapshot import files_of, snapshot
+from wsbench.master.director import YIELD_S
 
 if TYPE_CHECKING:
     from wsbench.locust_plugin.session import Session
@@ -29,7 +30,6 @@ _REPORT_POLICY = "sandbox allow-scripts allow-downloads allow-popups"
 """A report brings scripts of its own: they may draw it, and not speak to Locust."""
 _FRESH = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _PIECE = 64 * 1024
-_BREATH_S = 0.001
 _ROOT = '<div id="root"></div>'
 _BAR = '<p id="wsbench"><a href="./wsbench/">WebSocket: live page, histograms and reports</a></p>'
 
@@ -116,7 +116,7 @@ def _pieces(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
         while piece := file.read(_PIECE):
             yield piece
-            gevent.sleep(_BREATH_S)
+            gevent.sleep(YIELD_S)
 
 
 # -- Locust's ----------------------------------------------------------------------------------------------------------

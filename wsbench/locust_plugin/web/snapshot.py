@@ -42,7 +42,7 @@ def snapshot(director: Director | None, finished: Sequence[Path], *, run_id: str
         "failure": str(director.failure) if director.failure is not None else None,
         **_totals(director),
     }
-    live.breathe()
+    live.yield_control()
     document["points"] = list(live.points(since if run_id == director.staging.run_id else 0))
     document["series"] = {
         name: {**_exactly(director, name, table), "curve": [drawn.reciprocals, drawn.values_ns]}

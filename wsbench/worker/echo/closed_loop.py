@@ -6,7 +6,7 @@ import time
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from wsbench.measure.verifier import Ledger
+from wsbench.measure.verifier import EchoVerifier
 from wsbench.transport.connection import Connection
 from wsbench.worker.echo.echo_driver import EchoDriver
 
@@ -41,35 +41,35 @@ class ClosedLoop(EchoDriver):
         raise NotImplementedError
 
     def _refill(self) -> None:
-        connection, ledger = self.connection, self._ledger
-        if connection is None or connection.full or not self._recorder.looping:
+        connection, verifier = self.connection, self._verifier
+        if connection is None or connection.full or not self._recorder.closed_loops_active:
             return
-        room = self._window - len(self._pending) - len(ledger.overtaken)
+        room = self._window - len(self._pending) - len(verifier.overtaken)
         if room == 1:
-            self._send_one(connection, ledger)
+            self._send_one(connection, verifier)
         elif room > 1:
-            self._send_many(connection, ledger, room)
+            self._send_many(connection, verifier, room)
 
     def _goes_on(self, connection: Connection, now_ns: int) -> bool:
         """In the interval that has just begun; if not, what was taken from `_frames` is there again."""
-        self._recorder.turn(now_ns)
-        if not self._recorder.looping:
+        self._recorder.advance(now_ns)
+        if not self._recorder.closed_loops_active:
             self._prepare(connection)
-        return self._recorder.looping
+        return self._recorder.closed_loops_active
 
-    def _send_one(self, connection: Connection, ledger: Ledger) -> None:
+    def _send_one(self, connection: Connection, verifier: EchoVerifier) -> None:
         recorder = self._recorder
         expected, frame = next(self._frames)
         now = _now()
         if now >= recorder.boundary_ns and not self._goes_on(connection, now):
             return
         tally = recorder.current
-        seq = ledger.last_seq = ledger.last_seq + 1
+        seq = verifier.last_seq = verifier.last_seq + 1
         self._pending.append((expected, now, now, seq, tally))
-        tally.echoes += 1
+        tally.uncounted_sends += 1
         connection.write(frame)
 
-    def _send_many(self, connection: Connection, ledger: Ledger, count: int) -> None:
+    def _send_many(self, connection: Connection, verifier: EchoVerifier, count: int) -> None:
         """As `_send_one`, for several at once: they share an instant and a system call."""
         recorder = self._recorder
         ready = list(islice(self._frames, count))
@@ -78,8 +78,8 @@ class ClosedLoop(EchoDriver):
         if now >= recorder.boundary_ns and not self._goes_on(connection, now):
             return
         tally = recorder.current
-        seq = ledger.last_seq + 1
+        seq = verifier.last_seq + 1
         self._pending.extend([(expected, now, now, n, tally) for n, (expected, _) in enumerate(ready, seq)])
-        ledger.last_seq += count
-        tally.echoes += count
+        verifier.last_seq += count
+        tally.uncounted_sends += count
         connection.write(data)

@@ -17,8 +17,8 @@ from gevent.event import Event
 from wsbench.errors import ConnectionLost
 from wsbench.measure.histogram import record
 from wsbench.measure.payloads import FixedMessages, JsonMessages, Messages
-from wsbench.measure.tally import LOOSE_MOST, pack_reply
-from wsbench.measure.verifier import Ledger, Pending, Verdict
+from wsbench.measure.tally import REPLY_BATCH, pack_reply
+from wsbench.measure.verifier import EchoVerifier, Pending, ReplyStatus
 from wsbench.transport.connection import Connection
 from wsbench.transport.shortway import ShortWay
 from wsbench.websocket.frames import BINARY, TEXT
@@ -39,7 +39,6 @@ class EchoDriver(ABC):
         "_engine",
         "_events",
         "_frames",
-        "_ledger",
         "_messages",
         "_opcode",
         "_open_loop",
@@ -47,10 +46,11 @@ class EchoDriver(ABC):
         "_recorder",
         "_size",
         "_timeout_ns",
+        "_verifier",
         "connection",
         "dropped",
     )
-    waited_for = False
+    has_waiters = False
 
     def __init__(self, engine: Engine, connection_id: int) -> None:
         options = engine.options
@@ -65,8 +65,8 @@ class EchoDriver(ABC):
             if options.payload is not None
             else JsonMessages(connection_id, options.payload_size)
         )
-        self._ledger = Ledger(self._messages, text=text)
-        self._pending = self._ledger.pending
+        self._verifier = EchoVerifier(self._messages, text=text)
+        self._pending = self._verifier.pending
         self._frames: Iterator[tuple[bytes, bytes]] = iter(())
         self._events = options.request_events
         self._open_loop = not options.closed_loop
@@ -78,7 +78,7 @@ class EchoDriver(ABC):
     def attach(self, connection: Connection) -> None:
         """A connection is open: begin."""
         self.connection = connection
-        self._ledger.reconnected()
+        self._verifier.reconnected()
         self._prepare(connection)
         connection.start()
         self._begin()
@@ -89,13 +89,13 @@ class EchoDriver(ABC):
 
     def _prepare(self, connection: Connection) -> None:
         """What is sent next on this connection, and what answers it."""
-        payloads = self._messages.onwards(self._ledger.last_seq + 1)
+        payloads = self._messages.onwards(self._verifier.last_seq + 1)
         self._frames = connection.frames(payloads, self._size, self._opcode)
 
     @property
     def outstanding(self) -> int:
         """Messages under way."""
-        return self._ledger.outstanding
+        return self._verifier.outstanding
 
     def expire(self, now_ns: int) -> None:
         """Give up on what is overdue."""
@@ -108,7 +108,7 @@ class EchoDriver(ABC):
     def abandon(self) -> None:
         """No more replies will be waited for."""
         self.connection = None
-        self._lose(self._ledger.abandon())
+        self._lose(self._verifier.abandon())
 
     @abstractmethod
     def fire(self, due_ns: int) -> None:
@@ -120,10 +120,10 @@ class EchoDriver(ABC):
 
     def _miss(self, due_ns: int, *, overdue: int = 0) -> None:
         if due_ns < self._recorder.plan.drain_ns:
-            tally = self._recorder.at(due_ns)
+            tally = self._recorder.tally_at(due_ns)
             tally.missed += 1
             if overdue:
-                tally.extra["overdue"] = tally.extra.get("overdue", 0) + overdue
+                tally.extra_counts["overdue"] = tally.extra_counts.get("overdue", 0) + overdue
 
     @abstractmethod
     def _begin(self) -> None:
@@ -154,19 +154,19 @@ class EchoDriver(ABC):
             offset += len(expected)
             replies = tally.replies
             replies.append(pack_reply(stamp, due, sent, handled_ns))
-            if len(replies) >= LOOSE_MOST:
-                tally.gather_replies()
+            if len(replies) >= REPLY_BATCH:
+                tally.flush_batch()
         if offset:
             self._refill()
         return offset
 
     def message(self, payload: bytes, text: bool, arrived_ns: int, handled_ns: int) -> None:
-        """A reply that was not predicted, or could not be: settle it with the ledger."""
+        """A reply that was not predicted, or could not be: settle it with the verifier."""
         made_room = self._give_up(arrived_ns - self._timeout_ns)
-        verdict, entry = self._ledger.settle(payload, text)
+        status, entry = self._verifier.match(payload, text)
         if entry is None:
-            tally = self._recorder.turn(handled_ns)
-            name = verdict.value
+            tally = self._recorder.advance(handled_ns)
+            name = status.value
             setattr(tally, name, getattr(tally, name) + 1)
             if made_room:
                 self._refill()
@@ -174,9 +174,9 @@ class EchoDriver(ABC):
         _, due, sent, _, tally = entry
         tally.received += 1
         tally.payload_received += len(payload)
-        if verdict is Verdict.CORRUPTED:
+        if status is ReplyStatus.CORRUPTED:
             tally.corrupted += 1
-        elif verdict is Verdict.REORDERED:
+        elif status is ReplyStatus.REORDERED:
             tally.reordered += 1
         if arrived_ns == handled_ns:
             tally.user_stamped += 1
@@ -186,7 +186,7 @@ class EchoDriver(ABC):
             record(tally.response, arrived_ns - due)
             record(tally.send_lag, sent - due)
         if self._events:
-            problem = "corrupted" if verdict is Verdict.CORRUPTED else None
+            problem = "corrupted" if status is ReplyStatus.CORRUPTED else None
             self._engine.fire_request(arrived_ns - due, len(payload), problem)
         self._refill()
 
@@ -205,9 +205,9 @@ class EchoDriver(ABC):
 
     def _give_up(self, due_before_ns: int) -> bool:
         """Whether there was anything to give up: it is asked of every connection, again and again."""
-        pending, ledger = self._pending, self._ledger
-        if (pending and pending[0][1] < due_before_ns) or ledger.overtaken:
-            self._lose(ledger.expire(due_before_ns))
+        pending, verifier = self._pending, self._verifier
+        if (pending and pending[0][1] < due_before_ns) or verifier.overtaken:
+            self._lose(verifier.expire(due_before_ns))
             return True
         return False
 

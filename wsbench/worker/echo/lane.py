@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from wsbench.measure.payloads import Messages, Step
 from wsbench.measure.recorder import Recorder
-from wsbench.measure.tally import LOOSE_MOST, Tally, pack_reply
+from wsbench.measure.tally import REPLY_BATCH, Tally, pack_reply
 from wsbench.measure.verifier import Pending
 from wsbench.transport.shortway import Answer, ShortWay
 from wsbench.websocket.frames import BINARY, MASKED, TEXT, apply_mask, frame_header, next_mask_key
@@ -98,7 +98,7 @@ class Lane:
             now: Callable[[], int] = _now,
         ) -> bytes | None:
             step = steps[fd]
-            if step is None or not recorder.looping:
+            if step is None or not recorder.closed_loops_active:
                 return None
             rest, following = step
             head, sent_ns = heads[fd], sent[fd]
@@ -108,8 +108,8 @@ class Lane:
             if following is None:
                 head, following, last_seq = messages[fd].stretch(last_seqs[fd] + 1)
             replies = tallies[fd].replies
-            if len(replies) >= LOOSE_MOST:
-                tallies[fd].gather_replies()
+            if len(replies) >= REPLY_BATCH:
+                tallies[fd].flush_batch()
             reply = pack_reply(stamp, sent_ns, sent_ns, handled_ns)
             (key,) = next_mask_key()
             frame = masked + key + apply_mask(head + following[0], key)
@@ -118,7 +118,7 @@ class Lane:
                 return None
             replies.append(reply)
             tally = tallies[fd] = recorder.current
-            tally.echoes += 1
+            tally.uncounted_sends += 1
             steps[fd], sent[fd] = following, sent_ns
             if last_seq:
                 heads[fd], last_seqs[fd] = head, last_seq

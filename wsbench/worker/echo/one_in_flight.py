@@ -19,7 +19,7 @@ _NO_FRAMES: Iterator[tuple[bytes, bytes]] = iter(())
 class OneInFlight(ClosedLoop):
     """A closed loop whose message is on the lane whenever the conversation is as plain as can be.
 
-    Whatever is not the one reply expected has it taken from there: then it is in the ledger like any other loop's,
+    Whatever is not the one reply expected has it taken from there: then it is in the verifier like any other loop's,
     until the next one is sent.
     """
 
@@ -27,7 +27,7 @@ class OneInFlight(ClosedLoop):
 
     def __init__(self, engine: Engine, connection_id: int) -> None:
         super().__init__(engine, connection_id)
-        self._lane = engine.shared(Lane)
+        self._lane = engine.singleton(Lane)
         self._fd = -1
         self._on_lane = False
 
@@ -75,12 +75,12 @@ class OneInFlight(ClosedLoop):
         self._frames = _NO_FRAMES  # the lane has no need of them, and thousands of generators take memory
 
     def _recall(self) -> None:
-        """Have the message under way in the ledger, and in `_frames` those that follow it."""
+        """Have the message under way in the verifier, and in `_frames` those that follow it."""
         if not self._on_lane:
             return
         self._on_lane = False
         message = self._lane.take(self._fd)
         self._pending.append(message)
-        self._ledger.last_seq = message[3]
+        self._verifier.last_seq = message[3]
         assert self.connection is not None
         self._prepare(self.connection)

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from wsbench.measure.tally import LOOSE_MOST, pack_reply
+from wsbench.measure.tally import REPLY_BATCH, pack_reply
 from wsbench.measure.verifier import Pending
 from wsbench.transport.connection import Connection
 from wsbench.transport.shortway import ShortWay
@@ -42,7 +42,7 @@ class OpenLoop(EchoDriver):
         """See Receiver. Nothing is sent in answer; but a reply to be counted comes most often alone."""
         if self._events:
             return None
-        replies = self._engine.shared(_Replies)
+        replies = self._engine.singleton(_Replies)
         replies.expect(fd, self._pending)
         return replies.way
 
@@ -50,7 +50,7 @@ class OpenLoop(EchoDriver):
         """Send one message, or note why it cannot be."""
         recorder, connection = self._recorder, self.connection
         if due_ns >= recorder.boundary_ns:
-            recorder.turn(due_ns)
+            recorder.advance(due_ns)
         if self._retired or (not recorder.sending and due_ns >= recorder.plan.drain_ns):
             return
         if connection is None:
@@ -64,15 +64,15 @@ class OpenLoop(EchoDriver):
         self._send(connection, due_ns)
 
     def _send(self, connection: Connection, due_ns: int) -> None:
-        recorder, ledger = self._recorder, self._ledger
+        recorder, verifier = self._recorder, self._verifier
         tally = recorder.current
         if due_ns < tally.interval[1]:
-            tally = recorder.at(due_ns)
-        seq = ledger.last_seq = ledger.last_seq + 1
+            tally = recorder.tally_at(due_ns)
+        seq = verifier.last_seq = verifier.last_seq + 1
         expected, frame = next(self._frames)
         now = _now()
         self._pending.append((expected, due_ns, now, seq, tally))
-        tally.echoes += 1
+        tally.uncounted_sends += 1
         connection.write(frame)
 
     def _refill(self) -> None:
@@ -114,6 +114,6 @@ class _Replies:
         pending.popleft()
         replies = tally.replies
         replies.append(pack_reply(stamp, due_ns, sent_ns, handled_ns))
-        if len(replies) >= LOOSE_MOST:
-            tally.gather_replies()
+        if len(replies) >= REPLY_BATCH:
+            tally.flush_batch()
         return b""
