@@ -176,7 +176,7 @@ def stored(data: bytes) -> None:
             continue
         assert run_result.decode(run_result.encode(run), "there") == run
         openmetrics.encode(run, list(run.latency))
-        summary.text(run, "results/x")
+        summary.render(run, "results/x")
         markdown.run_summary(run)
         junit.encode_run(run)
     for text in (data, _edited(_EXPERIMENT, _PLACES["experiment"], data)):

@@ -31,8 +31,8 @@ def test_the_curve_and_its_marks() -> None:
     assert (lines["knee"]["x"], lines["knee"]["y"]) == ([476.0], [0.004])
     (upright,) = figure["layout"]["shapes"]
     assert (upright["x0"], upright["x1"]) == (497.0, 497.0)
-    for said in ("497 messages/s hold the objectives; 519 do not.", "Limited by the target: at 519 messages/s"):
-        assert said in document.text
+    for expected in ("497 messages/s hold the objectives; 519 do not.", "Limited by the target: at 519 messages/s"):
+        assert expected in document.text
 
 
 def test_what_has_no_value_breaks_the_line_and_is_marked_at_the_time_allowed() -> None:
@@ -59,7 +59,7 @@ def test_a_generator_that_gave_out_is_marked_as_such() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "said"),
+    ("found", "expected"),
     [
         (
             replace(CAPACITY, complete=False, stopped="interrupted"),
@@ -70,8 +70,8 @@ def test_a_generator_that_gave_out_is_marked_as_such() -> None:
         (replace(CAPACITY, steps=[replace(STEPS[0], due=0, run=None, p50_ns=None, p99_ns=None)]), "Capacity:"),
     ],
 )
-def test_every_end_has_a_page(found: Capacity, said: str) -> None:
-    assert said in made(found, None).text
+def test_every_end_has_a_page(found: Capacity, expected: str) -> None:
+    assert expected in made(found, None).text
 
 
 def test_the_steps_lead_to_their_runs() -> None:

@@ -6,12 +6,12 @@ import pytest
 from helpers.sample_capacity import CAPACITY, STEPS, step
 from msgspec.structs import replace
 
-from wsbench.report.text import capacity_text as words
+from wsbench.report.text import capacity_text
 from wsbench.results.capacity_result import BOUND, CONNECTIONS, GENERATOR, Bounds, Capacity
 
 
 def test_all_of_it() -> None:
-    assert words.text(CAPACITY, "results/x") == (
+    assert capacity_text.render(CAPACITY, "results/x") == (
         "ws://127.0.0.1:8765/echo\n"
         "the highest rate at which p99 < 10ms and lost == 0; "
         "50 connections, constant arrivals, 128 B text, compression off, 1 process\n"
@@ -67,32 +67,35 @@ def searched_connections() -> Capacity:
     ],
 )
 def test_whose_limit_it_was(found: Capacity, expected: str) -> None:
-    assert words.limit(found) == expected
+    assert capacity_text.describe_limit(found) == expected
 
 
 def test_other_ends() -> None:
     none = replace(CAPACITY, answer=None, failed_at=100.0)
-    assert "\ncapacity     none: not even 100 messages/s hold the objectives\n" in words.text(none, "")
+    assert "\ncapacity     none: not even 100 messages/s hold the objectives\n" in capacity_text.render(none, "")
     stopped = replace(CAPACITY, complete=False, limited_by=None, stopped="interrupted", knee=None)
-    text = words.text(stopped, "")
+    text = capacity_text.render(stopped, "")
     assert "\nSTOPPED      interrupted\n             Held so far: 497 messages/s.\n" in text
     assert "limited by" not in text
     assert "\nknee         none: latency does not turn up within what was measured\n" in text
-    nothing = words.text(replace(stopped, answer=None), "")
+    nothing = capacity_text.render(replace(stopped, answer=None), "")
     assert "Nothing had held so far." in nothing
     assert CAPACITY.answer is not None
     unsteady = replace(CAPACITY, answer=replace(CAPACITY.answer, settled=False))
-    assert "Runs near there contradict each other" in words.text(unsteady, "")
-    generator = words.text(replace(CAPACITY, limited_by=GENERATOR), "")
+    assert "Runs near there contradict each other" in capacity_text.render(unsteady, "")
+    generator = capacity_text.render(replace(CAPACITY, limited_by=GENERATOR), "")
     assert "capacity     at least 497 messages/s hold" in generator
     assert "use more --processes" in generator
 
 
 def test_connections() -> None:
     found = searched_connections()
-    assert words.said(found) == (
+    assert capacity_text.describe(found) == (
         "the highest number of connections at which p99 < 10ms and lost == 0; "
         "2.5 messages/s a connection, constant arrivals, 128 B text, compression off, TLS, 2 processes"
     )
-    assert (words.load(found, 1.0), words.load(found, 1200.0)) == ("1 connection", "1,200 connections")
-    assert words.begins(found, 20.0, 10.0, None) == "[14] 20 connections (10 held)"
+    assert (capacity_text.format_load(found, 1.0), capacity_text.format_load(found, 1200.0)) == (
+        "1 connection",
+        "1,200 connections",
+    )
+    assert capacity_text.step_started(found, 20.0, 10.0, None) == "[14] 20 connections (10 held)"

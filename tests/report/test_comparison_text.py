@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from helpers.sample_comparison import ANYWAY, COMPARISON, PAIRS
 
-from wsbench.report.text.comparison_text import text
+from wsbench.report.text.comparison_text import render
 from wsbench.results.comparison_result import Metric, Pair, Verdict, overall
 
 
 def test_the_table() -> None:
-    rows = text(COMPARISON).splitlines()
+    rows = render(COMPARISON).splitlines()
     assert rows[:2] == ["BASE  results/a   (websockets)", "NEW   results/b   (picows)"]
     assert rows[3].split() == ["base", "new", "ratio", "interval", "spread", "margin", "verdict"]
     assert rows[4].split("  ")[-1].strip() == "no difference"
@@ -18,22 +18,22 @@ def test_the_table() -> None:
     assert rows[7] == "  p99.9         not compared: too few | <messages>"
     assert len({row.rindex(" %   ") for row in rows[4:7]}) == 1
     assert rows[-1] == "verdict: NEW is slower: p50 ×41"
-    assert "95 % confidence interval; latencies are of `response`; verdicts hold for all 3 comparisons" in text(
+    assert "95 % confidence interval; latencies are of `response`; verdicts hold for all 3 comparisons" in render(
         COMPARISON
     )
     assert "note: the kernel *differs*" in rows
 
 
 def test_what_was_compared_anyway_is_said() -> None:
-    assert "COMPARED ANYWAY" not in text(COMPARISON)
-    assert "COMPARED ANYWAY, although they are not comparable:\n  payload: 128 B against 256 B\n" in text(ANYWAY)
+    assert "COMPARED ANYWAY" not in render(COMPARISON)
+    assert "COMPARED ANYWAY, although they are not comparable:\n  payload: 128 B against 256 B\n" in render(ANYWAY)
 
 
 def test_pairs_are_named_where_there_are_several() -> None:
-    assert "echo" not in text(COMPARISON)
-    said = text(PAIRS)
-    assert "\nx 1B   (2 against 1 runs)\n" in said
-    assert "\nx 2B: not compared: NEW has no run of it\n" in said
+    assert "echo" not in render(COMPARISON)
+    text = render(PAIRS)
+    assert "\nx 1B   (2 against 1 runs)\n" in text
+    assert "\nx 2B: not compared: NEW has no run of it\n" in text
 
 
 def of(*verdicts: tuple[Verdict, bool], missing: bool = False) -> Verdict:

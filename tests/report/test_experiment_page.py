@@ -85,7 +85,7 @@ def test_holes_failures_and_losses_are_told() -> None:
         row("lossy", CONDITIONS[0], 2.0, lost=1234, done=2),
     ]
     text = made(rows, complete=False).text
-    for said in (
+    for expected in (
         "Incomplete.",
         "– none has no TLS",
         "✕ broken failed: it did not start",
@@ -93,7 +93,7 @@ def test_holes_failures_and_losses_are_told() -> None:
         "LOSSES",
         "2 of 3 runs",
     ):
-        assert said in text
+        assert expected in text
 
 
 def test_an_experiment_without_a_run_has_a_report() -> None:

@@ -60,11 +60,11 @@ def test_a_case_for_every_metric_of_a_comparison() -> None:
     found = cases(encode_comparison(COMPARISON))
     assert list(found) == [f"echo: {metric}" for metric in ("throughput", "p50", "p99", "p99.9")]
     assert outcome(found["echo: throughput"]) is None
-    kind, said = outcome(found["echo: p50"]) or (None, "")
-    assert (kind, said.split(" (")[0]) == (Failure, "slower")
-    assert "base 50.0 µs, new 2.05 ms, ratio 41.0, interval 27.1 – 62.1" in said
-    kind, said = outcome(found["echo: p99"]) or (None, "")
-    assert (kind, said.split(" (")[0]) == (Skipped, "inconclusive: about 12")
+    kind, message = outcome(found["echo: p50"]) or (None, "")
+    assert (kind, message.split(" (")[0]) == (Failure, "slower")
+    assert "base 50.0 µs, new 2.05 ms, ratio 41.0, interval 27.1 – 62.1" in message
+    kind, message = outcome(found["echo: p99"]) or (None, "")
+    assert (kind, message.split(" (")[0]) == (Skipped, "inconclusive: about 12")
     assert outcome(found["echo: p99.9"]) == (Skipped, "not compared: too few | <messages>")
 
 

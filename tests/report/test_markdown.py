@@ -30,17 +30,17 @@ def tables(markdown: str) -> list[list[list[str]]]:
 
 
 def test_a_run() -> None:
-    said = run_summary(RUN)
-    latency, figures, gates = tables(said)
-    assert said.startswith("### ✅ wsbench run: echo\n")
+    text = run_summary(RUN)
+    latency, figures, gates = tables(text)
+    assert text.startswith("### ✅ wsbench run: echo\n")
     assert latency[0] == ["latency", "p50", "p90", "p99", "p99.9", "max"]
     assert latency[1] == ["response", "24.1 µs", "40.0 µs", "67.6 µs", "–", "1.78 ms"]
     assert figures[1] == ["995 replies/s", "10,000", "9,950", "50", "50 of 50"]
     assert gates[1] == ["✅ passed", "p99 \\> 5ms", "1.20 ms"]
-    assert "\n\n**Errors:**\n- 1 × the server closed the connection with 1011 *(target)*\n\n" in said
-    assert "**Verdict: ok**" in said
-    assert "50 connections, open loop, 1,000 messages/s" in said
-    assert said.endswith("\n\n"), "what another step appends is a paragraph of its own"
+    assert "\n\n**Errors:**\n- 1 × the server closed the connection with 1011 *(target)*\n\n" in text
+    assert "**Verdict: ok**" in text
+    assert "50 connections, open loop, 1,000 messages/s" in text
+    assert text.endswith("\n\n"), "what another step appends is a paragraph of its own"
 
 
 @pytest.mark.parametrize(
@@ -55,36 +55,36 @@ def test_the_heading_says_how_it_went(changes: dict[str, object], heading: str) 
 
 
 def test_findings_and_an_early_end() -> None:
-    said = run_summary(replace(RUN, complete=False, generator=Generator("late", [Finding("sent-late", "1_2", "Do.")])))
-    assert "**Incomplete:**" in said
-    assert "- `sent-late`: 1\\_2 *Do.*" in said
+    text = run_summary(replace(RUN, complete=False, generator=Generator("late", [Finding("sent-late", "1_2", "Do.")])))
+    assert "**Incomplete:**" in text
+    assert "- `sent-late`: 1\\_2 *Do.*" in text
     assert "Incomplete" not in run_summary(RUN)
 
 
 def test_text_of_others_is_no_markup() -> None:
     nasty = "a|b\n# <script> `c` *d* [e](f)"
-    said = run_summary(replace(RUN, name=nasty, gates=[Gate(nasty, True, nasty)]))
+    text = run_summary(replace(RUN, name=nasty, gates=[Gate(nasty, True, nasty)]))
     escaped = "a|b \\# \\<script\\> \\`c\\` \\*d\\* \\[e\\](f)"
-    assert tables(said)[2][1] == ["❌ failed", escaped, escaped]
-    assert said.splitlines()[0].endswith(escaped.replace("|", "\\|"))
+    assert tables(text)[2][1] == ["❌ failed", escaped, escaped]
+    assert text.splitlines()[0].endswith(escaped.replace("|", "\\|"))
 
 
 def test_a_comparison() -> None:
-    said = comparison_summary(COMPARISON)
-    sides, table = tables(said)
-    assert said.startswith("### ❌ wsbench compare: NEW is slower: p50 ×41\n")
+    text = comparison_summary(COMPARISON)
+    sides, table = tables(text)
+    assert text.startswith("### ❌ wsbench compare: NEW is slower: p50 ×41\n")
     assert sides[1:] == [["BASE", "results/a", "websockets"], ["NEW", "results/b", "picows"]]
     assert table[0] == ["", "base", "new", "ratio", "interval", "spread", "margin", "verdict"]
     assert table[2] == ["p50", "50.0 µs", "2.05 ms", "41.0", "27.1 – 62.1", "15 % (assumed)", "5 %", "❌ slower"]
     assert table[4][-1] == "– not compared: too few | \\<messages\\>"
-    assert "- the kernel \\*differs\\*\n" in said
-    assert "Compared anyway" not in said
+    assert "- the kernel \\*differs\\*\n" in text
+    assert "Compared anyway" not in text
 
 
 def test_a_comparison_of_many_pairs_and_one_that_was_made_anyway() -> None:
-    said = comparison_summary(PAIRS)
-    assert "**x 1B** (2 against 1 runs)" in said
-    assert "**x 2B**: not compared: NEW has no run of it" in said
+    text = comparison_summary(PAIRS)
+    assert "**x 1B** (2 against 1 runs)" in text
+    assert "**x 2B**: not compared: NEW has no run of it" in text
     assert (
         "**Compared anyway**, although they are not comparable:\n- payload: 128 B against 256 B\n"
         in comparison_summary(ANYWAY)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from wsbench.report.text.overview_text import text
+from wsbench.report.text.overview_text import render
 from wsbench.results.overview_result import FIGURES, Figure, Overview, Ratio, Row
 
 CLOSED = "ws, compression off, 128 B, 10 connections, closed loop, 1 in flight"
@@ -18,7 +18,7 @@ def row(target: str = "base", *, ratio: Ratio | None = None, **more: object) -> 
 
 
 def lines(*rows: Row, baseline: str = "base") -> list[str]:
-    shown = text(Overview(baseline, 0.95, list(rows)), "results/id")
+    shown = render(Overview(baseline, 0.95, list(rows)), "results/id")
     assert shown.endswith("\nresult: results/id\n")
     return shown.splitlines()
 

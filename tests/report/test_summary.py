@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from helpers.sample_run import RUN
 
-from wsbench.report.text.summary import text
+from wsbench.report.text.summary import render
 from wsbench.results.run_result import (
     Connections,
     Finding,
@@ -24,7 +24,7 @@ PATH = "results/20261122T091500Z-echo"
 
 def rows(run: Run) -> dict[str, str]:
     """Rows by their first word."""
-    return {row.split()[0]: row for row in text(run, PATH).splitlines() if row.strip()}
+    return {row.split()[0]: row for row in render(run, PATH).splitlines() if row.strip()}
 
 
 def conditions(**changes: object) -> Run:
@@ -32,16 +32,16 @@ def conditions(**changes: object) -> Run:
 
 
 def test_it_says_what_was_measured_and_where_the_result_lies() -> None:
-    said = text(RUN, PATH)
-    assert said.startswith("ws://127.0.0.1:8765/echo")
-    assert "50 connections, open loop, 1,000 messages/s, constant, 128 bytes text, compression none, 10s" in said
+    text = render(RUN, PATH)
+    assert text.startswith("ws://127.0.0.1:8765/echo")
+    assert "50 connections, open loop, 1,000 messages/s, constant, 128 bytes text, compression none, 10s" in text
     assert "995 replies/s" in rows(RUN)["throughput"]
     assert rows(RUN)["messages"].endswith("10,000 sent, 9,950 received, 50 lost")
-    assert said.endswith(f"result: {PATH}\n")
+    assert text.endswith(f"result: {PATH}\n")
 
 
 @pytest.mark.parametrize(
-    ("run", "said"),
+    ("run", "expected"),
     [
         (conditions(loop="closed", in_flight=8), "closed loop, 8 in flight"),
         (conditions(binary=True), "128 bytes binary"),
@@ -55,9 +55,9 @@ def test_it_says_what_was_measured_and_where_the_result_lies() -> None:
         (msgspec.structs.replace(RUN, complete=False), "\nINCOMPLETE: "),
     ],
 )
-def test_conditions_out_of_the_ordinary_are_named(run: Run, said: str) -> None:
-    assert said in text(run, PATH)
-    assert said not in text(RUN, PATH)
+def test_conditions_out_of_the_ordinary_are_named(run: Run, expected: str) -> None:
+    assert expected in render(run, PATH)
+    assert expected not in render(RUN, PATH)
 
 
 def test_latencies_stand_under_their_percentile_and_what_is_not_known_is_a_dash() -> None:
@@ -75,8 +75,8 @@ def test_latencies_stand_under_their_percentile_and_what_is_not_known_is_a_dash(
 
 
 def test_a_closed_loop_has_no_send_lag() -> None:
-    assert "send lag" in text(RUN, PATH)
-    assert "send lag" not in text(conditions(loop="closed"), PATH)
+    assert "send lag" in render(RUN, PATH)
+    assert "send lag" not in render(conditions(loop="closed"), PATH)
 
 
 def test_messages_that_went_wrong_are_counted_only_when_there_are_any() -> None:
@@ -106,8 +106,8 @@ def test_what_the_server_sends_on_its_own_accord_is_no_reply() -> None:
 
 def test_settings_of_a_scenario_are_conditions() -> None:
     given = msgspec.structs.replace(RUN.conditions, scenario="push", settings={"rate": "5", "reply": "on"})
-    said = text(of_scenario(conditions=given), PATH)
-    assert ", scenario push (rate=5, reply=on), compression none" in said
+    text = render(of_scenario(conditions=given), PATH)
+    assert ", scenario push (rate=5, reply=on), compression none" in text
 
 
 def test_a_scenario_that_opens_connections_again_and_again_shows_what_that_took() -> None:
@@ -130,13 +130,13 @@ def test_memory_of_many_connections() -> None:
 
 def test_the_verdict_has_its_findings_and_their_remedies() -> None:
     finding = Finding("cpu-saturated", "worker 0 used 100 % of a core", "Use more --processes.", "saturated")
-    said = text(msgspec.structs.replace(RUN, generator=Generator("saturated", [finding], 11.54)), PATH)
-    assert "verdict      saturated   generator 11.5 µs CPU a message, kernel timestamps\n" in said
-    assert "  cpu-saturated: worker 0 used 100 % of a core\n    Use more --processes.\n" in said
+    text = render(msgspec.structs.replace(RUN, generator=Generator("saturated", [finding], 11.54)), PATH)
+    assert "verdict      saturated   generator 11.5 µs CPU a message, kernel timestamps\n" in text
+    assert "  cpu-saturated: worker 0 used 100 % of a core\n    Use more --processes.\n" in text
 
 
 def test_errors_and_gates() -> None:
     assert rows(RUN)["error"] == "error        1 × the server closed the connection with 1011 [target]"
     gates = [Gate("p99 > 5ms", False, "1.20 ms"), Gate("lost > 0", True, "50")]
-    said = text(msgspec.structs.replace(RUN, gates=gates), PATH)
-    assert "passed       --fail-if 'p99 > 5ms'   was 1.20 ms\nFAILED       --fail-if 'lost > 0'   was 50\n" in said
+    text = render(msgspec.structs.replace(RUN, gates=gates), PATH)
+    assert "passed       --fail-if 'p99 > 5ms'   was 1.20 ms\nFAILED       --fail-if 'lost > 0'   was 50\n" in text

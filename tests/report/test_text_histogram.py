@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from helpers.sample_run import RUN
 
-from wsbench.report.text.summary import legible, text
+from wsbench.report.text.summary import legible, render
 from wsbench.report.text.text_histogram import rows
 from wsbench.results.run_result import Latency, Run
 
@@ -62,11 +62,11 @@ def test_lost_messages_have_a_line() -> None:
 
 
 def test_without_samples_or_in_an_older_result_there_is_nothing() -> None:
-    assert rows(RUN) == [] and "distribution" not in text(RUN, "results/x")
+    assert rows(RUN) == [] and "distribution" not in render(RUN, "results/x")
 
 
 def test_ascii_for_outputs_without_blocks() -> None:
-    summary = text(drawn({22_000: 50, 27_000: 100, 39_000: 1}), "results/x")
+    summary = render(drawn({22_000: 50, 27_000: 100, 39_000: 1}), "results/x")
     assert legible(summary, "utf-8") == summary
     for encoding in ("ascii", "latin-1", None, "no such encoding"):
         plain = legible(summary, encoding)

@@ -24,8 +24,7 @@ from wsbench.experiment.experiment_store import new_directory
 from wsbench.launcher.locust_process import interruptible
 from wsbench.launcher.search_loop import MOST, conduct, most_connections
 from wsbench.launcher.step_runs import Steps, StepSpec
-from wsbench.report.text import capacity_text as words
-from wsbench.report.text import summary
+from wsbench.report.text import capacity_text, summary
 from wsbench.results import capacity_result
 from wsbench.results.capacity_result import CONNECTIONS, GENERATOR, RATE, Bounds, Capacity
 from wsbench.results.run_result import replace_file
@@ -74,7 +73,7 @@ def _capacity(url: str | None, **given: Any) -> int:
     directory = new_directory(Path(given["results"]), given["name"] or _NAME)
     document = _begun(plan, search, directory, given)
     with ProgressLine(enabled=not given["quiet"]) as line, interruptible():
-        line.say(f"{directory}: {words.said(document)}")
+        line.say(f"{directory}: {capacity_text.describe(document)}")
         try:
             document = conduct(document, search, Steps(plan, directory, line), directory, line)
         except WsbenchError:
@@ -168,7 +167,9 @@ def _begun(plan: StepSpec, search: Search, directory: Path, given: dict[str, Any
 def _say(document: Capacity, directory: Path, *, as_json: bool, quiet: bool) -> None:
     if not quiet:
         output = sys.stderr if as_json else sys.stdout
-        click.echo(summary.legible(words.text(document, str(directory)), output.encoding), nl=False, file=output)
+        click.echo(
+            summary.legible(capacity_text.render(document, str(directory)), output.encoding), nl=False, file=output
+        )
     if as_json:
         click.echo(capacity_result.encode(document), nl=False)
 
@@ -176,9 +177,9 @@ def _say(document: Capacity, directory: Path, *, as_json: bool, quiet: bool) -> 
 def _exit_code(document: Capacity, *, strict: bool) -> ExitCode:
     """A server of which not even the lowest load holds was measured, and found wanting: as by a gate."""
     if document.stopped is not None:
-        if document.stopped == words.INTERRUPTED:
+        if document.stopped == capacity_text.INTERRUPTED:
             return ExitCode.INTERRUPTED
-        raise WsbenchError(f"the search could not go on: {document.stopped}", remedy=words.so_far(document))
+        raise WsbenchError(f"the search could not go on: {document.stopped}", remedy=capacity_text.so_far(document))
     if document.answer is None:
         return ExitCode.NOT_MEASURED if document.limited_by == GENERATOR else ExitCode.GATE_FAILED
     return ExitCode.NOT_TRUSTED if strict and document.limited_by == GENERATOR else ExitCode.OK

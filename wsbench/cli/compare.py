@@ -12,7 +12,7 @@ from wsbench.experiment.comparison import compare
 from wsbench.experiment.statistics import MARGINS
 from wsbench.report import junit as junit_report
 from wsbench.report import markdown
-from wsbench.report.text import comparison_text as table
+from wsbench.report.text import comparison_text
 from wsbench.results import comparison_result
 
 
@@ -54,7 +54,7 @@ def _compare(
     junit: Path | None,
 ) -> int:
     found = compare(base, new, margins={**MARGINS, **dict(margin)}, confidence=confidence, anyway=anyway)
-    click.echo(comparison_result.encode(found) if json else table.text(found), nl=False)
+    click.echo(comparison_result.encode(found) if json else comparison_text.render(found), nl=False)
     outputs.write(
         summary=summary,
         markdown=markdown.comparison_summary(found),

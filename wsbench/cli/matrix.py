@@ -24,8 +24,7 @@ from wsbench.experiment.overview import alike, overview
 from wsbench.experiment.spec import Spec
 from wsbench.launcher.cell_runs import CellRuns
 from wsbench.launcher.locust_process import interruptible
-from wsbench.report.text import overview_text as table
-from wsbench.report.text import summary
+from wsbench.report.text import overview_text, summary
 from wsbench.results import experiment_result
 from wsbench.results.experiment_result import DONE, FAILED, Cell, Experiment
 from wsbench.results.overview_result import Overview, Row
@@ -173,7 +172,7 @@ class _Told:
 def _say(experiment: Experiment, found: Overview, path: Path, *, as_json: bool, quiet: bool) -> None:
     if not quiet:
         output = sys.stderr if as_json else sys.stdout
-        click.echo(summary.legible(table.text(found, str(path)), output.encoding), nl=False, file=output)
+        click.echo(summary.legible(overview_text.render(found, str(path)), output.encoding), nl=False, file=output)
     if as_json:
         document = msgspec.to_builtins(experiment)
         for cell, row in zip(document["cells"], found.rows, strict=True):

@@ -18,7 +18,7 @@ from wsbench.cli.calibrate import load as load_calibration
 from wsbench.cli.params import RATE, SIZE, Parsed
 from wsbench.errors import ExitCode, ResultError, UsageError
 from wsbench.experiment.sizing import ASSUMED, MEASURED, STATED, Basis, Costs, Sizing, Wanted, size
-from wsbench.report.text import plan_text as words
+from wsbench.report.text import plan_text
 from wsbench.results.environment import environment
 from wsbench.source_addresses import ephemeral_ports
 from wsbench.units import parse_size
@@ -72,15 +72,15 @@ def _plan(**given: Any) -> ExitCode:
         like=_like(calibration),
         costs=costs,
         sizing=sizing,
-        commands=list(words.commands(wanted, sizing, opened_per_s=_OPENED_PER_S[wanted.tls])),
-        settings=list(words.settings(sizing)),
+        commands=list(plan_text.commands(wanted, sizing, opened_per_s=_OPENED_PER_S[wanted.tls])),
+        settings=list(plan_text.settings(sizing)),
         notes=list(_notes(wanted, calibration, given)),
     )
     if given["json"]:
         click.echo(msgspec.json.format(msgspec.json.encode(plan), indent=2))
     else:
-        rows = words.text(wanted, costs, sizing, like=plan.like, notes=plan.notes)
-        click.echo("\n".join([*rows, "", *words.to_do(plan.commands, plan.settings)]))
+        rows = plan_text.render(wanted, costs, sizing, like=plan.like, notes=plan.notes)
+        click.echo("\n".join([*rows, "", *plan_text.instructions(plan.commands, plan.settings)]))
     return ExitCode.OK
 
 

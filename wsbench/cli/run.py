@@ -235,7 +235,7 @@ def _say(ended: FinishedRun, options: RunOptions, *, as_json: bool) -> int:
     if as_json:
         click.echo(encode(ended.run), nl=False)
     elif not options.quiet or ended.path is None:  # what is stored nowhere must be said
-        text = summary.text(ended.run, str(ended.path or "not stored"))
+        text = summary.render(ended.run, str(ended.path or "not stored"))
         click.echo(summary.legible(text, sys.stdout.encoding), nl=False)
     return exit_code(ended.run, strict=options.strict, interrupted=ended.interrupted)
 

@@ -13,7 +13,7 @@ from wsbench.errors import WsbenchError
 from wsbench.experiment.capacity_search import Found, Measure, Search, Seen, decide, so_far
 from wsbench.experiment.knee import of_steps
 from wsbench.launcher.locust_process import Interrupted
-from wsbench.report.text import capacity_text as words
+from wsbench.report.text import capacity_text
 from wsbench.results import capacity_result
 from wsbench.results.capacity_result import BOUND, CAPACITY_FILE, CONNECTIONS, GENERATOR, Capacity, Step
 from wsbench.results.run_result import replace_file
@@ -31,19 +31,19 @@ def conduct(
         WsbenchError: the first one could not be made.
     """
     while isinstance(following := decide(search, _seen(document)), Measure):
-        line.begin(words.begins(document, following.load, following.held, following.failed))
+        line.begin(capacity_text.step_started(document, following.load, following.held, following.failed))
         try:
             step = measure(following.load)
         except KeyboardInterrupt:
             if not document.steps:
                 raise Interrupted from None
-            return _stored(_stopped(document, words.INTERRUPTED), directory)
+            return _stored(_stopped(document, capacity_text.INTERRUPTED), directory)
         except WsbenchError as error:
             if not document.steps:
                 raise
             return _stored(_stopped(document, f"{error.what}; {error.remedy}".removesuffix("; ")), directory)
         document = _stored(replace(document, steps=[*document.steps, step]), directory)
-        line.say(f"  {words.outcome(document, step)}")
+        line.say(f"  {capacity_text.step_finished(document, step)}")
     return _stored(_found(document, following), directory)
 
 
@@ -76,7 +76,7 @@ def _found(document: Capacity, found: Found) -> Capacity:
         and document.bounds.most == most_connections(document.conditions.processes)
     ):
         document = replace(document, limited_by=GENERATOR)
-    return replace(document, limit=words.limit(document))
+    return replace(document, limit=capacity_text.describe_limit(document))
 
 
 def _answer(document: Capacity, load: float | None, *, settled: bool) -> capacity_result.Answer | None:

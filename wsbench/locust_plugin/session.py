@@ -278,7 +278,7 @@ class Session:
     @staticmethod
     def _print_summary(director: Director) -> None:
         if director.run is not None and (director.stored is None or not director.options.quiet):
-            text = summary.text(director.run, str(director.stored or "not stored"))
+            text = summary.render(director.run, str(director.stored or "not stored"))
             for row in summary.legible(text, sys.stdout.encoding).splitlines():
                 console.info(row)
         if director.failure is not None:

@@ -53,7 +53,7 @@ def save(reports: ReportQueue, options: RunOptions, setup: Mapping[str, Any], *,
         logger.error("The master was lost: what this worker measured is in %s", path)
     else:
         logger.error("The master was lost, and what this worker measured could not be stored: the summary is all of it")
-    for row in summary.legible(summary.text(run, str(path or "not stored")), sys.stdout.encoding).splitlines():
+    for row in summary.legible(summary.render(run, str(path or "not stored")), sys.stdout.encoding).splitlines():
         console.info(row)
 
 

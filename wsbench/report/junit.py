@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
-from wsbench.report.text.comparison_text import HEADINGS, cells
+from wsbench.report.text.comparison_text import HEADINGS, metric_cells
 from wsbench.results.comparison_result import Comparison, Metric, Verdict
 from wsbench.results.run_result import Run
 from wsbench.units import NS_PER_S
@@ -59,16 +59,16 @@ def _verdict_case(suite: str, run: Run, *, strict: bool) -> _Case:
 
 def _metric_case(suite: str, key: str, metric: Metric) -> _Case:
     case = _case(suite, f"{key}: {metric.metric}")
-    named = ", ".join(f"{name} {cell}" for name, cell in zip(HEADINGS, cells(metric), strict=True))
-    said = ": ".join(part for part in (metric.verdict, metric.reason) if part)
+    named = ", ".join(f"{name} {cell}" for name, cell in zip(HEADINGS, metric_cells(metric), strict=True))
+    message = ": ".join(part for part in (metric.verdict, metric.reason) if part)
     if metric.verdict != Verdict.NOT_COMPARED:
-        said += f" ({named})"
+        message += f" ({named})"
     if metric.verdict == Verdict.SLOWER:
-        _outcome(case, "failure", said)
+        _outcome(case, "failure", message)
     elif metric.verdict in (Verdict.INCONCLUSIVE, Verdict.NOT_COMPARED):
-        _outcome(case, "skipped", said)
+        _outcome(case, "skipped", message)
     else:
-        _child(case, "system-out", said)
+        _child(case, "system-out", message)
     return case
 
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 
 from wsbench.report import series_labels
-from wsbench.report.text.comparison_text import HEADINGS, basis, cells
-from wsbench.report.text.summary import ERRORS_SHOWN, conditions
+from wsbench.report.text.comparison_text import HEADINGS, basis, metric_cells
+from wsbench.report.text.summary import ERRORS_SHOWN, describe_conditions
 from wsbench.results.comparison_result import Comparison, Pair, Verdict
 from wsbench.results.run_result import Run
 from wsbench.units import format_count, format_duration
@@ -27,7 +27,7 @@ def run_summary(run: Run) -> str:
     """A run's key figures, its gates and what it says of itself."""
     mark = "❌" if any(gate.failed for gate in run.gates) else "⚠️" if run.generator.verdict != "ok" else "✅"
     rows = [f"### {mark} wsbench run: {_escape(run.name)}", "", f"{_escape(run.conditions.url)}  "]
-    rows += [_escape(conditions(run)), ""]
+    rows += [_escape(describe_conditions(run)), ""]
     if not run.complete:
         rows += ["**Incomplete:** the run was ended before its time; this is what was measured.", ""]
     rows += [*_latency(run), "", *_figures(run), ""]
@@ -72,7 +72,7 @@ def _pair(pair: Pair, *, named: bool) -> list[str]:
     body = [
         (
             metric.metric,
-            *cells(metric),
+            *metric_cells(metric),
             f"{_MARKS[metric.verdict]} {metric.verdict}" + (f": {metric.reason}" if metric.reason else ""),
         )
         for metric in pair.metrics
@@ -87,7 +87,7 @@ def _latency(run: Run) -> list[str]:
             series_labels.label(name),
             *(format_duration(getattr(run.latency[name], column)) for column in _COLUMNS.values()),
         )
-        for name in (*series_labels.of_messages(run), *series_labels.of_scenario(run))
+        for name in (*series_labels.message_series(run), *series_labels.scenario_series(run))
     ]
     return _table(("latency", *_COLUMNS), body)
 

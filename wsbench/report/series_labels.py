@@ -13,33 +13,33 @@ def label(name: str) -> str:
     return LABELS.get(name, name)
 
 
-def of_messages(run: Run) -> list[str]:
+def message_series(run: Run) -> list[str]:
     """Those of every message; in a closed loop without `send_lag`, which is zero there by definition.
 
     A scenario that has series of its own may have no round trips: without those that are empty for that.
     """
     hidden = ["send_lag"] if run.conditions.loop == "closed" else []
-    if of_scenario(run):
+    if scenario_series(run):
         hidden += [name for name in LATENCY_SERIES if not (run.latency[name].count or run.latency[name].lost)]
     return [name for name in LATENCY_SERIES if name in run.latency and name not in hidden]
 
 
-def of_scenario(run: Run) -> list[str]:
+def scenario_series(run: Run) -> list[str]:
     """Those that the scenario named."""
     return [name for name in run.latency if name not in SERIES]
 
 
-def is_of_own_scenario(run: Run) -> bool:
+def has_own_scenario(run: Run) -> bool:
     """Whether the users are of a scenario's own, which sends what it likes."""
-    return bool(run.conditions.settings or run.counters or of_scenario(run))
+    return bool(run.conditions.settings or run.counters or scenario_series(run))
 
 
-def headline(run: Run) -> str:
+def headline_series(run: Run) -> str:
     """The series that one looks at first."""
-    own = of_scenario(run)
-    return own[0] if own and "response" not in of_messages(run) else "response"
+    own = scenario_series(run)
+    return own[0] if own and "response" not in message_series(run) else "response"
 
 
-def of_connections(run: Run) -> list[str]:
+def connect_series(run: Run) -> list[str]:
     """Those of opening connections that have anything in them."""
     return [name for name in CONNECT_SERIES if name in run.latency and run.latency[name].count]

@@ -72,11 +72,11 @@ def distribution(directory: Path, run: Run, series: str) -> bytes:
     return text
 
 
-def _agree(where: str, found: Mapping[str, int], said: Mapping[str, int]) -> None:
-    for name in sorted({*found, *said}):
-        if found.get(name, 0) != said.get(name, 0):
+def _agree(where: str, found: Mapping[str, int], expected: Mapping[str, int]) -> None:
+    for name in sorted({*found, *expected}):
+        if found.get(name, 0) != expected.get(name, 0):
             raise ResultError(
-                f"{where} and run.json do not agree: {found.get(name, 0):,} and {said.get(name, 0):,} of {name!r}",
+                f"{where} and run.json do not agree: {found.get(name, 0):,} and {expected.get(name, 0):,} of {name!r}",
                 remedy="One of the files was cut off or edited.",
             )
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from wsbench.report.html import tables
 from wsbench.report.html.page import render
 from wsbench.report.html.plots import Figure, Json, latency_axis, seconds
-from wsbench.report.text import capacity_text as words
+from wsbench.report.text import capacity_text
 from wsbench.results.capacity_result import GENERATOR, TARGET, Capacity, Point, curve
 from wsbench.results.run_result import Run
 from wsbench.run.gates import parse_objective
@@ -34,7 +34,7 @@ def report(capacity: Capacity, example: Run | None) -> bytes:
         example=example,
         mood=_mood(capacity),
         tiles=_tiles(capacity, points),
-        words=words,
+        capacity_text=capacity_text,
         tables=tables,
         count=format_count,
     )
@@ -51,11 +51,14 @@ def _tiles(capacity: Capacity, points: Sequence[Point]) -> list[tuple[str, str]]
     at = next((point for point in points if capacity.answer and point.load == capacity.answer.load), None)
     return [
         (
-            f"capacity, {words.unit(capacity)}",
-            "–" if capacity.answer is None else words.number(capacity.answer.load),
+            f"capacity, {capacity_text.load_unit(capacity)}",
+            "–" if capacity.answer is None else capacity_text.format_number(capacity.answer.load),
         ),
         ("limited by", capacity.limited_by or "–"),
-        (f"knee, {words.unit(capacity)}", "–" if capacity.knee is None else words.number(capacity.knee.load)),
+        (
+            f"knee, {capacity_text.load_unit(capacity)}",
+            "–" if capacity.knee is None else capacity_text.format_number(capacity.knee.load),
+        ),
         ("p50 at capacity", format_duration(at.p50_ns if at else None)),
         ("p99 at capacity", format_duration(at.p99_ns if at else None)),
         ("runs", format_count(len(capacity.steps))),
@@ -71,15 +74,15 @@ def _curve(capacity: Capacity, points: Sequence[Point]) -> Figure:
     ]
     how = (
         "`response` by load, median over the runs at a load. As long as the target keeps up, latency is flat; beyond "
-        f"the knee, messages queue up. Knee: {words.knee(capacity)}. Upright: the capacity. A line that breaks off: "
-        "too much was lost, or too few messages were measured for that percentile."
+        f"the knee, messages queue up. Knee: {capacity_text.describe_knee(capacity)}. The vertical line is the "
+        "capacity. A line ends where too much was lost, or where too few messages were measured for that percentile."
     )
     layout: Json = {
         "xaxis": {
-            "title": {"text": words.unit(capacity)},
+            "title": {"text": capacity_text.load_unit(capacity)},
             "rangemode": "tozero",
             "tickformat": ",~r",
-            "unifiedhovertitle": {"text": f"%{{x:,.4~r}} {words.unit(capacity)}"},
+            "unifiedhovertitle": {"text": f"%{{x:,.4~r}} {capacity_text.load_unit(capacity)}"},
         },
         "yaxis": latency_axis("response", [y for each in data for y in each["y"] if y]),
         "showlegend": True,

@@ -16,7 +16,7 @@ from wsbench.measure.histogram import Buckets
 from wsbench.report.html import tables
 from wsbench.report.html.page import render
 from wsbench.report.html.plots import Figure, Json, Line, latency_axis, percentile_plot
-from wsbench.report.text import overview_text as words
+from wsbench.report.text import overview_text
 from wsbench.results.overview_result import FIGURES, Overview, Row
 from wsbench.results.run_result import Run
 from wsbench.units import NS_PER_S, format_count
@@ -89,7 +89,7 @@ def report(experiment: Experiment) -> bytes:
         curves=curves,
         efficiency=efficiency,
         figures=FIGURES,
-        words=words,
+        overview_text=overview_text,
         tables=tables,
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wsbench.measure.histogram import Buckets
-from wsbench.report import series_labels as names_of
+from wsbench.report import series_labels
 from wsbench.report.html.history import HeatMap, Moment, Timeline
 from wsbench.report.html.plots import Figure, Json, Line, latency_axis, line, packed, percentile_plot, seconds
 from wsbench.results.run_result import Run
@@ -37,16 +37,16 @@ def of_run(run: Run, series: Mapping[str, Buckets], heat: HeatMap | None, over_t
 
 def connecting(run: Run, series: Mapping[str, Buckets]) -> Figure | None:
     """How long connections took to open, and what of it."""
-    names = [name for name in names_of.of_connections(run) if series.get(name)]
+    names = [name for name in series_labels.connect_series(run) if series.get(name)]
     if not names:
         return None
     how = "As above, over connections: how long TCP, TLS and the WebSocket upgrade took, and all of it together."
-    lines = [Line(names_of.label(name), *_STYLES[name], series[name]) for name in names]
+    lines = [Line(series_labels.label(name), *_STYLES[name], series[name]) for name in names]
     return Figure("connecting", "Connect phases", how, *percentile_plot(lines))
 
 
 def _percentiles(run: Run, series: Mapping[str, Buckets]) -> Figure | None:
-    shown = [name for name in names_of.of_messages(run) if series.get(name)]
+    shown = [name for name in series_labels.message_series(run) if series.get(name)]
     if not shown:
         return None
     how = (
@@ -55,13 +55,13 @@ def _percentiles(run: Run, series: Mapping[str, Buckets]) -> Figure | None:
     )
     if run.latency["response"].lost:
         how += " Lost messages come last: the curves end where they begin."
-    lines = [Line(names_of.label(name), *_STYLES[name], series[name], run.latency[name].lost) for name in shown]
+    lines = [Line(series_labels.label(name), *_STYLES[name], series[name], run.latency[name].lost) for name in shown]
     return Figure("percentiles", "Latency by percentile", how, *percentile_plot(lines), height=400)
 
 
 def _of_scenario(run: Run, series: Mapping[str, Buckets]) -> Figure | None:
     """The series that the scenario named."""
-    shown = [name for name in names_of.of_scenario(run) if series.get(name)]
+    shown = [name for name in series_labels.scenario_series(run) if series.get(name)]
     if not shown:
         return None
     styles = [(colour, dash) for dash in _DASHES for colour in _COLOURS]

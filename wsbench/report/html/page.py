@@ -19,7 +19,7 @@ from markupsafe import Markup
 from wsbench.report import hlog, series_labels
 from wsbench.report.html import figures, history, tables
 from wsbench.report.html.plots import Figure
-from wsbench.report.text.summary import conditions
+from wsbench.report.text.summary import describe_conditions
 from wsbench.results.run_result import Run
 
 OVER_TIME = "response"
@@ -45,14 +45,14 @@ def of_run(run: Run, lines: Iterable[hlog.StoredLine], timeline: bytes) -> bytes
         title=run.name,
         version=run.wsbench,
         run=run,
-        said=conditions(run),
+        description=describe_conditions(run),
         meaning=tables.VERDICTS.get(run.generator.verdict, ""),
         tables=tables,
         main=main,
         connecting=connecting,
-        latency_series=series_labels.of_messages(run),
-        scenario_series=series_labels.of_scenario(run),
-        connect_series=series_labels.of_connections(run),
+        latency_series=series_labels.message_series(run),
+        scenario_series=series_labels.scenario_series(run),
+        connect_series=series_labels.connect_series(run),
         label=series_labels.label,
     )
 

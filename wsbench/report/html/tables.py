@@ -30,7 +30,7 @@ VERDICTS = {
 
 def tiles(run: Run) -> list[Row]:
     """The figures that one looks for first."""
-    first = series_labels.headline(run)
+    first = series_labels.headline_series(run)
     latency, c, m = run.latency[first], run.connections, run.messages
     return [
         ("throughput", _rate(run.throughput.received_per_s)),
@@ -70,7 +70,7 @@ def conditions(run: Run) -> list[Row]:
         ("compression", f"{c.compression} asked, {n.compression or 'none'} granted"),
         ("TLS", f"{n.tls_version or '–'}, {n.tls_cipher or '–'}" if c.tls else "none"),
     ]
-    if not series_labels.is_of_own_scenario(run):
+    if not series_labels.has_own_scenario(run):
         rows.insert(4, ("message", f"{format_count(c.payload_size)} bytes, {'binary' if c.binary else 'text'}"))
     if c.settings:
         rows.append(("settings", ", ".join(f"{name}={value}" for name, value in c.settings.items())))
@@ -81,7 +81,7 @@ def conditions(run: Run) -> list[Row]:
 
 def _load(run: Run) -> str:
     c = run.conditions
-    if c.loop == "closed" and series_labels.is_of_own_scenario(run):
+    if c.loop == "closed" and series_labels.has_own_scenario(run):
         return "the scenario's own"
     if c.loop == "closed":
         return f"closed loop, {c.in_flight} in flight a connection"

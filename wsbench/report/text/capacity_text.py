@@ -14,38 +14,38 @@ _HEADINGS = ("p50", "p99", "p99.9", "runs")
 _WIDTH = 11
 
 
-def load(capacity: Capacity, value: float) -> str:
+def format_load(capacity: Capacity, value: float) -> str:
     """A load with its unit: '400 messages/s', '20 connections'."""
-    return f"{number(value)} {unit(capacity, value)}"
+    return f"{format_number(value)} {load_unit(capacity, value)}"
 
 
-def unit(capacity: Capacity, value: float = 2) -> str:
+def load_unit(capacity: Capacity, value: float = 2) -> str:
     """What is searched."""
     if capacity.searched == RATE:
         return "messages/s"
     return "connection" if value == 1 else "connections"
 
 
-def number(value: float) -> str:
+def format_number(value: float) -> str:
     """Thousands apart; with decimals where they matter."""
     return format_count(value) if value >= 100 or value == int(value) else f"{value:.3g}"
 
 
-def said(capacity: Capacity) -> str:
+def describe(capacity: Capacity) -> str:
     """What is measured, of what, in one line."""
     objectives = " and ".join(capacity.objectives)
     default = " (wsbench's default: --slo sets another)" if capacity.default_objectives else ""
     what = "rate" if capacity.searched == RATE else "number of connections"
-    return f"the highest {what} at which {objectives}{default}; {conditions(capacity)}"
+    return f"the highest {what} at which {objectives}{default}; {describe_conditions(capacity)}"
 
 
-def conditions(capacity: Capacity) -> str:
+def describe_conditions(capacity: Capacity) -> str:
     """What every step has in common, in one line."""
     c = capacity.conditions
     parts = [
         f"{format_count(c.connections)} connections"
         if c.rate_per_connection is None
-        else f"{number(c.rate_per_connection)} messages/s a connection",
+        else f"{format_number(c.rate_per_connection)} messages/s a connection",
         f"{c.arrivals} arrivals",
         f"{format_bytes(c.payload_size)} {'binary' if c.binary else 'text'}",
         f"compression {c.compression}",
@@ -55,35 +55,35 @@ def conditions(capacity: Capacity) -> str:
     return ", ".join(parts)
 
 
-def begins(capacity: Capacity, at: float, held: float | None, failed: float | None) -> str:
+def step_started(capacity: Capacity, at: float, held: float | None, failed: float | None) -> str:
     """A step that begins, and what is known by then."""
-    known = [f"{number(held)} held"] if held is not None else []
-    known += [f"{number(failed)} did not"] if failed is not None else []
+    known = [f"{format_number(held)} held"] if held is not None else []
+    known += [f"{format_number(failed)} did not"] if failed is not None else []
     between = f" ({', '.join(known)})" if known else ""
-    return f"[{len(capacity.steps) + 1}] {load(capacity, at)}{between}"
+    return f"[{len(capacity.steps) + 1}] {format_load(capacity, at)}{between}"
 
 
-def outcome(capacity: Capacity, step: Step) -> str:
+def step_finished(capacity: Capacity, step: Step) -> str:
     """A step that ended."""
     if step.outcome == HELD:
         shown = ", ".join(f"{each.expression}: {each.value}" for each in step.objectives)
-        return f"{load(capacity, step.load)} held ({shown})"
-    return f"{load(capacity, step.load)} did not hold: {step.why}"
+        return f"{format_load(capacity, step.load)} held ({shown})"
+    return f"{format_load(capacity, step.load)} did not hold: {step.why}"
 
 
-def limit(capacity: Capacity) -> str:
+def describe_limit(capacity: Capacity) -> str:
     """Whose limit it was, with the evidence: a sentence."""
     if capacity.limited_by == BOUND:
-        return f"the bound: {load(capacity, capacity.bounds.most)} hold, and no more were to be tried (--max)"
+        return f"the bound: {format_load(capacity, capacity.bounds.most)} hold, and no more were to be tried (--max)"
     if capacity.failed_at is None:
         return (
-            f"the generator: more than {load(capacity, capacity.bounds.most)} need more open files than "
+            f"the generator: more than {format_load(capacity, capacity.bounds.most)} need more open files than "
             f"{_processes(capacity)} may have here"
         )
     failed = [step for step in capacity.steps if step.load == capacity.failed_at]
     why = next((step.why for step in reversed(failed) if step.outcome == capacity.limited_by), "")
     whose = "the target" if capacity.limited_by == TARGET else "the generator, not the target"
-    return f"{whose}: at {load(capacity, capacity.failed_at)}, {why}"
+    return f"{whose}: at {format_load(capacity, capacity.failed_at)}, {why}"
 
 
 def _processes(capacity: Capacity) -> str:
@@ -98,14 +98,14 @@ def remedy(capacity: Capacity) -> str:
     return "The target may hold more: give a higher --max." if capacity.limited_by == BOUND else ""
 
 
-def answer(capacity: Capacity) -> str:
+def describe_answer(capacity: Capacity) -> str:
     """The answer, in a sentence without a full stop."""
     if capacity.answer is None:
         lowest = min((step.load for step in capacity.steps), default=capacity.bounds.least)
-        return f"none: not even {load(capacity, lowest)} hold the objective{_s(capacity.objectives)}"
+        return f"none: not even {format_load(capacity, lowest)} hold the objective{_s(capacity.objectives)}"
     least = "at least " if capacity.limited_by != TARGET else ""
-    more = f"; {number(capacity.failed_at)} do not" if capacity.failed_at is not None else ""
-    return f"{least}{load(capacity, capacity.answer.load)} hold the objective{_s(capacity.objectives)}{more}"
+    more = f"; {format_number(capacity.failed_at)} do not" if capacity.failed_at is not None else ""
+    return f"{least}{format_load(capacity, capacity.answer.load)} hold the objective{_s(capacity.objectives)}{more}"
 
 
 def _s(several: Sequence[object]) -> str:
@@ -116,31 +116,31 @@ def so_far(capacity: Capacity) -> str:
     """What a search had found when it was broken off."""
     if capacity.answer is None:
         return "Nothing had held so far."
-    return f"Held so far: {load(capacity, capacity.answer.load)}."
+    return f"Held so far: {format_load(capacity, capacity.answer.load)}."
 
 
-def knee(capacity: Capacity) -> str:
+def describe_knee(capacity: Capacity) -> str:
     """Where latency begins to rise."""
     if capacity.knee is None:
         return "none: latency does not turn up within what was measured"
     return (
-        f"{load(capacity, capacity.knee.load)}: p99 is {format_duration(capacity.knee.p99_ns)} there, "
+        f"{format_load(capacity, capacity.knee.load)}: p99 is {format_duration(capacity.knee.p99_ns)} there, "
         "and rises steeply beyond"
     )
 
 
-def text(capacity: Capacity, path: str) -> str:
+def render(capacity: Capacity, path: str) -> str:
     """All of it for a terminal; `path` is where it lies."""
     where = capacity.url or f"target {capacity.target}"
-    rows = [where, said(capacity), "", *_table(capacity), ""]
+    rows = [where, describe(capacity), "", *_table(capacity), ""]
     if capacity.stopped is not None:
         rows += [f"STOPPED      {capacity.stopped}", f"             {so_far(capacity)}"]
     else:
-        rows += [f"capacity     {answer(capacity)}", f"limited by   {capacity.limit}"]
+        rows += [f"capacity     {describe_answer(capacity)}", f"limited by   {capacity.limit}"]
     if capacity.stopped is None and remedy(capacity):
         rows.append(f"             {remedy(capacity)}")
     rows += list(_unsettled(capacity))
-    return "\n".join([*rows, f"knee         {knee(capacity)}", "", f"result: {path}"]) + "\n"
+    return "\n".join([*rows, f"knee         {describe_knee(capacity)}", "", f"result: {path}"]) + "\n"
 
 
 def _unsettled(capacity: Capacity) -> Iterator[str]:
@@ -149,13 +149,14 @@ def _unsettled(capacity: Capacity) -> Iterator[str]:
 
 
 def _table(capacity: Capacity) -> Iterator[str]:
-    yield f"{unit(capacity):<13}" + "".join(f"{name:>{_WIDTH}}" for name in _HEADINGS)
+    yield f"{load_unit(capacity):<13}" + "".join(f"{name:>{_WIDTH}}" for name in _HEADINGS)
     for point in curve(capacity.steps):
-        cells = (*latencies(point), str(point.steps))
-        yield f"  {number(point.load):>11}" + "".join(f"{cell:>{_WIDTH}}" for cell in cells) + f"   {mark(point)}"
+        cells = (*latency_cells(point), str(point.steps))
+        figures = "".join(f"{cell:>{_WIDTH}}" for cell in cells)
+        yield f"  {format_number(point.load):>11}{figures}   {outcome_label(point)}"
 
 
-def latencies(point: Point) -> tuple[str, str, str]:
+def latency_cells(point: Point) -> tuple[str, str, str]:
     """p50, p99 and p99.9; bracketed where there were too few samples for one."""
     return (
         format_duration(point.p50_ns),
@@ -168,19 +169,19 @@ def _bracketed(shown: str, enough: bool) -> str:
     return shown if enough else f"({shown})"
 
 
-def mark(point: Point) -> str:
+def outcome_label(point: Point) -> str:
     """What became of a load, in a few words."""
     return {HELD: "held", TARGET: "did not hold", GENERATOR: "the generator gave out"}[point.outcome]
 
 
 def facts(capacity: Capacity) -> list[tuple[str, str]]:
     """What was asked for, as rows of (what, value)."""
-    bounds = capacity.bounds
+    least, most, start = map(format_number, (capacity.bounds.least, capacity.bounds.most, capacity.bounds.start))
     return [
         ("target", capacity.url or str(capacity.target)),
         *(("objective", objective) for objective in capacity.objectives),
-        ("searched", f"{unit(capacity)}, {number(bounds.least)} to {number(bounds.most)}, from {number(bounds.start)}"),
+        ("searched", f"{load_unit(capacity)}, {least} to {most}, from {start}"),
         ("tolerance", f"{100 * capacity.tolerance:g} %"),
-        ("conditions", conditions(capacity)),
+        ("conditions", describe_conditions(capacity)),
         ("command", shlex.join(capacity.command)),
     ]

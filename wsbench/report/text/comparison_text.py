@@ -11,7 +11,7 @@ HEADINGS = ("base", "new", "ratio", "interval", "spread", "margin")
 _WIDTHS = (11, 11, 8, 17, 17, 8)
 
 
-def text(comparison: Comparison) -> str:
+def render(comparison: Comparison) -> str:
     """All of it."""
     rows = [_side("BASE", comparison.base), _side("NEW", comparison.new), ""]
     for pair in comparison.pairs:
@@ -35,21 +35,28 @@ def basis(comparison: Comparison) -> str:
     )
 
 
-def figure(metric: Metric, value: float | None) -> str:
+def format_metric(metric: Metric, value: float | None) -> str:
     """A value of a metric in its unit."""
     if metric.metric == "throughput":
         return "–" if value is None else f"{format_count(value)}/s"
     return format_duration(value)
 
 
-def cells(metric: Metric) -> tuple[str, str, str, str, str, str]:
+def metric_cells(metric: Metric) -> tuple[str, str, str, str, str, str]:
     """What stands under `HEADINGS`."""
     interval = "–" if metric.low is None or metric.high is None else f"{_ratio(metric.low)} – {_ratio(metric.high)}"
     ratio = "–" if metric.ratio is None else _ratio(metric.ratio)
     spread = "–" if metric.spread is None else f"{100 * metric.spread:.2g} %"
     if metric.spread_from == "assumed":
         spread += " (assumed)"
-    return figure(metric, metric.base), figure(metric, metric.new), ratio, interval, spread, _percent(metric.margin)
+    return (
+        format_metric(metric, metric.base),
+        format_metric(metric, metric.new),
+        ratio,
+        interval,
+        spread,
+        _percent(metric.margin),
+    )
 
 
 def _ratio(ratio: float) -> str:
@@ -80,6 +87,6 @@ def _columns(texts: Sequence[str]) -> str:
 def _row(metric: Metric) -> str:
     if metric.verdict == Verdict.NOT_COMPARED:
         return f"  {metric.metric:<11}   not compared: {metric.reason}"
-    return f"  {metric.metric:<11}{_columns(cells(metric))}   {metric.verdict}" + (
+    return f"  {metric.metric:<11}{_columns(metric_cells(metric))}   {metric.verdict}" + (
         f": {metric.reason}" if metric.reason else ""
     )

@@ -23,7 +23,7 @@ _SATURATED = (
 _LATE = "late: messages left so late that `response` is spoiled; `service` holds: use a lower rate, or more processes."
 
 
-def text(overview: Overview, path: str) -> str:
+def render(overview: Overview, path: str) -> str:
     """The tables and what they rest on; `path` is where the experiment lies."""
     rows: list[str] = []
     for conditions, group in groupby(overview.rows, lambda row: row.conditions):

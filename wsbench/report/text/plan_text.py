@@ -17,26 +17,26 @@ _TRACKED = 30_000
 """Connections of which a small machine's nf_conntrack is near its limit."""
 
 
-def text(wanted: Wanted, costs: Costs, sizing: Sizing, *, like: str | None, notes: Sequence[str]) -> Iterator[str]:
+def render(wanted: Wanted, costs: Costs, sizing: Sizing, *, like: str | None, notes: Sequence[str]) -> Iterator[str]:
     """The numbers."""
-    yield f"{said(wanted)}"
+    yield f"{describe(wanted)}"
     yield f"on machines like this one: {like}" if like else "on machines of which nothing was measured"
     yield ""
     yield f"{'':<22}" + "".join(f"{name:>{_WIDTH}}" for name in ("all together", "a machine", "a process"))
     for figure in sizing.figures:
-        cells = (shown(figure, value) for value in (figure.whole, figure.a_machine, figure.a_process))
+        cells = (format_figure(figure, value) for value in (figure.whole, figure.a_machine, figure.a_process))
         yield (
             f"{figure.name:<22}" + "".join(f"{cell:>{_WIDTH}}" for cell in cells) + f"   {figure.source}: {figure.how}"
         )
     yield ""
     yield "resting on"
-    for what, basis in rests_on(wanted, costs):
+    for what, basis in basis_rows(wanted, costs):
         yield f"  {what:<42}{basis.source}: {basis.how}"
     for note in notes:
         yield from ("", note)
 
 
-def said(wanted: Wanted) -> str:
+def describe(wanted: Wanted) -> str:
     """What is wanted, in one line."""
     how = ["wss" if wanted.tls else "ws", *(["compression"] if wanted.compression else [])]
     return (
@@ -45,23 +45,23 @@ def said(wanted: Wanted) -> str:
     )
 
 
-def shown(figure: Figure, value: float | None) -> str:
+def format_figure(figure: Figure, value: float | None) -> str:
     """A number in its unit; nothing for None."""
     if value is None:
         return ""
     if figure.unit == "B":
         return format_bytes(value)
     if figure.unit == "bit/s":
-        return bits(value)
+        return format_bit_rate(value)
     return f"{format_count(value)}{'/s' if figure.unit else ''}"
 
 
-def bits(value: float) -> str:
+def format_bit_rate(value: float) -> str:
     """'1.63 Gbit/s'."""
     return format_bytes(value).replace("B", "bit/s")
 
 
-def rests_on(wanted: Wanted, costs: Costs) -> Iterator[tuple[str, Basis]]:
+def basis_rows(wanted: Wanted, costs: Costs) -> Iterator[tuple[str, Basis]]:
     """What has a part in this plan, each with its value."""
     rate = f"{format_count(costs.rate.value)} messages/s a process"
     yield rate, costs.rate
@@ -84,7 +84,7 @@ def rests_on(wanted: Wanted, costs: Costs) -> Iterator[tuple[str, Basis]]:
     if costs.memory is not None:
         yield f"{format_bytes(costs.memory.value)} of memory a machine", costs.memory
     if wanted.bandwidth is not None:
-        yield f"{bits(wanted.bandwidth)} a machine", Basis(wanted.bandwidth, "stated", "--bandwidth")
+        yield f"{format_bit_rate(wanted.bandwidth)} a machine", Basis(wanted.bandwidth, "stated", "--bandwidth")
 
 
 def commands(wanted: Wanted, sizing: Sizing, *, opened_per_s: int) -> Iterator[str]:
@@ -122,7 +122,7 @@ def _rounded(value: float) -> int:
     return math.ceil(value / step) * step
 
 
-def to_do(its_commands: Sequence[str], its_settings: Sequence[str]) -> Iterator[str]:
+def instructions(its_commands: Sequence[str], its_settings: Sequence[str]) -> Iterator[str]:
     """How it is carried out."""
     if its_settings:
         yield "on every load machine, before, as root (nf_conntrack only where it is loaded)"

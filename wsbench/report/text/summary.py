@@ -16,7 +16,7 @@ _SIGNS = {"µ": "u", "–": "-", "×": "x", "…": "...", "✓": "+", "✗": "x"
 _ASCII = text_histogram.ASCII | {ord(sign): plain for sign, plain in _SIGNS.items()}
 
 
-def text(run: Run, path: str) -> str:
+def render(run: Run, path: str) -> str:
     """The summary; `path` is where the result lies."""
     rows = [_heading(run), "", *_throughput(run), "", *_latency(run), "", *text_histogram.rows(run), *_connections(run)]
     rows += [*_errors(run), "", *_verdict(run), *_gates(run), "", f"result: {path}"]
@@ -34,10 +34,10 @@ def legible(summary: str, encoding: str | None) -> str:
 
 def _heading(run: Run) -> str:
     incomplete = "" if run.complete else "\nINCOMPLETE: the run was ended before its time; this is what was measured"
-    return f"{run.conditions.url}{_target(run)}\n{conditions(run)}{incomplete}"
+    return f"{run.conditions.url}{_target(run)}\n{describe_conditions(run)}{incomplete}"
 
 
-def conditions(run: Run) -> str:
+def describe_conditions(run: Run) -> str:
     """What was asked for and granted, in one line."""
     c = run.conditions
     message = f"{c.payload_size} bytes {'binary' if c.binary else 'text'}"
@@ -45,7 +45,7 @@ def conditions(run: Run) -> str:
         load = f"open loop, {format_count(c.rate)} messages/s, {c.arrivals}"
     else:
         load = f"closed loop, {c.in_flight} in flight"
-    if series_labels.is_of_own_scenario(run):  # it has messages and a pace of its own
+    if series_labels.has_own_scenario(run):  # it has messages and a pace of its own
         given = ", ".join(f"{name}={value}" for name, value in c.settings.items())
         message = f"scenario {c.scenario}" + (f" ({given})" if given else "")
         load = load if c.loop == "open" else "at its own pace"
@@ -65,7 +65,7 @@ def _target(run: Run) -> str:
 
 def _throughput(run: Run) -> list[str]:
     t, m = run.throughput, run.messages
-    if not (m.sent or m.received or m.missed) and series_labels.of_scenario(run):
+    if not (m.sent or m.received or m.missed) and series_labels.scenario_series(run):
         return ["messages     none"]
     what = "messages/s received" if m.pushed else "replies/s"
     per_second = run.conditions.duration_ns / 1e9 or 1.0
@@ -90,12 +90,12 @@ def _throughput(run: Run) -> list[str]:
 
 
 def _latency(run: Run) -> list[str]:
-    own = series_labels.of_scenario(run)
+    own = series_labels.scenario_series(run)
     width = max((len(name) + 1 for name in own), default=0)
     width = max(width, 10)
     head = "".join(f"{name:>11}" for name in ("p50", "p90", "p99", "p99.9", "max"))
     rows = [f"{'latency':<{width + 2}}{head}{'count':>12}" if own else f"{'latency':<{width + 2}}{head}"]
-    for name in (*series_labels.of_messages(run), *own, *_connecting(run)):
+    for name in (*series_labels.message_series(run), *own, *_connecting(run)):
         cells = "".join(f"{cell:>11}" for cell in _cells(run.latency[name]))
         row = f"  {series_labels.label(name):<{width}}{cells}"
         if own:
@@ -114,7 +114,7 @@ def _connecting(run: Run) -> list[str]:
     """What opening connections took, where that is what a scenario does, or had to do again."""
     c = run.connections
     again = c.reconnected or c.opened > run.conditions.users
-    return series_labels.of_connections(run) if again and series_labels.of_scenario(run) else []
+    return series_labels.connect_series(run) if again and series_labels.scenario_series(run) else []
 
 
 def _cells(latency: Latency) -> list[str]:
