@@ -75,7 +75,7 @@ def test_percentiles_of_too_few_messages(tmp_path: Path, samples: int, compared:
     assert tuple(metric for metric in told if told[metric] != "not compared") == compared
     reasons = {metric.metric: metric.reason for metric in found.pairs[0].metrics}
     if "p99.9" not in compared:
-        assert reasons["p99.9"] == f"a run has {samples:,} messages; p99.9 wants 10,000"
+        assert reasons["p99.9"] == f"a run has {samples:,} messages; p99.9 needs 10,000"
 
 
 def test_a_run_without_anything(tmp_path: Path) -> None:

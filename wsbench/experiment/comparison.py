@@ -16,13 +16,11 @@ from wsbench.experiment.statistics import (
     judge,
 )
 from wsbench.results.comparison_result import SCHEMA, Comparison, Metric, Pair, Side, Verdict, overall
+from wsbench.results.percentiles import PERCENTILES, figure_of
 from wsbench.results.run_result import Latency, Run
 from wsbench.units import format_count
 
 SERIES = "response"
-_FIGURES = {"p50": "p50_ns", "p99": "p99_ns", "p99.9": "p99_9_ns"}
-SAMPLES = {"p50": 20, "p99": 1_000, "p99.9": 10_000}
-"""10 / (1 - q): a percentile rests on at least ten messages above it."""
 _HELD = 0.99
 _NAMED_AT_MOST = 3
 """So many pairs are named in a sentence."""
@@ -117,8 +115,9 @@ def _question(metric: str, pair: Matched, margin: float) -> Question | Metric:
     runs = (*pair.base, *pair.new)
     if metric != THROUGHPUT:
         fewest = min(_due(run.latency[SERIES]) for run in runs)
-        if fewest < SAMPLES[metric]:
-            reason = f"a run has {format_count(fewest)} messages; {metric} wants {format_count(SAMPLES[metric])}"
+        needed = PERCENTILES[metric].samples
+        if fewest < needed:
+            reason = f"a run has {format_count(fewest)} messages; {metric} needs {format_count(needed)}"
             return Metric(metric, Verdict.NOT_COMPARED, margin, reason=reason)
     base, new = [[_value(metric, run) for run in side] for side in (pair.base, pair.new)]
     assumed = ASSUMED_SPREAD[metric]
@@ -141,7 +140,7 @@ def _value(metric: str, run: Run) -> float | None:
     """Of one run: ns, or messages a second; None for what is worse than any value."""
     if metric == THROUGHPUT:
         return run.throughput.received_per_s or None
-    value: int | None = getattr(run.latency[SERIES], _FIGURES[metric])
+    value = figure_of(run.latency[SERIES], metric)
     return None if value is None else max(value, 1)
 
 

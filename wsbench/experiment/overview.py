@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
-from wsbench.experiment.comparison import SAMPLES, held_rate
+from wsbench.experiment.comparison import held_rate
 from wsbench.experiment.statistics import (
     ASSUMED_SPREAD,
     ASSUMED_SPREAD_OF_HELD_RATE,
@@ -20,12 +20,12 @@ from wsbench.experiment.statistics import (
 from wsbench.results import run_result
 from wsbench.results.experiment_result import DONE, FAILED, Cell, Experiment, Load
 from wsbench.results.overview_result import FIGURES, Figure, Overview, Ratio, Row
+from wsbench.results.percentiles import PERCENTILES, figure_of
 from wsbench.results.run_result import Run
 from wsbench.units import format_count
 
 CONFIDENCE = 0.95
 _WRONG = ("duplicated", "reordered", "unexpected", "missed")
-_PERCENTILES = {"p50": "p50_ns", "p99": "p99_ns", "p99.9": "p99_9_ns"}
 
 
 def overview(experiment: Experiment, directory: Path) -> Overview:
@@ -119,8 +119,7 @@ def _value(name: str, run: Run) -> float | None:
     if name in values:
         return values[name]
     series, percentile = _of(name)
-    value: int | None = getattr(run.latency[series], _PERCENTILES[percentile])
-    return value
+    return figure_of(run.latency[series], percentile)
 
 
 def _of(name: str) -> tuple[str, str]:
@@ -144,7 +143,7 @@ def _ratio(name: str, base: Sequence[Run], new: Sequence[Run]) -> Ratio | None:
     metric = _metric(name)
     if name.endswith("_ns"):
         series, _ = _of(name)
-        if min(run.latency[series].count + run.latency[series].lost for run in runs) < SAMPLES[metric]:
+        if min(run.latency[series].count + run.latency[series].lost for run in runs) < PERCENTILES[metric].samples:
             return None
     assumed = ASSUMED_SPREAD[metric]
     if metric == THROUGHPUT and all(map(held_rate, runs)):

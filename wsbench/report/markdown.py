@@ -9,11 +9,12 @@ from wsbench.report import series_labels
 from wsbench.report.text.comparison_text import HEADINGS, basis, metric_cells
 from wsbench.report.text.summary import ERRORS_SHOWN, describe_conditions
 from wsbench.results.comparison_result import Comparison, Pair, Verdict
+from wsbench.results.percentiles import figure_of
 from wsbench.results.run_result import Run
 from wsbench.units import format_count, format_duration
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~!&])")
-_COLUMNS = {"p50": "p50_ns", "p90": "p90_ns", "p99": "p99_ns", "p99.9": "p99_9_ns", "max": "max_ns"}
+_COLUMNS = ("p50", "p90", "p99", "p99.9", "max")
 _MARKS = {
     Verdict.SLOWER: "❌",
     Verdict.FASTER: "✅",
@@ -85,7 +86,7 @@ def _latency(run: Run) -> list[str]:
     body = [
         (
             series_labels.label(name),
-            *(format_duration(getattr(run.latency[name], column)) for column in _COLUMNS.values()),
+            *(format_duration(figure_of(run.latency[name], column)) for column in _COLUMNS),
         )
         for name in (*series_labels.message_series(run), *series_labels.scenario_series(run))
     ]

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from wsbench.measure.series import MESSAGE_COUNTS
+from wsbench.results.percentiles import PERCENTILES, figure_of
 from wsbench.results.run_result import Latency, Run
 from wsbench.units import NS_PER_S
 
-_QUANTILES = {"0.5": "p50_ns", "0.9": "p90_ns", "0.99": "p99_ns", "0.999": "p99_9_ns", "0.9999": "p99_99_ns"}
 _VERDICTS = ("ok", "late", "saturated")
 Sample = tuple[str, Mapping[str, str], float]
 """Suffix of the name, labels, value."""
@@ -90,10 +90,10 @@ def _latency(run: Run, series: Sequence[str]) -> Family:
 def _summary(name: str, latency: Latency) -> Iterator[Sample]:
     if not latency.count and not latency.lost:
         return
-    for quantile, field_name in _QUANTILES.items():
-        value_ns = getattr(latency, field_name)
+    for label, percentile in PERCENTILES.items():
+        value_ns = figure_of(latency, label)
         value = float("inf") if value_ns is None else value_ns / NS_PER_S
-        yield "", {"series": name, "quantile": quantile}, value
+        yield "", {"series": name, "quantile": f"{percentile.quantile:g}"}, value
     yield "_count", {"series": name}, latency.count
     yield "_sum", {"series": name}, (latency.mean_ns or 0) * latency.count / NS_PER_S
 

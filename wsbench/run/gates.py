@@ -26,22 +26,13 @@ from dataclasses import dataclass
 
 from wsbench.errors import UsageError
 from wsbench.measure.findings import SAMPLES_ABOVE
+from wsbench.results.percentiles import FIELDS, PERCENTILES, figure_of
 from wsbench.results.run_result import Gate, Run
 from wsbench.units import format_count, format_duration, parse_duration, parse_rate
 
 _SERIES = ("response", "service", "send_lag", "read_lag", "connect", "tcp", "tls", "upgrade")
-_FIGURES = {
-    "p50": "p50_ns",
-    "p90": "p90_ns",
-    "p99": "p99_ns",
-    "p99.9": "p99_9_ns",
-    "p99.99": "p99_99_ns",
-    "min": "min_ns",
-    "mean": "mean_ns",
-    "max": "max_ns",
-}
 _COUNTS = ("lost", "errors", "duplicated", "reordered", "corrupted", "unexpected", "missed", "dropped")
-_KNOWN = ", ".join((*_FIGURES, *_COUNTS, "throughput"))
+_KNOWN = ", ".join((*FIELDS, *_COUNTS, "throughput"))
 _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
     "<=": operator.le,
@@ -53,7 +44,7 @@ _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
 NO_VALUE = "–"
 """What a gate shows for a figure that has none."""
 _UPPER, _LOWER = ("<", "<="), (">", ">=")
-_PERCENT_OF_OTHERS = 99.0
+_PERCENTILE_OF_OTHERS = PERCENTILES["p99"]
 """A count, a mean, or what no longer run would have more samples of, is given those of this percentile."""
 _TOKENS = re.compile(r"\s*([A-Za-z_][\w.]*)\s*(>=|<=|==|!=|>|<)?\s*(.*?)\s*")
 
@@ -105,14 +96,13 @@ class Condition:
         """Messages that it takes to say whether it holds: 10 / (1 - q) for a percentile; 10 / s for a share s."""
         if self.share and self.value:
             return math.ceil(SAMPLES_ABOVE / self.value)
-        of_messages = self.series not in (None, "connect", "tcp", "tls", "upgrade") and self.metric[1:2].isdigit()
-        percent = float(self.metric[1:]) if of_messages else _PERCENT_OF_OTHERS
-        return round(SAMPLES_ABOVE / (1 - percent / 100))
+        if self.series in (None, "connect", "tcp", "tls", "upgrade"):
+            return _PERCENTILE_OF_OTHERS.samples
+        return PERCENTILES.get(self.metric, _PERCENTILE_OF_OTHERS).samples
 
     def _actual(self, run: Run) -> float | None:
         if self.series is not None:
-            value: int | None = getattr(run.latency[self.series], _FIGURES[self.metric])
-            return value
+            return figure_of(run.latency[self.series], self.metric)
         if self.metric == "throughput":
             return run.throughput.received_per_s
         count = _count(run, self.metric)
@@ -190,12 +180,12 @@ def _metric(expression: str, name: str, at: int) -> tuple[str | None, str]:
     if name in _COUNTS or name == "throughput":
         return None, name
     series, dot, figure = name.partition(".")
-    if name in _FIGURES:
+    if name in FIELDS:
         return "response", name
-    if dot and figure in _FIGURES:
+    if dot and figure in FIELDS:
         return series, figure
     # p99.9 has a dot of its own, and so may a name
-    for each in _FIGURES:
+    for each in FIELDS:
         if name.endswith(f".{each}") and name != each:
             return name.removesuffix(f".{each}"), each
     if not dot and not re.fullmatch(r"p\d+", name):

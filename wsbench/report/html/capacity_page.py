@@ -9,12 +9,13 @@ from wsbench.report.html.page import render
 from wsbench.report.html.plots import Figure, Json, latency_axis, seconds
 from wsbench.report.text import capacity_text
 from wsbench.results.capacity_result import GENERATOR, TARGET, Capacity, Point, curve
+from wsbench.results.percentiles import figure_of
 from wsbench.results.run_result import Run
 from wsbench.run.gates import parse_objective
 from wsbench.units import NS_PER_S, format_count, format_duration
 
-_SERIES = (("p50", "p50_ns", "--a", "solid"), ("p99", "p99_ns", "--c", "dash"), ("p99.9", "p99_9_ns", "--d", "dot"))
-_FEWEST = {"p50_ns": 1, "p99_ns": 100, "p99_9_ns": 1_000}
+_SERIES = (("p50", "--a", "solid"), ("p99", "--c", "dash"), ("p99.9", "--d", "dot"))
+_FEWEST = {"p50": 1, "p99": 100, "p99.9": 1_000}
 """Messages without which a percentile is but the maximum."""
 _MARKS = {TARGET: ("did not hold", "x", "--bad"), GENERATOR: ("generator gave out", "triangle-up", "--warn")}
 
@@ -91,13 +92,13 @@ def _curve(capacity: Capacity, points: Sequence[Point]) -> Figure:
     return Figure("load", "Latency against load", how, data, layout, 460)
 
 
-def _line(points: Sequence[Point], name: str, field: str, colour: str, dash: str) -> Json:
+def _line(points: Sequence[Point], name: str, colour: str, dash: str) -> Json:
     return {
         "type": "scatter",
         "mode": "lines+markers",
         "name": name,
         "x": [point.load for point in points],
-        "y": [seconds(getattr(point, field)) if point.due >= _FEWEST[field] else None for point in points],
+        "y": [seconds(figure_of(point, name)) if point.due >= _FEWEST[name] else None for point in points],
         "line": {"color": colour, "dash": dash, "width": 2},
         "marker": {"color": colour, "size": 5},
         "hovertemplate": "%{y:.3s}s",

@@ -6,20 +6,13 @@ import shlex
 from collections.abc import Sequence
 
 from wsbench.report import series_labels
+from wsbench.results.percentiles import PERCENTILES, figure_of
 from wsbench.results.run_result import Run
 from wsbench.units import format_bytes, format_count, format_duration, format_seconds
 
 Row = tuple[str, str]
 
-_FIGURES = {
-    "p50": "p50_ns",
-    "p90": "p90_ns",
-    "p99": "p99_ns",
-    "p99.9": "p99_9_ns",
-    "p99.99": "p99_99_ns",
-    "max": "max_ns",
-    "mean": "mean_ns",
-}
+_FIGURES = (*PERCENTILES, "max", "mean")
 VERDICTS = {
     "ok": "The generator kept up: the figures are the server's.",
     "late": "Messages left late enough to spoil `response`; `service` still holds.",
@@ -45,7 +38,7 @@ def tiles(run: Run) -> list[Row]:
 def latencies(run: Run, names: Sequence[str]) -> list[tuple[str, list[str]]]:
     """A row a figure, with its value for each of the series `names`."""
     of = [run.latency[name] for name in names]
-    rows = [(what, [format_duration(getattr(each, field)) for each in of]) for what, field in _FIGURES.items()]
+    rows = [(what, [format_duration(figure_of(each, what)) for each in of]) for what in _FIGURES]
     rows.append(("messages", [format_count(each.count) for each in of]))
     if any(each.lost for each in of):
         rows.append(("lost", [format_count(each.lost) for each in of]))

@@ -6,11 +6,12 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from wsbench.results.capacity_result import BOUND, GENERATOR, HELD, RATE, TARGET, Capacity, Point, Step, curve
+from wsbench.results.percentiles import PERCENTILES, figure_of
 from wsbench.units import format_bytes, format_count, format_duration
 
 INTERRUPTED = "interrupted"
-_SAMPLES_OF_P99, _SAMPLES_OF_P99_9 = 1_000, 10_000
-_HEADINGS = ("p50", "p99", "p99.9", "runs")
+_LATENCIES = ("p50", "p99", "p99.9")
+_HEADINGS = (*_LATENCIES, "runs")
 _WIDTH = 11
 
 
@@ -156,17 +157,14 @@ def _table(capacity: Capacity) -> Iterator[str]:
         yield f"  {format_number(point.load):>11}{figures}   {outcome_label(point)}"
 
 
-def latency_cells(point: Point) -> tuple[str, str, str]:
-    """p50, p99 and p99.9; bracketed where there were too few samples for one."""
-    return (
-        format_duration(point.p50_ns),
-        _bracketed(format_duration(point.p99_ns), point.due >= _SAMPLES_OF_P99),
-        _bracketed(format_duration(point.p99_9_ns), point.due >= _SAMPLES_OF_P99_9),
-    )
+def latency_cells(point: Point) -> list[str]:
+    """Return p50, p99 and p99.9; in brackets where a load has too few messages for one."""
+    return [_latency(point, label) for label in _LATENCIES]
 
 
-def _bracketed(shown: str, enough: bool) -> str:
-    return shown if enough else f"({shown})"
+def _latency(point: Point, label: str) -> str:
+    text = format_duration(figure_of(point, label))
+    return text if point.due >= PERCENTILES[label].samples else f"({text})"
 
 
 def outcome_label(point: Point) -> str:

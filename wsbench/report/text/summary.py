@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from wsbench.report import series_labels
 from wsbench.report.text import text_histogram
+from wsbench.results.percentiles import figure_of
 from wsbench.results.run_result import Latency, Run
 from wsbench.units import format_bytes, format_count, format_duration, format_seconds
 
-_COLUMNS = ("p50_ns", "p90_ns", "p99_ns", "p99_9_ns", "max_ns")
+_COLUMNS = ("p50", "p90", "p99", "p99.9", "max")
 
 _MANY = 1000
 ERRORS_SHOWN = 5
@@ -93,7 +94,7 @@ def _latency(run: Run) -> list[str]:
     own = series_labels.scenario_series(run)
     width = max((len(name) + 1 for name in own), default=0)
     width = max(width, 10)
-    head = "".join(f"{name:>11}" for name in ("p50", "p90", "p99", "p99.9", "max"))
+    head = "".join(f"{name:>11}" for name in _COLUMNS)
     rows = [f"{'latency':<{width + 2}}{head}{'count':>12}" if own else f"{'latency':<{width + 2}}{head}"]
     for name in (*series_labels.message_series(run), *own, *_connecting(run)):
         cells = "".join(f"{cell:>11}" for cell in _cells(run.latency[name]))
@@ -118,7 +119,7 @@ def _connecting(run: Run) -> list[str]:
 
 
 def _cells(latency: Latency) -> list[str]:
-    return [format_duration(getattr(latency, column)) for column in _COLUMNS]
+    return [format_duration(figure_of(latency, column)) for column in _COLUMNS]
 
 
 def _connections(run: Run) -> list[str]:
