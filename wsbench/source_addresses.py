@@ -83,7 +83,7 @@ def check_sources(sources: Sequence[SourceRange]) -> None:
                 ) from error
 
 
-def spread(sources: Sequence[SourceRange], *, start: int, step: int) -> Iterator[str]:
+def round_robin(sources: Sequence[SourceRange], *, start: int, step: int) -> Iterator[str]:
     """Addresses in turn over all ranges, every `step`-th from the `start`-th, without end."""
     total = sum(map(len, sources))
     for number in itertools.count(start, step):

@@ -28,7 +28,7 @@ if ahead:
     time.time_ns = lambda: real() + ahead
     from wsbench import machine
     machine.host_id = lambda: "elsewhere"
-    from wsbench.wire import timestamps
+    from wsbench.transport import timestamps
     timestamps.enable = lambda sock: False
 from wsbench import EchoUser
 

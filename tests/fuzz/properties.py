@@ -27,9 +27,9 @@ from wsbench.results import experiment_result, run_result
 from wsbench.run import gates
 from wsbench.source_addresses import parse_sources
 from wsbench.targets.echo.delays import parse_stall
-from wsbench.transport.connect import Attempt, Resolver, Traffic
+from wsbench.transport.connect import ConnectAttempt, Resolver, Traffic
 from wsbench.websocket.compression import parse_compression
-from wsbench.websocket.frames import FrameReader, Message
+from wsbench.websocket.frames import FrameReader, ReceivedMessage
 from wsbench.websocket.handshake import ConnectOptions, new_protocol, parse_header, parse_url
 
 LONGEST_STREAM = 3000
@@ -63,7 +63,7 @@ def frames(data: bytes) -> None:
         assert codes == [(1007).to_bytes(2)]
 
 
-def _is_right(message: Message) -> bool:
+def _is_right(message: ReceivedMessage) -> bool:
     try:
         message.payload.decode()
     except UnicodeDecodeError:
@@ -71,7 +71,7 @@ def _is_right(message: Message) -> bool:
     return True
 
 
-class _Canned(Attempt):
+class _Canned(ConnectAttempt):
     """An attempt that is connected, and gets an answer in pieces, no server's; ACCEPT in it stands for what fits."""
 
     def __init__(self, options: ConnectOptions, answer: bytes, size: int) -> None:
@@ -102,7 +102,7 @@ def handshake(data: bytes) -> None:
     options = ConnectOptions("ws://server.test/", **asked)  # type: ignore[arg-type]
     attempt = _Canned(options, data[2:], data[1] or 1)
     error = None
-    messages: list[Message] = []
+    messages: list[ReceivedMessage] = []
     try:
         attempt._upgrade()
         assert attempt._agreed is not None

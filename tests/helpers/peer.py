@@ -22,10 +22,10 @@ from helpers import frames
 from helpers.frames import FrameParser, Incoming, Request
 from helpers.process import scaled
 from wsbench.errors import ConnectionLost
-from wsbench.transport.connect import Opened, Opener, Traffic
+from wsbench.transport.connect import Connector, HandshakeResult, Traffic
 from wsbench.transport.connection import Connection
 from wsbench.transport.shortway import Answer, ShortWay
-from wsbench.transport.timestamps import instant_of
+from wsbench.transport.timestamps import timespec_to_ns
 from wsbench.websocket.frames import BINARY, TEXT
 from wsbench.websocket.handshake import ConnectOptions
 from wsbench.websocket.tls import client_context
@@ -169,17 +169,17 @@ class Log:
         self.pongs: list[bytes] = []
         self.instants: list[tuple[int, int]] = []
         self.offered: list[bytes] = []
-        self.losses: list[ConnectionLost] = []
+        self.drops: list[ConnectionLost] = []
         self.drains = 0
-        self.after_loss: list[str] = []
+        self.after_drop: list[str] = []
         self.on_message: Callable[[], None] = lambda: None
         self.on_drained: Callable[[], None] = lambda: None
 
     def short_way(self, fd: int) -> ShortWay | None:
         return self.way
 
-    def predicted(self, data: bytes, stamp: bytes, handled_ns: int) -> int:
-        self._note("predicted", instant_of(stamp), handled_ns)
+    def predicted(self, data: bytes, timespec: bytes, handled_ns: int) -> int:
+        self._note("predicted", timespec_to_ns(timespec), handled_ns)
         self.offered.append(data)
         offset = 0
         while self.predictions and data.startswith(self.predictions[0], offset):
@@ -200,22 +200,22 @@ class Log:
         self.drains += 1
         self.on_drained()
 
-    def lost(self, error: ConnectionLost) -> None:
-        self._note("lost", 0, 0)
-        self.losses.append(error)
+    def dropped(self, error: ConnectionLost) -> None:
+        self._note("dropped", 0, 0)
+        self.drops.append(error)
 
     @property
-    def loss(self) -> ConnectionLost:
+    def drop(self) -> ConnectionLost:
         """The one loss; waits for it."""
-        until(lambda: self.losses)
-        (error,) = self.losses
+        until(lambda: self.drops)
+        (error,) = self.drops
         return error
 
     def _note(self, what: str, arrived_ns: int, handled_ns: int) -> None:
         if handled_ns:
             self.instants.append((arrived_ns, handled_ns))
-        if self.losses:
-            self.after_loss.append(what)
+        if self.drops:
+            self.after_drop.append(what)
 
 
 class Pair:
@@ -235,17 +235,17 @@ class Pair:
     ) -> None:
         self.peer, self.log, self.traffic = Peer(narrow=narrow, tls=tls), Log(), Traffic()
         accepting = gevent.spawn(self.peer.accept, answer)
-        opener = Opener(ConnectOptions(self.peer.url, **options), context=context, traffic=self.traffic)
+        connector = Connector(ConnectOptions(self.peer.url, **options), context=context, traffic=self.traffic)
         try:
-            self.opened: Opened = opener.open()
+            self.handshake: HandshakeResult = connector.connect()
             accepting.get(timeout=PATIENCE_S)
         except BaseException:
             accepting.kill()
             self.peer.stop()
             raise
         if narrow:
-            self.opened.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, NARROW)
-        self.connection = Connection(self.opened, self.log, self.traffic)
+            self.handshake.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, NARROW)
+        self.connection = Connection(self.handshake, self.log, self.traffic)
 
     def start(self, answer: Answer | None = None) -> Pair:
         """With `answer` there is a short way."""

@@ -15,7 +15,7 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN
 from websockets.uri import parse_uri
 
-from wsbench.websocket.frames import FrameReader, Message
+from wsbench.websocket.frames import FrameReader, ReceivedMessage
 
 from . import frames as by_hand
 
@@ -32,7 +32,7 @@ def client(*, deflate: bool = False, max_size: int | None = LIMIT) -> ClientProt
 class Outcome:
     """What came of a stream: messages, what to send, and the protocol's state before and after the stream's end."""
 
-    messages: list[Message] = field(default_factory=list)
+    messages: list[ReceivedMessage] = field(default_factory=list)
     states: list[tuple[object, ...]] = field(default_factory=list)
     sent: list[tuple[int, bytes]] = field(default_factory=list)
 
@@ -66,7 +66,7 @@ def whole(stream: bytes, protocol: ClientProtocol) -> Outcome:
     return outcome
 
 
-def put_together(events: Iterable[object]) -> Iterator[Message]:
+def put_together(events: Iterable[object]) -> Iterator[ReceivedMessage]:
     text, parts = False, b""
     for event in events:
         assert isinstance(event, Frame)
@@ -76,7 +76,7 @@ def put_together(events: Iterable[object]) -> Iterator[Message]:
             continue
         parts += bytes(event.data)
         if event.fin:
-            yield Message(parts, text)
+            yield ReceivedMessage(parts, text)
 
 
 def cut(stream: bytes, cuts: Iterable[int]) -> list[bytes]:

@@ -18,7 +18,7 @@ from wsbench.measure.recorder import Recorder
 from wsbench.measure.series import TALLY_COUNTS
 from wsbench.measure.tally import Tally, pack_reply
 from wsbench.measure.totals import Totals
-from wsbench.transport.timestamps import stamp_of
+from wsbench.transport.timestamps import ns_to_timespec
 
 S = INTERVAL_NS
 T = 1_000 * S
@@ -217,7 +217,7 @@ def test_replies_counted_together_count_as_if_one_by_one(
     read_lag: Buckets = {}
     for late, took, lag in times:
         tally.uncounted_sends += 1
-        tally.replies.append(pack_reply(stamp_of(T + late + took), T, T + late, T + late + took + lag))
+        tally.replies.append(pack_reply(ns_to_timespec(T + late + took), T, T + late, T + late + took + lag))
         record(service, took)
         record(response, took if closed_loop else late + took)
         record(send_lag, 0 if closed_loop else late)
@@ -244,7 +244,7 @@ def test_what_is_counted_while_it_yields_belongs_to_the_next_call() -> None:
     first.sent = 10
 
     def reply(tally: Tally, count: int = 1) -> None:
-        tally.replies += [pack_reply(stamp_of(T + 7), T, T, T + 9)] * count
+        tally.replies += [pack_reply(ns_to_timespec(T + 7), T, T, T + 9)] * count
 
     def yield_control() -> None:
         nonlocal yields

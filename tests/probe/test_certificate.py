@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import trustme
 
-from wsbench.probe.certificate import Certificate, read_certificate
+from wsbench.probe.certificate import ServerCertificate, read_certificate
 
 FROM, UNTIL = datetime(2030, 1, 1, tzinfo=UTC), datetime(2030, 4, 1, tzinfo=UTC)
 AMID = FROM + timedelta(days=30)
 
 
-def issued(*names: str) -> Certificate:
+def issued(*names: str) -> ServerCertificate:
     leaf = trustme.CA(organization_name="A CA").issue_cert(
         *names, organization_name="An owner", not_before=FROM, not_after=UNTIL
     )

@@ -13,13 +13,13 @@ from wsbench.websocket.handshake import ConnectOptions
 
 def test_an_address_that_takes_no_connection_before_one_that_does() -> None:
     tcp = Tcp("127.0.0.1:80", "127.0.0.1:50000", ["::1: Connection refused"])
-    found = Probe(
+    result = Probe(
         SCHEMA, "0", "ws://localhost/", datetime.now(UTC), False, None, [], [], [], tcp, None, None, None, None, None
     )
-    (finding,) = diagnosis.of_opening(found, "tcp", ConnectOptions("ws://localhost/"))
+    (finding,) = diagnosis.findings_of_connect(result, "tcp", ConnectOptions("ws://localhost/"))
     assert finding.code == "address-refused"
     assert "localhost" in finding.evidence and "::1: Connection refused" in finding.evidence
-    assert not list(diagnosis.of_opening(found, "dns", ConnectOptions("ws://localhost/")))
+    assert not list(diagnosis.findings_of_connect(result, "dns", ConnectOptions("ws://localhost/")))
 
 
 @pytest.mark.parametrize(("code", "remedy"), [(1006, "log"), (1009, "shorter"), (4000, "application"), (1005, "log")])

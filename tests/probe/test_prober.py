@@ -17,7 +17,7 @@ from helpers.peer import Peer
 
 from wsbench.errors import ConnectionLost, WsbenchError
 from wsbench.probe.document import Probe
-from wsbench.probe.prober import Asked, probe
+from wsbench.probe.prober import ProbeOptions, probe
 from wsbench.websocket.handshake import ConnectOptions
 
 PAYLOAD = b'{"id": 1, "seq": 1}'
@@ -42,16 +42,16 @@ def probed(
         serve(peer)
 
     serving = gevent.spawn(run)
-    asked = Asked(
+    options = ProbeOptions(
         ConnectOptions(peer.url, timeout_ns=int(timeout_s * 1e9), **options), PAYLOAD, False, same, version="0"
     )
     try:
-        found, error = probe(asked, told.append)
+        result, error = probe(options, told.append)
         serving.get(timeout=20)
     finally:
         serving.kill()
         peer.stop()
-    return found, error, told
+    return result, error, told
 
 
 def answering(peer: Peer, **replaced: Callable[[frames.Incoming], bytes | None]) -> None:
@@ -73,16 +73,20 @@ def answering(peer: Peer, **replaced: Callable[[frames.Incoming], bytes | None])
             return
 
 
-def codes(found: Probe) -> list[str]:
-    return [finding.code for finding in found.findings]
+def codes(result: Probe) -> list[str]:
+    return [finding.code for finding in result.findings]
 
 
 def test_a_server_as_it_should_be() -> None:
-    found, error, told = probed(answering)
-    assert error is None and found.ok and found.problem is None and found.findings == []
-    assert [each.name for each in found.steps] == ["dns", "tcp", "upgrade", "echo", "ping", "close"]
-    assert found.echo is not None and (found.echo.echoed, found.echo.identical, found.echo.others) == (True, True, 0)
-    assert found.close is not None and found.close.tcp_ended
+    result, error, told = probed(answering)
+    assert error is None and result.ok and result.problem is None and result.findings == []
+    assert [each.name for each in result.steps] == ["dns", "tcp", "upgrade", "echo", "ping", "close"]
+    assert result.echo is not None and (result.echo.echoed, result.echo.identical, result.echo.others) == (
+        True,
+        True,
+        0,
+    )
+    assert result.close is not None and result.close.tcp_ended
     # each step was told as soon as it was taken
     assert [sum(step.ok is not None for step in each.steps) for each in told] == [1, 2, 3, 4, 5, 6]
 
@@ -92,11 +96,11 @@ def test_other_messages_are_told_from_the_echo() -> None:
         peer.message(b"welcome\n")
         answering(peer, echo=lambda message: encode(TEXT, b"typing") + encode(TEXT, message.payload))
 
-    found, error, _ = probed(greet)
-    assert error is None and found.ok
-    assert found.echo is not None
-    assert (found.echo.echoed, found.echo.identical) == (True, True)
-    assert (found.echo.others, found.echo.first_other) == (2, "welcome·")
+    result, error, _ = probed(greet)
+    assert error is None and result.ok
+    assert result.echo is not None
+    assert (result.echo.echoed, result.echo.identical) == (True, True)
+    assert (result.echo.others, result.echo.first_other) == (2, "welcome·")
 
 
 def test_fragments_and_pings_in_between() -> None:
@@ -110,50 +114,50 @@ def test_fragments_and_pings_in_between() -> None:
         peer.send(encode(CONTINUATION, message[5:]))
         answering(peer)
 
-    found, error, _ = probed(in_pieces)
+    result, error, _ = probed(in_pieces)
     assert error is None and pongs == [b"alive?"]
-    assert found.echo is not None and found.echo.identical
+    assert result.echo is not None and result.echo.identical
 
 
 @pytest.mark.parametrize("reply", [encode(TEXT, b'{"seq":1,"id":1}'), encode(BINARY, PAYLOAD)], ids=["json", "binary"])
 def test_an_echo_in_another_form(reply: bytes) -> None:
-    found, error, _ = probed(lambda peer: answering(peer, echo=lambda _: reply))
-    assert error is None and found.ok
-    assert found.echo is not None and (found.echo.echoed, found.echo.identical) == (True, False)
-    assert codes(found) == ["echo-changed"]
+    result, error, _ = probed(lambda peer: answering(peer, echo=lambda _: reply))
+    assert error is None and result.ok
+    assert result.echo is not None and (result.echo.echoed, result.echo.identical) == (True, False)
+    assert codes(result) == ["echo-changed"]
 
 
 def test_no_pong() -> None:
-    found, error, _ = probed(
+    result, error, _ = probed(
         lambda peer: answering(peer, pong=lambda _: encode(PONG, b"of another")), timeout_s=SHORT_S
     )
-    assert error is None and found.ok and codes(found) == ["no-pong"]
-    assert found.ping is not None and found.ping.service_ns is None
+    assert error is None and result.ok and codes(result) == ["no-pong"]
+    assert result.ping is not None and result.ping.service_ns is None
 
 
 def test_a_close_with_another_code() -> None:
     def other(peer: Peer) -> None:
         answering(peer, close=lambda _: encode_close(1001, "going"))
 
-    found, error, _ = probed(other, timeout_s=SHORT_S)
-    assert error is None and found.close is not None
-    assert (found.close.sent_code, found.close.received_code, found.close.reason) == (1000, 1001, "going")
-    assert codes(found) == ["close-code", "tcp-left-open"]  # this peer waits for us to end TCP
+    result, error, _ = probed(other, timeout_s=SHORT_S)
+    assert error is None and result.close is not None
+    assert (result.close.sent_code, result.close.received_code, result.close.reason) == (1000, 1001, "going")
+    assert codes(result) == ["close-code", "tcp-left-open"]  # this peer waits for us to end TCP
 
 
 def test_a_close_without_an_answer() -> None:
-    found, error, _ = probed(lambda peer: answering(peer, close=lambda _: None), timeout_s=SHORT_S)
-    assert error is None and found.close is not None and found.close.received_code is None
-    assert codes(found) == ["close-unanswered"]
-    assert "did not answer it within 300ms" in found.findings[0].evidence
+    result, error, _ = probed(lambda peer: answering(peer, close=lambda _: None), timeout_s=SHORT_S)
+    assert error is None and result.close is not None and result.close.received_code is None
+    assert codes(result) == ["close-unanswered"]
+    assert "did not answer it within 300ms" in result.findings[0].evidence
 
     def hang_up(peer: Peer) -> None:
         while (came := peer.receive()).opcode != CLOSE:
             peer.send(encode(PONG if came.opcode == PING else TEXT, came.payload))
         peer.close()
 
-    found, error, _ = probed(hang_up)
-    assert error is None and "ended the connection instead" in found.findings[0].evidence
+    result, error, _ = probed(hang_up)
+    assert error is None and "ended the connection instead" in result.findings[0].evidence
 
 
 @pytest.mark.parametrize(
@@ -166,13 +170,13 @@ def test_a_close_without_an_answer() -> None:
     ],
 )
 def test_a_server_that_ends_it_at_our_message(reply: bytes, kind: str, said: str, remedy: str) -> None:
-    found, error, _ = probed(lambda peer: answering(peer, echo=lambda _: reply))
+    result, error, _ = probed(lambda peer: answering(peer, echo=lambda _: reply))
     assert isinstance(error, ConnectionLost)
     assert error.exit_code == 3
-    assert found.problem is not None and not found.ok
-    assert (found.problem.kind, found.problem.side, found.problem.step) == (kind, "target", "echo")
-    assert said in found.problem.what == error.what and remedy in found.problem.remedy
-    assert [step.ok for step in found.steps] == [True, True, True, False, None, None]
+    assert result.problem is not None and not result.ok
+    assert (result.problem.kind, result.problem.side, result.problem.step) == (kind, "target", "echo")
+    assert said in result.problem.what == error.what and remedy in result.problem.remedy
+    assert [step.ok for step in result.steps] == [True, True, True, False, None, None]
 
 
 def test_a_reset_at_our_message() -> None:
@@ -180,9 +184,9 @@ def test_a_reset_at_our_message() -> None:
         peer.receive()
         peer.reset()
 
-    found, error, _ = probed(reset)
-    assert error is not None and found.problem is not None
-    assert (found.problem.kind, found.problem.what) == ("reset", "the connection broke: Connection reset by peer")
+    result, error, _ = probed(reset)
+    assert error is not None and result.problem is not None
+    assert (result.problem.kind, result.problem.what) == ("reset", "the connection broke: Connection reset by peer")
 
 
 def server_context(*names: str, **validity: Any) -> green_ssl.SSLContext:
@@ -194,14 +198,14 @@ def server_context(*names: str, **validity: Any) -> green_ssl.SSLContext:
 def test_a_certificate_that_expires_soon() -> None:
     soon = datetime.now(UTC) + timedelta(days=5)
     tls = server_context("127.0.0.1", not_before=soon - timedelta(days=85), not_after=soon)
-    found, error, _ = probed(answering, tls=tls, insecure=True)
-    assert error is None and found.ok and found.echo is not None and found.echo.identical
-    assert found.tls is not None and not found.tls.verified and found.tls.certificate is not None
-    assert found.tls.certificate.not_after == soon.replace(microsecond=0)
-    assert codes(found) == ["certificate-expires"]
+    result, error, _ = probed(answering, tls=tls, insecure=True)
+    assert error is None and result.ok and result.echo is not None and result.echo.identical
+    assert result.tls is not None and not result.tls.verified and result.tls.certificate is not None
+    assert result.tls.certificate.not_after == soon.replace(microsecond=0)
+    assert codes(result) == ["certificate-expires"]
 
 
 def test_an_unchecked_certificate_that_others_will_refuse() -> None:
-    found, error, _ = probed(answering, tls=server_context("a.example"), insecure=True)
-    assert error is None and codes(found) == ["certificate"]
-    assert "it is not for the host name 127.0.0.1, but for a.example" in found.findings[0].evidence
+    result, error, _ = probed(answering, tls=server_context("a.example"), insecure=True)
+    assert error is None and codes(result) == ["certificate"]
+    assert "it is not for the host name 127.0.0.1, but for a.example" in result.findings[0].evidence

@@ -52,7 +52,7 @@ def check(both: Pair, case: Case) -> None:
         ended(both, case, last)
     else:
         assert both.connection.is_open
-        assert both.log.losses == []
+        assert both.log.drops == []
     delivered = [(frames.TEXT if text else frames.BINARY, payload) for payload, text in both.log.messages]
     assert delivered == list(case.messages)
     if not case.closes:
@@ -64,15 +64,15 @@ def code_of(close: bytes) -> int:
 
 
 def ended(both: Pair, case: Case, close: Incoming) -> None:
-    """One loss, told with the code that the server was told, and the end of TCP."""
-    code, loss = code_of(close.payload), both.log.loss
+    """One drop, told with the code that the server was told, and the end of TCP."""
+    code, drop = code_of(close.payload), both.log.drop
     assert code in case.closes
-    assert loss.side is Side.TARGET
-    assert both.log.after_loss == []
-    if loss.kind == "closed":  # by the server, and in order
-        assert loss.code in [code_of(frame.payload) for frame in case.frames if frame.opcode == frames.CLOSE]
+    assert drop.side is Side.TARGET
+    assert both.log.after_drop == []
+    if drop.kind == "closed":  # by the server, and in order
+        assert drop.code in [code_of(frame.payload) for frame in case.frames if frame.opcode == frames.CLOSE]
     else:
-        assert (loss.kind, loss.code) == ("protocol-error", code)
+        assert (drop.kind, drop.code) == ("protocol-error", code)
         close.payload[2:].decode()
     with contextlib.suppress(ConnectionError):  # we may have sent more than was read
         assert both.peer.at_eof()
@@ -125,8 +125,8 @@ def test_a_final_block_ends_no_more_than_its_message(pair: MakePair, fragments: 
         for number, part in enumerate(parts):
             opcode, rsv = (frames.CONTINUATION, 0) if number else (frames.TEXT, conformance.RSV1)
             both.peer.send(Frame(opcode, part, fin=number == len(parts) - 1, rsv=rsv).wire(masked=False))
-    until(lambda: len(both.log.messages) == len(datas) or both.log.losses)
-    assert both.log.losses == []
+    until(lambda: len(both.log.messages) == len(datas) or both.log.drops)
+    assert both.log.drops == []
     assert [payload for payload, _ in both.log.messages] == [*texts, b"five six", b"five six"]
 
 
@@ -135,7 +135,7 @@ def test_what_follows_a_final_block_must_be_right_too(pair: MakePair, behind: by
     both = with_deflate(pair, Deflate())
     wrong = compressed(b"fine", final=True)[:-1] + behind
     both.peer.send(Frame(frames.TEXT, wrong, rsv=conformance.RSV1).wire(masked=False))
-    assert (both.log.loss.kind, both.log.loss.code) == ("protocol-error", 1002)
+    assert (both.log.drop.kind, both.log.drop.code) == ("protocol-error", 1002)
     assert both.log.messages == []
 
 
@@ -168,7 +168,7 @@ def test_the_answer_to_our_close(pair: MakePair, section: str, answer: tuple[Fra
     both.peer.end()
     closing.get(timeout=PATIENCE_S)
     assert both.connection.close_code == code
-    assert both.log.losses == []
+    assert both.log.drops == []
     assert both.log.messages == ([(b"fragment", True)] if conformance.IN_PARTS[0] in answer else [])
     pongs = [frame.payload for frame in answer if frame.opcode == frames.PING]
     with contextlib.suppress(EOFError):
@@ -216,7 +216,7 @@ REFUSED = [
 def test_what_may_be_granted_is_used(pair: MakePair, asked: str, granted: str) -> None:
     """RFC 7692, 7.1: what is sent next is compressed as was agreed, and understood."""
     both = pair(answer=granting(f"Sec-WebSocket-Extensions: {granted}"), compression=asked).start()
-    assert both.opened.negotiated.compression == granted
+    assert both.handshake.negotiated.compression == granted
     both.peer.send(Frame(frames.TEXT, conformance.HELLO_DEFLATED, rsv=conformance.RSV1).wire(masked=False))
     until(lambda: both.log.messages)
     assert both.log.messages == [(b"Hello", True)]

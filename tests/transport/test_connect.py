@@ -15,19 +15,19 @@ from helpers.peer import Pair, Peer, granting, over_tls
 
 from wsbench.errors import ConnectError, HandshakeError, Side
 from wsbench.targets.embedded import TargetProcess
-from wsbench.transport.connect import Opened, Opener, Resolver, Traffic
+from wsbench.transport.connect import Connector, HandshakeResult, Resolver, Traffic
 from wsbench.websocket.handshake import ConnectOptions
 from wsbench.websocket.tls import client_context
 
 MakePair = Callable[..., Pair]
 
 
-def attempt(url: str, *, timeout_s: float = 20, ca_file: Path | None = None, **asked: Any) -> Opened:
+def attempt(url: str, *, timeout_s: float = 20, ca_file: Path | None = None, **asked: Any) -> HandshakeResult:
     options = ConnectOptions(url, timeout_ns=int(timeout_s * 1e9), **asked)
     context = None
     if options.uri.secure:
         context = client_context(ca_file=str(ca_file) if ca_file else None, insecure=options.insecure)
-    return Opener(options, context=context, traffic=Traffic()).open()
+    return Connector(options, context=context, traffic=Traffic()).connect()
 
 
 def failure(url: str, **options: Any) -> ConnectError:
@@ -138,10 +138,10 @@ def test_an_answer_that_does_not_come_in_time(bad_server: str, path: str, told: 
 
 
 def test_the_same_server_when_it_answers_properly(bad_server: str) -> None:
-    opened = attempt(bad_server + "/ok")
-    assert opened.negotiated.compression is None
-    assert opened.early == b""
-    opened.socket.close()
+    handshake = attempt(bad_server + "/ok")
+    assert handshake.negotiated.compression is None
+    assert handshake.early == b""
+    handshake.socket.close()
 
 
 def test_a_failed_attempt_leaves_nothing_open(bad_server: str) -> None:
@@ -199,10 +199,10 @@ def test_a_certificate_that_is_not_trusted(tls_target: TargetProcess) -> None:
 @pytest.mark.parametrize("how", ["ca", "insecure"])
 def test_tls_with_the_ca_or_without_any_check(tls_target: TargetProcess, how: str) -> None:
     trust: dict[str, Any] = {"ca_file": tls_target.ca_file} if how == "ca" else {"insecure": True}
-    opened = attempt(tls_target.url, **trust)
-    assert opened.negotiated.tls_version in ("TLSv1.2", "TLSv1.3")
-    assert opened.negotiated.tls_cipher
-    opened.socket.close()
+    handshake = attempt(tls_target.url, **trust)
+    assert handshake.negotiated.tls_version in ("TLSv1.2", "TLSv1.3")
+    assert handshake.negotiated.tls_cipher
+    handshake.socket.close()
 
 
 def test_wss_to_a_port_without_tls(deflating_target: TargetProcess) -> None:
@@ -233,14 +233,14 @@ def test_negotiated_is_what_the_server_said(pair: MakePair) -> None:
         compression="on",
         subprotocols=("chat", "v2"),
     )
-    assert (both.opened.negotiated.compression, both.opened.negotiated.subprotocol) == (granted, "v2")
-    assert (both.opened.negotiated.tls_version, both.opened.negotiated.tls_cipher) == (None, None)
+    assert (both.handshake.negotiated.compression, both.handshake.negotiated.subprotocol) == (granted, "v2")
+    assert (both.handshake.negotiated.tls_version, both.handshake.negotiated.tls_cipher) == (None, None)
     assert not both.connection.plain
 
 
 def test_what_was_not_granted_was_not_negotiated(pair: MakePair) -> None:
     both = pair(compression="on", subprotocols=("chat",))
-    assert (both.opened.negotiated.compression, both.opened.negotiated.subprotocol) == (None, None)
+    assert (both.handshake.negotiated.compression, both.handshake.negotiated.subprotocol) == (None, None)
     assert both.connection.plain
 
 
@@ -255,7 +255,7 @@ def test_the_server_sees_what_was_asked_for(pair: MakePair) -> None:
 @pytest.mark.parametrize("security", [{}, over_tls()], ids=["ws", "wss"])
 def test_every_step_took_its_time_and_none_is_counted_twice(pair: MakePair, security: dict[str, Any]) -> None:
     before = time.monotonic_ns()
-    times = pair(**security).opened.times
+    times = pair(**security).handshake.times
     elapsed = time.monotonic_ns() - before
     assert (times.tls_ns is not None) == bool(security)
     steps = [times.tcp_ns, times.upgrade_ns, *([times.tls_ns] if times.tls_ns is not None else [])]

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from wsbench.errors import Side
 from wsbench.targets.embedded import TargetProcess
-from wsbench.transport.connect import Opener, Traffic
+from wsbench.transport.connect import Connector, Traffic
 from wsbench.transport.connection import Connection
 from wsbench.transport.poller import HubPoller
 from wsbench.transport.shortway import Answer
@@ -66,7 +66,7 @@ def test_without_epoll_the_hub_watches_each_socket(
     both.peer.message(b"x" * 200_000)
     both.peer.message(b"and the end at once")
     both.peer.close()
-    assert both.log.loss.kind == "closed-abruptly"
+    assert both.log.drop.kind == "closed-abruptly"
     assert [len(payload) for payload, _ in both.log.messages] == [200_000, 19]
 
 
@@ -78,7 +78,7 @@ def test_an_end_right_behind_a_message_is_told_after_it(pair: MakePair, security
     both.peer.close()
     time.sleep(0.05)  # not gevent's: nothing is to be read meanwhile
     both.start()
-    assert both.log.loss.kind == "closed-abruptly"
+    assert both.log.drop.kind == "closed-abruptly"
     assert [len(payload) for payload, _ in both.log.messages] == [size]
 
 
@@ -108,7 +108,7 @@ def test_frames_that_came_behind_the_handshakes_answer_are_not_lost(pair: MakePa
 def test_a_close_that_came_behind_the_handshakes_answer_is_not_lost(pair: MakePair) -> None:
     close = frames.encode_close(1013, "full")
     both = pair(answer=lambda request: frames.upgrade_answer(request) + close).start()
-    assert (both.log.loss.code, both.log.loss.reason) == (1013, "full")
+    assert (both.log.drop.code, both.log.drop.reason) == (1013, "full")
 
 
 def test_a_reply_in_fragments_with_a_ping_between(pair: MakePair, security: dict[str, Any]) -> None:
@@ -187,7 +187,7 @@ def conversation(*replies: bytes) -> Answer:
     """The short way through it: each reply as expected is followed by "next"."""
     expected = deque(framed(*replies))
 
-    def answer(fd: int, data: bytes, stamp: bytes, handled_ns: int) -> bytes | None:
+    def answer(fd: int, data: bytes, timespec: bytes, handled_ns: int) -> bytes | None:
         if not expected or data != expected[0]:
             return None
         expected.popleft()
@@ -227,7 +227,7 @@ def test_what_the_short_way_does_not_know_goes_the_long_way_and_then_it_is_open_
     both.peer.send(frames.encode(frames.TEXT, b"th", fin=False))
     until(lambda: both.log.offered[-1] != three)
     both.peer.send(three)  # amid fragments: the protocol is broken, and nobody takes it for the reply
-    assert both.log.loss.kind == "protocol-error"
+    assert both.log.drop.kind == "protocol-error"
 
 
 def test_a_reply_that_came_in_two_leaves_the_short_way_open(pair: MakePair) -> None:
@@ -284,7 +284,7 @@ def test_what_the_short_way_cannot_send_at_once_waits_in_order(pair: MakePair) -
 def test_what_the_socket_refuses_on_the_short_way_waits(pair: MakePair) -> None:
     both = pair(narrow=True)
     both.start(conversation(b"one", b"two"))
-    rest = fill(both.opened.socket._sock, client_frame(b"x" * 5_000_000, TEXT))
+    rest = fill(both.handshake.socket._sock, client_frame(b"x" * 5_000_000, TEXT))
     both.peer.message(b"one")
     until(lambda: both.connection.full)
     both.connection._unsent.appendleft(rest)
@@ -299,23 +299,23 @@ def test_what_the_socket_refuses_on_the_short_way_waits(pair: MakePair) -> None:
 def test_a_connection_that_breaks_on_the_short_way_is_lost(pair: MakePair) -> None:
     both = pair()
     both.start(conversation(b"one"))
-    both.opened.socket._sock.shutdown(socket.SHUT_WR)
+    both.handshake.socket._sock.shutdown(socket.SHUT_WR)
     both.peer.message(b"one")
-    assert both.log.loss.kind == "reset"
+    assert both.log.drop.kind == "reset"
 
 
 def test_a_fault_on_the_short_way_fails_its_connection_alone(pair: MakePair) -> None:
     both, other = pair(), pair()
     expected = framed(b"one", b"two")
 
-    def answer(fd: int, data: bytes, stamp: bytes, handled_ns: int) -> bytes:
+    def answer(fd: int, data: bytes, timespec: bytes, handled_ns: int) -> bytes:
         return {expected[0]: client_frame(b"next", TEXT)}[data]
 
     both.start(answer)
     other.log.way = both.log.way
     other.start()
     both.peer.message(b"two")
-    assert (both.log.loss.kind, both.log.loss.side) == ("internal", Side.GENERATOR)
+    assert (both.log.drop.kind, both.log.drop.side) == ("internal", Side.GENERATOR)
     other.peer.message(b"one")
     assert other.peer.receive() == NEXT
 
@@ -338,11 +338,13 @@ def test_nothing_is_offered_for_prediction_amid_a_frame_or_a_fragmented_message(
 
 def test_nothing_is_offered_for_prediction_when_messages_are_compressed(deflating_target: TargetProcess) -> None:
     log, traffic = Log(), Traffic()
-    opened = Opener(ConnectOptions(deflating_target.url, compression="on"), context=None, traffic=traffic).open()
-    connection = Connection(opened, log, traffic)
+    handshake = Connector(
+        ConnectOptions(deflating_target.url, compression="on"), context=None, traffic=traffic
+    ).connect()
+    connection = Connection(handshake, log, traffic)
     connection.start()
-    assert opened.negotiated.compression is not None
-    assert opened.negotiated.compression.startswith("permessage-deflate")
+    assert handshake.negotiated.compression is not None
+    assert handshake.negotiated.compression.startswith("permessage-deflate")
     assert not connection.plain
     payload = json.dumps({"again": ["and again"] * 500}).encode()
     before = traffic.sent
@@ -429,7 +431,7 @@ def test_who_pings_and_does_not_read_gets_the_last_pong_alone(pair: MakePair, se
 
 
 @pytest.mark.parametrize(
-    "trifles",
+    "small_frames",
     [
         frames.encode(frames.PING, b"?") * 2001,
         frames.encode(frames.PONG, b"") * 2001,
@@ -438,12 +440,12 @@ def test_who_pings_and_does_not_read_gets_the_last_pong_alone(pair: MakePair, se
     ],
     ids=["pings", "pongs", "empty fragments", "tiny fragments"],
 )
-def test_a_flood_of_frames_that_make_no_message_ends_the_connection(pair: MakePair, trifles: bytes) -> None:
+def test_a_flood_of_frames_that_make_no_message_ends_the_connection(pair: MakePair, small_frames: bytes) -> None:
     both = pair().start()
-    both.peer.send(frames.encode(frames.TEXT, b"before") + trifles)
-    loss = both.log.loss
-    assert (loss.kind, loss.code, loss.side) == ("flood", 1008, Side.TARGET)
-    assert loss.what == "the server flooded the connection: 2001 short frames in a row, and no message"
+    both.peer.send(frames.encode(frames.TEXT, b"before") + small_frames)
+    drop = both.log.drop
+    assert (drop.kind, drop.code, drop.side) == ("flood", 1008, Side.TARGET)
+    assert drop.what == "the server flooded the connection: 2001 short frames in a row, and no message"
     assert both.log.messages == [(b"before", True)]
 
 
@@ -463,7 +465,7 @@ def test_many_pings_among_messages_are_no_flood(pair: MakePair) -> None:
     while both.peer.receive().payload != b"the last one":
         pass
     assert both.connection.is_open
-    assert both.log.losses == []
+    assert both.log.drops == []
 
 
 # -- ends ------------------------------------------------------------------------------------------------------------
@@ -473,9 +475,9 @@ def test_the_server_closes(pair: MakePair, security: dict[str, Any]) -> None:
     both = pair(**security).start()
     both.peer.message(b"last words")
     both.peer.send(frames.encode_close(1011, "out of order"))
-    loss = both.log.loss
-    assert (loss.code, loss.reason, loss.kind, loss.side) == (1011, "out of order", "closed", Side.TARGET)
-    assert "1011" in loss.what and "out of order" in loss.what
+    drop = both.log.drop
+    assert (drop.code, drop.reason, drop.kind, drop.side) == (1011, "out of order", "closed", Side.TARGET)
+    assert "1011" in drop.what and "out of order" in drop.what
     assert both.log.messages == [(b"last words", True)]
     assert both.peer.receive() == Incoming(frames.CLOSE, (1011).to_bytes(2) + b"out of order")
     assert both.peer.at_eof()
@@ -485,7 +487,7 @@ def test_the_server_closes(pair: MakePair, security: dict[str, Any]) -> None:
 def test_the_server_closes_without_a_code(pair: MakePair) -> None:
     both = pair().start()
     both.peer.send(frames.encode(frames.CLOSE, b""))
-    assert (both.log.loss.code, both.log.loss.kind) == (1005, "closed")
+    assert (both.log.drop.code, both.log.drop.kind) == (1005, "closed")
 
 
 def test_we_close(pair: MakePair, security: dict[str, Any]) -> None:
@@ -502,14 +504,14 @@ def test_we_close(pair: MakePair, security: dict[str, Any]) -> None:
     closing.get(timeout=10)
     assert (both.connection.close_code, both.connection.unanswered) == (1000, None)
     assert both.log.messages == [(b"sent before your close came", True)]
-    assert both.log.losses == []
+    assert both.log.drops == []
 
 
 def test_a_server_that_does_not_answer_our_close_does_not_hold_us_up(pair: MakePair) -> None:
     both = pair().start()
     both.connection.close(timeout_s=0.05)
     assert both.connection.close_code == 1006
-    assert both.log.losses == []
+    assert both.log.drops == []
     assert both.connection.unanswered is not None
     assert (both.connection.unanswered.kind, both.connection.unanswered.side) == ("close-unanswered", Side.TARGET)
     assert both.peer.receive().opcode == frames.CLOSE
@@ -519,7 +521,7 @@ def test_a_server_that_does_not_answer_our_close_does_not_hold_us_up(pair: MakeP
 def test_closing_what_has_ended_keeps_the_code_it_ended_with(pair: MakePair) -> None:
     both = pair().start()
     both.peer.send(frames.encode_close(1001))
-    assert both.log.loss.code == 1001
+    assert both.log.drop.code == 1001
     both.connection.close()
     both.connection.close()
     assert both.connection.close_code == 1001
@@ -542,8 +544,8 @@ def test_tcp_ends_without_a_close_frame(pair: MakePair, security: dict[str, Any]
     both = pair(**security).start()
     both.peer.send(frames.encode(frames.TEXT, b"half of it")[:5])
     both.peer.close()
-    loss = both.log.loss
-    assert (loss.code, loss.kind, loss.side) == (1006, "closed-abruptly", Side.TARGET)
+    drop = both.log.drop
+    assert (drop.code, drop.kind, drop.side) == (1006, "closed-abruptly", Side.TARGET)
     assert both.log.messages == []
 
 
@@ -552,11 +554,11 @@ def test_tcp_is_reset(pair: MakePair) -> None:
     both.send(b"is anybody there?")
     both.peer.receive()
     both.peer.reset()
-    loss = both.log.loss
-    assert (loss.code, loss.kind) == (1006, "reset")
-    assert "Connection reset by peer" in loss.what
+    drop = both.log.drop
+    assert (drop.code, drop.kind) == (1006, "reset")
+    assert "Connection reset by peer" in drop.what
     both.send(b"nobody")
-    assert len(both.log.losses) == 1
+    assert len(both.log.drops) == 1
 
 
 @pytest.mark.parametrize("read_size", [65_536, 150], ids=["in one read", "in several reads"])
@@ -572,9 +574,9 @@ def test_a_reset_amid_replies_loses_none_of_them_and_is_told_once_and_last(
     both.peer.reset()
     time.sleep(0.05)  # not gevent's: nothing is to be read meanwhile
     both.start()
-    assert (both.log.loss.code, both.log.loss.kind) == (1006, "reset")
+    assert (both.log.drop.code, both.log.drop.kind) == (1006, "reset")
     gevent.sleep(0.01)
-    assert both.log.after_loss == []
+    assert both.log.after_drop == []
     assert [payload for payload, _ in both.log.messages] == replies
 
 
@@ -593,9 +595,9 @@ def test_a_reset_amid_replies_loses_none_of_them_and_is_told_once_and_last(
 def test_the_server_breaks_the_protocol(pair: MakePair, sent: bytes, code: int) -> None:
     both = pair().start()
     both.peer.send(frames.encode(frames.TEXT, b"fine") + sent)
-    loss = both.log.loss
-    assert (loss.code, loss.kind, loss.side) == (code, "protocol-error", Side.TARGET)
-    assert loss.what.startswith("the server broke the protocol: ")
+    drop = both.log.drop
+    assert (drop.code, drop.kind, drop.side) == (code, "protocol-error", Side.TARGET)
+    assert drop.what.startswith("the server broke the protocol: ")
     assert both.log.messages == [(b"fine", True)]
     close = both.peer.receive()
     assert (close.opcode, close.payload[:2]) == (frames.CLOSE, code.to_bytes(2))
@@ -609,16 +611,16 @@ def test_a_fault_of_ours_fails_the_connection_and_is_said_to_be_ours(pair: MakeP
 
     both.log.on_message = fail
     both.peer.message(b"anything")
-    loss = both.log.loss
-    assert (loss.kind, loss.side) == ("internal", Side.GENERATOR)
-    assert "KeyError: 'a bug'" in loss.what
-    assert isinstance(loss.__cause__, KeyError)
+    drop = both.log.drop
+    assert (drop.kind, drop.side) == ("internal", Side.GENERATOR)
+    assert "KeyError: 'a bug'" in drop.what
+    assert isinstance(drop.__cause__, KeyError)
 
 
 def test_broken_tls(pair: MakePair) -> None:
     both = pair(**over_tls()).start()
     both.peer.send_beneath_tls(b"\x17\x03\x03\x00\x20" + bytes(32))
-    assert (both.log.loss.code, both.log.loss.kind) == (1006, "tls")
+    assert (both.log.drop.code, both.log.drop.kind) == (1006, "tls")
 
 
 # -- against a server that is another process ------------------------------------------------------------------------
@@ -635,8 +637,8 @@ def truth_url() -> Any:
 
 def opened_to(url: str, **misdeeds: object) -> tuple[Connection, Log]:
     log, traffic = Log(), Traffic()
-    opened = Opener(ConnectOptions(f"{url}?{urlencode(misdeeds)}"), context=None, traffic=traffic).open()
-    connection = Connection(opened, log, traffic)
+    handshake = Connector(ConnectOptions(f"{url}?{urlencode(misdeeds)}"), context=None, traffic=traffic).connect()
+    connection = Connection(handshake, log, traffic)
     connection.start()
     return connection, log
 
@@ -662,6 +664,6 @@ def test_a_server_that_ends_it_after_five(truth_url: str, misdeed: dict[str, obj
     connection, log = opened_to(truth_url, **misdeed)
     for payload in PAYLOADS[:5]:
         connection.write(connection.frame(payload, TEXT))
-    assert (log.loss.code, log.loss.kind) == (code, kind)
+    assert (log.drop.code, log.drop.kind) == (code, kind)
     assert log.messages[:5] == [(payload, True) for payload in PAYLOADS[: len(log.messages)]]
     connection.close()

@@ -58,7 +58,7 @@ def test_somebody_else_may_be_told_from_now_on(kind: type[Poller], ends: MakeEnd
     watching.add(ours.fileno(), lambda *_: told.append(("first", ours.recv(100))))
     theirs.send(b"one")
     until(lambda: told)
-    watching.turn(ours.fileno(), lambda *_: told.append(("second", ours.recv(100))))
+    watching.set_callback(ours.fileno(), lambda *_: told.append(("second", ours.recv(100))))
     theirs.send(b"two")
     until(lambda: len(told) == 2)
     assert told == [("first", b"one"), ("second", b"two")]
@@ -74,10 +74,10 @@ def test_what_is_left_is_told_again_only_when_asked_for(ends: MakeEnds) -> None:
     until(lambda: told)
     gevent.sleep(0.02)
     assert told == [READ]
-    watching.again(ours.fileno())
+    watching.rearm(ours.fileno())
     until(lambda: len(told) == 2)
     ours.recv(100)
-    watching.again(ours.fileno())
+    watching.rearm(ours.fileno())
     gevent.sleep(0.02)
     assert len(told) == 2
     theirs.close()
@@ -129,7 +129,7 @@ def test_however_many_are_ready_all_are_told_and_others_get_their_turn(ends: Mak
 
 _FORKS = """
 import os
-from wsbench.wire.poller import poller
+from wsbench.transport.poller import poller
 ours = poller()
 assert poller() is ours
 if not (child := os.fork()):

@@ -10,9 +10,9 @@ import pytest
 
 from wsbench import source_addresses as sources_module
 from wsbench.errors import ConnectError, UsageError
-from wsbench.source_addresses import check_sources, for_loopback, parse_sources, spread
+from wsbench.source_addresses import check_sources, for_loopback, parse_sources, round_robin
 from wsbench.targets.embedded import TargetProcess
-from wsbench.transport.connect import Opened, Opener, Traffic
+from wsbench.transport.connect import Connector, HandshakeResult, Traffic
 from wsbench.websocket.handshake import ConnectOptions
 from wsbench.websocket.tls import client_context
 
@@ -51,7 +51,7 @@ def test_what_is_none_is_refused(text: str) -> None:
 def test_workers_share_addresses_out_without_a_word() -> None:
     ranges = [parse_sources("10.0.0.1-10.0.0.3"), parse_sources("10.1.0.1")]
     whole = ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.1.0.1"]
-    workers = [list(itertools.islice(spread(ranges, start=worker, step=3), 4)) for worker in range(3)]
+    workers = [list(itertools.islice(round_robin(ranges, start=worker, step=3), 4)) for worker in range(3)]
     assert [workers[i % 3][i // 3] for i in range(12)] == whole * 3
 
 
@@ -74,24 +74,24 @@ def test_an_address_of_somebody_elses_is_refused_before_anything_is_opened() -> 
         check_sources([parse_sources("127.0.0.1"), parse_sources("192.0.2.1-192.0.2.9")])
 
 
-def opened(target: TargetProcess, opener: Opener) -> Opened:
-    connection = opener.open()
+def opened(target: TargetProcess, connector: Connector) -> HandshakeResult:
+    connection = connector.connect()
     connection.socket.close()
     return connection
 
 
-def opener(target: TargetProcess, sources: tuple[str, ...] = (), **asked: bool) -> Opener:
+def connector(target: TargetProcess, sources: tuple[str, ...] = (), **asked: bool) -> Connector:
     options = ConnectOptions(target.url, **asked)
     context = client_context(ca_file=str(target.ca_file), insecure=False)
-    return Opener(options, context=context, traffic=Traffic(), sources=iter(sources) if sources else None)
+    return Connector(options, context=context, traffic=Traffic(), sources=iter(sources) if sources else None)
 
 
 def test_connections_come_from_the_addresses_in_turn(tls_target: TargetProcess) -> None:
     addresses = ("127.0.0.3", "127.0.0.1", "127.4.5.6")
-    from_there = opener(tls_target, addresses)
+    from_there = connector(tls_target, addresses)
     seen = []
     for _ in addresses:
-        connection = from_there.open()
+        connection = from_there.connect()
         seen.append(connection.socket.getsockname()[0])
         connection.socket.close()
     assert tuple(seen) == addresses
@@ -101,12 +101,12 @@ def test_another_kind_of_address_is_told_apart(tls_target: TargetProcess) -> Non
     if not socket.has_ipv6:
         pytest.skip("this machine has no IPv6")
     with pytest.raises(ConnectError, match="one is IPv4, the other IPv6") as caught:
-        opener(tls_target, ("::1",)).open()
+        connector(tls_target, ("::1",)).connect()
     assert caught.value.kind == "source-ip"
 
 
 def test_a_tls_session_is_resumed_when_asked(tls_target: TargetProcess) -> None:
-    asked = opener(tls_target, resume_tls=True)
+    asked = connector(tls_target, resume_tls=True)
     assert [opened(tls_target, asked).resumed for _ in range(3)] == [False, True, True]
-    not_asked = opener(tls_target)
+    not_asked = connector(tls_target)
     assert [opened(tls_target, not_asked).resumed for _ in range(2)] == [False, False]

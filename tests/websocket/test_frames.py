@@ -19,7 +19,7 @@ from websockets.frames import Frame
 from websockets.protocol import OPEN, Protocol, State
 from websockets.server import ServerProtocol
 
-from wsbench.websocket.frames import BINARY, TEXT, Message, client_frame, echoed_frames, frame_bounds
+from wsbench.websocket.frames import BINARY, TEXT, ReceivedMessage, client_frame, echoed_frames, frame_bounds
 
 
 class Server:
@@ -303,7 +303,7 @@ def test_text_that_is_not_utf8_fails_the_connection_with_1007(parts: list[bytes]
         for cuts in ([], [at], range(at, len(server.stream), at)):
             protocol = client(deflate=deflate)
             found, _ = in_pieces(cut(server.stream, cuts), protocol)
-            assert found.messages == [Message(b"before", True)], cuts
+            assert found.messages == [ReceivedMessage(b"before", True)], cuts
             assert isinstance(protocol.parser_exc, UnicodeDecodeError)
             assert [(opcode, payload[:2]) for opcode, payload in found.sent] == [(by_hand.CLOSE, (1007).to_bytes(2))]
             assert [state[0] for state in found.states] == [State.CLOSING, State.CLOSED]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wsbench.websocket.http_response import Reply
+from wsbench.websocket.http_response import HttpResponse
 
 
 @pytest.mark.parametrize(
@@ -21,11 +21,11 @@ from wsbench.websocket.http_response import Reply
 def test_answers_are_read_leniently(
     raw: bytes, status: int | None, headers: tuple[tuple[str, str], ...], body: bytes
 ) -> None:
-    assert Reply.parse(raw) == Reply(status, headers, body)
+    assert HttpResponse.parse(raw) == HttpResponse(status, headers, body)
 
 
 def test_headers_of_an_answer_are_found_in_any_case() -> None:
-    reply = Reply.parse(b"HTTP/1.1 302 Found\r\nLOCATION: /first\r\nlocation: /second\r\n\r\n")
+    reply = HttpResponse.parse(b"HTTP/1.1 302 Found\r\nLOCATION: /first\r\nlocation: /second\r\n\r\n")
     assert reply.header("Location".lower()) == "/first"
     assert reply.header("server") is None
 
@@ -40,7 +40,7 @@ def test_headers_of_an_answer_are_found_in_any_case() -> None:
     ],
 )
 def test_of_a_chunked_body_the_first_chunk_is_shown(body: bytes, shown: str) -> None:
-    assert shown in Reply.parse(b"HTTP/1.1 404 X\r\nTransfer-Encoding: chunked\r\n\r\n" + body).excerpt
+    assert shown in HttpResponse.parse(b"HTTP/1.1 404 X\r\nTransfer-Encoding: chunked\r\n\r\n" + body).excerpt
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_of_a_chunked_body_the_first_chunk_is_shown(body: bytes, shown: str) -> 
     ],
 )
 def test_of_a_page_its_words_are_shown(html: bytes, shown: str) -> None:
-    excerpt = Reply.parse(b"HTTP/1.1 404 X\r\nContent-Type: text/html\r\n\r\n" + html).excerpt
+    excerpt = HttpResponse.parse(b"HTTP/1.1 404 X\r\nContent-Type: text/html\r\n\r\n" + html).excerpt
     assert shown in excerpt or (shown == "()" and "body" not in excerpt)
 
 
@@ -67,4 +67,4 @@ def test_of_a_page_its_words_are_shown(html: bytes, shown: str) -> None:
     ],
 )
 def test_what_tells_of_a_proxy(head: bytes, proxy: str | None) -> None:
-    assert Reply.parse(b"HTTP/1.1 400 Bad Request\r\n" + head).proxy == proxy
+    assert HttpResponse.parse(b"HTTP/1.1 400 Bad Request\r\n" + head).proxy == proxy

@@ -180,7 +180,7 @@ def test_what_was_under_way_when_the_connection_broke_is_lost(conversation: Conv
     conversation.hear()
     assert conversation.driver.outstanding == 1
     conversation.reset()
-    until(conversation.driver.dropped.is_set)
+    until(conversation.driver.drop_event.is_set)
     conversation.give_up()
     assert (conversation.counts["sent"], conversation.counts["received"], conversation.counts["lost"]) == (2, 1, 1)
 

@@ -15,7 +15,7 @@ from wsbench.errors import WsbenchError
 from wsbench.measure.payloads import FixedMessages, JsonMessages
 from wsbench.probe.document import Probe
 from wsbench.probe.probe_text import Lines
-from wsbench.probe.prober import Asked, probe
+from wsbench.probe.prober import ProbeOptions, probe
 from wsbench.report.text.summary import legible
 from wsbench.run.options import OPTIONS, RunOptions
 
@@ -47,7 +47,7 @@ def _options() -> list[click.Parameter]:
         click.Argument(["url"]),
         *chosen,
         click.Option(["--show-credentials"], is_flag=True, help="Do not mask Authorization, cookies and tokens."),
-        click.Option(["--json"], is_flag=True, help="Print what was found as JSON on standard output."),
+        click.Option(["--json"], is_flag=True, help="Print the result as JSON on standard output."),
     ]
 
 
@@ -58,47 +58,47 @@ def _run(url: str, **given: Any) -> None:
         UsageError: a wrong option or URL.
         ConnectError, ConnectionLost: the step that failed.
     """
-    asked = _asked(url, given)
+    options = _probe_options(url, given)
     if given["json"]:
-        found, error = probe(asked)
-        click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2))
+        result, error = probe(options)
+        click.echo(msgspec.json.format(msgspec.json.encode(result), indent=2))
     else:
-        found, error = _told(asked)
+        result, error = _told(options)
     if error is not None:
         sys.stdout.flush()
         raise error
 
 
-def _asked(url: str, given: dict[str, Any]) -> Asked:
+def _probe_options(url: str, given: dict[str, Any]) -> ProbeOptions:
     nothing = {option.name: option.default for option in OPTIONS}
     options = RunOptions.from_mapping({**nothing, **{name: given[name] for name in _OF_RUN}}, url=url, users=1)
     own = options.payload
     messages = FixedMessages(own) if own is not None else JsonMessages(1, options.payload_size)
-    return Asked(
+    return ProbeOptions(
         connect=options.connect,
         payload=messages.build(1),
         binary=options.binary,
-        same=lambda payload: messages.same(payload, 1),
+        matches=lambda payload: messages.same(payload, 1),
         version=__version__,
         show_credentials=given["show_credentials"],
     )
 
 
-def _told(asked: Asked) -> tuple[Probe, WsbenchError | None]:
+def _told(options: ProbeOptions) -> tuple[Probe, WsbenchError | None]:
     """A probe whose steps are printed as they are taken: one that waits for long shows for what."""
     lines = Lines(colour=_colour_wanted())
     told = 0
 
-    def tell(found: Probe) -> None:
+    def tell(result: Probe) -> None:
         nonlocal told
         if not told:
-            _say(lines.heading(found))
-        _say(lines.step(found, found.steps[told]))
+            _say(lines.heading(result))
+        _say(lines.step(result, result.steps[told]))
         told += 1
 
-    found, error = probe(asked, tell)
-    _say(lines.ending(found))
-    return found, error
+    result, error = probe(options, tell)
+    _say(lines.ending(result))
+    return result, error
 
 
 def _say(text: str) -> None:

@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 
-class Certificate(msgspec.Struct, frozen=True):
+class ServerCertificate(msgspec.Struct, frozen=True):
     """The server's own certificate, not its chain.
 
     Attributes:
@@ -38,11 +38,11 @@ class Certificate(msgspec.Struct, frozen=True):
         return faults
 
 
-def read_certificate(der: bytes) -> Certificate | None:
+def read_certificate(der: bytes) -> ServerCertificate | None:
     """What is in it; None when it cannot be read."""
     try:
         read = x509.load_der_x509_certificate(der)
-        return Certificate(
+        return ServerCertificate(
             subject=read.subject.rfc4514_string(),
             issuer=read.issuer.rfc4514_string(),
             not_before=read.not_valid_before_utc,
@@ -55,7 +55,7 @@ def read_certificate(der: bytes) -> Certificate | None:
 
 
 def utc_now() -> datetime:
-    """For `Certificate.faults`."""
+    """For `ServerCertificate.faults`."""
     return datetime.now(UTC)
 
 

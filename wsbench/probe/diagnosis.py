@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
-from wsbench.probe.certificate import Certificate, utc_now
-from wsbench.probe.document import Finding, Probe
+from wsbench.probe.certificate import ServerCertificate, utc_now
+from wsbench.probe.document import Probe, ProbeFinding
 from wsbench.units import format_seconds
 from wsbench.websocket.handshake import ConnectOptions
 
@@ -30,105 +30,105 @@ def close_remedy(code: int) -> str:
     return _CLOSED.get(code, "See the server's log for why.")
 
 
-def of_opening(found: Probe, step: str, options: ConnectOptions) -> Iterator[Finding]:
+def findings_of_connect(result: Probe, step: str, options: ConnectOptions) -> Iterator[ProbeFinding]:
     """What a step of opening that went well leaves to say."""
-    if step == "tcp" and found.tcp is not None and found.tcp.refused:
-        yield Finding(
+    if step == "tcp" and result.tcp is not None and result.tcp.refused:
+        yield ProbeFinding(
             "address-refused",
-            f"{options.uri.host} has addresses that take no connection ({'; '.join(found.tcp.refused)})",
+            f"{options.uri.host} has addresses that take no connection ({'; '.join(result.tcp.refused)})",
             "Every client that tries those first is slowed down: let the server listen there, or mend the name.",
         )
-    if step == "tls" and found.tls is not None and found.tls.certificate is not None:
-        yield from _of_certificate(found.tls.certificate, options)
-    if step == "upgrade" and found.upgrade is not None:
-        yield from _of_grants(found, options)
+    if step == "tls" and result.tls is not None and result.tls.certificate is not None:
+        yield from _of_certificate(result.tls.certificate, options)
+    if step == "upgrade" and result.upgrade is not None:
+        yield from _of_grants(result, options)
 
 
-def _of_certificate(certificate: Certificate, options: ConnectOptions) -> Iterator[Finding]:
+def _of_certificate(certificate: ServerCertificate, options: ConnectOptions) -> Iterator[ProbeFinding]:
     now = utc_now()
     faults = certificate.faults(options.uri.host, now)
     if faults:
-        yield Finding(
+        yield ProbeFinding(
             "certificate",
             f"the certificate was not checked (--insecure), and it {' and '.join(faults)}",
             "Other clients will refuse it.",
         )
     elif certificate.not_after - now < _SOON:
-        yield Finding(
+        yield ProbeFinding(
             "certificate-expires",
             f"the certificate expires on {certificate.not_after:%Y-%m-%d %H:%M} UTC",
             "Renew it in time.",
         )
 
 
-def _of_grants(found: Probe, options: ConnectOptions) -> Iterator[Finding]:
-    assert found.upgrade is not None
-    if options.compression != "off" and found.upgrade.extensions is None:
-        yield Finding(
+def _of_grants(result: Probe, options: ConnectOptions) -> Iterator[ProbeFinding]:
+    assert result.upgrade is not None
+    if options.compression != "off" and result.upgrade.extensions is None:
+        yield ProbeFinding(
             "no-compression",
             "compression was asked for and not granted",
             "Switch permessage-deflate on in the server, and in a proxy that drops Sec-WebSocket-Extensions.",
         )
-    if options.subprotocols and found.upgrade.subprotocol is None:
-        yield Finding(
+    if options.subprotocols and result.upgrade.subprotocol is None:
+        yield ProbeFinding(
             "no-subprotocol",
             f"no subprotocol was granted of those asked for ({', '.join(options.subprotocols)})",
             "Browsers fail such a connection: let the server choose one of them.",
         )
 
 
-def of_conversation(found: Probe, step: str, options: ConnectOptions) -> Iterator[Finding]:
+def findings_of_exchange(result: Probe, step: str, options: ConnectOptions) -> Iterator[ProbeFinding]:
     """What a step after the opening leaves to say."""
     waited = format_seconds(options.timeout_ns)
     if step == "echo":
-        yield from _of_echo(found, waited)
-    if step == "ping" and found.ping is not None and found.ping.service_ns is None:
-        yield Finding(
+        yield from _of_echo(result, waited)
+    if step == "ping" and result.ping is not None and result.ping.service_ns is None:
+        yield ProbeFinding(
             "no-pong",
             f"the ping was not answered within {waited}",
             "RFC 6455 (5.5.3) wants a pong: mend the server; who sends pings will take it for dead.",
         )
     if step == "close":
-        yield from _of_close(found, waited)
+        yield from _of_close(result, waited)
 
 
-def _of_echo(found: Probe, waited: str) -> Iterator[Finding]:
-    echo = found.echo
+def _of_echo(result: Probe, waited: str) -> Iterator[ProbeFinding]:
+    echo = result.echo
     assert echo is not None
     if not echo.echoed:
         said = f"; of what it sent, the first message was {echo.first_other!r}" if echo.others else ""
-        yield Finding(
+        yield ProbeFinding(
             "no-echo",
             f"the server did not echo the message within {waited}, but stayed open{said}",
             "No fault of a server that is no echo server; `wsbench run` counts every message to it as lost.",
         )
     elif not echo.identical:
-        yield Finding(
+        yield ProbeFinding(
             "echo-changed",
             "the message came back in other bytes or as another kind (text, binary)",
             "Nothing to mend if it is meant so; clients that compare bytes will notice.",
         )
 
 
-def _of_close(found: Probe, waited: str) -> Iterator[Finding]:
-    close = found.close
+def _of_close(result: Probe, waited: str) -> Iterator[ProbeFinding]:
+    close = result.close
     assert close is not None
     if close.received_code is None:
         how = "ended the connection instead" if close.tcp_ended else f"did not answer it within {waited}"
-        yield Finding(
+        yield ProbeFinding(
             "close-unanswered",
             f"the server got a close frame, and {how}",
             "RFC 6455 (5.5.1) wants a close frame back: mend the server, or a proxy that cuts connections.",
         )
     elif close.received_code != close.sent_code:
-        yield Finding(
+        yield ProbeFinding(
             "close-code",
             f"the server answered the close code {close.sent_code} with {close.received_code}"
             + (f" ({close.reason!r})" if close.reason else ""),
             "Servers usually send back the code that they got.",
         )
     if close.received_code is not None and not close.tcp_ended:
-        yield Finding(
+        yield ProbeFinding(
             "tcp-left-open",
             "the server answered the close frame, but left the TCP connection open",
             "It should end it at once (RFC 6455, 7.1.1): connections that linger cost it descriptors.",

@@ -9,13 +9,13 @@ from datetime import datetime
 
 import msgspec
 
-from wsbench.probe.certificate import Certificate
+from wsbench.probe.certificate import ServerCertificate
 
 SCHEMA = 1
 STEPS = ("dns", "tcp", "tls", "upgrade", "echo", "ping", "close")
 
 
-class Step(msgspec.Struct, frozen=True):
+class ProbeStep(msgspec.Struct, frozen=True):
     """One step.
 
     Attributes:
@@ -45,7 +45,7 @@ class Problem(msgspec.Struct, frozen=True):
     remedy: str
 
 
-class Finding(msgspec.Struct, frozen=True):
+class ProbeFinding(msgspec.Struct, frozen=True):
     """Something worth knowing that kept the probe from nothing."""
 
     code: str
@@ -76,7 +76,7 @@ class Tls(msgspec.Struct, frozen=True):
     cipher: str | None
     alpn: str | None
     verified: bool
-    certificate: Certificate | None
+    certificate: ServerCertificate | None
 
 
 class Upgrade(msgspec.Struct, frozen=True):
@@ -95,7 +95,7 @@ class Upgrade(msgspec.Struct, frozen=True):
     subprotocol: str | None = None
 
 
-class Echo(msgspec.Struct, frozen=True):
+class EchoResult(msgspec.Struct, frozen=True):
     """A message and what came back.
 
     Attributes:
@@ -152,12 +152,12 @@ class Probe(msgspec.Struct, frozen=True):
     started: datetime
     ok: bool
     problem: Problem | None
-    findings: list[Finding]
-    steps: list[Step]
+    findings: list[ProbeFinding]
+    steps: list[ProbeStep]
     addresses: list[str]
     tcp: Tcp | None
     tls: Tls | None
     upgrade: Upgrade | None
-    echo: Echo | None
+    echo: EchoResult | None
     ping: Ping | None
     close: Close | None

@@ -17,8 +17,8 @@ from websockets.exceptions import InvalidState
 from websockets.frames import Frame, Opcode
 
 from wsbench.errors import ConnectionLost
-from wsbench.transport.connect import Opened
-from wsbench.transport.timestamps import ANCILLARY_SIZE, instant_of
+from wsbench.transport.connect import HandshakeResult
+from wsbench.transport.timestamps import ANCILLARY_SIZE, timespec_to_ns
 
 _READ_SIZE = 65_536
 
@@ -43,26 +43,26 @@ class Arrival:
         return self.opcode in (Opcode.TEXT, Opcode.BINARY)
 
 
-class Conversation:
+class ProbeConnection:
     """Says something, and waits for what comes."""
 
-    def __init__(self, opened: Opened) -> None:
-        self._socket = opened.socket
-        self._tls = opened.tls
-        self.protocol = opened.protocol
+    def __init__(self, handshake: HandshakeResult) -> None:
+        self._socket = handshake.socket
+        self._tls = handshake.tls
+        self.protocol = handshake.protocol
         self._arrivals: deque[Arrival] = deque()
         self._parts: list[bytes] = []
         self._opcode = Opcode.TEXT
         self._ended = False
         now = time.time_ns()
-        self._feed(opened.early, now, now, by_kernel=False)
+        self._feed(handshake.early, now, now, by_kernel=False)
 
     @property
     def ended(self) -> bool:
         """The server ended the stream."""
         return self._ended
 
-    def say(self, speak: Callable[[], None]) -> int:
+    def send(self, speak: Callable[[], None]) -> int:
         """Send what `speak` gives to the protocol object; when it left, as `Arrival.arrived_ns`.
 
         Raises:
@@ -104,7 +104,7 @@ class Conversation:
             data, ancillary, _, _ = self._socket.recvmsg(_READ_SIZE, ANCILLARY_SIZE)
             handled = arrived = time.time_ns()
             if ancillary:
-                arrived = instant_of(ancillary[0][2])
+                arrived = timespec_to_ns(ancillary[0][2])
             ended = not data
             if self._tls is not None and data:
                 data = self._tls.decrypt(data)

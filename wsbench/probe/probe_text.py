@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from wsbench.probe.certificate import Certificate
-from wsbench.probe.document import Finding, Probe, Step
+from wsbench.probe.certificate import ServerCertificate
+from wsbench.probe.document import Probe, ProbeFinding, ProbeStep
 from wsbench.units import format_bytes, format_count, format_duration
 from wsbench.websocket.http_response import printable
 
@@ -23,29 +23,29 @@ class Lines:
     def __init__(self, *, colour: bool) -> None:
         self._colour = colour
 
-    def heading(self, found: Probe) -> str:
+    def heading(self, result: Probe) -> str:
         """Before the first step."""
-        return f"{self._paint(found.url, bold=True)}\n"
+        return f"{self._paint(result.url, bold=True)}\n"
 
-    def step(self, found: Probe, step: Step) -> str:
+    def step(self, result: Probe, step: ProbeStep) -> str:
         """A step that was taken, with what it brought."""
         mark = self._paint("✓", fg="green") if step.ok else self._paint("✗", fg="red", bold=True)
-        duration = format_duration(_shown_ns(found, step))
-        failed = [] if step.ok or found.problem is None else [self._paint(found.problem.kind, fg="red")]
-        first, *more = [*failed, *map(printable, _DETAILS[step.name](found))] or [""]
+        duration = format_duration(_shown_ns(result, step))
+        failed = [] if step.ok or result.problem is None else [self._paint(result.problem.kind, fg="red")]
+        first, *more = [*failed, *map(printable, _DETAILS[step.name](result))] or [""]
         head = f"  {mark} {self._paint(f'{step.name:<8}', bold=True)} {duration:>9}   {first}".rstrip()
         return "\n".join([head, *(f"{_INDENT}{self._dimmed(line)}" for line in more)])
 
-    def ending(self, found: Probe) -> str:
+    def ending(self, result: Probe) -> str:
         """After the last step: those that were not reached, findings, and whether all is well."""
-        missed = ", ".join(step.name for step in found.steps if step.ok is None)
+        missed = ", ".join(step.name for step in result.steps if step.ok is None)
         lines = [self._paint(f"  · {missed}: not reached", dim=True)] if missed else []
-        lines += ["", *(line for finding in found.findings for line in self._finding(finding))]
-        if found.ok:
-            lines.append(self._paint("all else is well" if found.findings else "all is well", fg="green"))
+        lines += ["", *(line for finding in result.findings for line in self._finding(finding))]
+        if result.ok:
+            lines.append(self._paint("all else is well" if result.findings else "all is well", fg="green"))
         return "\n".join(lines).rstrip()
 
-    def _finding(self, finding: Finding) -> Iterator[str]:
+    def _finding(self, finding: ProbeFinding) -> Iterator[str]:
         yield f"{self._paint('note', fg='yellow', bold=True)}  {finding.evidence}"
         yield f"      {finding.remedy}"
 
@@ -57,27 +57,27 @@ class Lines:
         return click.style(text, **style) if self._colour else text
 
 
-def _shown_ns(found: Probe, step: Step) -> int | None:
+def _shown_ns(result: Probe, step: ProbeStep) -> int | None:
     """By the kernel's timestamp where there is one: the server's time, not ours."""
-    measured = {"echo": found.echo and found.echo.service_ns, "ping": found.ping and found.ping.service_ns}
+    measured = {"echo": result.echo and result.echo.service_ns, "ping": result.ping and result.ping.service_ns}
     return measured.get(step.name) or step.duration_ns
 
 
-def _dns(found: Probe) -> Iterator[str]:
-    if found.addresses:
-        yield ", ".join(found.addresses)
+def _dns(result: Probe) -> Iterator[str]:
+    if result.addresses:
+        yield ", ".join(result.addresses)
 
 
-def _tcp(found: Probe) -> Iterator[str]:
-    if found.tcp is None:
+def _tcp(result: Probe) -> Iterator[str]:
+    if result.tcp is None:
         return
-    if found.tcp.address is not None:
-        yield f"{found.tcp.address} from {found.tcp.local}"
-    yield from (f"not {refused}" for refused in found.tcp.refused)
+    if result.tcp.address is not None:
+        yield f"{result.tcp.address} from {result.tcp.local}"
+    yield from (f"not {refused}" for refused in result.tcp.refused)
 
 
-def _tls(found: Probe) -> Iterator[str]:
-    tls = found.tls
+def _tls(result: Probe) -> Iterator[str]:
+    tls = result.tls
     if tls is None:
         return
     if tls.version is not None:
@@ -86,7 +86,7 @@ def _tls(found: Probe) -> Iterator[str]:
         yield from _certificate(tls.certificate, checked=tls.verified, secured=tls.version is not None)
 
 
-def _certificate(certificate: Certificate, *, checked: bool, secured: bool) -> Iterator[str]:
+def _certificate(certificate: ServerCertificate, *, checked: bool, secured: bool) -> Iterator[str]:
     names = ", ".join(certificate.names[:_NAMES])
     more = len(certificate.names) - _NAMES
     state = "" if checked else " (not checked: --insecure)" if secured else " (refused)"
@@ -96,13 +96,13 @@ def _certificate(certificate: Certificate, *, checked: bool, secured: bool) -> I
     yield f"  names      {names or 'none'}{f' and {more} more' if more > 0 else ''}"
 
 
-def _left(certificate: Certificate) -> str:
+def _left(certificate: ServerCertificate) -> str:
     left = certificate.not_after - datetime.now(UTC)
     return f"{left.days:,} days left" if left.days >= 0 else f"expired {(-left).days:,} days ago"
 
 
-def _upgrade(found: Probe) -> Iterator[str]:
-    upgrade = found.upgrade
+def _upgrade(result: Probe) -> Iterator[str]:
+    upgrade = result.upgrade
     if upgrade is None:
         return
     if upgrade.status == 101:
@@ -113,8 +113,8 @@ def _upgrade(found: Probe) -> Iterator[str]:
         yield f"< {body[:200]}"
 
 
-def _echo(found: Probe) -> Iterator[str]:
-    echo = found.echo
+def _echo(result: Probe) -> Iterator[str]:
+    echo = result.echo
     if echo is None:
         return
     sent = f"{format_bytes(echo.size)} of {echo.kind}"
@@ -127,14 +127,14 @@ def _echo(found: Probe) -> Iterator[str]:
         yield f"{format_count(echo.others)} other message{'s' * (echo.others > 1)}, the first: {echo.first_other}"
 
 
-def _ping(found: Probe) -> Iterator[str]:
-    if found.ping is not None:
-        answered = found.ping.service_ns is not None
-        yield f"pong ({found.ping.timestamps} timestamp)" if answered else "no pong"
+def _ping(result: Probe) -> Iterator[str]:
+    if result.ping is not None:
+        answered = result.ping.service_ns is not None
+        yield f"pong ({result.ping.timestamps} timestamp)" if answered else "no pong"
 
 
-def _close(found: Probe) -> Iterator[str]:
-    close = found.close
+def _close(result: Probe) -> Iterator[str]:
+    close = result.close
     if close is None:
         return
     reason = f" {close.reason!r}" if close.reason else ""

@@ -17,12 +17,12 @@ from websockets.frames import Opcode
 from wsbench.errors import ConnectError, ConnectionLost, HandshakeError, WsbenchError
 from wsbench.probe import diagnosis
 from wsbench.probe.certificate import utc_now
-from wsbench.probe.document import SCHEMA, STEPS, Close, Echo, Ping, Probe, Problem, Step, Tcp, Tls, Upgrade
-from wsbench.probe.probe_connection import Arrival, Conversation
-from wsbench.probe.recheck import certificate_of, look_again, seen_in, with_certificate
-from wsbench.source_addresses import spread
-from wsbench.transport.connect import Attempt, Opened, Opener, Traffic
-from wsbench.transport.timestamps import KeepStamping
+from wsbench.probe.document import SCHEMA, STEPS, Close, EchoResult, Ping, Probe, ProbeStep, Problem, Tcp, Tls, Upgrade
+from wsbench.probe.probe_connection import Arrival, ProbeConnection
+from wsbench.probe.recheck import add_certificate_faults, certificate_from, fetch_certificate, recheck
+from wsbench.source_addresses import round_robin
+from wsbench.transport.connect import ConnectAttempt, Connector, HandshakeResult, Traffic
+from wsbench.transport.timestamps import TimestampingKeepalive
 from wsbench.websocket.credentials import hide_header, hide_in_target, hide_in_url
 from wsbench.websocket.handshake import ConnectOptions, new_protocol
 from wsbench.websocket.http_response import printable
@@ -35,12 +35,12 @@ _EXCERPT = 100
 
 
 @dataclass(frozen=True)
-class Asked:
+class ProbeOptions:
     """What to probe with.
 
     Attributes:
         payload: the message to be echoed, sent as binary or as text.
-        same: whether a reply says the same as the payload, if maybe in other bytes.
+        matches: whether a reply says the same as the payload, if maybe in other bytes.
         version: wsbench's.
         show_credentials: leave them in what is shown of the request and the answer.
     """
@@ -48,47 +48,49 @@ class Asked:
     connect: ConnectOptions
     payload: bytes
     binary: bool
-    same: Callable[[bytes], bool]
+    matches: Callable[[bytes], bool]
     version: str
     show_credentials: bool = False
 
 
-def probe(asked: Asked, on_step: Callable[[Probe], None] = lambda _: None) -> tuple[Probe, WsbenchError | None]:
+def probe(
+    options: ProbeOptions, on_step: Callable[[Probe], None] = lambda _: None
+) -> tuple[Probe, WsbenchError | None]:
     """Take all steps, as far as they go; `on_step` is told after each.
 
     Returns:
-        What was found, and the error of the step that failed, None when none did.
+        The result, and the error of the step that failed (None when none did).
     """
-    prober = _Prober(asked, on_step)
-    _warm_up(asked.connect)
-    with contextlib.closing(KeepStamping()):
+    prober = _Prober(options, on_step)
+    _warm_up(options.connect)
+    with contextlib.closing(TimestampingKeepalive()):
         try:
-            prober.converse(prober.open())
+            prober.exchange(prober.connect())
         except (ConnectError, ConnectionLost) as error:
-            return prober.found, error
-    return prober.found, None
+            return prober.result, error
+    return prober.result, None
 
 
 class _Prober:
     """One probe under way.
 
     Attributes:
-        found: what is known so far; replaced as a whole, never changed.
+        result: what is known so far; replaced as a whole, never changed.
     """
 
-    def __init__(self, asked: Asked, on_step: Callable[[Probe], None]) -> None:
-        self._asked = asked
-        self._options = options = asked.connect
+    def __init__(self, options: ProbeOptions, on_step: Callable[[Probe], None]) -> None:
+        self._options = options
+        self._connect = connect = options.connect
         self._on_step = on_step
-        self.found = Probe(
+        self.result = Probe(
             schema=SCHEMA,
-            wsbench=asked.version,
-            url=options.url if asked.show_credentials else hide_in_url(options.url),
+            wsbench=options.version,
+            url=connect.url if options.show_credentials else hide_in_url(connect.url),
             started=utc_now(),
             ok=False,
             problem=None,
             findings=[],
-            steps=[Step(name) for name in STEPS if name != "tls" or options.uri.secure],
+            steps=[ProbeStep(name) for name in STEPS if name != "tls" or connect.uri.secure],
             addresses=[],
             tcp=None,
             tls=None,
@@ -100,57 +102,59 @@ class _Prober:
 
     # -- opening -------------------------------------------------------------------------------------------------------
 
-    def open(self) -> Opened:
+    def connect(self) -> HandshakeResult:
         """All steps up to the upgrade.
 
         Raises:
             ConnectError: one failed; it has been noted.
         """
-        options = self._options
+        options = self._connect
         context = client_context(ca_file=options.ca_file, insecure=options.insecure) if options.uri.secure else None
-        sources = spread(options.sources, start=0, step=1) if options.sources else None
-        attempt = Opener(options, context=context, traffic=Traffic(), sources=sources).attempt()
+        sources = round_robin(options.sources, start=0, step=1) if options.sources else None
+        attempt = Connector(options, context=context, traffic=Traffic(), sources=sources).attempt()
         try:
             for step in attempt.steps():
-                self._see(attempt, step)
-                self._took(step, attempt.times_ns[step])
+                self._record_step(attempt, step)
+                self._step_done(step, attempt.times_ns[step])
         except ConnectError as error:
             raise self._failed_to_open(attempt, error) from error
-        assert attempt.opened is not None
-        return attempt.opened
+        assert attempt.result is not None
+        return attempt.result
 
-    def _see(self, attempt: Attempt, step: str) -> None:
+    def _record_step(self, attempt: ConnectAttempt, step: str) -> None:
         """Note what a step that went well brought."""
         if step == "dns":
-            self._know(addresses=list(dict.fromkeys(address[4][0] for address in attempt.addresses)))
+            self._update(addresses=list(dict.fromkeys(address[4][0] for address in attempt.addresses)))
         elif step == "tcp":
             peer, local = (_address(name) for name in (attempt.socket.getpeername(), attempt.socket.getsockname()))
-            self._know(tcp=Tcp(peer, local, [_refusal(each) for each in attempt.refused]))
+            self._update(tcp=Tcp(peer, local, [_refusal(each) for each in attempt.refused]))
         elif step == "tls" and attempt.tls is not None:
-            tls, verified = attempt.tls, not self._options.insecure
-            self._know(tls=Tls(tls.version, tls.cipher, tls.application_protocol, verified, seen_in(attempt)))
+            tls, verified = attempt.tls, not self._connect.insecure
+            self._update(
+                tls=Tls(tls.version, tls.cipher, tls.application_protocol, verified, certificate_from(attempt))
+            )
         elif step == "upgrade":
-            self._know(upgrade=self._handshake(attempt, 101))
-        self._know(findings=[*self.found.findings, *diagnosis.of_opening(self.found, step, self._options)])
+            self._update(upgrade=self._handshake(attempt, 101))
+        self._update(findings=[*self.result.findings, *diagnosis.findings_of_connect(self.result, step, self._connect)])
 
-    def _failed_to_open(self, attempt: Attempt, error: ConnectError) -> ConnectError:
+    def _failed_to_open(self, attempt: ConnectAttempt, error: ConnectError) -> ConnectError:
         """Note what the step that failed brought, and the error, as sure as it can be made."""
         if error.step == "tcp" and attempt.refused:
-            self._know(tcp=Tcp(None, None, [_refusal(each) for each in attempt.refused]))
+            self._update(tcp=Tcp(None, None, [_refusal(each) for each in attempt.refused]))
         if error.kind.startswith("certificate"):
-            certificate = certificate_of(self._options)
-            self._know(tls=Tls(None, None, None, verified=False, certificate=certificate))
-            error = with_certificate(error, self._options, certificate)
+            certificate = fetch_certificate(self._connect)
+            self._update(tls=Tls(None, None, None, verified=False, certificate=certificate))
+            error = add_certificate_faults(error, self._connect, certificate)
         elif error.step == "upgrade" and attempt.request:
             status = error.status if isinstance(error, HandshakeError) else None
-            self._know(upgrade=self._handshake(attempt, status))
-        error = look_again(error, self._options)
+            self._update(upgrade=self._handshake(attempt, status))
+        error = recheck(error, self._connect)
         self._fail(error, attempt.step, attempt.times_ns[attempt.step])
         return error
 
-    def _handshake(self, attempt: Attempt, status: int | None) -> Upgrade:
+    def _handshake(self, attempt: ConnectAttempt, status: int | None) -> Upgrade:
         head, _, body = bytes(attempt.received).partition(b"\r\n\r\n")
-        granted = attempt.opened.negotiated if attempt.opened is not None else None
+        granted = attempt.result.negotiated if attempt.result is not None else None
         return Upgrade(
             request=self._lines(attempt.request.removesuffix(b"\r\n\r\n")),
             answer=self._lines(head) if status is not None else [_excerpt(head)] if head else [],
@@ -162,50 +166,52 @@ class _Prober:
 
     def _lines(self, head: bytes) -> list[str]:
         first, *headers = head.decode("latin-1").split("\r\n")
-        if self._asked.show_credentials:
+        if self._options.show_credentials:
             return [first, *headers]
         return [hide_in_target(first), *map(_without_credentials, headers)]
 
     # -- open ----------------------------------------------------------------------------------------------------------
 
-    def converse(self, opened: Opened) -> None:
+    def exchange(self, handshake: HandshakeResult) -> None:
         """Echo, ping, close.
 
         Raises:
             ConnectionLost: the server ended the connection before we did; it has been noted.
         """
-        conversation = Conversation(opened)
+        connection = ProbeConnection(handshake)
         try:
             for name, take in (("echo", self._echo), ("ping", self._ping), ("close", self._close)):
                 began = time.monotonic_ns()
                 try:
-                    took_ns = take(conversation)
+                    took_ns = take(connection)
                 except ConnectionLost as error:
                     self._fail(error, name, time.monotonic_ns() - began)
                     raise
-                self._know(findings=[*self.found.findings, *diagnosis.of_conversation(self.found, name, self._options)])
-                self._took(name, took_ns)
+                self._update(
+                    findings=[*self.result.findings, *diagnosis.findings_of_exchange(self.result, name, self._connect)]
+                )
+                self._step_done(name, took_ns)
         finally:
-            conversation.discard()
-        self._know(ok=True)
+            connection.discard()
+        self._update(ok=True)
 
-    def _echo(self, conversation: Conversation) -> int:
-        asked, protocol = self._asked, conversation.protocol
-        send = protocol.send_binary if asked.binary else protocol.send_text
-        kind = Opcode.BINARY if asked.binary else Opcode.TEXT
-        echo = Echo(size=len(asked.payload), kind=kind.name.lower())
-        self._know(echo=echo)
+    def _echo(self, connection: ProbeConnection) -> int:
+        options, protocol = self._options, connection.protocol
+        send = protocol.send_binary if options.binary else protocol.send_text
+        kind = Opcode.BINARY if options.binary else Opcode.TEXT
+        echo = EchoResult(size=len(options.payload), kind=kind.name.lower())
+        self._update(echo=echo)
         began = time.monotonic_ns()
-        sent_ns = conversation.say(lambda: send(asked.payload))
-        for arrival in self._arrivals(conversation, began + self._options.timeout_ns, "our message"):
+        sent_ns = connection.send(lambda: send(options.payload))
+        for arrival in self._arrivals(connection, began + self._connect.timeout_ns, "our message"):
             if not arrival.is_message:
                 continue
-            if asked.same(arrival.payload):
-                identical = (arrival.opcode, arrival.payload) == (kind, asked.payload)
+            if options.matches(arrival.payload):
+                identical = (arrival.opcode, arrival.payload) == (kind, options.payload)
                 service_ns, read_lag_ns = arrival.arrived_ns - sent_ns, arrival.handled_ns - arrival.arrived_ns
-                self._know(
+                self._update(
                     echo=msgspec.structs.replace(
-                        self.found.echo or echo,
+                        self.result.echo or echo,
                         echoed=True,
                         identical=identical,
                         service_ns=service_ns,
@@ -217,76 +223,76 @@ class _Prober:
             self._note_other(arrival)
         return time.monotonic_ns() - began
 
-    def _ping(self, conversation: Conversation) -> int:
-        data, protocol = os.urandom(8), conversation.protocol
-        self._know(ping=Ping(None, None))
+    def _ping(self, connection: ProbeConnection) -> int:
+        data, protocol = os.urandom(8), connection.protocol
+        self._update(ping=Ping(None, None))
         began = time.monotonic_ns()
-        sent_ns = conversation.say(lambda: protocol.send_ping(data))
-        for arrival in self._arrivals(conversation, began + self._options.timeout_ns, "our ping"):
+        sent_ns = connection.send(lambda: protocol.send_ping(data))
+        for arrival in self._arrivals(connection, began + self._connect.timeout_ns, "our ping"):
             if arrival.opcode is Opcode.PONG and arrival.payload == data:
-                self._know(ping=Ping(arrival.arrived_ns - sent_ns, _clock(arrival)))
+                self._update(ping=Ping(arrival.arrived_ns - sent_ns, _clock(arrival)))
                 break
             if arrival.is_message:
                 self._note_other(arrival)
         return time.monotonic_ns() - began
 
-    def _close(self, conversation: Conversation) -> int:
-        protocol = conversation.protocol
+    def _close(self, connection: ProbeConnection) -> int:
+        protocol = connection.protocol
         began = time.monotonic_ns()
-        conversation.say(lambda: protocol.send_close(_NORMAL))
-        while (arrival := conversation.next(began + self._options.timeout_ns)) is not None:
+        connection.send(lambda: protocol.send_close(_NORMAL))
+        while (arrival := connection.next(began + self._connect.timeout_ns)) is not None:
             if arrival.opcode is Opcode.CLOSE:
                 break
         took_ns = time.monotonic_ns() - began
-        fin_deadline_ns = time.monotonic_ns() + min(_FIN_PATIENCE_NS, self._options.timeout_ns)
-        while conversation.next(fin_deadline_ns) is not None:
+        fin_deadline_ns = time.monotonic_ns() + min(_FIN_PATIENCE_NS, self._connect.timeout_ns)
+        while connection.next(fin_deadline_ns) is not None:
             pass
         received = protocol.close_rcvd
-        self._know(
+        self._update(
             close=Close(
                 sent_code=_NORMAL,
                 received_code=int(received.code) if received is not None else None,
                 reason=received.reason if received is not None else "",
-                tcp_ended=conversation.ended,
+                tcp_ended=connection.ended,
             )
         )
         return took_ns
 
-    def _arrivals(self, conversation: Conversation, deadline_ns: int, after: str) -> Iterator[Arrival]:
+    def _arrivals(self, connection: ProbeConnection, deadline_ns: int, after: str) -> Iterator[Arrival]:
         """What comes until the deadline.
 
         Raises:
             ConnectionLost: the server ended the connection.
         """
-        while (arrival := conversation.next(deadline_ns)) is not None:
+        while (arrival := connection.next(deadline_ns)) is not None:
             if arrival.opcode is Opcode.CLOSE:
-                raise _closed(conversation, after)
+                raise _closed(connection, after)
             yield arrival
-        if conversation.ended:
-            raise _closed(conversation, after)
+        if connection.ended:
+            raise _closed(connection, after)
 
     def _note_other(self, arrival: Arrival) -> None:
-        echo = self.found.echo
+        echo = self.result.echo
         assert echo is not None
         first = echo.first_other if echo.first_other is not None else _excerpt(arrival.payload)
-        self._know(echo=msgspec.structs.replace(echo, others=echo.others + 1, first_other=first))
+        self._update(echo=msgspec.structs.replace(echo, others=echo.others + 1, first_other=first))
 
     # -- notes ---------------------------------------------------------------------------------------------------------
 
-    def _know(self, **changes: Any) -> None:
-        self.found = msgspec.structs.replace(self.found, **changes)
+    def _update(self, **changes: Any) -> None:
+        self.result = msgspec.structs.replace(self.result, **changes)
 
-    def _took(self, name: str, duration_ns: int) -> None:
-        self._step(Step(name, ok=True, duration_ns=duration_ns))
+    def _step_done(self, name: str, duration_ns: int) -> None:
+        self._step(ProbeStep(name, ok=True, duration_ns=duration_ns))
 
     def _fail(self, error: ConnectError | ConnectionLost, name: str, duration_ns: int) -> None:
         problem = Problem(error.kind, str(error.side), name, error.what, error.remedy)
-        self._know(problem=problem)
-        self._step(Step(name, ok=False, duration_ns=duration_ns))
+        self._update(problem=problem)
+        self._step(ProbeStep(name, ok=False, duration_ns=duration_ns))
 
-    def _step(self, step: Step) -> None:
-        self._know(steps=[step if each.name == step.name else each for each in self.found.steps])
-        self._on_step(self.found)
+    def _step(self, step: ProbeStep) -> None:
+        self._update(steps=[step if each.name == step.name else each for each in self.result.steps])
+        self._on_step(self.result)
 
 
 def _warm_up(options: ConnectOptions) -> None:
@@ -301,8 +307,8 @@ def _warm_up(options: ConnectOptions) -> None:
     new_protocol(options)
 
 
-def _closed(conversation: Conversation, after: str) -> ConnectionLost:
-    received = conversation.protocol.close_rcvd
+def _closed(connection: ProbeConnection, after: str) -> ConnectionLost:
+    received = connection.protocol.close_rcvd
     if received is None:
         what = f"the server ended the connection after {after}, without a close frame"
         return ConnectionLost(what, code=1006, kind="closed-abruptly", remedy=diagnosis.close_remedy(1006))

@@ -9,8 +9,8 @@ from __future__ import annotations
 import contextlib
 
 from wsbench.errors import ConnectError, HandshakeError, Side
-from wsbench.probe.certificate import Certificate, read_certificate, utc_now
-from wsbench.transport.connect import Attempt, Opener, Traffic
+from wsbench.probe.certificate import ServerCertificate, read_certificate, utc_now
+from wsbench.transport.connect import ConnectAttempt, Connector, Traffic
 from wsbench.websocket.connect_errors import NO_TLS_REMEDY
 from wsbench.websocket.handshake import ConnectOptions
 from wsbench.websocket.tls import client_context
@@ -19,27 +19,29 @@ _PATIENCE_NS = 2_000_000_000
 _HUNG_UP = ("handshake-closed", "handshake-reset", "handshake-timeout", "not-http")
 
 
-def certificate_of(options: ConnectOptions) -> Certificate | None:
+def fetch_certificate(options: ConnectOptions) -> ServerCertificate | None:
     """The certificate that the server shows, unchecked. No request is sent; None when there is none to be had."""
     bare = _bare(options, "wss")
-    attempt = Opener(bare, context=client_context(ca_file=None, insecure=True), traffic=Traffic()).attempt()
+    attempt = Connector(bare, context=client_context(ca_file=None, insecure=True), traffic=Traffic()).attempt()
     try:
         with contextlib.closing(attempt.steps()) as steps:
             for step in steps:
                 if step == "tls":
-                    return seen_in(attempt)
+                    return certificate_from(attempt)
     except ConnectError:
         pass
     return None
 
 
-def seen_in(attempt: Attempt) -> Certificate | None:
+def certificate_from(attempt: ConnectAttempt) -> ServerCertificate | None:
     """The certificate of an attempt that got past TLS; None without TLS, or when it cannot be read."""
     der = attempt.tls.certificate if attempt.tls is not None else None
     return read_certificate(der) if der is not None else None
 
 
-def with_certificate(error: ConnectError, options: ConnectOptions, certificate: Certificate | None) -> ConnectError:
+def add_certificate_faults(
+    error: ConnectError, options: ConnectOptions, certificate: ServerCertificate | None
+) -> ConnectError:
     """The error of a certificate that failed the check, with all that is wrong with it, dates and names included."""
     if certificate is None:
         return error
@@ -51,7 +53,7 @@ def with_certificate(error: ConnectError, options: ConnectOptions, certificate: 
     return ConnectError(what, step=error.step, side=error.side, kind=error.kind, remedy=error.remedy)
 
 
-def look_again(error: ConnectError, options: ConnectOptions) -> ConnectError:
+def recheck(error: ConnectError, options: ConnectOptions) -> ConnectError:
     """The same error, or a surer one: ws:// to a port that speaks TLS, wss:// to one that speaks none."""
     if error.step == "upgrade" and not options.uri.secure and error.kind in _HUNG_UP and _speaks_tls(options):
         how = {"handshake-timeout": "says nothing to plain text"}.get(error.kind, "hangs up on plain text")
@@ -68,18 +70,18 @@ def look_again(error: ConnectError, options: ConnectOptions) -> ConnectError:
 
 
 def _speaks_tls(options: ConnectOptions) -> bool:
-    return certificate_of(options) is not None
+    return fetch_certificate(options) is not None
 
 
 def _plain_answer(options: ConnectOptions) -> str | None:
     """The status that the port answers to an upgrade request without TLS; None when that is no HTTP."""
     try:
-        opened = Opener(_bare(options, "ws"), context=None, traffic=Traffic()).open()
+        handshake = Connector(_bare(options, "ws"), context=None, traffic=Traffic()).connect()
     except HandshakeError as error:
         return str(error.status) if error.status is not None else None
     except ConnectError:
         return None
-    opened.socket.close()
+    handshake.socket.close()
     return "101"
 
 

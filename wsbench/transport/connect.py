@@ -54,7 +54,7 @@ class Traffic:
 
 
 @dataclass(frozen=True)
-class OpenTimes:
+class ConnectTimings:
     """How long each step of opening took, in ns; `tls` is None without TLS."""
 
     tcp_ns: int
@@ -97,7 +97,7 @@ def _numeric(host: str, port: int) -> Sequence[Any]:
 
 
 @dataclass
-class Opened:
+class HandshakeResult:
     """A connection right after its handshake.
 
     Attributes:
@@ -110,12 +110,12 @@ class Opened:
     protocol: ClientProtocol
     tls: TlsStream | None
     negotiated: Negotiated
-    times: OpenTimes
+    times: ConnectTimings
     early: bytes
     resumed: bool = False
 
 
-class Opener:
+class Connector:
     """Opens connections with the same options: shares their TLS context and session, names and byte counts."""
 
     def __init__(
@@ -134,14 +134,14 @@ class Opener:
         self._context = context
         self._resolver = Resolver()
 
-    def attempt(self, options: ConnectOptions | None = None) -> Attempt:
+    def attempt(self, options: ConnectOptions | None = None) -> ConnectAttempt:
         """The next connection, not begun yet; with `options` of its own, if given."""
         options = options or self.options
         source = next(self._sources) if self._sources is not None else None
         context = self._context if options.uri.secure else None
-        return Attempt(options, context, self.traffic, self._resolver, source, self._session)
+        return ConnectAttempt(options, context, self.traffic, self._resolver, source, self._session)
 
-    def open(self, options: ConnectOptions | None = None) -> Opened:
+    def connect(self, options: ConnectOptions | None = None) -> HandshakeResult:
         """One new connection, within the options' timeout; with `options` of its own, if given.
 
         Raises:
@@ -151,14 +151,14 @@ class Opener:
         attempt = self.attempt(options)
         for _ in attempt.steps():
             pass
-        opened = attempt.opened
-        assert opened is not None
-        if options.resume_tls and opened.tls is not None:
-            self._session = opened.tls.session or self._session
-        return opened
+        handshake = attempt.result
+        assert handshake is not None
+        if options.resume_tls and handshake.tls is not None:
+            self._session = handshake.tls.session or self._session
+        return handshake
 
 
-class Attempt:
+class ConnectAttempt:
     """One attempt to open a connection, step by step. What is known of it stays readable when it fails half-way.
 
     Attributes:
@@ -170,7 +170,7 @@ class Attempt:
         tls: as soon as its handshake has begun; None without TLS.
         request: the upgrade request as it was sent.
         received: the answer to it, as far as it came.
-        opened: the connection, when the last step is done.
+        result: the connection, when the last step is done.
     """
 
     def __init__(
@@ -196,7 +196,7 @@ class Attempt:
         self.tls: TlsStream | None = None
         self.request = b""
         self.received = bytearray()
-        self.opened: Opened | None = None
+        self.result: HandshakeResult | None = None
         self._agreed: tuple[ClientProtocol, Negotiated, bytes] | None = None
 
     def steps(self) -> Generator[str]:
@@ -217,7 +217,7 @@ class Attempt:
                 take()
                 self.times_ns[self.step] = time.monotonic_ns() - began
                 if self._agreed is not None:
-                    self.opened = self._result(*self._agreed)
+                    self.result = self._handshake_result(*self._agreed)
                 yield step
         except gevent.Timeout as timeout:
             self.times_ns[self.step] = time.monotonic_ns() - began
@@ -245,10 +245,10 @@ class Attempt:
             return diagnose(None, bytes(self.received), self._options)
         return timed_out(self._options, self.step, len(self.received))
 
-    def _result(self, protocol: ClientProtocol, negotiated: Negotiated, early: bytes) -> Opened:
-        times = OpenTimes(self.times_ns["tcp"], self.times_ns.get("tls"), self.times_ns["upgrade"])
+    def _handshake_result(self, protocol: ClientProtocol, negotiated: Negotiated, early: bytes) -> HandshakeResult:
+        times = ConnectTimings(self.times_ns["tcp"], self.times_ns.get("tls"), self.times_ns["upgrade"])
         resumed = self.tls is not None and self.tls.resumed
-        return Opened(self.socket, protocol, self.tls, negotiated, times, early, resumed)
+        return HandshakeResult(self.socket, protocol, self.tls, negotiated, times, early, resumed)
 
     def discard(self) -> None:
         """Close what is open."""

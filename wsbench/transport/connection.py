@@ -22,10 +22,10 @@ from websockets.exceptions import InvalidState, PayloadTooBig
 from websockets.protocol import OPEN
 
 from wsbench.errors import ConnectionLost, Side, WsbenchError
-from wsbench.transport.connect import Opened, Traffic
+from wsbench.transport.connect import HandshakeResult, Traffic
 from wsbench.transport.poller import READ, poller
 from wsbench.transport.shortway import FIRST_READ_SIZE, READ_SIZE, ShortWay
-from wsbench.transport.timestamps import ANCILLARY_SIZE, instant_of, stamp_of
+from wsbench.transport.timestamps import ANCILLARY_SIZE, ns_to_timespec, timespec_to_ns
 from wsbench.websocket.frames import (
     DeflatingFramer,
     Flood,
@@ -49,10 +49,10 @@ class Receiver(Protocol):
     def short_way(self, fd: int) -> ShortWay | None:
         """The way for the conversation on this descriptor, if there is a short one. It is asked for once."""
 
-    def predicted(self, data: bytes, stamp: bytes, handled_ns: int) -> int:
+    def predicted(self, data: bytes, timespec: bytes, handled_ns: int) -> int:
         """Plain bytes at a frame boundary: how many of them were whole replies known beforehand.
 
-        `stamp` is the instant of their arrival as the kernel wrote it, and best decoded with many others.
+        `timespec` is the instant of their arrival as the kernel wrote it, and best decoded with many others.
         """
 
     def message(self, payload: bytes, text: bool, arrived_ns: int, handled_ns: int) -> None:
@@ -64,7 +64,7 @@ class Receiver(Protocol):
     def drained(self) -> None:
         """A socket that was full takes data again, and nothing is left unsent."""
 
-    def lost(self, error: ConnectionLost) -> None:
+    def dropped(self, error: ConnectionLost) -> None:
         """The connection ended without our asking; called once."""
 
 
@@ -110,15 +110,15 @@ class Connection:
         "unanswered",
     )
 
-    def __init__(self, opened: Opened, receiver: Receiver, traffic: Traffic) -> None:
+    def __init__(self, handshake: HandshakeResult, receiver: Receiver, traffic: Traffic) -> None:
         self._receiver = receiver
         self._traffic = traffic
-        self._protocol = opened.protocol
-        self._reader = FrameReader(opened.protocol)
-        self._tls = opened.tls
-        self._socket = opened.socket
+        self._protocol = handshake.protocol
+        self._reader = FrameReader(handshake.protocol)
+        self._tls = handshake.tls
+        self._socket = handshake.socket
         # The plain non-blocking socket under gevent's: what the hub calls must never switch greenlets.
-        raw = opened.socket._sock
+        raw = handshake.socket._sock
         self._recvmsg, self._send = raw.recvmsg, raw.send
         self._read_size = min(FIRST_READ_SIZE, READ_SIZE)
         self._fd: int = raw.fileno()
@@ -127,16 +127,16 @@ class Connection:
         self._unsent: deque[bytes] = deque()
         self._pong = b""
         self._flood_since_ns = 0
-        self._early = opened.early
+        self._early = handshake.early
         self._ended = Event()
         self._closing = False
         self._send_error: OSError | None = None
         self.full = False
-        self.plain = not opened.protocol.extensions
+        self.plain = not handshake.protocol.extensions
         self._way: ShortWay | None = None
         self.on_short_way = False
         self._usual = False
-        deflate = deflate_of(opened.protocol)
+        deflate = deflate_of(handshake.protocol)
         self.frame: Callable[[bytes, int], bytes] = client_frame if deflate is None else DeflatingFramer(deflate).frame
         self.close_code: int | None = None
         self.unanswered: ConnectionLost | None = None
@@ -150,7 +150,7 @@ class Connection:
         if self._early:
             early, self._early = self._early, b""
             now = _now()
-            self._guarded(self._incoming, early, stamp_of(now), now)
+            self._guarded(self._incoming, early, ns_to_timespec(now), now)
         self._choose_way()
 
     def frames(self, payloads: Payloads, size: int, first_byte: int) -> Iterator[tuple[bytes, bytes]]:
@@ -206,7 +206,7 @@ class Connection:
         self._usual = self.plain and self._tls is None and self._reader.idle
         if self._way is not None and self.on_short_way is not (self._usual and not self.full):
             self.on_short_way = not self.on_short_way
-            self._poller.turn(self._fd, self._way.readable if self.on_short_way else self._read)
+            self._poller.set_callback(self._fd, self._way.readable if self.on_short_way else self._read)
 
     def keep(self, data: bytes) -> None:
         """See Traveller. What is kept is sent, in order, when the socket takes data again."""
@@ -270,47 +270,47 @@ class Connection:
             except BlockingIOError:
                 return
             handled = _now()
-            stamp = ancillary[0][2] if ancillary else stamp_of(handled)
+            timespec = ancillary[0][2] if ancillary else ns_to_timespec(handled)
             size = len(data)
             self._traffic.received += size
             if self._usual:
-                self.strayed(data, stamp, handled)
+                self.strayed(data, timespec, handled)
             else:
-                self._received(data, stamp, handled)
+                self._received(data, timespec, handled)
             if size == self._read_size or events != READ:
                 self._read_size = READ_SIZE if size == self._read_size else self._read_size
-                self.look_again(size, stamp, handled)
+                self.look_again(size, timespec, handled)
         except Exception as error:  # the callback's edge: gevent would print it and go on
             self.failed(error)
 
-    def strayed(self, data: bytes, stamp: bytes, handled: int) -> None:
+    def strayed(self, data: bytes, timespec: bytes, handled: int) -> None:
         """See Traveller: plain bytes at a frame boundary, among which there may be replies that were expected."""
-        consumed = self._receiver.predicted(data, stamp, handled)
+        consumed = self._receiver.predicted(data, timespec, handled)
         if consumed != len(data):
-            self._parse(data, consumed, stamp, handled)
+            self._parse(data, consumed, timespec, handled)
             self._choose_way()
 
     def failed(self, error: Exception) -> None:
         """See Traveller."""
         self._fail(self._reset_error(error) if isinstance(error, OSError) else _internal(error))
 
-    def _received(self, data: bytes, stamp: bytes, handled: int) -> None:
+    def _received(self, data: bytes, timespec: bytes, handled: int) -> None:
         if self._tls is None:
-            self._incoming(data, stamp, handled)
+            self._incoming(data, timespec, handled)
         else:
-            self._incoming_tls(self._tls, data, stamp, handled)
+            self._incoming_tls(self._tls, data, timespec, handled)
         self._choose_way()
 
-    def look_again(self, size: int, stamp: bytes, handled: int) -> None:
+    def look_again(self, size: int, timespec: bytes, handled: int) -> None:
         """See Traveller."""
         if self._socket is None:
             return
         if not size:
-            self._eof(stamp, handled)
+            self._eof(timespec, handled)
             return
-        self._poller.again(self._fd)
+        self._poller.rearm(self._fd)
 
-    def _incoming_tls(self, tls: TlsStream, data: bytes, stamp: bytes, handled: int) -> None:
+    def _incoming_tls(self, tls: TlsStream, data: bytes, timespec: bytes, handled: int) -> None:
         try:
             plain = tls.decrypt(data)
         except ssl.SSLError as error:
@@ -320,11 +320,11 @@ class Connection:
         if reply:
             self._write_raw(reply)
         if plain:
-            self._incoming(plain, stamp, handled)
+            self._incoming(plain, timespec, handled)
         if tls.closed and not self._ended.is_set():
-            self._eof(stamp, handled)
+            self._eof(timespec, handled)
 
-    def _incoming(self, data: bytes, stamp: bytes, handled: int) -> None:
+    def _incoming(self, data: bytes, timespec: bytes, handled: int) -> None:
         """Bytes of the WebSocket, from anywhere in a frame."""
         reader = self._reader
         if not reader.idle:
@@ -333,18 +333,18 @@ class Connection:
             return
         consumed = 0
         if self.plain and self._protocol.current_size is None:  # amid fragments no whole message may come
-            consumed = self._receiver.predicted(data, stamp, handled)
+            consumed = self._receiver.predicted(data, timespec, handled)
         if consumed != len(data):
-            self._parse(data, consumed, stamp, handled)
+            self._parse(data, consumed, timespec, handled)
 
-    def _parse(self, data: bytes, consumed: int, stamp: bytes, handled: int) -> None:
+    def _parse(self, data: bytes, consumed: int, timespec: bytes, handled: int) -> None:
         """What nobody predicted, behind as many bytes as somebody did."""
-        receiver, reader, arrived = self._receiver, self._reader, instant_of(stamp)
+        receiver, reader, arrived = self._receiver, self._reader, timespec_to_ns(timespec)
         if consumed:
             data = data[consumed:]
-            reader.trifles = 0
+            reader.small_frames = 0
         if handled - self._flood_since_ns > _FLOOD_WINDOW_NS:
-            self._flood_since_ns, reader.trifles = handled, 0
+            self._flood_since_ns, reader.small_frames = handled, 0
         for payload, text in reader.feed(data):
             receiver.message(payload, text, arrived, handled)
         if reader.pongs:
@@ -353,9 +353,9 @@ class Connection:
                 receiver.pong(payload, arrived, handled)
         self._after_protocol()
 
-    def _eof(self, stamp: bytes, handled: int) -> None:
+    def _eof(self, timespec: bytes, handled: int) -> None:
         for payload, text in self._reader.feed_eof():
-            self._receiver.message(payload, text, instant_of(stamp), handled)
+            self._receiver.message(payload, text, timespec_to_ns(timespec), handled)
         self._protocol.data_to_send()
         self._end()
 
@@ -424,7 +424,7 @@ class Connection:
         self._flush_last()
         self._discard()
         if not self._closing:
-            self._receiver.lost(error)
+            self._receiver.dropped(error)
         elif error.kind != "closed":
             self.unanswered = error
 

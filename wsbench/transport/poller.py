@@ -35,26 +35,26 @@ class Poller(Protocol):
     """Tells of sockets that can be read, on the hub.
 
     Attributes:
-        read_now: tells of those of now, to somebody on the hub who does not want to go round for it, and returns
+        poll_once: tells of those of now, to somebody on the hub who does not want to go round for it, and returns
             whether there were any; None where only the hub knows.
     """
 
-    read_now: Callable[[], bool] | None
+    poll_once: Callable[[], bool] | None
 
     def add(self, fd: int, readable: Readable) -> None:
         """Watch a socket from now on; what has come already counts."""
 
-    def turn(self, fd: int, readable: Readable) -> None:
+    def set_callback(self, fd: int, readable: Readable) -> None:
         """Somebody else is told of it from now on."""
 
-    def again(self, fd: int) -> None:
+    def rearm(self, fd: int) -> None:
         """Something may be left: tell of it once more, after the others."""
 
     def remove(self, fd: int) -> None:
         """Watch it no more; to be called before it is closed."""
 
 
-def _nobody(fd: int, events: int) -> None:
+def _ignore(fd: int, events: int) -> None:
     """Takes the place of whoever is gone, perhaps through one that was called just before in the same batch."""
 
 
@@ -66,34 +66,34 @@ class EpollPoller:
         self._epoll: select.epoll = get_original("select", "epoll")()
         # A hang-up and urgent data are asked for by name: either may end a read early, and no new edge may follow.
         self._events = select.EPOLLIN | select.EPOLLPRI | select.EPOLLRDHUP | select.EPOLLET
-        self._waiting: list[Readable] = []
+        self._callbacks: list[Readable] = []
         """By descriptor. A list, since with thousands of them a dict's entries are in no cache."""
         self._watcher = gevent.get_hub().loop.io(self._epoll.fileno(), READ)
-        self._watcher.start(self._read_now)
-        self.read_now: Callable[[], bool] | None = self._read_now
+        self._watcher.start(self._poll)
+        self.poll_once: Callable[[], bool] | None = self._poll
 
     def add(self, fd: int, readable: Readable) -> None:
-        self._waiting += [_nobody] * (fd + 1 - len(self._waiting))
-        self._waiting[fd] = readable
+        self._callbacks += [_ignore] * (fd + 1 - len(self._callbacks))
+        self._callbacks[fd] = readable
         self._epoll.register(fd, self._events)
 
-    def turn(self, fd: int, readable: Readable) -> None:
-        self._waiting[fd] = readable
+    def set_callback(self, fd: int, readable: Readable) -> None:
+        self._callbacks[fd] = readable
 
-    def again(self, fd: int) -> None:
+    def rearm(self, fd: int) -> None:
         self._epoll.modify(fd, self._events)
 
     def remove(self, fd: int) -> None:
-        if fd < len(self._waiting) and self._waiting[fd] is not _nobody:
+        if fd < len(self._callbacks) and self._callbacks[fd] is not _ignore:
             self._epoll.unregister(fd)
-            self._waiting[fd] = _nobody
+            self._callbacks[fd] = _ignore
 
-    def _read_now(self) -> bool:
+    def _poll(self) -> bool:
         # What is ready but did not fit stays ready: the hub calls again after whatever else it has to do.
-        waiting = self._waiting
+        callbacks = self._callbacks
         ready = self._epoll.poll(0, _BATCH)
         for fd, events in ready:
-            waiting[fd](fd, events)
+            callbacks[fd](fd, events)
         return bool(ready)
 
 
@@ -101,17 +101,17 @@ class HubPoller:
     """The same with a watcher of the hub's for every socket, where there is no epoll. Level-triggered."""
 
     def __init__(self) -> None:
-        self.read_now: Callable[[], bool] | None = None
+        self.poll_once: Callable[[], bool] | None = None
         self._watchers: dict[int, Any] = {}
 
     def add(self, fd: int, readable: Readable) -> None:
         watcher = self._watchers[fd] = gevent.get_hub().loop.io(fd, READ)
         watcher.start(readable, fd, _ANYTHING)
 
-    def turn(self, fd: int, readable: Readable) -> None:
+    def set_callback(self, fd: int, readable: Readable) -> None:
         self._watchers[fd].callback = readable
 
-    def again(self, fd: int) -> None:
+    def rearm(self, fd: int) -> None:
         pass
 
     def remove(self, fd: int) -> None:

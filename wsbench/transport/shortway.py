@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from wsbench.transport.connect import Traffic
 from wsbench.transport.poller import READ, Readable
-from wsbench.transport.timestamps import ANCILLARY_SIZE, stamp_of
+from wsbench.transport.timestamps import ANCILLARY_SIZE, ns_to_timespec
 
 READ_SIZE = 65_536
 FIRST_READ_SIZE = 448
@@ -22,15 +22,15 @@ FIRST_READ_SIZE = 448
 _now = time.time_ns
 
 Answer = Callable[[int, bytes, bytes, int], bytes | None]
-"""Takes a connection's descriptor, plain bytes read at a frame boundary, the stamp of their arrival, and when they were
-read (ns). If they are just the one reply that was expected: the bytes to be sent next, if any. Otherwise None, and
-nothing is changed."""
+"""Called with a connection's descriptor, plain bytes read at a frame boundary, the timespec of their arrival, and the
+instant of the read (ns). If the bytes are exactly the expected reply, returns the bytes to send next, perhaps none.
+Otherwise returns None and changes nothing."""
 
 
 class Traveller(Protocol):
     """What a connection is to the short way: it is told of whatever is not short."""
 
-    def strayed(self, data: bytes, stamp: bytes, handled_ns: int) -> None:
+    def strayed(self, data: bytes, timespec: bytes, handled_ns: int) -> None:
         """What was read is not just the reply that was expected."""
 
     def refused(self, data: bytes, error: OSError) -> None:
@@ -39,7 +39,7 @@ class Traveller(Protocol):
     def keep(self, data: bytes) -> None:
         """The socket did not take this rest of what was to be sent."""
 
-    def look_again(self, size: int, stamp: bytes, handled_ns: int) -> None:
+    def look_again(self, size: int, timespec: bytes, handled_ns: int) -> None:
         """A read of `size` bytes may not have got all there was, or it got the end of the stream."""
 
     def failed(self, error: Exception) -> None:
@@ -49,7 +49,7 @@ class Traveller(Protocol):
 class _Gone:
     """Takes the place of whoever has ended, perhaps just now, in a call of ours."""
 
-    def strayed(self, data: bytes, stamp: bytes, handled_ns: int) -> None:
+    def strayed(self, data: bytes, timespec: bytes, handled_ns: int) -> None:
         """See Traveller."""
 
     def refused(self, data: bytes, error: OSError) -> None:
@@ -58,7 +58,7 @@ class _Gone:
     def keep(self, data: bytes) -> None:
         """See Traveller."""
 
-    def look_again(self, size: int, stamp: bytes, handled_ns: int) -> None:
+    def look_again(self, size: int, timespec: bytes, handled_ns: int) -> None:
         """See Traveller."""
 
     def failed(self, error: Exception) -> None:
@@ -113,12 +113,12 @@ class ShortWay:
                 except BlockingIOError:
                     return
                 handled = now()
-                stamp = ancillary[0][2] if ancillary else stamp_of(handled)
+                timespec = ancillary[0][2] if ancillary else ns_to_timespec(handled)
                 size = len(data)
                 traffic.received += size
-                frame = answer(fd, data, stamp, handled)
+                frame = answer(fd, data, timespec, handled)
                 if frame is None:
-                    travellers[fd].strayed(data, stamp, handled)
+                    travellers[fd].strayed(data, timespec, handled)
                 elif frame:
                     try:
                         sent = send(sockets[fd], frame)
@@ -130,7 +130,7 @@ class ShortWay:
                             travellers[fd].keep(frame[sent:])
                 if size == read_size or events != READ:
                     read_size = READ_SIZE if size == read_size else read_size
-                    travellers[fd].look_again(size, stamp, handled)
+                    travellers[fd].look_again(size, timespec, handled)
             except Exception as error:  # the callback's edge: gevent would print it and go on
                 travellers[fd].failed(error)
 

@@ -19,14 +19,14 @@ ANCILLARY_SIZE = socket.CMSG_SPACE(_TIMESPEC.size) if hasattr(socket, "CMSG_SPAC
 """Room for one struct timespec."""
 
 
-def instant_of(stamp: bytes) -> int:
-    """Nanoseconds of a stamp, which is a struct timespec as the kernel writes it."""
-    seconds, nanoseconds = _TIMESPEC.unpack(stamp)
+def timespec_to_ns(timespec: bytes) -> int:
+    """Nanoseconds of a timespec, which is a struct timespec as the kernel writes it."""
+    seconds, nanoseconds = _TIMESPEC.unpack(timespec)
     return int(seconds * NS_PER_S + nanoseconds)
 
 
-def stamp_of(instant_ns: int) -> bytes:
-    """The stamp of an instant, for when the kernel has given none."""
+def ns_to_timespec(instant_ns: int) -> bytes:
+    """The timespec of an instant, for when the kernel has given none."""
     return _TIMESPEC.pack(*divmod(instant_ns, NS_PER_S))
 
 
@@ -41,7 +41,7 @@ def enable(sock: socket.socket) -> bool:
     return True
 
 
-class KeepStamping:
+class TimestampingKeepalive:
     """Holds one idle socket with timestamps on, as a rule for the life of the process.
 
     The kernel stamps packets only while some socket asks for it, and switches that on with a delay: without

@@ -109,7 +109,7 @@ class Channel:
     def short_way(self, fd: int) -> None:
         """Nothing is known beforehand."""
 
-    def predicted(self, data: bytes, stamp: bytes, handled_ns: int) -> int:  # noqa: ARG002 - Receiver's
+    def predicted(self, data: bytes, timespec: bytes, handled_ns: int) -> int:  # noqa: ARG002 - Receiver's
         """Nothing is known beforehand."""
         return 0
 
@@ -149,7 +149,7 @@ class Channel:
         """The socket takes data again."""
         self._changed.set()
 
-    def lost(self, error: ConnectionLost) -> None:
+    def dropped(self, error: ConnectionLost) -> None:
         """The connection is gone: so is what was under way, and perhaps it is opened again."""
         self._end(Disconnected(error.what, side=error.side))
         self._engine.dropped(error)

@@ -53,8 +53,8 @@ class EchoUser(User):
         except ConnectError:
             engine.finished.wait()
         while not engine.finished.is_set():
-            driver.dropped.wait()
-            driver.dropped.clear()
+            driver.drop_event.wait()
+            driver.drop_event.clear()
             if not engine.options.reconnect:
                 break
             reconnect(engine, driver)

@@ -260,9 +260,9 @@ class WebSocket(Channel):
             self._recorder.advance(now).value("away", now - dropped_ns)
             self._opened()
 
-    def lost(self, error: ConnectionLost) -> None:
+    def dropped(self, error: ConnectionLost) -> None:
         """The connection is gone; the scenario is told, and perhaps it is opened again."""
-        super().lost(error)
+        super().dropped(error)
         if self._on_drop is not None:
             self._call(self._on_drop, self, error)
 

@@ -36,8 +36,8 @@ __all__ = [
     "DeflatingFramer",
     "Flood",
     "FrameReader",
-    "Message",
     "Payloads",
+    "ReceivedMessage",
     "apply_mask",
     "client_frame",
     "deflate_of",
@@ -63,9 +63,9 @@ _SHORT = 2044
 _DEFLATED = (TEXT | _RSV1, BINARY | _RSV1)
 _OPCODES = frozenset(int(opcode) for opcode in Opcode)
 _WINDOW = 32_768
-_MOST_FINAL_BLOCKS = 100
-_TRIFLE = 125
-_MOST_TRIFLES = 2000
+_MAX_FINAL_BLOCKS = 100
+_SMALL_FRAME = 125
+_MAX_SMALL_FRAMES = 2000
 """Of these a slow frame costs 10 µs: more of them would keep the process from every other connection."""
 
 
@@ -77,7 +77,7 @@ class Flood(Exception):
     """Frames without end that make no message: pings, or fragments of next to nothing."""
 
 
-class Message(NamedTuple):
+class ReceivedMessage(NamedTuple):
     """A whole application message as it came from the server."""
 
     payload: bytes
@@ -184,8 +184,8 @@ class FrameReader:
     Attributes:
         idle: whether the next byte is the first of a frame and no fragmented message is under way.
         pongs: payloads of pongs that came; whoever wants to know takes them out.
-        trifles: short frames (control frames and fragments) since the last whole message. Too many of them fail the
-            connection; whoever feeds sets this back to 0 once a second.
+        small_frames: control frames and short fragments since the last whole message. Too many of them fail the
+            connection; the caller resets the count once a second.
 
     Invariants: bytes of an incomplete frame wait here, never in the protocol object, unless the frame's stated
     length is over the limit (then the protocol object gets to see it at once, and refuses it); after a whole
@@ -203,7 +203,7 @@ class FrameReader:
         "idle",
         "pongs",
         "protocol",
-        "trifles",
+        "small_frames",
     )
 
     def __init__(self, protocol: ClientProtocol) -> None:
@@ -216,7 +216,7 @@ class FrameReader:
         self._need = 0
         self._fragments = bytearray()
         self._text = False
-        self.trifles = 0
+        self.small_frames = 0
         self.idle = protocol.current_size is None
         self.pongs: list[bytes] = []
 
@@ -236,18 +236,18 @@ class FrameReader:
         self.idle = self.protocol.current_size is None  # if all of it was predicted, nobody feeds it
         return joined
 
-    def feed(self, data: bytes) -> list[Message]:
+    def feed(self, data: bytes) -> list[ReceivedMessage]:
         """The messages that `data` (from `join`) completes; replies to control frames wait in the protocol."""
-        messages: list[Message] = []
+        messages: list[ReceivedMessage] = []
         protocol = self.protocol
         offset, size = 0, len(data)
         while offset < size:
             bounds = frame_bounds(data, offset)
-            if protocol.state is not OPEN or self._refusable(data, offset, bounds):
+            if protocol.state is not OPEN or self._must_reject(data, offset, bounds):
                 self._through_protocol(data[offset:], messages)
                 break
             if bounds is None or bounds[1] > size:
-                self._hold(data[offset:], bounds[1] - offset if bounds else 0)
+                self._buffer(data[offset:], bounds[1] - offset if bounds else 0)
                 break
             payload, end = bounds
             first = data[offset]
@@ -256,17 +256,17 @@ class FrameReader:
             elif first in _DEFLATED and protocol.current_size is None and self._deflate is not None:
                 self._inflate(self._deflate, data[payload:end], first == TEXT | _RSV1, messages)
             else:
-                self.trifles += end - payload <= _TRIFLE
+                self.small_frames += end - payload <= _SMALL_FRAME
                 self._through_protocol(data[offset:end], messages)
-                if self.trifles > _MOST_TRIFLES and protocol.parser_exc is None:
-                    self._give_up(1008, Flood(f"{self.trifles} short frames in a row, and no message"))
+                if self.small_frames > _MAX_SMALL_FRAMES and protocol.parser_exc is None:
+                    self._give_up(1008, Flood(f"{self.small_frames} short frames in a row, and no message"))
             offset = end
         self.idle = not self._chunks and protocol.current_size is None
         return messages
 
-    def feed_eof(self) -> list[Message]:
+    def feed_eof(self) -> list[ReceivedMessage]:
         """The stream ended; an incomplete frame goes to the protocol object, which says what that means."""
-        messages: list[Message] = []
+        messages: list[ReceivedMessage] = []
         if self._chunks:
             rest = b"".join(self._chunks)
             self._chunks.clear()
@@ -274,7 +274,7 @@ class FrameReader:
         self.protocol.receive_eof()
         return messages
 
-    def _refusable(self, data: bytes, start: int, bounds: tuple[int, int] | None) -> bool:
+    def _must_reject(self, data: bytes, start: int, bounds: tuple[int, int] | None) -> bool:
         """Whether the frame's first two bytes or its length alone are reason enough to fail the connection."""
         if len(data) - start < 2:
             # The protocol object looks at two bytes at once: given one, it would keep it, and we would lose our place.
@@ -290,12 +290,12 @@ class FrameReader:
         self.protocol.fail(code, str(error))
         self.protocol.parser_exc = error
 
-    def _hold(self, rest: bytes, need: int) -> None:
+    def _buffer(self, rest: bytes, need: int) -> None:
         self._chunks.append(rest)
         self._have = len(rest)
         self._need = need if need > 0 else self._have + 1
 
-    def _through_protocol(self, data: bytes, messages: list[Message]) -> None:
+    def _through_protocol(self, data: bytes, messages: list[ReceivedMessage]) -> None:
         protocol = self.protocol
         if protocol.reader.eof:
             return
@@ -304,7 +304,7 @@ class FrameReader:
             if isinstance(event, Frame):
                 self._frame(event, messages)
 
-    def _frame(self, frame: Frame, messages: list[Message]) -> None:
+    def _frame(self, frame: Frame, messages: list[ReceivedMessage]) -> None:
         if frame.opcode is Opcode.TEXT or frame.opcode is Opcode.BINARY:
             self._text = frame.opcode is Opcode.TEXT
             self._fragments = bytearray()
@@ -318,16 +318,16 @@ class FrameReader:
             self._fragments = bytearray()
             try:
                 if self._deflate is not None:
-                    payload = self._past_final_block(self._deflate, payload)
+                    payload = self._continue_after_final_block(self._deflate, payload)
             except (ProtocolError, PayloadTooBig) as error:
                 self._give_up(1009 if isinstance(error, PayloadTooBig) else 1002, error)
             else:
                 self._deliver(payload, self._text, messages)
 
-    def _inflate(self, deflate: PerMessageDeflate, data: bytes, text: bool, messages: list[Message]) -> None:
+    def _inflate(self, deflate: PerMessageDeflate, data: bytes, text: bool, messages: list[ReceivedMessage]) -> None:
         """What the protocol object does with a whole compressed frame."""
         try:
-            payload = self._past_final_block(deflate, self._inflated(deflate, data, text))
+            payload = self._continue_after_final_block(deflate, self._inflated(deflate, data, text))
         except (ProtocolError, PayloadTooBig) as error:
             self._give_up(1009 if isinstance(error, PayloadTooBig) else 1002, error)
         else:
@@ -352,7 +352,7 @@ class FrameReader:
             raise PayloadTooBig(None, limit)
         return payload
 
-    def _past_final_block(self, deflate: PerMessageDeflate, payload: bytes) -> bytes:
+    def _continue_after_final_block(self, deflate: PerMessageDeflate, payload: bytes) -> bytes:
         """The whole message that begins with `payload`: a block with BFINAL ends no stream here (RFC 7692, 7.2.3.4).
 
         zlib stops at such a block, and the extension would take every later message for an empty one.
@@ -362,7 +362,7 @@ class FrameReader:
         """
         decoder = getattr(deflate, "decoder", None)  # none is kept without context takeover
         limit = self.protocol.max_message_size or 0
-        for _ in range(_MOST_FINAL_BLOCKS):
+        for _ in range(_MAX_FINAL_BLOCKS):
             if decoder is None or not decoder.eof:
                 return payload
             rest = decoder.unused_data
@@ -375,7 +375,7 @@ class FrameReader:
                 raise PayloadTooBig(None, limit)
         raise ProtocolError("too many final blocks in a message")
 
-    def _deliver(self, payload: bytes, text: bool, messages: list[Message]) -> None:
+    def _deliver(self, payload: bytes, text: bool, messages: list[ReceivedMessage]) -> None:
         # The sans-I/O protocol leaves the check of text to its callers (RFC 6455, 8.1).
         if text and not payload.isascii():
             try:
@@ -385,5 +385,5 @@ class FrameReader:
                     self.protocol.fail(1007, f"{error.reason} at position {error.start}")
                     self.protocol.parser_exc = error
                 return
-        self.trifles = 0
-        messages.append(Message(payload, text))
+        self.small_frames = 0
+        messages.append(ReceivedMessage(payload, text))

@@ -15,7 +15,7 @@ from websockets.exceptions import InvalidHeader, InvalidHeaderValue, InvalidStat
 from wsbench.errors import HandshakeError, Side
 from wsbench.websocket.credentials import hide_in_target, hide_in_url
 from wsbench.websocket.handshake import ConnectOptions
-from wsbench.websocket.http_response import Reply, printable
+from wsbench.websocket.http_response import HttpResponse, printable
 
 _NGINX = (
     "nginx needs proxy_http_version 1.1, proxy_set_header Upgrade $http_upgrade and "
@@ -47,20 +47,20 @@ class Cause(NamedTuple):
 
 def diagnose(error: Exception | None, raw: bytes, options: ConnectOptions) -> HandshakeError:
     """Why the handshake failed, in words: `error` is the protocol's own, `raw` what came back (maybe cut)."""
-    reply = Reply.parse(raw)
-    what, kind, remedy = _explain(error, reply, raw, options)
+    response = HttpResponse.parse(raw)
+    what, kind, remedy = _explain(error, response, raw, options)
     return HandshakeError(
         printable(f"{options.where} {what}"),
         kind=kind,
         side=Side.TARGET,
         remedy=printable(remedy),
-        status=reply.status,
-        headers=reply.headers,
-        body=reply.body,
+        status=response.status,
+        headers=response.headers,
+        body=response.body,
     )
 
 
-def _explain(error: Exception | None, reply: Reply, raw: bytes, options: ConnectOptions) -> Cause:
+def _explain(error: Exception | None, response: HttpResponse, raw: bytes, options: ConnectOptions) -> Cause:
     if not raw:
         return Cause(
             "closed the connection without answering the upgrade request: "
@@ -68,10 +68,10 @@ def _explain(error: Exception | None, reply: Reply, raw: bytes, options: Connect
             "handshake-closed",
             "Is this a WebSocket server, and is ws:// (or wss://) the right scheme for its port?",
         )
-    if reply.status is None and not raw.startswith(b"HTTP/1.1"):
+    if response.status is None and not raw.startswith(b"HTTP/1.1"):
         return _not_http(raw)
-    if isinstance(error, InvalidStatus) or reply.status not in (None, 101):
-        return _rejected(reply, options)
+    if isinstance(error, InvalidStatus) or response.status not in (None, 101):
+        return _rejected(response, options)
     if isinstance(error, InvalidUpgrade):
         missing = f"{error.name}: {error.value}" if error.value else f"no {error.name} header"
         what = f"answered 101, but with {missing}: a proxy changed the answer, or it is no WebSocket server"
@@ -85,7 +85,7 @@ def _explain(error: Exception | None, reply: Reply, raw: bytes, options: Connect
             "No WebSocket server, or a cache or proxy that replays answers.",
         )
     if isinstance(error, NegotiationError | InvalidHeader):
-        return _unasked(error, reply, options)
+        return _unasked(error, response, options)
     if raw.startswith(b"HTTP/1.0"):
         return _not_http(raw)
     if b"\r\n\r\n" not in raw:
@@ -94,9 +94,9 @@ def _explain(error: Exception | None, reply: Reply, raw: bytes, options: Connect
     return _not_http(raw)
 
 
-def _unasked(error: Exception, reply: Reply, options: ConnectOptions) -> Cause:
+def _unasked(error: Exception, response: HttpResponse, options: ConnectOptions) -> Cause:
     """The server granted an extension or a subprotocol that was not offered, or not like that."""
-    extensions, subprotocol = reply.header("sec-websocket-extensions"), reply.header("sec-websocket-protocol")
+    extensions, subprotocol = response.header("sec-websocket-extensions"), response.header("sec-websocket-protocol")
     # The protocol object looks at extensions first.
     if extensions is not None and (subprotocol is None or "subprotocol" not in str(error)):
         name, header, offered, option = "extension", "Extensions", options.compression != "off", "--compression"
@@ -130,17 +130,17 @@ def _not_http(raw: bytes) -> Cause:
 # -- an HTTP answer other than 101 -------------------------------------------------------------------------------------
 
 
-def _rejected(reply: Reply, options: ConnectOptions) -> Cause:
-    cause = next(filter(None, (rule(reply, options) for rule in _RULES)))
+def _rejected(response: HttpResponse, options: ConnectOptions) -> Cause:
+    cause = next(filter(None, (rule(response, options) for rule in _RULES)))
     path = hide_in_target(options.uri.resource_name)
     return cause._replace(
-        what=f"answered {reply.phrase} to the upgrade request for {path}: {cause.what}{reply.excerpt}"
+        what=f"answered {response.phrase} to the upgrade request for {path}: {cause.what}{response.excerpt}"
     )
 
 
-def _redirected(reply: Reply, options: ConnectOptions) -> Cause | None:
-    location = reply.header("location")
-    if reply.status not in (301, 302, 303, 307, 308) or not location:
+def _redirected(response: HttpResponse, options: ConnectOptions) -> Cause | None:
+    location = response.header("location")
+    if response.status not in (301, 302, 303, 307, 308) or not location:
         return None
     here = f"{'https' if options.uri.secure else 'http'}://{options.where}{options.uri.resource_name}"
     target = hide_in_url(urljoin(here, location))
@@ -150,15 +150,15 @@ def _redirected(reply: Reply, options: ConnectOptions) -> Cause | None:
     )
 
 
-def _wants_tls(reply: Reply, options: ConnectOptions) -> Cause | None:
-    if options.uri.secure or not _HTTPS_PORT.search(reply.body):
+def _wants_tls(response: HttpResponse, options: ConnectOptions) -> Cause | None:
+    if options.uri.secure or not _HTTPS_PORT.search(response.body):
         return None
     return Cause("this port speaks TLS", "tls-expected", "Use wss:// instead of ws://.")
 
 
-def _wants_another_version(reply: Reply, options: ConnectOptions) -> Cause | None:  # noqa: ARG001
-    offered = reply.header("sec-websocket-version")
-    if offered is None or reply.status in (401, 403):
+def _wants_another_version(response: HttpResponse, options: ConnectOptions) -> Cause | None:  # noqa: ARG001
+    offered = response.header("sec-websocket-version")
+    if offered is None or response.status in (401, 403):
         return None
     if "13" not in re.findall(r"\d+", offered):
         return Cause(
@@ -166,34 +166,34 @@ def _wants_another_version(reply: Reply, options: ConnectOptions) -> Cause | Non
             "version",
             "The server is older than RFC 6455, or no WebSocket server: bring it up to date.",
         )
-    if reply.status != 426 and not _is_client_error(reply):
+    if response.status != 426 and not _is_client_error(response):
         return None
     return Cause(
-        f"it did not get the handshake as it was sent (version 13, Upgrade, Connection): a proxy{_called(reply)} "
+        f"it did not get the handshake as it was sent (version 13, Upgrade, Connection): a proxy{_called(response)} "
         "dropped or changed its headers",
         "no-upgrade",
         PROXY_REMEDY,
     )
 
 
-def _refuses_the_client(reply: Reply, options: ConnectOptions) -> Cause | None:
-    if reply.status == 407:
+def _refuses_the_client(response: HttpResponse, options: ConnectOptions) -> Cause | None:
+    if response.status == 407:
         return Cause("a proxy wants authentication", "unauthorized", "Send --header 'Proxy-Authorization: ...'.")
-    if reply.status == 401:
+    if response.status == 401:
         sent = options.uri.user_info is not None or any(name.lower() == "authorization" for name, _ in options.headers)
         what = "it refuses the credentials (authentication)" if sent else "authentication is missing"
         return Cause(what, "unauthorized", f"Send credentials{' that it takes' * sent}: --header 'Authorization: ...'.")
-    if reply.status == 403 or (_is_client_error(reply) and _ORIGIN.search(reply.body)):
-        return _forbidden(reply, options)
-    if reply.status == 429:
+    if response.status == 403 or (_is_client_error(response) and _ORIGIN.search(response.body)):
+        return _forbidden(response, options)
+    if response.status == 429:
         return Cause("it limits how often one may connect", "rejected", "Wait, or raise its limit.")
     return None
 
 
-def _forbidden(reply: Reply, options: ConnectOptions) -> Cause:
+def _forbidden(response: HttpResponse, options: ConnectOptions) -> Cause:
     sent = next((value for name, value in options.headers if name.lower() == "origin"), options.origin)
     origin = f"the origin {sent}" if sent is not None else "a request without an Origin header"
-    certain = bool(_ORIGIN.search(reply.body))
+    certain = bool(_ORIGIN.search(response.body))
     return Cause(
         f"it refuses {origin}" if certain else f"it refuses {origin}, or the credentials",
         "forbidden",
@@ -202,60 +202,60 @@ def _forbidden(reply: Reply, options: ConnectOptions) -> Cause:
     )
 
 
-def _unavailable(reply: Reply, options: ConnectOptions) -> Cause | None:  # noqa: ARG001
-    if reply.status not in (502, 503, 504):
+def _unavailable(response: HttpResponse, options: ConnectOptions) -> Cause | None:  # noqa: ARG001
+    if response.status not in (502, 503, 504):
         return None
     what = "the server, or the one behind it, is down or overloaded"
     return Cause(what, "unavailable", "The server, or the one behind its proxy, is down or overloaded: see its log.")
 
 
-def _missed_our_headers(reply: Reply, options: ConnectOptions) -> Cause | None:  # noqa: ARG001
+def _missed_our_headers(response: HttpResponse, options: ConnectOptions) -> Cause | None:  # noqa: ARG001
     """It says itself that it did not get what was sent for certain."""
-    if reply.status == 505 or (_is_client_error(reply) and _OLD_HTTP.search(reply.body)):
-        what = f"a proxy{_called(reply)} passed the request on as HTTP/1.0, which has no upgrade"
+    if response.status == 505 or (_is_client_error(response) and _OLD_HTTP.search(response.body)):
+        what = f"a proxy{_called(response)} passed the request on as HTTP/1.0, which has no upgrade"
         return Cause(what, "no-upgrade", PROXY_REMEDY)
-    if reply.status == 426 or (_is_client_error(reply) and _NO_UPGRADE.search(reply.body)):
-        what = f"the Upgrade and Connection headers did not reach it: a proxy{_called(reply)} dropped them"
+    if response.status == 426 or (_is_client_error(response) and _NO_UPGRADE.search(response.body)):
+        what = f"the Upgrade and Connection headers did not reach it: a proxy{_called(response)} dropped them"
         return Cause(what, "no-upgrade", PROXY_REMEDY)
     return None
 
 
-def _knows_no_such_path(reply: Reply, options: ConnectOptions) -> Cause | None:  # noqa: ARG001
-    if reply.status not in (404, 410):
+def _knows_no_such_path(response: HttpResponse, options: ConnectOptions) -> Cause | None:  # noqa: ARG001
+    if response.status not in (404, 410):
         return None
     what = "it has no such path"
-    if reply.proxy:
-        what += f", or the proxy {reply.proxy} dropped the Upgrade and Connection headers"
+    if response.proxy:
+        what += f", or the proxy {response.proxy} dropped the Upgrade and Connection headers"
     return Cause(what, "not-found", f"Check the path of the URL; if it is right, {_PROXY}")
 
 
-def _failed(reply: Reply, options: ConnectOptions) -> Cause | None:  # noqa: ARG001
-    if (reply.status or 0) < 500 or reply.status == 501:
+def _failed(response: HttpResponse, options: ConnectOptions) -> Cause | None:  # noqa: ARG001
+    if (response.status or 0) < 500 or response.status == 501:
         return None
-    if reply.proxy:
-        what = f"the server failed, as some do when a proxy ({reply.proxy}) drops the Upgrade and Connection headers"
+    if response.proxy:
+        what = f"the server failed, as some do when a proxy ({response.proxy}) drops the Upgrade and Connection headers"
         return Cause(what, "rejected", f"See the log of the server behind it; if it says nothing, {_PROXY}")
     return Cause("the server failed on it", "rejected", "The server failed on the request: see its log.")
 
 
-def _is_a_web_server(reply: Reply, options: ConnectOptions) -> Cause | None:  # noqa: ARG001
-    if not (reply.status in (200, 400, 426) or reply.header("upgrade") is None):
+def _is_a_web_server(response: HttpResponse, options: ConnectOptions) -> Cause | None:  # noqa: ARG001
+    if not (response.status in (200, 400, 426) or response.header("upgrade") is None):
         return None
-    dropped = f"a proxy{_called(reply)} dropped the Upgrade and Connection headers"
-    if (reply.status or 0) < 300:
+    dropped = f"a proxy{_called(response)} dropped the Upgrade and Connection headers"
+    if (response.status or 0) < 300:
         what = f"plain HTTP, as from a web server: no WebSocket at this path, or {dropped}"
-    elif reply.is_plain_text:
+    elif response.is_plain_text:
         what = f"it refuses the request for what its body says, or {dropped}"
     else:
         what = f"no WebSocket handshake to it: a plain HTTP server, or {dropped}"
     return Cause(what, "no-upgrade", f"Check port and path of the URL; if they are right, {_PROXY}")
 
 
-def _refused(reply: Reply, options: ConnectOptions) -> Cause:  # noqa: ARG001
+def _refused(response: HttpResponse, options: ConnectOptions) -> Cause:  # noqa: ARG001
     return Cause("it refused the upgrade", "rejected", "The server refused the upgrade: see its log.")
 
 
-_RULES: tuple[Callable[[Reply, ConnectOptions], Cause | None], ...] = (
+_RULES: tuple[Callable[[HttpResponse, ConnectOptions], Cause | None], ...] = (
     _redirected,
     _wants_tls,
     _wants_another_version,
@@ -270,9 +270,9 @@ _RULES: tuple[Callable[[Reply, ConnectOptions], Cause | None], ...] = (
 """In this order: the surest evidence first."""
 
 
-def _is_client_error(reply: Reply) -> bool:
-    return 400 <= (reply.status or 0) < 500
+def _is_client_error(response: HttpResponse) -> bool:
+    return 400 <= (response.status or 0) < 500
 
 
-def _called(reply: Reply) -> str:
-    return f" ({reply.proxy})" if reply.proxy else ""
+def _called(response: HttpResponse) -> str:
+    return f" ({response.proxy})" if response.proxy else ""

@@ -18,7 +18,7 @@ _TITLE = re.compile(r"<title>\s*(.*?)\s*</title>", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True)
-class Reply:
+class HttpResponse:
     """An HTTP answer as far as it came. `status` is None when it is not HTTP."""
 
     status: int | None
@@ -26,7 +26,7 @@ class Reply:
     body: bytes
 
     @classmethod
-    def parse(cls, raw: bytes) -> Reply:
+    def parse(cls, raw: bytes) -> HttpResponse:
         """Read the head leniently: this is for telling a person what came, not for deciding anything."""
         head, _, body = raw.partition(b"\r\n\r\n")
         first, *lines = head.decode("latin-1").split("\r\n")

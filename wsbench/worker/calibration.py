@@ -100,7 +100,7 @@ def _sleeps() -> Buckets:
 
 
 def _has_kernel_timestamps() -> bool:
-    keep = timestamps.KeepStamping()
+    keep = timestamps.TimestampingKeepalive()
     if not keep.available:
         return False
     # Stamping is switched on with a delay: the first packets can go without.

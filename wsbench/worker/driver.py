@@ -35,5 +35,5 @@ class Driver(Receiver, Protocol):
     def abandon(self) -> None:
         """The connection is about to be closed, or is gone: no more replies will be waited for."""
 
-    def lost(self, error: ConnectionLost) -> None:
+    def dropped(self, error: ConnectionLost) -> None:
         """The connection ended without our asking; called once."""

@@ -27,11 +27,11 @@ from wsbench.measure.recorder import Recorder
 from wsbench.measure.schedule import constant, slots
 from wsbench.run.options import RunOptions
 from wsbench.run.protocol import SCENARIO_FAILED, ConnectionTally, ErrorTally, Health, PhaseUpdate, Report
-from wsbench.source_addresses import spread
-from wsbench.transport.connect import Opener, Traffic
+from wsbench.source_addresses import round_robin
+from wsbench.transport.connect import Connector, Traffic
 from wsbench.transport.connection import Connection
 from wsbench.transport.poller import poller
-from wsbench.transport.timestamps import KeepStamping
+from wsbench.transport.timestamps import TimestampingKeepalive
 from wsbench.units import NS_PER_S
 from wsbench.websocket.handshake import ConnectOptions
 from wsbench.websocket.tls import client_context
@@ -96,22 +96,22 @@ class Engine:
         self._process = psutil.Process()
         self._offset = OffsetWatch()
         self._gc = GcWatch()
-        self._stamping = KeepStamping()
+        self._stamping = TimestampingKeepalive()
         self.traffic = Traffic()
         context = client_context(ca_file=options.connect.ca_file, insecure=options.connect.insecure)
         sources = options.connect.sources
         turns = options.processes if shared_sources else 1
-        self._opener = Opener(
+        self._connector = Connector(
             options.connect,
             context=context,
             traffic=self.traffic,
-            sources=spread(sources, start=worker, step=turns) if sources else None,
+            sources=round_robin(sources, start=worker, step=turns) if sources else None,
         )
         self._pacer = Pacer(
             offset_ns=self._offset.offset_ns,
             backlog_ns=options.timeout_ns,
             on_error=self._pacer_failed,
-            read=poller().read_now,
+            read=poller().poll_once,
         )
         self._handshakes = HandshakeLimiter(_HANDSHAKES_AT_A_TIME, self._pause_closed_loops)
         self._drivers: dict[Driver, None] = {}
@@ -200,7 +200,7 @@ class Engine:
                     raise _too_late()
                 self._opening += 1
                 try:
-                    opened = self._opener.open(options)
+                    handshake = self._connector.connect(options)
                 finally:
                     self._opening -= 1
         except ConnectError as error:
@@ -211,25 +211,25 @@ class Engine:
                 self._connections.failed += 1
             self.count_error(error)
             raise
-        times = opened.times
+        times = handshake.times
         steps = {"connect": times.total_ns, "tcp": times.tcp_ns, "upgrade": times.upgrade_ns}
         if times.tls_ns is not None:
             steps["tls"] = times.tls_ns
         self.recorder.connected(steps)
-        self._connections.tls_resumed += opened.resumed
+        self._connections.tls_resumed += handshake.resumed
         if again:
             self._connections.reconnected += 1
         else:
             self._connections.opened += 1
         if self._negotiated is None:
-            granted = opened.negotiated
+            granted = handshake.negotiated
             self._negotiated = {
                 "compression": granted.compression,
                 "subprotocol": granted.subprotocol,
                 "tls_version": granted.tls_version,
                 "tls_cipher": granted.tls_cipher,
             }
-        driver.attach(Connection(opened, driver, self.traffic))
+        driver.attach(Connection(handshake, driver, self.traffic))
 
     def _pause_closed_loops(self, contended: bool) -> None:
         """In the ramp, closed loops hold back while connections wait to be opened."""

@@ -48,7 +48,7 @@ class EchoDriver(ABC):
         "_timeout_ns",
         "_verifier",
         "connection",
-        "dropped",
+        "drop_event",
     )
     has_waiters = False
 
@@ -71,7 +71,7 @@ class EchoDriver(ABC):
         self._events = options.request_events
         self._open_loop = not options.closed_loop
         self.connection: Connection | None = None
-        self.dropped = Event()
+        self.drop_event = Event()
 
     # -- life ------------------------------------------------------------------------------------------------------
 
@@ -139,7 +139,7 @@ class EchoDriver(ABC):
         """See Receiver."""
         return None
 
-    def predicted(self, data: bytes, stamp: bytes, handled_ns: int) -> int:
+    def predicted(self, data: bytes, timespec: bytes, handled_ns: int) -> int:
         """Count the replies at the head of `data` that are just what was expected; how many bytes they take."""
         if self._events:
             return 0
@@ -153,7 +153,7 @@ class EchoDriver(ABC):
             pending.popleft()
             offset += len(expected)
             replies = tally.replies
-            replies.append(pack_reply(stamp, due, sent, handled_ns))
+            replies.append(pack_reply(timespec, due, sent, handled_ns))
             if len(replies) >= REPLY_BATCH:
                 tally.flush_batch()
         if offset:
@@ -197,11 +197,11 @@ class EchoDriver(ABC):
         """The socket takes data again."""
         self._refill()
 
-    def lost(self, error: ConnectionLost) -> None:
+    def dropped(self, error: ConnectionLost) -> None:
         """The connection is gone: so are the messages under way."""
         self.abandon()
         self._engine.dropped(error)
-        self.dropped.set()
+        self.drop_event.set()
 
     def _give_up(self, due_before_ns: int) -> bool:
         """Whether there was anything to give up: it is asked of every connection, again and again."""

@@ -83,7 +83,7 @@ class Lane:
         def answer(
             fd: int,
             data: bytes,
-            stamp: bytes,
+            timespec: bytes,
             handled_ns: int,
             heads: list[bytes] = self._heads,
             steps: list[Step | None] = self._steps,
@@ -110,7 +110,7 @@ class Lane:
             replies = tallies[fd].replies
             if len(replies) >= REPLY_BATCH:
                 tallies[fd].flush_batch()
-            reply = pack_reply(stamp, sent_ns, sent_ns, handled_ns)
+            reply = pack_reply(timespec, sent_ns, sent_ns, handled_ns)
             (key,) = next_mask_key()
             frame = masked + key + apply_mask(head + following[0], key)
             sent_ns = now()

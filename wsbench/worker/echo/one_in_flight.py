@@ -58,10 +58,10 @@ class OneInFlight(ClosedLoop):
         self._recall()
         super().abandon()
 
-    def predicted(self, data: bytes, stamp: bytes, handled_ns: int) -> int:
+    def predicted(self, data: bytes, timespec: bytes, handled_ns: int) -> int:
         """See EchoDriver. Whatever comes on the short way and is not answered there comes here first."""
         self._recall()
-        return super().predicted(data, stamp, handled_ns)
+        return super().predicted(data, timespec, handled_ns)
 
     def _refill(self) -> None:
         self._recall()

@@ -104,7 +104,7 @@ class _Replies:
         self._pending += [None] * (fd + 1 - len(self._pending))
         self._pending[fd] = pending
 
-    def _count(self, fd: int, data: bytes, stamp: bytes, handled_ns: int) -> bytes | None:
+    def _count(self, fd: int, data: bytes, timespec: bytes, handled_ns: int) -> bytes | None:
         pending = self._pending[fd]
         if not pending:
             return None
@@ -113,7 +113,7 @@ class _Replies:
             return None
         pending.popleft()
         replies = tally.replies
-        replies.append(pack_reply(stamp, due_ns, sent_ns, handled_ns))
+        replies.append(pack_reply(timespec, due_ns, sent_ns, handled_ns))
         if len(replies) >= REPLY_BATCH:
             tally.flush_batch()
         return b""
