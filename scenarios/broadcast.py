@@ -1,17 +1,17 @@
-"""Broadcast: one publishes, all receive: how long until the first, the median and the last has it, and who has not.
+"""Broadcast: one user publishes, all receive. Measures the delivery to the first, the median and the last receiver.
 
     wsbench run --scenario scenarios/broadcast.py -u 500 --rate 20
     locust -f scenarios/broadcast.py --host ws://127.0.0.1:8765 -u 500 --rate 20
 
-For chat rooms, notifications, live scores. User 0 publishes `--rate` messages a second once all are connected; every
-user counts what reaches it. For a server of your own, change `publish`, and say `--set hears_itself=off` if it sends a
-message to all but the one who published it.
+For chat rooms, notifications, live scores. User 0 publishes `--rate` messages a second once all are connected; each
+user counts the messages that reach it. For your own server, change `publish`, and use `--set hears_itself=off` if the
+server does not send a message back to its publisher.
 
-Series: `delivery`, from the publisher's send to a receiver's kernel, for every single delivery; of each message's
-deliveries the first, the median and the last make `delivery.first`, `delivery.median` and `delivery.last`. All of it
-needs publisher and receivers on one machine (--processes), for they must share a clock.
-Counted over the whole run: `published`, `receivers`, `expected` = published x receivers, `delivered` (each once),
-`missing`, `repeated`, and `dropped`, the times that a receiver lost its connection and so what came meanwhile.
+Series: `delivery`, from the publisher's send to a receiver's kernel, for every delivery; the first, median and last
+delivery of each message make `delivery.first`, `delivery.median` and `delivery.last`. Publisher and receivers must
+share a clock, so all workers must run on one machine (--processes).
+Counters of the whole run: `published`, `receivers`, `expected` = published x receivers, `delivered` (each once),
+`missing`, `repeated`, and `dropped`: how often a receiver's connection dropped, so that it missed messages.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from wsbench.errors import ConnectionLost
 
 
 class Broadcast(WebSocketUser):
-    """Receives; the first of all users publishes as well."""
+    """A receiver; user 0 publishes too."""
 
     path = "/broadcast"
     rate = 10.0
-    quiet_s = 1.0  # what was published last still has to reach everybody
+    quiet_s = 1.0  # the last message needs time to reach all receivers
     settings = {"size": 128, "hears_itself": True}
 
     def __init__(self, environment: Any) -> None:
@@ -40,12 +40,12 @@ class Broadcast(WebSocketUser):
         self.receives = self.number > 0 or self.setting("hears_itself")
 
     def on_start(self) -> None:
-        """Connected: one receiver more."""
+        """Count this user as a receiver."""
         self.count("receivers", int(self.receives))
 
     @task
     def publish(self) -> None:
-        """User 0 publishes as long as the run goes on; for the others `on_message` is all."""
+        """Publish until the run ends, if this is user 0; the others only receive."""
         if self.number > 0:
             self.idle()
         self.wait_for_ramp()
@@ -55,7 +55,7 @@ class Broadcast(WebSocketUser):
             self.count("published")
 
     def on_message(self, message: Message) -> None:
-        """Called for every message, as soon as it is read."""
+        """Count and time a delivery. Called for every message, as soon as it is read."""
         published = message.json()
         number, sent_ns = published["number"], published["sent_ns"]
         if not self.is_new(number):
@@ -67,7 +67,7 @@ class Broadcast(WebSocketUser):
         self.group("delivery", number, since_ns=sent_ns, value_ns=latency_ns)
 
     def is_new(self, number: int) -> bool:
-        """Whether this one has not been delivered before, be it late."""
+        """Return whether this message is delivered for the first time, late ones included."""
         if number < self.next:
             late = number in self.left_out
             self.left_out.discard(number)
@@ -78,11 +78,11 @@ class Broadcast(WebSocketUser):
         return True
 
     def on_drop(self, ws: WebSocket, error: ConnectionLost) -> None:
-        """What is published until it is open again will be missing."""
+        """Count the drop: messages until the connection is reopened will be missing."""
         self.count("dropped")
 
     @classmethod
-    def conclude(cls, counters: dict[str, int]) -> None:
-        """When all workers have told what they counted."""
+    def finalize_counters(cls, counters: dict[str, int]) -> None:
+        """Compute what only the sums over all workers tell."""
         counters["expected"] = counters.get("published", 0) * counters.get("receivers", 0)
         counters["missing"] = counters["expected"] - counters.get("delivered", 0)

@@ -1,15 +1,16 @@
-"""Push: the server sends at a rate, the client replies: how evenly it comes, and what the server sees of its clients.
+"""Push: the server sends at a rate and the client replies. Measures how evenly messages come, and both directions.
 
     wsbench run --scenario scenarios/push.py -u 100 --set rate=20 --set size=256
     locust -f scenarios/push.py --host ws://127.0.0.1:8765
 
 For feeds, dashboards, tickers, telemetry. A pushed message is a JSON object with a number, `seq`, that grows by one
-from message to message; if it also says when it was sent (`sent_ns`), or how long an earlier one took until our reply
-was back (`rtt_ns`), that is measured too. For a server of your own, change `on_message`.
+from message to message. If it also has the time when it was sent (`sent_ns`) or the round trip of an earlier message
+and our reply (`rtt_ns`), that is measured too. For your own server, change `on_message`.
 
-Series: `gap` from one message to the next, `jitter` how far that is from the interval asked for, `delivery` from the
-server's send to our kernel (one clock for both: only when the target is on this machine), `server_round_trip` as the
-server measured it. Counted: `missing`, numbers that were left out; `--fail-if 'missing > 0'` makes that an error.
+Series: `gap`, from one message to the next; `jitter`, how far a gap differs from the requested interval; `delivery`,
+from the server's send to our kernel (only when the target is on this machine: both need the same clock);
+`server_round_trip`, as measured by the server. Counter: `missing`, the skipped numbers; `--fail-if 'missing > 0'`
+makes them an error.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from wsbench.errors import ConnectionLost
 
 
 class Push(WebSocketUser):
-    """Receives what the server pushes, and replies to each message with its number."""
+    """A receiver of pushed messages that replies to each with its number."""
 
     path = "/push?rate={rate:g}&size={size}"
     settings = {"rate": 10.0, "size": 128, "reply": True}
@@ -34,11 +35,11 @@ class Push(WebSocketUser):
         self.last: Message | None = None
 
     def on_drop(self, ws: WebSocket, error: ConnectionLost) -> None:
-        """What comes after that is numbered anew, and has nothing before it."""
+        """Forget the last message: the server numbers a new connection's messages from the start."""
         self.last = None
 
     def on_message(self, message: Message) -> None:
-        """Called for every message, as soon as it is read."""
+        """Reply to a pushed message and measure it. Called as soon as it is read."""
         pushed, last, self.last = message.json(), self.last, message
         if self.replies:
             self.ws.send({"seq": pushed["seq"]})

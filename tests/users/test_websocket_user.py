@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -144,3 +146,22 @@ def test_settings_that_make_no_sense(run_cli: RunCli, options: tuple[str, ...], 
 def test_an_echo_run_has_neither_settings_nor_series_of_its_own(run_cli: RunCli) -> None:
     for options in (("--set", "x=1"), ("--fail-if", "servce.p99 > 5ms")):
         runs.assert_error(run_cli("run", "ws://127.0.0.1:1/", "--quiet", *options), 2, options[0])
+
+
+def test_former_names_still_work() -> None:
+    # In a process of its own: the import patches the process.
+    code = """
+import wsbench
+from wsbench import Asked, PendingRequest, WebSocket, WebSocketUser
+assert Asked is PendingRequest and WebSocket.ask is WebSocket.send_request
+
+class Old(WebSocketUser):
+    @classmethod
+    def conclude(cls, counters):
+        counters["sum"] = 1
+
+counters = {}
+Old.finalize_counters(counters)
+assert counters == {"sum": 1}
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=process.scaled(60))

@@ -231,8 +231,8 @@ class Session:
 
     def _conclude(self, counters: dict[str, int]) -> None:
         for user in self._environment.user_classes:
-            if hasattr(user, "conclude"):
-                user.conclude(counters)
+            if hasattr(user, "finalize_counters"):
+                user.finalize_counters(counters)
 
     def _user_error(self, exception: Exception, **_: Any) -> None:
         """A task raised what it should not have. Called in the user's greenlet; Locust begins the next task at once."""

@@ -1,4 +1,4 @@
-"""The echo user: one connection, driven by the hot path of `load.echo`."""
+"""The echo user: one connection, driven by `worker.echo`."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ plugin.register()
 
 
 class EchoUser(User):
-    """One connection to a server that echoes; every reply is verified and timed.
+    """One connection to an echo server; every reply is verified and timed.
 
-    Subclass it in a locustfile: `class Echo(EchoUser): pass`. What it sends, how often and how much is set by options
-    (`--rate`, `--in-flight`, `--payload-size` and so on), on the command line, by environment or in the web form.
+    Subclass it in a locustfile: `class Echo(EchoUser): pass`. Options set rate, window and payload (`--rate`,
+    `--in-flight`, `--payload-size` and so on), on the command line, by environment or in the web form.
 
-    The greenlet only opens the connection, and opens it again when it is lost; in between it sleeps, while the hub's
-    callbacks send and receive.
+    The greenlet opens the connection and reopens it when it drops. Otherwise it sleeps, while hub callbacks send and
+    receive.
     """
 
     abstract = True
@@ -35,7 +35,7 @@ class EchoUser(User):
         self._engine: Engine | None = None
 
     def run(self) -> None:
-        """Locust's; and a user that fails before it connects is counted, or the ramp would wait for it for ever."""
+        """Run the tasks; count a user that fails before it connects, or the ramp would never end."""
         try:
             super().run()
         except Exception:
@@ -58,15 +58,15 @@ class EchoUser(User):
             if not engine.options.reconnect:
                 break
             reconnect(engine, driver)
-        # A user that ends by itself would be missed by Locust: sleep until it is told to stop.
+        # Locust counts on users that run until it stops them.
         gevent.sleep(2**31)
 
     def on_stop(self) -> None:
-        """Locust stops this user: close the connection properly, unless the engine has done so already."""
+        """Close the connection, unless the engine has done so already."""
         engine, driver = self._engine, self._driver
         if engine is None or driver is None:
             return
-        if not engine.finished.is_set():  # there are to be fewer users, or another worker has come
+        if not engine.finished.is_set():  # Locust reduces the users, or moves them to another worker
             driver.retire()
             with gevent.Timeout(engine.options.timeout_ns / NS_PER_S, False):
                 while driver.outstanding:

@@ -1,4 +1,4 @@
-"""What `wsbench run` runs when it is given no scenario: the same as scenarios/echo.py."""
+"""The locustfile of `wsbench run` without --scenario; the same as scenarios/echo.py."""
 
 from wsbench.users.echo_user import EchoUser
 

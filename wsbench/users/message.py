@@ -1,4 +1,4 @@
-"""A message as a scenario sees it, what a scenario may send, and how it says which reply it waits for."""
+"""Messages of scenarios: received ones, the types that can be sent, and how a `match` selects a reply."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ import orjson
 
 from wsbench.websocket.frames import BINARY, TEXT
 
-_UNREAD: Any = object()
+_NOT_PARSED: Any = object()
 
 
 class Message:
-    """A whole message that came from the server.
+    """A whole message from the server.
 
     Attributes:
-        payload: its bytes; `is_text` says whether they are text (UTF-8, checked).
-        arrived_ns: when the kernel had its last byte, `handled_ns` when we read it: ns of CLOCK_REALTIME.
+        payload: the bytes; `is_text` tells whether they are text (checked UTF-8).
+        arrived_ns: when the kernel received its last byte; ns of CLOCK_REALTIME.
+        handled_ns: when this process read it; ns of CLOCK_REALTIME.
     """
 
     __slots__ = ("_json", "_on_fail", "arrived_ns", "handled_ns", "is_text", "payload")
@@ -27,7 +28,7 @@ class Message:
         self.is_text = is_text
         self.arrived_ns = arrived_ns
         self.handled_ns = handled_ns
-        self._json: Any = _UNREAD
+        self._json: Any = _NOT_PARSED
         self._on_fail: Callable[[str], None] | None = None
 
     @property
@@ -35,29 +36,29 @@ class Message:
         """The payload as text.
 
         Raises:
-            UnicodeDecodeError: it is binary, and not UTF-8.
+            UnicodeDecodeError: the payload is binary and not UTF-8.
         """
         return self.payload.decode()
 
     def json(self) -> Any:
-        """The payload as JSON; parsed once.
+        """Return the payload parsed as JSON; it is parsed once.
 
         Raises:
-            orjson.JSONDecodeError: it is none.
+            orjson.JSONDecodeError: it is not JSON.
         """
-        if self._json is _UNREAD:
+        if self._json is _NOT_PARSED:
             self._json = orjson.loads(self.payload)
         return self._json
 
     def fail(self, reason: str) -> None:
-        """Say that this reply is not what it should be: counted as corrupted, with the reason among the errors."""
+        """Mark this reply as wrong: it is counted as corrupted, and the reason is listed among the errors."""
         if self._on_fail is not None:
             self._on_fail(reason)
             self._on_fail = None
 
     @property
     def excerpt(self) -> str:
-        """Its beginning, for people: printable whatever it is."""
+        """The first bytes for people, always printable."""
         return f"{self.payload[:80]!r}{'…' if len(self.payload) > 80 else ''}"
 
     def __repr__(self) -> str:
@@ -65,17 +66,17 @@ class Message:
 
 
 Sendable = str | bytes | Mapping[str, Any] | list[Any]
-"""Text, bytes (a binary message), or what becomes JSON."""
+"""Text, bytes (a binary message), or a value that is sent as JSON."""
 
 Match = Callable[[Message], bool] | Mapping[str, Any] | None
-"""Which message is meant: one for which a function says so, a JSON object with these members, or whichever is next."""
+"""Selects a message: a function that accepts it, members that its JSON object must have, or None for the next one."""
 
 
 def encode(message: Sendable) -> tuple[bytes, int]:
-    """The payload and the kind of frame that carry a message.
+    """Return the payload and the opcode of the frame that carries a message.
 
     Raises:
-        TypeError: it is neither text nor bytes nor JSON.
+        TypeError: the message is neither text nor bytes nor JSON.
     """
     if isinstance(message, str):
         return message.encode(), TEXT
@@ -85,10 +86,10 @@ def encode(message: Sendable) -> tuple[bytes, int]:
 
 
 def matcher(match: Match) -> Callable[[Message], bool]:
-    """`match` as a function.
+    """Return `match` as a function.
 
     Raises:
-        TypeError: it is nothing that could match.
+        TypeError: it is no valid match.
     """
     if match is None:
         return _any
@@ -112,7 +113,7 @@ def _any(message: Message) -> bool:  # noqa: ARG001 - a matcher's signature
 
 
 def _includes(document: Any, wanted: Any) -> bool:
-    """Whether a document has at least what is wanted, object in object."""
+    """Return whether a document has all wanted members, nested objects included."""
     if isinstance(wanted, Mapping):
         return isinstance(document, dict) and all(
             name in document and _includes(document[name], value) for name, value in wanted.items()

@@ -1,4 +1,4 @@
-"""Waiting for a message in a greenlet, and how it ends."""
+"""A greenlet's wait for a message, a request without a reply yet, and the errors that end them."""
 
 from __future__ import annotations
 
@@ -20,94 +20,106 @@ _now = time.time_ns
 
 
 class TaskFailed(WsbenchError, RescheduleTask):
-    """Ends a task, and nothing else: it has been counted, and Locust goes on with the next task."""
+    """Base of errors that end one task. The error has been counted, and Locust starts the next task."""
 
 
 class NoReply(TaskFailed):
-    """What was waited for did not come in time."""
+    """The expected message did not come in time."""
 
     kind = "no-reply"
 
 
 class Disconnected(TaskFailed):
-    """The connection went while a reply was waited for, or the scenario has closed it."""
+    """The connection ended before the reply came, or the scenario has closed it."""
 
     kind = "disconnected"
 
 
 class Waiter:
-    """Somebody waits for a message."""
+    """A wait for one message.
 
-    __slots__ = ("_done", "accepts", "failure", "message", "picky")
+    Attributes:
+        accepts: whether a message is the expected one.
+        has_match: whether the caller gave a `match`; without, any message will do.
+    """
+
+    __slots__ = ("_done", "accepts", "failure", "has_match", "message")
 
     def __init__(self, match: Match) -> None:
         self.accepts = matcher(match)
-        self.picky = match is not None
+        self.has_match = match is not None
         self.message: Message | None = None
         self.failure: TaskFailed | None = None
         self._done: Event | None = None
 
-    def settle(self, message: Message | None = None, failure: TaskFailed | None = None) -> None:
-        """It is over."""
+    def resolve(self, message: Message | None = None, failure: TaskFailed | None = None) -> None:
+        """End the wait with a message or a failure."""
         self.message, self.failure = message, failure
         if self._done is not None:
             self._done.set()
 
     @property
-    def settled(self) -> bool:
+    def resolved(self) -> bool:
+        """Whether the wait has ended."""
         return self.message is not None or self.failure is not None
 
     def wait(self, timeout_s: float | None) -> bool:
-        """Whether it is over within that time."""
-        if not self.settled:
+        """Wait for at most `timeout_s` (None: without limit); return whether the wait has ended."""
+        if not self.resolved:
             self._done = Event()
             self._done.wait(timeout_s)
-        return self.settled
+        return self.resolved
 
     def result(self) -> Message:
+        """Return the message, or raise the failure."""
         if self.failure is not None:
             raise self.failure
         assert self.message is not None
         return self.message
 
 
-class Asked(Waiter):
-    """A request under way: `reply` waits for what answers it. `stray`: the first that came meanwhile for nobody."""
+class PendingRequest(Waiter):
+    """A request without a reply yet; `reply` waits for it.
 
-    __slots__ = ("_give_up", "deadline_ns", "due_ns", "name", "sent_ns", "stray", "tally")
+    Attributes:
+        first_unmatched: the first message that came meanwhile and matched nothing.
+        tally: of the interval in which the request was due.
+    """
 
-    def __init__(self, match: Match, name: str, give_up: Callable[[Asked], None]) -> None:
+    __slots__ = ("_give_up", "deadline_ns", "due_ns", "first_unmatched", "name", "sent_ns", "tally")
+
+    def __init__(self, match: Match, name: str, give_up: Callable[[PendingRequest], None]) -> None:
         super().__init__(match)
         self._give_up = give_up
         self.name = name
         self.due_ns = self.sent_ns = self.deadline_ns = 0
-        self.stray: Message | None = None
+        self.first_unmatched: Message | None = None
         self.tally: Tally
 
     def reply(self) -> Message:
-        """The reply.
+        """Wait for the reply and return it.
 
         Raises:
-            NoReply: none came in time.
-            Disconnected: the connection went before.
+            NoReply: it did not come in time.
+            Disconnected: the connection ended first.
         """
         try:
             if not self.wait(max(0.0, (self.deadline_ns - _now()) / NS_PER_S)):
                 self._give_up(self)
-        except BaseException:  # whoever waited is stopped: nobody will know what becomes of it
+        except BaseException:  # the waiting greenlet is stopped: nothing will ask for this reply again
             self._give_up(self)
             raise
         return self.result()
 
 
 def in_hub() -> bool:
-    """Whether this is a callback, which must not wait for anything."""
+    """Return whether the caller is a hub callback, which must not wait."""
     return gevent.getcurrent() is gevent.get_hub()
 
 
 def being_stopped() -> bool:
-    """Whether this is `on_stop`, which must not wait for long: Locust calls it where it handles what ended the user."""
+    """Return whether the caller is `on_stop`, which must not wait long: Locust calls it while it handles the stop."""
     error = sys.exc_info()[1]
     while error is not None and not isinstance(error, GreenletExit | StopUser):
-        error = error.__context__  # what went wrong in `on_stop` was raised amid that
+        error = error.__context__  # an error of `on_stop` itself has the stop as its context
     return error is not None

@@ -1,7 +1,7 @@
-"""`SocketIOUser`: scenarios for Socket.IO servers, on a WebSocket connection of ours.
+"""`SocketIOUser`: scenarios for Socket.IO servers.
 
-Engine.IO 4 and Socket.IO 5, on the WebSocket transport alone; packets by python-socketio's and python-engineio's own
-codecs. A packet with binary data is several WebSocket messages: it has arrived when the last of them has.
+Engine.IO 4 and Socket.IO 5, on the WebSocket transport alone, with the packet codecs of python-socketio and
+python-engineio. A packet with binary data is several WebSocket messages: it arrives with the last of them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class PacketMessage(Message):
     """A whole Socket.IO packet, or an Engine.IO packet that carries none (`packet` is None then).
 
     Attributes:
-        packet: python-socketio's, its attachments in place.
+        packet: the packet of python-socketio with its attachments.
     """
 
     __slots__ = ("packet",)
@@ -41,7 +41,7 @@ class PacketMessage(Message):
 
 
 class PacketDecoder:
-    """Puts a connection's packets together, and answers the server's heartbeats."""
+    """Assembles the packets of a connection, and answers the server's heartbeats."""
 
     def __init__(self, ws: WebSocket) -> None:
         self._ws = ws
@@ -72,7 +72,7 @@ class PacketDecoder:
 
 
 class SocketIOUser(WebSocketUser):
-    """A user that is connected to a namespace of a Socket.IO server while its tasks run.
+    """A user connected to a namespace of a Socket.IO server while its tasks run.
 
         class Player(SocketIOUser):
             @task
@@ -81,8 +81,8 @@ class SocketIOUser(WebSocketUser):
                 self.request("look", where, match="seen")           # waits for an event of the server: series "look"
 
     Attributes:
-        namespace: to connect to.
-        auth: what the CONNECT packet carries; may be a property.
+        namespace: the namespace to connect to.
+        auth: the data of the CONNECT packet; may be a property.
     """
 
     abstract = True
@@ -98,16 +98,16 @@ class SocketIOUser(WebSocketUser):
     # -- to override -----------------------------------------------------------------------------------------------
 
     def on_connect(self) -> None:
-        """The namespace is connected, for the first time or again. Tasks wait until this is done."""
+        """Set up after the namespace is connected or reconnected. Tasks wait until this returns."""
 
     # -- for tasks -------------------------------------------------------------------------------------------------
 
     def on(self, event: str, handler: Handler) -> None:
-        """Have `handler(*data)` called for the server's events of that name, in the hub: it must not wait."""
+        """Call `handler(*data)` for each event of that name, in the hub: it must not wait."""
         self._handlers[event] = handler
 
     def emit(self, event: str, *data: Any, due_ns: int | None = None) -> None:
-        """Emit an event that asks for no acknowledgement."""
+        """Emit an event without acknowledgement."""
         first, *attachments = self._encoded(socketio.EVENT, [event, *data])
         self.ws.send(first, due_ns=due_ns)
         self._attach(attachments)
@@ -120,12 +120,13 @@ class SocketIOUser(WebSocketUser):
         timeout_s: float | None = None,
         due_ns: int | None = None,
     ) -> Any:
-        """Emit an event, wait for its acknowledgement, and measure that under `name` (the event's, if not given).
+        """Emit an event, wait for its acknowledgement, and measure that under `name` (default: the event's name).
 
-        What the acknowledgement carries is returned: nothing, one value, or a list of several.
+        Returns:
+            The data of the acknowledgement: None, one value, or a list of several.
 
         Raises:
-            NoReply, Disconnected: as of `WebSocket.request`.
+            NoReply, Disconnected: as `WebSocket.request`.
         """
         number = next(self._ids)
         acknowledged = self._exchange(
@@ -148,10 +149,10 @@ class SocketIOUser(WebSocketUser):
         """Emit an event, wait for the server's event that answers it, and measure that under `name`.
 
         Args:
-            match: which event it is: its name, or a function of name and data; None for one of the same name.
+            match: the answering event: its name, or a function of name and data; default: the same name.
 
         Raises:
-            NoReply, Disconnected: as of `WebSocket.request`.
+            NoReply, Disconnected: as `WebSocket.request`.
         """
         wanted = match or event
         answered = self._exchange(
@@ -167,11 +168,11 @@ class SocketIOUser(WebSocketUser):
     # -- WebSocketUser's ---------------------------------------------------------------------------------------------
 
     def decoder(self, ws: WebSocket) -> PacketDecoder:
-        """Of packets."""
+        """Return a decoder of Socket.IO packets."""
         return PacketDecoder(ws)
 
     def on_open(self, ws: WebSocket) -> None:
-        """Engine.IO's greeting, then Socket.IO's: only then is there something to talk to."""
+        """Wait for the greeting of Engine.IO, then connect the namespace."""
         self.ws = ws
         ws.expect(lambda m: m.text.startswith(str(engineio.OPEN)))
         first, *_ = self._encoded(socketio.CONNECT, self.auth)
@@ -184,7 +185,7 @@ class SocketIOUser(WebSocketUser):
         self.on_connect()
 
     def on_message(self, message: Message) -> None:
-        """An event that nobody waits for: its handler is called."""
+        """Call the handler of an event that no task waits for."""
         packet = message.packet if isinstance(message, PacketMessage) else None
         if packet is not None and packet.packet_type in _EVENTS:
             event, *data = packet.data
@@ -195,7 +196,7 @@ class SocketIOUser(WebSocketUser):
     # -- inside ----------------------------------------------------------------------------------------------------
 
     def _encoded(self, kind: int, data: Any, number: int | None = None) -> list[str | bytes]:
-        """The WebSocket messages that carry a packet."""
+        """Return the WebSocket messages that carry a packet."""
         binary = None if kind == socketio.EVENT else False
         encoded = socketio.Packet(kind, data=data, namespace=self.namespace, id=number, binary=binary).encode()
         first, *attachments = encoded if isinstance(encoded, list) else [encoded]
@@ -204,9 +205,9 @@ class SocketIOUser(WebSocketUser):
     def _exchange(
         self, messages: list[str | bytes], wanted: Callable[[Any], bool], how: dict[str, Any]
     ) -> socketio.Packet:
-        asked = self.ws.ask(messages[0], self._of_packets(wanted), **how)
+        request = self.ws.send_request(messages[0], self._of_packets(wanted), **how)
         self._attach(messages[1:])
-        reply = asked.reply()
+        reply = request.reply()
         assert isinstance(reply, PacketMessage)
         return reply.packet
 

@@ -1,7 +1,7 @@
-"""A scenario's connection as its tasks use it: here greenlets wait, while `load.channel` reads and measures.
+"""A scenario's connection as its tasks use it: greenlets wait here, while `users.dispatcher` reads and measures.
 
-Whoever wants to send waits until the connection is open, and the scenario has logged in on it. Nothing is sent once the
-run drains: whoever tries sleeps until Locust stops it.
+A task that sends waits until the connection is open and `on_open` has returned. Nothing is sent once the run drains: a
+task that tries to send then sleeps until Locust stops it.
 """
 
 from __future__ import annotations
@@ -19,9 +19,17 @@ from wsbench.measure.series import check_name
 from wsbench.measure.tally import Tally
 from wsbench.transport.connection import Connection
 from wsbench.units import NS_PER_S, format_seconds
-from wsbench.users.dispatcher import Channel, Decoder
+from wsbench.users.dispatcher import Decoder, MessageDispatcher
 from wsbench.users.message import Match, Message, Sendable, encode, matcher
-from wsbench.users.pending_request import Asked, Disconnected, NoReply, TaskFailed, Waiter, being_stopped, in_hub
+from wsbench.users.pending_request import (
+    Disconnected,
+    NoReply,
+    PendingRequest,
+    TaskFailed,
+    Waiter,
+    being_stopped,
+    in_hub,
+)
 from wsbench.websocket.handshake import ConnectOptions
 from wsbench.worker.engine import Engine
 from wsbench.worker.reconnect import reconnect
@@ -30,8 +38,8 @@ _now = time.time_ns
 _FOREVER_S = 2.0**31
 
 
-class WebSocket(Channel):
-    """One connection of a scenario's. Made by `WebSocketUser.connect`; a context manager that closes it."""
+class WebSocket(MessageDispatcher):
+    """One connection of a scenario, made by `WebSocketUser.connect`. A context manager that closes it."""
 
     def __init__(
         self,
@@ -43,7 +51,7 @@ class WebSocket(Channel):
         on_message: Callable[[Message], None] | None = None,
         decoder: Callable[[WebSocket], Decoder] | None = None,
     ) -> None:
-        """`on_message` gets what nobody waits for, in the hub: it must not wait either; nor must `on_drop`."""
+        """`on_message` (for messages that nothing waits for) and `on_drop` are called in the hub and must not wait."""
         super().__init__(engine, on_message, None if decoder is None else lambda: decoder(self))
         self._options = options
         self._on_open = on_open
@@ -55,11 +63,11 @@ class WebSocket(Channel):
     # -- for tasks: to be called from greenlets ----------------------------------------------------------------------
 
     def send(self, message: Sendable, *, due_ns: int | None = None) -> None:
-        """Send a message that asks for no reply of its own. From a callback too, where a full socket drops it.
+        """Send a message that expects no reply. Callbacks may send too; there a full socket drops the message.
 
         Args:
-            message: text, bytes, or what becomes JSON.
-            due_ns: when it should have left (from `WebSocketUser.ticks`); now, if not given.
+            message: text, bytes, or a value that is sent as JSON.
+            due_ns: when it was due (from `WebSocketUser.ticks`); default: now.
 
         Raises:
             Disconnected: the scenario closed the connection.
@@ -71,7 +79,7 @@ class WebSocket(Channel):
             tally.one_way += 1
             record(tally.send_lag, now - due)
 
-    def ask(
+    def send_request(
         self,
         message: Sendable,
         match: Match = None,
@@ -79,21 +87,24 @@ class WebSocket(Channel):
         name: str = "request",
         timeout_s: float | None = None,
         due_ns: int | None = None,
-    ) -> Asked:
-        """As `request`, but returns at once: `reply()` of what it returns waits. Without a reply it is lost as well."""
+    ) -> PendingRequest:
+        """Send a request and return without waiting; `reply()` of the result waits. Arguments as for `request`."""
         check_name(name)
         payload, opcode = encode(message)
-        asked = Asked(match, name, self._give_up)
+        request = PendingRequest(match, name, self._give_up)
         sent = self._transmit(payload, opcode, due_ns)
         if sent is None:
-            asked.settle(failure=Disconnected("the socket is full", side=Side.TARGET))
-            return asked
-        asked.tally, asked.due_ns, asked.sent_ns = sent
+            request.resolve(failure=Disconnected("the socket is full", side=Side.TARGET))
+            return request
+        request.tally, request.due_ns, request.sent_ns = sent
         timeout_ns = self._timeout_ns if timeout_s is None else int(timeout_s * NS_PER_S)
-        asked.deadline_ns = asked.due_ns + timeout_ns
-        asked.tally.round_trips(name).sent(asked.due_ns, asked.sent_ns)
-        self._asked.append(asked)
-        return asked
+        request.deadline_ns = request.due_ns + timeout_ns
+        request.tally.round_trips(name).sent(request.due_ns, request.sent_ns)
+        self._requests.append(request)
+        return request
+
+    ask = send_request
+    """Deprecated name of `send_request`."""
 
     def request(
         self,
@@ -104,34 +115,34 @@ class WebSocket(Channel):
         timeout_s: float | None = None,
         due_ns: int | None = None,
     ) -> Message:
-        """Send a message, wait for the reply to it, and measure the round trip under a name.
+        """Send a message, wait for its reply, and measure the round trip under a name.
 
         Args:
-            message: text, bytes, or what becomes JSON.
-            match: which message is the reply: a function of a `Message`, members that the reply's JSON has
-                (`{"id": 7}`), or None for whatever comes next.
+            message: text, bytes, or a value that is sent as JSON.
+            match: selects the reply: a function of a `Message`, members that the reply's JSON has (`{"id": 7}`),
+                or None for the next message.
             name: the series in the result, and the line in Locust's statistics.
-            timeout_s: a reply later than this is lost; `--timeout` if not given.
-            due_ns: when it should have left (from `WebSocketUser.ticks`); now, if not given.
+            timeout_s: a reply later than this is lost; default: `--timeout`.
+            due_ns: when it was due (from `WebSocketUser.ticks`); default: now.
 
         Raises:
-            NoReply: none came in time. It is counted; uncaught, it ends the task and nothing else.
-            Disconnected: the connection went meanwhile. The same holds.
+            NoReply: no reply came in time. It is counted; uncaught, it ends the task and nothing else.
+            Disconnected: the connection ended first. The same holds.
         """
-        _may_wait()
-        return self.ask(message, match, name=name, timeout_s=timeout_s, due_ns=due_ns).reply()
+        _check_may_wait()
+        return self.send_request(message, match, name=name, timeout_s=timeout_s, due_ns=due_ns).reply()
 
     def expect(self, match: Match = None, *, timeout_s: float | None = None, name: str | None = None) -> Message:
-        """Wait for a message that the server sends on its own accord; one that came unread before will do.
+        """Wait for a message that the server pushes; an unread message that came before counts too.
 
         Args:
             match: as for `request`.
-            timeout_s: how long; `--timeout` if not given.
-            name: a series for how long it took from this call on.
+            timeout_s: limit of the wait; default: `--timeout`.
+            name: the series that gets the time from this call to the message's arrival.
 
         Raises:
-            NoReply: it did not come in time. It is counted if it has a name.
-            Disconnected: the connection went meanwhile.
+            NoReply: it did not come in time. It is counted if `name` is given.
+            Disconnected: the connection ended first.
         """
         if name is not None:
             check_name(name)
@@ -148,16 +159,16 @@ class WebSocket(Channel):
         return message
 
     def recv(self, timeout_s: float | None = None) -> Message:
-        """The next message that answers no request, from those that came unread or when it comes.
+        """Return the next message that answers no request; unread messages come first.
 
         Raises:
-            NoReply: none came in time; without `timeout_s` it waits for ever.
-            Disconnected: the connection went meanwhile.
+            NoReply: none came in time. Without `timeout_s` there is no limit.
+            Disconnected: the connection ended first.
         """
         return self._await(None, timeout_s)
 
     def __iter__(self) -> Iterator[Message]:
-        """Messages that answer no request, until the connection ends."""
+        """Yield messages that answer no request, until the connection ends."""
         while True:
             try:
                 yield self.recv()
@@ -165,20 +176,20 @@ class WebSocket(Channel):
                 return
 
     def subscribe(self, callback: Callable[[Message], None], match: Match = None) -> None:
-        """Have a function called for messages that answer no request, as soon as each is read.
+        """Call a function for each message that answers no request, as soon as it is read.
 
-        It is called in the hub: it may `send`, record and count, but must not wait for anything. Subscribed again, as
-        `on_open` does after every reconnection, it is called once all the same.
+        It is called in the hub: it may `send`, record and count, but must not wait. Subscribing the same function
+        again, as `on_open` does after every reconnection, replaces the earlier subscription.
         """
         self._subscribers = [known for known in self._subscribers if known[1] != callback]
         self._subscribers.append((matcher(match), callback))
 
     def ping(self, *, timeout_s: float | None = None, name: str = "ping") -> int:
-        """Send a ping, wait for its pong, and measure that: the round trip in ns.
+        """Send a ping, wait for its pong, and return the round trip in ns.
 
         Raises:
-            NoReply: no pong in time.
-            Disconnected: the connection went meanwhile.
+            NoReply: no pong came in time.
+            Disconnected: the connection ended first.
         """
         check_name(name)
         connection = self._usable()
@@ -202,7 +213,7 @@ class WebSocket(Channel):
         return took
 
     def close(self, code: int = 1000, reason: str = "") -> None:
-        """The closing handshake. What is under way is lost; `WebSocketUser.connect` opens another."""
+        """Close with the closing handshake. Requests without a reply are lost."""
         self._closed = True
         self._engine.disconnect(self, code, reason)
         self._engine.unregister(self)
@@ -210,7 +221,7 @@ class WebSocket(Channel):
 
     @property
     def is_open(self) -> bool:
-        """Whether a message could be sent right now."""
+        """Whether a message can be sent now."""
         return self.connection is not None and self.connection.is_open
 
     def __enter__(self) -> WebSocket:
@@ -222,10 +233,10 @@ class WebSocket(Channel):
     # -- opening ---------------------------------------------------------------------------------------------------
 
     def open(self) -> None:
-        """Open it, and let the scenario log in.
+        """Open the connection and call `on_open`.
 
         Raises:
-            ConnectError: it did not come about; it has been counted.
+            ConnectError: it could not be opened; the error has been counted.
         """
         self._engine.register(self)
         try:
@@ -242,18 +253,18 @@ class WebSocket(Channel):
             if self._on_open is not None:
                 self._on_open(self)
         except TaskFailed as error:
-            if self.connection is opened:  # if not, the connection went, which is counted and seen to elsewhere
+            if self.connection is opened:  # if not, the connection dropped: that is counted elsewhere
                 self._engine.count_error(error)
         except Exception as error:
             self._engine.scenario_failed(error)
-        if self._opening is me:  # or it was dropped meanwhile, and somebody else has opened it again
+        if self._opening is me:  # if not, it dropped meanwhile and another greenlet has reopened it
             self._opening = None
             if self.connection is opened is not None:
                 self._make_ready()
 
     def _reopen(self, dropped_ns: int) -> None:
         if reconnect(self._engine, self, self._options, wanted=lambda: not self._closed):
-            if self._closed:  # while it was being opened
+            if self._closed:  # closed while it was being opened
                 self._engine.disconnect(self)
                 return
             now = _now()
@@ -261,7 +272,7 @@ class WebSocket(Channel):
             self._opened()
 
     def dropped(self, error: ConnectionLost) -> None:
-        """The connection is gone; the scenario is told, and perhaps it is opened again."""
+        """Handle a dropped connection, and call the scenario's `on_drop`."""
         super().dropped(error)
         if self._on_drop is not None:
             self._call(self._on_drop, self, error)
@@ -269,11 +280,11 @@ class WebSocket(Channel):
     # -- inside ----------------------------------------------------------------------------------------------------
 
     def _usable(self, *, to_send: bool = True) -> Connection | None:
-        """The open connection, waited for if need be. None only in the hub, which cannot wait."""
+        """Return the open connection, waiting for it if necessary; None only in the hub, which cannot wait."""
         me, called_back = gevent.getcurrent(), in_hub()
         while True:
             if not self._recorder.sending:
-                self._rest(called_back)
+                self._sleep_after_run(called_back)
             connection = self.connection
             if connection is not None and connection.is_open and (self._ready or called_back or me is self._opening):
                 if not (to_send and connection.full):
@@ -286,14 +297,14 @@ class WebSocket(Channel):
             self._changed.wait()
 
     @staticmethod
-    def _rest(called_back: bool) -> None:
-        """The run is over: a task sleeps until Locust stops it."""
+    def _sleep_after_run(called_back: bool) -> None:
+        """Sleep until Locust stops this task: the run is over."""
         if called_back or being_stopped():
             raise Disconnected("the run is over", side=Side.GENERATOR)
         gevent.sleep(_FOREVER_S)
 
     def _transmit(self, payload: bytes, opcode: int, due_ns: int | None) -> tuple[Tally, int, int] | None:
-        """Send: (tally of when it was due, due, sent). None: dropped, and counted as missed."""
+        """Send and return (tally of the due instant, due, sent); None if it was dropped and counted as missed."""
         connection = self._usable()
         recorder = self._recorder
         if connection is None:
@@ -311,7 +322,7 @@ class WebSocket(Channel):
         return tally, due, now
 
     def _await(self, match: Match, timeout_s: float | None) -> Message:
-        _may_wait()
+        _check_may_wait()
         waiter = Waiter(match)
         for message in self._unread:
             if self._accepts(waiter.accepts, message):
@@ -328,7 +339,11 @@ class WebSocket(Channel):
         return waiter.result()
 
 
-def _may_wait() -> None:
-    """Refuse before anything is sent whose reply nobody would take."""
+def _check_may_wait() -> None:
+    """Refuse to wait in a callback, before anything is sent.
+
+    Raises:
+        UsageError: the caller is a hub callback.
+    """
     if in_hub():
         raise UsageError("a callback must not wait for a message", remedy="Wait in a task, or gevent.spawn one.")

@@ -1,4 +1,4 @@
-"""`WebSocketUser`: the base of scenarios of one's own, in ordinary Locust style."""
+"""`WebSocketUser`: the base class of custom scenarios, in ordinary Locust style."""
 
 from __future__ import annotations
 
@@ -44,17 +44,17 @@ class WebSocketUser(User):
             def say(self):
                 self.ws.request({"type": "say", "text": "hello"}, match={"type": "said"}, name="say")
 
-    The connection is open before `on_start`. When it drops it is opened again (`--reconnect`), `on_open` is called
-    again, and tasks that want to send wait for that meanwhile.
+    The connection is open before `on_start`. When it drops it is reopened (`--reconnect`) and `on_open` is called
+    again; tasks that send wait until that is done.
 
     Attributes:
-        path: where to connect when the URL has no path of its own; a setting's name in braces stands for its value.
-        settings: what `--set NAME=VALUE` can change, with defaults; the type of each says what may be given.
-        rate: what `ticks` takes when `--rate` is not given, messages a second over all users.
-        auto_connect: whether `ws` is opened before `on_start`; if not, tasks open their own with `connect`.
-        quiet_s: at the end connections are closed when nothing has come for so long (or --drain is over): for scenarios
-            that count what the server sends on its own accord, which may still be under way.
-        number: of this user, from 0; no other user of the run has it.
+        path: the path to connect to when the URL has none; a setting's name in braces is replaced by its value.
+        settings: names and defaults that `--set NAME=VALUE` can change; the default's type is the value's type.
+        rate: default of `--rate`, for `ticks`; messages a second over all users.
+        auto_connect: whether `ws` is opened before `on_start`; if not, tasks open connections with `connect`.
+        quiet_s: at the end, connections are closed after this many seconds without a message (or when --drain is over):
+            for scenarios that count pushed messages, which may still be on their way.
+        number: number of this user, from 0, unique within the run.
     """
 
     abstract = True
@@ -72,30 +72,35 @@ class WebSocketUser(User):
         self._engine.quiet_s = max(self._engine.quiet_s, self.quiet_s)
         self.number = self._engine.new_user()
         self._sockets: list[WebSocket] = []
-        if not self.tasks:  # callbacks are all of it
+        if not self.tasks:  # the scenario consists of callbacks
             self.tasks = [WebSocketUser.idle]
 
     # -- to override -----------------------------------------------------------------------------------------------
 
     def on_open(self, ws: WebSocket) -> None:
-        """`ws` has just been opened, for the first time or again: log in, subscribe. Tasks wait until this is done."""
+        """Log in and subscribe on `ws`, which has just been opened or reopened. Tasks wait until this returns."""
 
     def on_message(self, message: Message) -> None:
-        """A message that answers no request and that nobody waits for. Called in the hub: it must not wait.
+        """Handle a message that answers no request and that no task waits for. Called in the hub: it must not wait.
 
         Without an override such messages are kept for `ws.recv`, `ws.expect` and iteration.
         """
 
     decoder: ClassVar[Callable[[WebSocketUser, WebSocket], Decoder] | None] = None
-    """For a protocol on top of WebSocket: a method that makes, for every connection that is opened, a function from
-    what came to the message that it completes (a `Message` or a subclass of it), or None when it completes none."""
+    """For a protocol on top of WebSocket: a method that returns a decoder for each connection that is opened.
+    It gets each received message and returns the `Message` (or a subclass) that this completes, or None for a part."""
 
     def on_drop(self, ws: WebSocket, error: ConnectionLost) -> None:
-        """`ws` is gone without our asking. Called in the hub: it must not wait. It is opened again by itself."""
+        """Handle the drop of `ws`. Called in the hub: it must not wait. The connection is reopened automatically."""
+
+    @classmethod
+    def finalize_counters(cls, counters: dict[str, int]) -> None:
+        """Compute, in place, counters that depend on the sums over all workers. Called once, at the end of a run."""
+        cls.conclude(counters)
 
     @classmethod
     def conclude(cls, counters: dict[str, int]) -> None:
-        """At the end of a run, where it is directed: work out what only all counters together tell, in place."""
+        """Deprecated name of `finalize_counters`."""
 
     # -- for tasks -------------------------------------------------------------------------------------------------
 
@@ -106,17 +111,17 @@ class WebSocketUser(User):
 
     @property
     def same_host(self) -> bool:
-        """Whether the target is on this machine (a loopback address), so that its clock is ours."""
+        """Whether the target has a loopback address and so shares this machine's clock."""
         host = self.options.connect.uri.host
         return host == "::1" or is_loopback(host)
 
     @property
     def phase(self) -> Phase:
-        """The phase of now."""
+        """The current phase."""
         return self._engine.recorder.advance(time.time_ns()).interval.phase
 
     def setting(self, name: str) -> Any:
-        """The value of a setting, of its default's kind."""
+        """Return the value of a setting, in the type of its default."""
         return settings.value_of(self.settings[name], name, self.options.settings)
 
     def connect(
@@ -127,16 +132,16 @@ class WebSocketUser(User):
         subprotocols: Iterable[str] | None = None,
         on_open: Callable[[WebSocket], None] | None = None,
     ) -> WebSocket:
-        """Open one more connection of this user's.
+        """Open one more connection for this user.
 
         Args:
-            path: another path, or a whole URL; None for where all go.
-            headers: of its own, beside those of `--header`.
+            path: another path, or a whole URL; default: the URL of the run.
+            headers: additional to those of `--header`.
             subprotocols: instead of those of `--subprotocol`.
-            on_open: called whenever it has been opened; `self.on_open`, if not given.
+            on_open: called each time the connection has been opened; default: `self.on_open`.
 
         Raises:
-            Disconnected: it did not come about. It is counted; uncaught, it ends the task and nothing else.
+            Disconnected: it could not be opened. That is counted; uncaught, it ends the task and nothing else.
         """
         return self._open(self._socket(self._connect_options(path, headers, subprotocols), on_open))
 
@@ -160,16 +165,16 @@ class WebSocketUser(User):
         return socket
 
     def ticks(self, rate: float | None = None) -> Iterator[int]:
-        """An open loop: instants at which messages are due (ns of CLOCK_REALTIME), as each comes, until the run ends.
+        """Yield the due instants of an open loop (ns of CLOCK_REALTIME), each when it comes, until the run ends.
 
             for due_ns in self.ticks():
-                self.ws.ask(message, match, name="order", due_ns=due_ns)
+                self.ws.send_request(message, match, name="order", due_ns=due_ns)
 
-        The schedule does not wait: whoever is late gets the next instants at once, and `response` counts from when the
-        message was due. So `ask` and do not `request`, unless replies are to be waited for.
+        The schedule does not wait: a late task gets the missed instants at once, and `response` counts from the due
+        instant. So use `send_request`; `request` waits for each reply.
 
         Args:
-            rate: messages a second of this user; its share of `--rate` if not given.
+            rate: messages a second of this user; default: its share of `--rate`.
         """
         users = self.options.users
         total = rate * users if rate is not None else self.options.rate
@@ -183,7 +188,7 @@ class WebSocketUser(User):
             self._engine.unpace(ticks)
 
     def sleep_until(self, instant_ns: int) -> None:
-        """Until an instant of CLOCK_REALTIME (ns), as exactly as `ticks`; at once, if it is past."""
+        """Sleep until an instant of CLOCK_REALTIME (ns), as exactly as `ticks`; return at once if it is past."""
         ticks = _Ticks(self._engine)
         self._engine.wake(ticks, instant_ns)
         try:
@@ -192,34 +197,34 @@ class WebSocketUser(User):
             self._engine.unpace(ticks)
 
     def wait_for_ramp(self) -> None:
-        """Until the ramp is over and all connections are open."""
+        """Wait until the ramp is over and all connections are open."""
         self._engine.ramped.wait()
 
     def idle(self) -> None:
-        """Do nothing until Locust stops this user: what comes meanwhile is seen to by callbacks."""
-        if not being_stopped():  # a user that ended by itself would be missed by Locust
+        """Sleep until Locust stops this user, while callbacks handle what comes."""
+        if not being_stopped():  # Locust counts on users that run until it stops them
             gevent.sleep(2**31)
 
     def record(self, name: str, value_ns: int) -> None:
-        """Count a duration of the scenario's own in a series of that name.
+        """Record a duration in the scenario's series of that name.
 
-        It belongs to the second of now; in a callback, to that of what was last received or sent, so that what is
-        recorded of one message stays together.
+        It belongs to the current second; in a callback, to the second of the message last received or sent, so that all
+        records of one message stay together.
         """
         check_name(name)
         self._tally().value(name, value_ns)
         self._engine.fire_request(value_ns, 0, name=name)
 
     def count(self, name: str, count: int = 1) -> None:
-        """Add to a counter of the scenario's own: `counters` in run.json, over the whole run and all workers."""
+        """Add to a counter of the scenario: `counters` in run.json, over the whole run and all workers."""
         check_name(name)
         self._tally().count(name, count)
 
     def group(self, name: str, key: int, *, since_ns: int, value_ns: int) -> None:
-        """Count a duration that belongs with others of the same `key`, whichever worker has them.
+        """Record a duration as one of the group `key`, which may have members on several workers.
 
-        Of each group the first, the median and the last value make the series `NAME.first`, `NAME.median` and
-        `NAME.last`. It belongs to the second of `since_ns`, which must be the same for the whole group.
+        The first, median and last value of each group make the series `NAME.first`, `NAME.median` and `NAME.last`.
+        They belong to the second of `since_ns`, which must be the same for the whole group.
         """
         check_name(name)
         self._engine.recorder.tally_at(since_ns).grouped(name, key, value_ns)
@@ -231,12 +236,12 @@ class WebSocketUser(User):
     # -- Locust's ----------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Locust's, with the connection around it."""
+        """Run the tasks, with the connection opened before and closed after them."""
         try:
             if self.auto_connect:
                 self._connect_first()
             super().run()
-        except TaskFailed:  # in `on_start`, or in `on_stop` of a run that is over: it has been counted
+        except TaskFailed:  # raised in `on_start`, or in `on_stop` after the run; already counted
             self.idle()
         except Exception:
             if not self._sockets:
@@ -247,7 +252,7 @@ class WebSocketUser(User):
                 socket.close()
 
     def _connect_first(self) -> None:
-        self.ws = self._socket(self._connect_options(None, (), None))  # before it is open: callbacks may want it
+        self.ws = self._socket(self._connect_options(None, (), None))  # set before it is open: callbacks may use it
         try:
             self._open(self.ws)
         except Disconnected:
@@ -271,7 +276,7 @@ class WebSocketUser(User):
 
 
 class _Ticks:
-    """Instants of a schedule, as they come."""
+    """Iterator over the due instants of a schedule; `Paced`."""
 
     has_waiters = True
 
@@ -281,12 +286,12 @@ class _Ticks:
         self._news = Event()
 
     def fire(self, due_ns: int) -> None:
-        """Paced: one is due."""
+        """Add a due instant."""
         self._due.append(due_ns)
         self._news.set()
 
     def miss(self, due_ns: int) -> None:
-        """Paced: one was due so long ago that it makes no sense any more."""
+        """Count an instant that passed too long ago to send for it."""
         self._engine.recorder.tally_at(due_ns).missed += 1
 
     def __iter__(self) -> Iterator[int]:

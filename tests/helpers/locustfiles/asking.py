@@ -33,7 +33,9 @@ class Asking(WebSocketUser):
         self.asked += 1
         number = self.asked
         message = {"n": number, "user": self.number}
-        return number, self.ws.ask(message, match={"n": number}, name="ask", timeout_s=self.setting("patience_s"))
+        return number, self.ws.send_request(
+            message, match={"n": number}, name="ask", timeout_s=self.setting("patience_s")
+        )
 
     def on_stop(self) -> None:
         self.ws.send("bye")  # when the run is over, this reaches nobody, and holds nobody up
