@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from playwright.sync_api import Browser, Page
 
 from wsbench.cli.report import of_capacity, of_experiment
-from wsbench.report.html import page as report
+from wsbench.report.html import run_page
 from wsbench.results.capacity_result import GENERATOR, Capacity
 from wsbench.results.run_result import ErrorCount, Finding, Generator, Target
 
@@ -79,8 +79,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         generator=Generator("late", [Finding("sent-late", HOSTILE, HOSTILE, "late")]),
     )
     documents = {
-        "run": report.of_run(made.run, made.lines(), made.timeline),
-        "hostile": report.of_run(hostile.run, hostile.lines(), hostile.timeline),
+        "run": run_page.report(made.run, made.lines(), made.timeline),
+        "hostile": run_page.report(hostile.run, hostile.lines(), hostile.timeline),
         "experiment": of_experiment(synthetic_experiment.write(where, failure=HOSTILE)),
         "capacity": of_capacity(sample_capacity.write(where, _searched())),
     }
@@ -170,7 +170,7 @@ def test_an_hour_is_small_and_opens_soon(
 ) -> None:
     made = synthetic.stored(3600, per_s=100, samples_per_s=100)
     file = tmp_path / "hour.html"
-    file.write_bytes(report.of_run(made.run, made.lines(), made.timeline))
+    file.write_bytes(run_page.report(made.run, made.lines(), made.timeline))
     size = file.stat().st_size
     page = open_page(offline=True)
     begin = time.monotonic()

@@ -21,7 +21,7 @@ from wsbench.cli.matrix import PARSERS
 from wsbench.errors import ConnectError, ResultError, UsageError
 from wsbench.experiment import spec
 from wsbench.report import hlog, junit, markdown, openmetrics
-from wsbench.report.html import history
+from wsbench.report.html.timeline_reader import read_timeline
 from wsbench.report.text import summary
 from wsbench.results import experiment_result, run_result
 from wsbench.run import gates
@@ -189,7 +189,7 @@ def stored(data: bytes) -> None:
 
 def log(data: bytes) -> None:
     """latency.hlog and timeline.csv."""
-    for read in (hlog.decode, history.timeline):
+    for read in (hlog.decode, read_timeline):
         try:
             read(data, "here")
         except ResultError:

@@ -20,7 +20,7 @@ from wsbench.measure.histogram import record
 from wsbench.measure.phases import PhasePlan
 from wsbench.measure.totals import Totals
 from wsbench.report import hlog
-from wsbench.report.html import page
+from wsbench.report.html import run_page
 from wsbench.results.run_result import Staging, decode
 from wsbench.run.options import OPTIONS, RunOptions
 
@@ -87,7 +87,7 @@ def test_a_result_with_an_archive_is_the_result_without(tmp_path: Path) -> None:
 
 def test_the_report_of_a_run_is_the_one_that_is_made_of_its_files(tmp_path: Path) -> None:
     files = _files(tmp_path, settled_after_s=15, but="")
-    again = page.of_run(
+    again = run_page.report(
         decode(files["run.json"], "run.json"),
         hlog.of_rows(files["latency.hlog"].splitlines(), "log"),
         files["timeline.csv"],

@@ -45,7 +45,7 @@ def made(rows: list[Row], curves: Mapping[str, tuple[Buckets, int]] | None = Non
         "curves": {each.key: (buckets(100_000), 0) for each in rows if each.done} if curves is None else curves,
         "example": RUN,
     }
-    return Document(experiment_page.report(experiment_page.Experiment(**{**given, **more})).decode())  # type: ignore[arg-type]
+    return Document(experiment_page.report(experiment_page.ExperimentReport(**{**given, **more})).decode())  # type: ignore[arg-type]
 
 
 TWO = [

@@ -17,10 +17,10 @@ from msgspec.structs import replace
 
 from wsbench.errors import ResultError
 from wsbench.measure.histogram import Buckets, Counts, percentile, record
+from wsbench.measure.percentile_curve import curve
 from wsbench.measure.series import SERIES
 from wsbench.report import hlog, timeline
-from wsbench.report.html import history, page
-from wsbench.report.html.curves import curve
+from wsbench.report.html import heat_map, page, run_page, timeline_reader
 from wsbench.results.run_result import (
     Connections,
     ErrorCount,
@@ -43,7 +43,7 @@ def minute() -> Stored:
 
 
 def report(run: Stored, changed: Run | None = None) -> Document:
-    return Document(page.of_run(changed or run.run, run.lines(), run.timeline).decode())
+    return Document(run_page.report(changed or run.run, run.lines(), run.timeline).decode())
 
 
 def unpacked(values: dict[str, str]) -> list[float]:
@@ -90,13 +90,13 @@ def test_figures_say_what_the_result_says(minute: Stored) -> None:
 
 
 def test_the_heat_map_holds_every_message_of_the_measure_phase(minute: Stored) -> None:
-    over_time = history.timeline(minute.timeline, "timeline.csv")
-    heat = history.heat_map(history.latencies(minute.lines(), over_time, "response").columns, over_time)
+    over_time = timeline_reader.read_timeline(minute.timeline, "timeline.csv")
+    heat = heat_map.heat_map(heat_map.collect_latencies(minute.lines(), over_time, "response").columns, over_time)
     assert heat is not None
     assert sum(map(sum, heat.counts)) == minute.run.messages.received
     assert [sum(row[n] for row in heat.counts) for n in range(60)] == [1000] * 60
     assert (heat.time_edges_s[0], heat.time_edges_s[-1]) == (5.0, 65.0)
-    assert len(heat.latency_edges_ns) == len(heat.counts) + 1 <= history.ROWS + 1
+    assert len(heat.latency_edges_ns) == len(heat.counts) + 1 <= heat_map.ROWS + 1
     for line in minute.lines():
         if line.tag == "response":
             second = (line.start_ns - BEGIN_NS) // 10**9 - 5
@@ -111,9 +111,11 @@ def test_rows_of_the_heat_map_are_where_their_latencies_are() -> None:
     buckets: Buckets = {}
     for value in (100_000, 1_000_000, 64_000_000):
         record(buckets, value)
-    over_time = history.Timeline([], 0, 1)
-    heat = history.heat_map(
-        history.latencies([hlog.StoredLine("response", 0, 10**9, Counts.of(buckets))], over_time, "response").columns,
+    over_time = timeline_reader.Timeline([], 0, 1)
+    heat = heat_map.heat_map(
+        heat_map.collect_latencies(
+            [hlog.StoredLine("response", 0, 10**9, Counts.of(buckets))], over_time, "response"
+        ).columns,
         over_time,
     )
     assert heat is not None
@@ -127,9 +129,9 @@ def test_rows_of_the_heat_map_are_where_their_latencies_are() -> None:
 def test_an_hour_becomes_columns_without_losing_a_count() -> None:
     intervals = ["time,elapsed_s,phase,connections,sent,received,lost,worker_cpu_percent"]
     intervals += [f"2026-11-22T09:15:00.000Z,{n}.250,measure,5,10,9,1,{n % 100}" for n in range(3600)]
-    over_time = history.timeline("\n".join(intervals).encode(), "timeline.csv")
+    over_time = timeline_reader.read_timeline("\n".join(intervals).encode(), "timeline.csv")
     assert over_time.every_s == 7
-    assert len(over_time.moments) == math.ceil(3600 / 7) <= history.COLUMNS
+    assert len(over_time.moments) == math.ceil(3600 / 7) <= timeline_reader.COLUMNS
     assert sum(moment.lost for moment in over_time.moments) == 3600
     assert {round(moment.sent_per_s, 6) for moment in over_time.moments} == {10.0}
     assert over_time.moments[0].cpu_percent == 6
@@ -189,7 +191,7 @@ def test_the_policy_lets_nothing_in(minute: Stored) -> None:
     assert "http" not in policy
     sources = {attrs[name] for _, attrs in document.elements for name in ("src", "href") if name in attrs}
     assert sources == {"data:,"}
-    assert nonce[1] not in page.of_run(minute.run, minute.lines(), minute.timeline).decode()
+    assert nonce[1] not in run_page.report(minute.run, minute.lines(), minute.timeline).decode()
 
 
 def test_a_run_of_which_nothing_is_known_has_a_report_all_the_same() -> None:
@@ -207,7 +209,7 @@ def test_a_run_of_which_nothing_is_known_has_a_report_all_the_same() -> None:
         conditions=replace(empty.run.conditions, rate=None, loop="closed", duration_ns=0),
     )
     log = hlog.encode([], start_ns=0, comment="")
-    document = Document(page.of_run(run, hlog.of_rows(log.splitlines(), "log"), timeline.encode([], {})).decode())
+    document = Document(run_page.report(run, hlog.of_rows(log.splitlines(), "log"), timeline.encode([], {})).decode())
     assert document.figures() == []
     assert "Incomplete." in document.text
     assert "✕ unheard-of" in document.text
@@ -222,4 +224,4 @@ def test_a_closed_loop_has_no_send_lag(minute: Stored) -> None:
 @pytest.mark.parametrize("text", [b"\xff\xfe", b"time,elapsed_s\n2026,x\n", b"time,phase\n1,2\n", b"elapsed_s\n1\n"])
 def test_what_is_no_timeline_is_said(text: bytes) -> None:
     with pytest.raises(ResultError, match=r"timeline\.csv is not a timeline"):
-        history.timeline(text, "timeline.csv")
+        timeline_reader.read_timeline(text, "timeline.csv")

@@ -11,9 +11,7 @@ from wsbench.errors import UsageError
 from wsbench.experiment.overview import overview
 from wsbench.measure.histogram import Buckets, Sum
 from wsbench.report import stored_files
-from wsbench.report.html import capacity_page as capacity_page
-from wsbench.report.html import experiment_page as experiment_page
-from wsbench.report.html import page
+from wsbench.report.html import capacity_page, experiment_page, run_page
 from wsbench.results import capacity_result, experiment_result, run_result
 from wsbench.results.capacity_result import CAPACITY_FILE
 from wsbench.results.run_result import Run
@@ -55,7 +53,7 @@ def _made(result: Path) -> tuple[Path, bytes]:
         return directory, of_capacity(directory)
     run = run_result.load(result)
     directory = result if result.is_dir() else result.parent
-    return directory, page.of_run(run, stored_files.lines(directory, run), stored_files.timeline(directory, run))
+    return directory, run_page.report(run, stored_files.lines(directory, run), stored_files.timeline(directory, run))
 
 
 def of_experiment(directory: Path) -> bytes:
@@ -78,7 +76,7 @@ def of_experiment(directory: Path) -> bytes:
                     whole.add(line.counts)
         curves[cell.key] = (whole.buckets(), lost)
     return experiment_page.report(
-        experiment_page.Experiment(
+        experiment_page.ExperimentReport(
             id=experiment.id,
             name=experiment.name,
             started=experiment.started,

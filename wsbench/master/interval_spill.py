@@ -35,7 +35,7 @@ class IntervalSpill:
     def __init__(self, directory: Path | None = None) -> None:
         """`directory`: on whose disk the file lies. It has no name there, and is gone with the process."""
         self.begin_ns: int | None = None
-        self._rows: dict[int, timeline.Row] = {}
+        self._rows: dict[int, timeline.TimelineRow] = {}
         self._late: dict[int, IntervalDelta] = {}
         self._full = False
         self._file: IO[bytes] = io.BytesIO()
@@ -95,7 +95,7 @@ class IntervalSpill:
         found, self._late = list(self._late.values()), {}
         return found
 
-    def rows(self) -> list[timeline.Row]:
+    def rows(self) -> list[timeline.TimelineRow]:
         """The timeline's rows, in order of time."""
         return [self._rows[start_ns] for start_ns in sorted(self._rows)]
 

@@ -18,9 +18,9 @@ from wsbench.master.worker_registry import WorkerRegistry
 from wsbench.measure import findings
 from wsbench.measure.delta import IntervalDelta, merge_counts
 from wsbench.measure.histogram import COARSE_WIDTH, Buckets, highest_value, merge, merge_coarsely, percentiles, pieces
+from wsbench.measure.percentile_curve import Curve, curve
 from wsbench.measure.phases import Phase
 from wsbench.measure.series import LATENCY_SERIES, SERIES
-from wsbench.report.html.curves import Curve, curve
 from wsbench.run.options import RunOptions
 from wsbench.run.protocol import Report
 from wsbench.units import NS_PER_S

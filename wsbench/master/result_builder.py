@@ -32,7 +32,7 @@ from wsbench.measure.phases import FOREVER_NS, Phase, PhasePlan
 from wsbench.measure.series import CONNECT_SERIES, LATENCY_SERIES, MESSAGE_COUNTS, SERIES
 from wsbench.measure.totals import Totals
 from wsbench.report import hgrm, hlog, timeline
-from wsbench.report.html import page
+from wsbench.report.html import run_page
 from wsbench.results import run_result
 from wsbench.results.environment import environment
 from wsbench.run.options import RunOptions
@@ -98,7 +98,7 @@ class ResultBuilder:
         }
         files["timeline.csv"] = over_time = timeline.encode(rows, self._cpu_by_interval)
         try:
-            files[run_result.REPORT_FILE] = page.of_run(run, self._lines(), over_time)
+            files[run_result.REPORT_FILE] = run_page.report(run, self._lines(), over_time)
         except Exception:  # what was measured is not lost over a page that can be made again
             logger.exception("report.html could not be made; `wsbench report` would try again")
         for name in self._series:
@@ -126,9 +126,9 @@ class ResultBuilder:
     def _lines(self) -> Iterator[hlog.StoredLine]:
         """What a report needs of the log: one series over time, of the others the sum alone; a day has many lines."""
         for name, buckets in self._series.items():
-            if name != page.OVER_TIME and buckets:
+            if name != run_page.OVER_TIME and buckets:
                 yield hlog.StoredLine(name, 0, 0, Counts.of(buckets))
-        yield from hlog.of_rows(hlog.select(self._log(), page.OVER_TIME), "latency.hlog")
+        yield from hlog.of_rows(hlog.select(self._log(), run_page.OVER_TIME), "latency.hlog")
 
     # -- parts -----------------------------------------------------------------------------------------------------
 

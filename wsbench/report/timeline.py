@@ -38,7 +38,7 @@ _COUNTS = ("connections_opened", "connections_closed", "sent", "received", "lost
 _BYTES = ("payload_sent", "payload_received")
 
 
-class Row(NamedTuple):
+class TimelineRow(NamedTuple):
     """What a row says of its second: small, for a day has many. Counts in the order of `_COUNTS` and `_BYTES`."""
 
     start_ns: int
@@ -51,7 +51,7 @@ class Row(NamedTuple):
         return {name: count for name, count in zip((*_COUNTS, *_BYTES), self.counted, strict=True) if count}
 
 
-def row(interval: IntervalDelta, yield_control: Callable[[], None] = lambda: None) -> Row:
+def row(interval: IntervalDelta, yield_control: Callable[[], None] = lambda: None) -> TimelineRow:
     """The row of an interval. `yield_control` is called now and then, for somebody who must not stop for long."""
     counts = interval.counts
     lost = counts.get("lost", 0) + counts.get("missed", 0)
@@ -65,10 +65,10 @@ def row(interval: IntervalDelta, yield_control: Callable[[], None] = lambda: Non
         latencies += percentiles(interval.series.get(name, {}), (99,))
         yield_control()
     counted = tuple(counts.get(name, 0) for name in (*_COUNTS, *_BYTES))
-    return Row(interval.start_ns, interval.phase, counted, tuple(latencies))
+    return TimelineRow(interval.start_ns, interval.phase, counted, tuple(latencies))
 
 
-def encode(rows: Sequence[Row], cpu_percent: Mapping[tuple[str, int], float]) -> bytes:
+def encode(rows: Sequence[TimelineRow], cpu_percent: Mapping[tuple[str, int], float]) -> bytes:
     """The file, of rows in order of time. `cpu_percent` has the busiest worker's, by (phase, start)."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -82,7 +82,7 @@ def encode(rows: Sequence[Row], cpu_percent: Mapping[tuple[str, int], float]) ->
     return out.getvalue().encode()
 
 
-def _cells(row: Row, begin_ns: int, connections: int, cpu: float | None) -> list[object]:
+def _cells(row: TimelineRow, begin_ns: int, connections: int, cpu: float | None) -> list[object]:
     moment = datetime.fromtimestamp(row.start_ns / NS_PER_S, UTC)
     _, _, sent, received, lost, _, bytes_sent, bytes_received = row.counted
     return [

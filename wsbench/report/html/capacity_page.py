@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from wsbench.report.html import tables
 from wsbench.report.html.page import render
-from wsbench.report.html.plots import Figure, Json, latency_axis, seconds
+from wsbench.report.html.plots import Json, Plot, latency_axis, seconds
 from wsbench.report.text import capacity_text
 from wsbench.results.capacity_result import GENERATOR, TARGET, Capacity, Point, curve
 from wsbench.results.percentiles import figure_of
@@ -66,7 +66,7 @@ def _tiles(capacity: Capacity, points: Sequence[Point]) -> list[tuple[str, str]]
     ]
 
 
-def _curve(capacity: Capacity, points: Sequence[Point]) -> Figure:
+def _curve(capacity: Capacity, points: Sequence[Point]) -> Plot:
     data = [
         *(line for series in _SERIES if any((line := _line(points, *series))["y"])),
         *_objectives(capacity, points),
@@ -89,7 +89,7 @@ def _curve(capacity: Capacity, points: Sequence[Point]) -> Figure:
         "showlegend": True,
         "shapes": _capacity_line(capacity),
     }
-    return Figure("load", "Latency against load", how, data, layout, 460)
+    return Plot("load", "Latency against load", how, data, layout, 460)
 
 
 def _line(points: Sequence[Point], name: str, colour: str, dash: str) -> Json:

@@ -15,7 +15,7 @@ from itertools import groupby
 from wsbench.measure.histogram import Buckets
 from wsbench.report.html import tables
 from wsbench.report.html.page import render
-from wsbench.report.html.plots import Figure, Json, Line, latency_axis, percentile_plot
+from wsbench.report.html.plots import Json, PercentileSeries, Plot, latency_axis, percentile_plot
 from wsbench.report.text import overview_text
 from wsbench.results.overview_result import FIGURES, Overview, Row
 from wsbench.results.run_result import Run
@@ -37,7 +37,7 @@ _CPU, _P99 = "target_cpu_us_per_message", "response_p99_ns"
 
 
 @dataclass(frozen=True)
-class Experiment:
+class ExperimentReport:
     """What a report of an experiment is made of.
 
     Attributes:
@@ -65,7 +65,7 @@ class Group:
     rows: list[Row]
 
 
-def report(experiment: Experiment) -> bytes:
+def report(experiment: ExperimentReport) -> bytes:
     """The page."""
     overview = experiment.overview
     groups = _groups(overview)
@@ -108,19 +108,19 @@ def _letter(number: int) -> str:
     return (_letter(rest - 1) if rest else "") + string.ascii_uppercase[place]
 
 
-def _curves(group: Group, curves: Mapping[str, tuple[Buckets, int]], looks: Mapping[str, int]) -> Figure | None:
+def _curves(group: Group, curves: Mapping[str, tuple[Buckets, int]], looks: Mapping[str, int]) -> Plot | None:
     lines = [
-        Line(_plain(row.target), _colour(looks[row.target]), _dash(looks[row.target]), *curves[row.key])
+        PercentileSeries(_plain(row.target), _colour(looks[row.target]), _dash(looks[row.target]), *curves[row.key])
         for row in group.rows
         if row.key in curves and curves[row.key][0]
     ]
     if not lines:
         return None
     how = f"{group.conditions}. `response` over all runs of a target; every step to the right is another nine."
-    return Figure(f"curves-{group.letter}", f"{group.letter}: latency by percentile", how, *percentile_plot(lines), 380)
+    return Plot(f"curves-{group.letter}", f"{group.letter}: latency by percentile", how, *percentile_plot(lines), 380)
 
 
-def _ratio_plot(name: str, overview: Overview, groups: Sequence[Group], looks: Mapping[str, int]) -> Figure | None:
+def _ratio_plot(name: str, overview: Overview, groups: Sequence[Group], looks: Mapping[str, int]) -> Plot | None:
     what, which = _RATIOS[name]
     data: list[Json] = []
     edges = [1.0]
@@ -180,7 +180,7 @@ def _ratio_plot(name: str, overview: Overview, groups: Sequence[Group], looks: M
             }
         ],
     }
-    return Figure(f"ratio-{name.replace('.', '-')}", f"Ratio of {what}", how, data, layout, 120 + 24 * len(places))
+    return Plot(f"ratio-{name.replace('.', '-')}", f"Ratio of {what}", how, data, layout, 120 + 24 * len(places))
 
 
 def _factors(low: float, high: float) -> Json:
@@ -205,7 +205,7 @@ def _ticks(low: float, high: float) -> list[float]:
     return [round(step * 10.0**power, 9) for power in powers for step in steps]
 
 
-def _efficiency(groups: Sequence[Group], looks: Mapping[str, int]) -> Figure | None:
+def _efficiency(groups: Sequence[Group], looks: Mapping[str, int]) -> Plot | None:
     data: list[Json] = []
     for target, look in looks.items():
         points = []
@@ -243,7 +243,7 @@ def _efficiency(groups: Sequence[Group], looks: Mapping[str, int]) -> Figure | N
         "hovermode": "closest",
         "showlegend": True,
     }
-    return Figure("efficiency", "Efficiency", how, data, layout, 420)
+    return Plot("efficiency", "Efficiency", how, data, layout, 420)
 
 
 def _thousands(values: Sequence[float]) -> Json:

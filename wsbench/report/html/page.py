@@ -9,55 +9,20 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from importlib import resources
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from wsbench.report import hlog, series_labels
-from wsbench.report.html import figures, history, tables
-from wsbench.report.html.plots import Figure
-from wsbench.report.text.summary import describe_conditions
-from wsbench.results.run_result import Run
+from wsbench.report.html.plots import Plot
 
-OVER_TIME = "response"
-"""The series that is drawn over time."""
 _TEMPLATES = "templates"
 _CODE = re.compile(r"`([^`]*)`")
 
 
-def of_run(run: Run, lines: Iterable[hlog.StoredLine], timeline: bytes) -> bytes:
-    """The report of a run, from what lies in its directory: `lines` are latency.hlog's, `timeline` is timeline.csv.
-
-    Raises:
-        ResultError: `timeline` is none.
-    """
-    over_time = history.timeline(timeline, "timeline.csv")
-    found = history.latencies(lines, over_time, OVER_TIME)
-    heat = history.heat_map(found.columns, over_time)
-    main = figures.of_run(run, found.series, heat, over_time)
-    connecting = figures.connecting(run, found.series)
-    return render(
-        "run.html",
-        [*main, *([connecting] if connecting else [])],
-        title=run.name,
-        version=run.wsbench,
-        run=run,
-        description=describe_conditions(run),
-        meaning=tables.VERDICTS.get(run.generator.verdict, ""),
-        tables=tables,
-        main=main,
-        connecting=connecting,
-        latency_series=series_labels.message_series(run),
-        scenario_series=series_labels.scenario_series(run),
-        connect_series=series_labels.connect_series(run),
-        label=series_labels.label,
-    )
-
-
-def render(template: str, plots: Sequence[Figure], **values: Any) -> bytes:
+def render(template: str, plots: Sequence[Plot], **values: Any) -> bytes:
     """A page from its template, with the figures that its script draws."""
     nonce = secrets.token_urlsafe(18)
     return (
@@ -70,7 +35,7 @@ def render(template: str, plots: Sequence[Figure], **values: Any) -> bytes:
             style=Markup(_asset("page.css")),
             library=Markup(_plotly() if plots else ""),
             script=Markup(_asset("page.js")),
-            plots=Markup(_json([figure.plot() for figure in plots])),
+            plots=Markup(_json([figure.spec() for figure in plots])),
         )
         .encode("utf-8", "replace")
     )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wsbench.measure.histogram import Buckets
-from wsbench.report.html.curves import curve
+from wsbench.measure.percentile_curve import curve
 from wsbench.units import NS_PER_S
 
 Json = dict[str, Any]
@@ -24,7 +24,7 @@ _MOST_DECADES = 3.5
 
 
 @dataclass(frozen=True)
-class Figure:
+class Plot:
     """One figure.
 
     Attributes:
@@ -39,13 +39,13 @@ class Figure:
     layout: Json
     height: int = 340
 
-    def plot(self) -> Json:
+    def spec(self) -> Json:
         """What the page's script draws."""
         return {"id": self.id, "data": self.data, "layout": {**self.layout, "height": self.height}}
 
 
 @dataclass(frozen=True)
-class Line:
+class PercentileSeries:
     """A percentile curve in the making: what it is called, how it looks, and what it is of."""
 
     name: str
@@ -55,7 +55,7 @@ class Line:
     lost: int = 0
 
 
-def percentile_plot(lines: Iterable[Line]) -> tuple[list[Json], Json]:
+def percentile_plot(lines: Iterable[PercentileSeries]) -> tuple[list[Json], Json]:
     """Latency over percentiles: data and layout."""
     data: list[Json] = []
     latencies: list[float] = []

@@ -10,7 +10,7 @@ from wsbench.results.percentiles import PERCENTILES, figure_of
 from wsbench.results.run_result import Run
 from wsbench.units import format_bytes, format_count, format_duration, format_seconds
 
-Row = tuple[str, str]
+Fact = tuple[str, str]
 
 _FIGURES = (*PERCENTILES, "max", "mean")
 VERDICTS = {
@@ -21,7 +21,7 @@ VERDICTS = {
 """What a verdict means, in a sentence; another version's may be missing."""
 
 
-def tiles(run: Run) -> list[Row]:
+def tiles(run: Run) -> list[Fact]:
     """The figures that one looks for first."""
     first = series_labels.headline_series(run)
     latency, c, m = run.latency[first], run.connections, run.messages
@@ -45,12 +45,12 @@ def latencies(run: Run, names: Sequence[str]) -> list[tuple[str, list[str]]]:
     return rows
 
 
-def counters(run: Run) -> list[Row]:
+def counters(run: Run) -> list[Fact]:
     """The scenario's own."""
     return [(name, format_count(count)) for name, count in run.counters.items()]
 
 
-def conditions(run: Run) -> list[Row]:
+def conditions(run: Run) -> list[Fact]:
     """What was asked for, and what the server granted of it."""
     c, n = run.conditions, run.negotiated
     rows = [
@@ -81,7 +81,7 @@ def _load(run: Run) -> str:
     return f"open loop, {c.rate:,.10g} messages/s, {c.arrivals}" if c.rate else "open loop"
 
 
-def target(run: Run) -> list[Row]:
+def target(run: Run) -> list[Fact]:
     """The server, as far as anybody knows it."""
     t = run.target
     known = [
@@ -98,7 +98,7 @@ def target(run: Run) -> list[Row]:
     return known
 
 
-def environment(run: Run) -> list[Row]:
+def environment(run: Run) -> list[Fact]:
     """The machine and the software that made the load."""
     e = run.environment
     stamps = {"kernel": "the kernel's", "user": "the program's own", "mixed": "mixed"}.get(
@@ -125,7 +125,7 @@ def messages(run: Run) -> list[tuple[str, str, str]]:
     ]
 
 
-def traffic(run: Run) -> list[Row]:
+def traffic(run: Run) -> list[Fact]:
     """Bytes of the measure phase."""
     b = run.bytes
     return [
@@ -136,7 +136,7 @@ def traffic(run: Run) -> list[Row]:
     ]
 
 
-def connections(run: Run) -> list[Row]:
+def connections(run: Run) -> list[Fact]:
     """Of the whole run, with how they ended."""
     c = run.connections
     counts = [
@@ -162,7 +162,7 @@ def workers(run: Run) -> list[list[str]]:
     ]
 
 
-def generator(run: Run) -> list[Row]:
+def generator(run: Run) -> list[Fact]:
     """What a message cost the generator."""
     g = run.generator
     return [

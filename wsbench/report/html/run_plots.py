@@ -8,8 +8,9 @@ from typing import Any
 
 from wsbench.measure.histogram import Buckets
 from wsbench.report import series_labels
-from wsbench.report.html.history import HeatMap, Moment, Timeline
-from wsbench.report.html.plots import Figure, Json, Line, latency_axis, line, packed, percentile_plot, seconds
+from wsbench.report.html.heat_map import HeatMap
+from wsbench.report.html.plots import Json, PercentileSeries, Plot, latency_axis, line, packed, percentile_plot, seconds
+from wsbench.report.html.timeline_reader import Moment, Timeline
 from wsbench.results.run_result import Run
 from wsbench.units import NS_PER_S
 
@@ -29,23 +30,23 @@ _PHASES = {"ramp": "ramp", "warmup": "warm-up", "measure": "measure", "drain": "
 _LABELLED_SHARE = 0.08
 
 
-def of_run(run: Run, series: Mapping[str, Buckets], heat: HeatMap | None, over_time: Timeline) -> list[Figure]:
+def of_run(run: Run, series: Mapping[str, Buckets], heat: HeatMap | None, over_time: Timeline) -> list[Plot]:
     """Those of latency and load; without what there is nothing of."""
     found = [_percentiles(run, series), _of_scenario(run, series), _heat(heat, over_time), *_load(over_time)]
     return [figure for figure in found if figure is not None]
 
 
-def connecting(run: Run, series: Mapping[str, Buckets]) -> Figure | None:
+def connecting(run: Run, series: Mapping[str, Buckets]) -> Plot | None:
     """How long connections took to open, and what of it."""
     names = [name for name in series_labels.connect_series(run) if series.get(name)]
     if not names:
         return None
     how = "As above, over connections: how long TCP, TLS and the WebSocket upgrade took, and all of it together."
-    lines = [Line(series_labels.label(name), *_STYLES[name], series[name]) for name in names]
-    return Figure("connecting", "Connect phases", how, *percentile_plot(lines))
+    lines = [PercentileSeries(series_labels.label(name), *_STYLES[name], series[name]) for name in names]
+    return Plot("connecting", "Connect phases", how, *percentile_plot(lines))
 
 
-def _percentiles(run: Run, series: Mapping[str, Buckets]) -> Figure | None:
+def _percentiles(run: Run, series: Mapping[str, Buckets]) -> Plot | None:
     shown = [name for name in series_labels.message_series(run) if series.get(name)]
     if not shown:
         return None
@@ -55,25 +56,28 @@ def _percentiles(run: Run, series: Mapping[str, Buckets]) -> Figure | None:
     )
     if run.latency["response"].lost:
         how += " Lost messages come last: the curves end where they begin."
-    lines = [Line(series_labels.label(name), *_STYLES[name], series[name], run.latency[name].lost) for name in shown]
-    return Figure("percentiles", "Latency by percentile", how, *percentile_plot(lines), height=400)
+    lines = [
+        PercentileSeries(series_labels.label(name), *_STYLES[name], series[name], run.latency[name].lost)
+        for name in shown
+    ]
+    return Plot("percentiles", "Latency by percentile", how, *percentile_plot(lines), height=400)
 
 
-def _of_scenario(run: Run, series: Mapping[str, Buckets]) -> Figure | None:
+def _of_scenario(run: Run, series: Mapping[str, Buckets]) -> Plot | None:
     """The series that the scenario named."""
     shown = [name for name in series_labels.scenario_series(run) if series.get(name)]
     if not shown:
         return None
     styles = [(colour, dash) for dash in _DASHES for colour in _COLOURS]
     lines = [
-        Line(name, *styles[index % len(styles)], series[name], run.latency[name].lost)
+        PercentileSeries(name, *styles[index % len(styles)], series[name], run.latency[name].lost)
         for index, name in enumerate(shown)
     ]
     how = "As above, for each thing that the scenario measures under a name of its own."
-    return Figure("scenario", "The scenario's own series", how, *percentile_plot(lines), height=400)
+    return Plot("scenario", "The scenario's own series", how, *percentile_plot(lines), height=400)
 
 
-def _heat(heat: HeatMap | None, over_time: Timeline) -> Figure | None:
+def _heat(heat: HeatMap | None, over_time: Timeline) -> Plot | None:
     if heat is None:
         return None
     scale, unit = _clock(over_time.end_s)
@@ -123,10 +127,10 @@ def _heat(heat: HeatMap | None, over_time: Timeline) -> Figure | None:
         "xaxis": _time(unit),
         "yaxis": latency_axis("response", [edge / NS_PER_S for edge in heat.latency_edges_ns]),
     }
-    return Figure("heat", "Latency over time", how, [colours, *lines], layout, height=400)
+    return Plot("heat", "Latency over time", how, [colours, *lines], layout, height=400)
 
 
-def _load(over_time: Timeline) -> list[Figure]:
+def _load(over_time: Timeline) -> list[Plot]:
     moments = over_time.moments
     if not moments:
         return []
@@ -152,7 +156,7 @@ def _load(over_time: Timeline) -> list[Figure]:
         rates.append(line("lost", times, steps(lost), "--bad", "dash", hover="%{y:,.1f}/s"))
     open_ = [line("open", times, steps([float(m.connections) for m in moments]), "--b", "solid", hover="%{y:,.0f}")]
     found = [
-        Figure(
+        Plot(
             "throughput",
             "Throughput over time",
             "Messages by the second in which they were due: sent and received lie on each other as long as the server "
@@ -160,7 +164,7 @@ def _load(over_time: Timeline) -> list[Figure]:
             rates,
             layout("messages/s"),
         ),
-        Figure(
+        Plot(
             "connections",
             "Connections over time",
             "Open at the end of every second.",
@@ -175,7 +179,7 @@ def _load(over_time: Timeline) -> list[Figure]:
         how = "Of its busiest worker, in percent of a core. Near 100 % the generator is the limit, not the server."
         top = max(100.0, *(value for value in busy if value is not None))
         axis = layout("CPU of one core", ticksuffix=" %", range=[0, top * 1.05])
-        found.append(Figure("cpu", "The generator's CPU", how, cpu, axis, 260))
+        found.append(Plot("cpu", "The generator's CPU", how, cpu, axis, 260))
     return found
 
 

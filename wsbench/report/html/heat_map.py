@@ -1,0 +1,95 @@
+"""Latency over time: latency.hlog's intervals as the counts of a heat map."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from wsbench.measure.histogram import Buckets, Sum, lowest_value, merge_coarsely, percentiles
+from wsbench.report import hlog
+from wsbench.report.html.timeline_reader import Timeline
+from wsbench.units import NS_PER_S
+
+ROWS = 80
+_STEPS = (8, 4, 2, 1)
+
+
+@dataclass
+class Latencies:
+    """What latency.hlog says: every series as a whole, and one of them by columns of time, in buckets 3 % wide."""
+
+    series: dict[str, Buckets] = field(default_factory=dict)
+    columns: dict[int, Buckets] = field(default_factory=dict)
+
+
+def collect_latencies(lines: Iterable[hlog.StoredLine], of: Timeline, over_time: str) -> Latencies:
+    """Of all lines; `over_time` names the series that is kept by columns as well."""
+    found = Latencies()
+    whole: defaultdict[str, Sum] = defaultdict(Sum)
+    within: tuple[int, Sum] | None = None
+    for line in lines:
+        whole[line.tag].add(line.counts)
+        if line.tag == over_time:
+            column = of.column((line.start_ns - of.begin_ns) / NS_PER_S)
+            if within is None or within[0] != column:  # they come in order of time
+                _close(within, found)
+                within = column, Sum()
+            within[1].add(line.counts)
+    _close(within, found)
+    found.series = {name: sums.buckets() for name, sums in whole.items()}
+    return found
+
+
+def _close(within: tuple[int, Sum] | None, found: Latencies) -> None:
+    if within is not None:
+        column, sums = within
+        merge_coarsely(found.columns.setdefault(column, {}), sums.buckets())
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """Messages by time and latency. `counts[row][column]`; edges are one more than there are rows and columns."""
+
+    time_edges_s: list[float]
+    latency_edges_ns: list[float]
+    counts: list[list[int]]
+    p50_ns: list[int | None]
+    p99_ns: list[int | None]
+
+
+def heat_map(columns: Mapping[int, Buckets], of: Timeline) -> HeatMap | None:
+    """None without a message. A percentile is None where it falls among the lost messages of its column."""
+    if not any(columns.values()):
+        return None
+    lost: dict[int, int] = {}
+    for moment in of.moments:
+        if moment.phase == "measure":
+            lost[of.column(moment.start_s)] = moment.lost
+    first, last = min(columns), max(columns)
+    octaves = [
+        _octave(key) for buckets in columns.values() for key in (min(buckets, default=0), max(buckets, default=0))
+    ]
+    low, high = min(octaves), max(octaves) + 1
+    steps = next((steps for steps in _STEPS if (high - low) * steps <= ROWS), 1)
+    counts = [[0] * (last - first + 1) for _ in range((high - low) * steps)]
+    for column, buckets in columns.items():
+        for key, count in buckets.items():
+            counts[_row(key, low, steps)][column - first] += count
+    figures = [percentiles(columns.get(n, {}), (50, 99), lost.get(n, 0)) for n in range(first, last + 1)]
+    return HeatMap(
+        [of.measure_s + n * of.every_s for n in range(first, last + 2)],
+        [2.0**octave * (1 + step / steps) for octave in range(low, high) for step in range(steps)] + [2.0**high],
+        counts,
+        [p50 for p50, _ in figures],
+        [p99 for _, p99 in figures],
+    )
+
+
+def _octave(key: int) -> int:
+    return max(1, lowest_value(key)).bit_length() - 1
+
+
+def _row(key: int, low: int, steps: int) -> int:
+    octave = _octave(key)
+    return (octave - low) * steps + ((max(1, lowest_value(key)) - (1 << octave)) * steps >> octave)

@@ -1,0 +1,45 @@
+"""The report of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from wsbench.report import hlog, series_labels
+from wsbench.report.html import run_plots, tables
+from wsbench.report.html.heat_map import collect_latencies, heat_map
+from wsbench.report.html.page import render
+from wsbench.report.html.timeline_reader import read_timeline
+from wsbench.report.text.summary import describe_conditions
+from wsbench.results.run_result import Run
+
+OVER_TIME = "response"
+"""The series that is drawn over time."""
+
+
+def report(run: Run, lines: Iterable[hlog.StoredLine], timeline: bytes) -> bytes:
+    """The report of a run, from what lies in its directory: `lines` are latency.hlog's, `timeline` is timeline.csv.
+
+    Raises:
+        ResultError: `timeline` is none.
+    """
+    over_time = read_timeline(timeline, "timeline.csv")
+    found = collect_latencies(lines, over_time, OVER_TIME)
+    heat = heat_map(found.columns, over_time)
+    main = run_plots.of_run(run, found.series, heat, over_time)
+    connecting = run_plots.connecting(run, found.series)
+    return render(
+        "run.html",
+        [*main, *([connecting] if connecting else [])],
+        title=run.name,
+        version=run.wsbench,
+        run=run,
+        description=describe_conditions(run),
+        meaning=tables.VERDICTS.get(run.generator.verdict, ""),
+        tables=tables,
+        main=main,
+        connecting=connecting,
+        latency_series=series_labels.message_series(run),
+        scenario_series=series_labels.scenario_series(run),
+        connect_series=series_labels.connect_series(run),
+        label=series_labels.label,
+    )

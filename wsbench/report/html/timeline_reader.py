@@ -1,0 +1,115 @@
+"""timeline.csv, read into as many columns as can be seen."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import groupby, pairwise
+
+from wsbench.errors import ResultError
+
+COLUMNS = 600
+"""Maximum number of columns; a plot is about twice as many pixels wide."""
+_INTERVAL_S = 1.0
+_ROUNDING_S = 0.002
+"""Times in the files are rounded to milliseconds."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Some seconds of one phase, times from the run's begin. Rates are means, `connections` is the last count,
+    `cpu_percent` the busiest worker's greatest."""
+
+    phase: str
+    start_s: float
+    end_s: float
+    connections: int
+    sent_per_s: float
+    received_per_s: float
+    lost: int
+    cpu_percent: float | None
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """timeline.csv. `begin_ns` is since the epoch; `every_s` what a column of figures over time stands for."""
+
+    moments: list[Moment]
+    begin_ns: int
+    every_s: int
+
+    @property
+    def end_s(self) -> float:
+        """When the last of it ended; 0 when there is nothing."""
+        return self.moments[-1].end_s if self.moments else 0.0
+
+    @property
+    def measure_s(self) -> float:
+        """When the measure phase began, from where columns are counted."""
+        return next((moment.start_s for moment in self.moments if moment.phase == "measure"), 0.0)
+
+    def column(self, start_s: float) -> int:
+        """That of an interval of the measure phase."""
+        return max(0, _column(start_s - self.measure_s, self.every_s))
+
+
+def read_timeline(text: bytes, where: str) -> Timeline:
+    """What timeline.csv says.
+
+    Raises:
+        ResultError: it is not one; `where` names it.
+    """
+    try:
+        rows = _rows(text)
+        every_s = math.ceil(rows[-1].end_s / COLUMNS) if rows else 1
+        begin = datetime.fromisoformat(rows[0].cells["time"]) if rows else _EPOCH
+        phases = [list(phase) for _, phase in groupby(rows, lambda row: row.cells["phase"])]
+        moments = [moment for phase in phases for moment in _moments(phase, every_s)]
+        begin_ns = (begin - _EPOCH) // timedelta(microseconds=1) * 1000
+    except (ValueError, KeyError, TypeError, ArithmeticError, csv.Error) as error:
+        raise ResultError(f"{where} is not a timeline: {error}", remedy="The file was cut off or edited.") from error
+    return Timeline(moments, begin_ns, every_s)
+
+
+@dataclass(frozen=True)
+class _Row:
+    cells: dict[str, str]
+    start_s: float
+    end_s: float
+
+
+def _rows(text: bytes) -> list[_Row]:
+    rows = list(csv.DictReader(text.decode().splitlines(), strict=True))
+    starts = [float(cells["elapsed_s"]) for cells in rows]
+    ends = [min(start + _INTERVAL_S, following) for start, following in pairwise([*starts, math.inf])]
+    return [_Row(*row) for row in zip(rows, starts, ends, strict=True)]
+
+
+def _moments(phase: Sequence[_Row], every_s: int) -> Iterator[Moment]:
+    begin_s = phase[0].start_s
+    for _, rows in groupby(phase, lambda row: _column(row.start_s - begin_s, every_s)):
+        yield _moment(list(rows))
+
+
+def _column(after_s: float, every_s: int) -> int:
+    return int((after_s + _ROUNDING_S) // every_s)
+
+
+def _moment(rows: Sequence[_Row]) -> Moment:
+    seconds = sum(row.end_s - row.start_s for row in rows) or _INTERVAL_S
+    busy = [float(row.cells["worker_cpu_percent"]) for row in rows if row.cells["worker_cpu_percent"]]
+    sent, received, lost = (sum(int(row.cells[name]) for row in rows) for name in ("sent", "received", "lost"))
+    return Moment(
+        phase=rows[0].cells["phase"],
+        start_s=rows[0].start_s,
+        end_s=rows[-1].end_s,
+        connections=int(rows[-1].cells["connections"]),
+        sent_per_s=sent / seconds,
+        received_per_s=received / seconds,
+        lost=lost,
+        cpu_percent=max(busy, default=None),
+    )
