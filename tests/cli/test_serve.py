@@ -151,8 +151,8 @@ def test_the_port_can_be_taken_again_at_once() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--host", "no.such.host.invalid"], "host 'no.such.host.invalid' is not known"),
-        (["--host", "192.0.2.1"], "host 192.0.2.1 is no address of this machine"),
+        (["--host", "no.such.host.invalid"], "host 'no.such.host.invalid' is unknown"),
+        (["--host", "192.0.2.1"], "host 192.0.2.1 is not an address of this machine"),
         (["--port", "70000"], "'--port'"),
         (["--workers", "0"], "'--workers'"),
         (["--delay", "soon"], "'soon' is not a duration: use for example 10s, 250ms or 1m30s"),
@@ -165,7 +165,7 @@ def test_the_port_can_be_taken_again_at_once() -> None:
         (["--max-buffered", "1.5G"], "'1.5G' is not a size"),
         (["--handshake-timeout", "0"], "must be longer than zero"),
         (["--write-timeout", "never"], "'never' is not a duration"),
-        (["--allow-origin", "app.example"], "'app.example' is not an origin: use scheme, host and port alone"),
+        (["--allow-origin", "app.example"], "'app.example' is not an origin: use only scheme, host and port"),
         (["--allow-origin", "https://app.example/path"], "is not an origin"),
         (["--cert", "cert.pem"], "no effect without --tls"),
         (["--tls", "--cert", "cert.pem"], "--cert is given without --key"),

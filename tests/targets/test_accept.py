@@ -12,7 +12,7 @@ from helpers.conformance import Frame
 from helpers.frames import CLOSE, PING, TEXT
 from helpers.process import http_json, scaled
 
-from wsbench.targets.echo.request_head import MAX_HEAD_BYTES, Head
+from wsbench.targets.echo.request_head import MAX_HEAD_BYTES, RequestHead
 from wsbench.targets.embedded import TargetProcess
 
 RIGHT = {
@@ -198,7 +198,7 @@ def test_http_1_0_may_still_ask_for_its_health(server: TargetProcess) -> None:
 @pytest.mark.parametrize("cut", range(1, 20))
 def test_the_head_ends_wherever_it_is_cut(cut: int) -> None:
     data = b"GET / HTTP/1.1\r\n\r\nrest\r\n\r\n"
-    head, taken, rest = Head(), b"", None
+    head, taken, rest = RequestHead(), b"", None
     for at in range(0, len(data), cut):
         piece = data[at : at + cut]
         if rest is None:

@@ -47,7 +47,7 @@ def test_a_client_window_without_a_value_limits_nothing() -> None:
     ("text", "said"),
     [
         ("deflat", "no parameter of permessage-deflate"),
-        ("window_bits=12", "use off, on, or of server_no_context_takeover"),
+        ("window_bits=12", "use off, on, or server_no_context_takeover"),
         ("server_max_window_bits", "from 9 to 15"),
         ("server_max_window_bits=8", "allowed by RFC 7692, but zlib"),
         ("server_max_window_bits=16", "from 9 to 15, not 16"),

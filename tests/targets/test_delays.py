@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from websockets.sync.client import connect
 
-from wsbench.targets.echo.delays import Lateness, Stall, parse_stall
+from wsbench.targets.echo.delays import ReplyDelay, Stall, parse_stall
 from wsbench.targets.embedded import TargetProcess
 from wsbench.units import NS_PER_MS, NS_PER_S
 
@@ -40,15 +40,15 @@ def test_what_is_no_stall(text: str) -> None:
 
 
 def test_delay_and_stall_add_up() -> None:
-    lateness = Lateness(start_ns=1000, delay_ns=100, stall=Stall(200, 1000))
-    assert lateness.due_ns(1000 + 100) == 1000 + 200
-    assert lateness.due_ns(1000 + 750) == 1000 + 1000  # would leave at 850: in the stall
-    assert lateness.due_ns(1000 + 950) == 1000 + 1050
+    reply_delay = ReplyDelay(start_ns=1000, delay_ns=100, stall=Stall(200, 1000))
+    assert reply_delay.due_ns(1000 + 100) == 1000 + 200
+    assert reply_delay.due_ns(1000 + 750) == 1000 + 1000  # would leave at 850: in the stall
+    assert reply_delay.due_ns(1000 + 950) == 1000 + 1050
 
 
 def test_jitter_is_between_nothing_and_its_bound() -> None:
-    lateness = Lateness(start_ns=0, delay_ns=1000, jitter_ns=500)
-    extra = [lateness.due_ns(0) - 1000 for _ in range(500)]
+    reply_delay = ReplyDelay(start_ns=0, delay_ns=1000, jitter_ns=500)
+    extra = [reply_delay.due_ns(0) - 1000 for _ in range(500)]
     assert min(extra) >= 0 and max(extra) <= 500
     assert max(extra) - min(extra) > 250
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from websockets.sync.client import ClientConnection, connect
 
 from wsbench.targets.echo.handlers import Broadcast, Push
-from wsbench.targets.echo.worker_links import Mesh
+from wsbench.targets.echo.worker_links import WorkerLinks
 from wsbench.targets.embedded import TargetProcess
 
 
@@ -80,7 +80,7 @@ def test_who_left_is_forgotten() -> None:
             pass
 
     listeners: list[int] = []
-    broadcast = Broadcast(Mesh())
+    broadcast = Broadcast(WorkerLinks())
     for _ in range(3):
         asyncio.run(broadcast(Connection()))  # type: ignore[arg-type]
     assert listeners == [1, 1, 1]

@@ -224,7 +224,7 @@ def test_a_handshake_that_takes_too_long_gets_408(start_target: StartTarget, sai
     with Raw(target) as client:
         client.socket.sendall(said)
         answer = client.all()
-    assert answer.startswith(b"HTTP/1.1 408 ") and answer.endswith(b"\r\nno whole request within 0.2 s\n")
+    assert answer.startswith(b"HTTP/1.1 408 ") and answer.endswith(b"\r\nno complete request within 0.2 s\n")
     assert refused(target) == {"handshake_timeouts": 1}
     with connect(target.url) as client:
         time.sleep(0.3)  # an open connection has no such limit
@@ -401,9 +401,7 @@ def test_without_the_option_any_origin_may_connect(target: TargetProcess) -> Non
 # -- the private key -------------------------------------------------------------------------------------------------
 
 
-def test_the_own_key_is_on_disk_for_a_moment_and_for_nobody_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_key_is_on_disk_only_while_it_is_loaded_and_readable_only_by_its_user(tmp_path: Path) -> None:
     seen: list[tuple[int, Path]] = []
 
     class Watching(ssl.SSLContext):
@@ -411,10 +409,9 @@ def test_the_own_key_is_on_disk_for_a_moment_and_for_nobody_else(
             seen.append((os.stat(certfile).st_mode, Path(certfile).parent))  # noqa: PTH116
             super().load_cert_chain(certfile, *args, **options)
 
-    monkeypatch.setattr(server_tls, "_context", lambda: Watching(ssl.PROTOCOL_TLS_SERVER))
     before = os.umask(0)
     try:
-        server_tls.own_certificate("localhost", tmp_path)
+        server_tls.make_certificate("localhost", tmp_path, Watching)
     finally:
         os.umask(before)
     assert [(stat.S_IMODE(mode), directory) for mode, directory in seen] == [(0o600, tmp_path)]

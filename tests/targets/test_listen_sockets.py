@@ -29,9 +29,9 @@ def test_all_workers_have_the_same_port_and_nobody_else_gets_it(workers: int) ->
 @pytest.mark.parametrize(
     ("number", "said"),
     [
-        (errno.EACCES, "port 80 needs privileges that this user has not\n  use a port above 1023"),
+        (errno.EACCES, "port 80 needs privileges that this user does not have\n  use a port above 1023"),
         (errno.EADDRINUSE, "port 80 of 127.0.0.1 is in use by another program"),
-        (errno.EADDRNOTAVAIL, "host 127.0.0.1 is no address of this machine"),
+        (errno.EADDRNOTAVAIL, "host 127.0.0.1 is not an address of this machine"),
         (errno.ENOBUFS, "cannot listen on port 80 of 127.0.0.1: No buffer space available"),
     ],
 )

@@ -14,7 +14,7 @@ from helpers.secure import connected
 
 from wsbench.errors import UsageError
 from wsbench.targets.echo.serve_options import EchoOptions
-from wsbench.targets.echo.server_tls import context_for, given_certificate, own_certificate
+from wsbench.targets.echo.server_tls import context_for, load_certificate, make_certificate
 from wsbench.targets.embedded import TargetProcess
 
 
@@ -98,8 +98,8 @@ def test_a_given_certificate_is_served(pem: dict[str, Path]) -> None:
         ("cert", None, "--cert is given without --key"),
         (None, "key", "--key is given without --cert"),
         ("cert", "other", "does not belong to the certificate"),
-        ("nonsense", "key", "are no certificate and private key"),
-        ("cert", "nonsense", "are no certificate and private key"),
+        ("nonsense", "key", "are not a certificate and a private key"),
+        ("cert", "nonsense", "are not a certificate and a private key"),
         ("cert", "missing", "cannot be read: No such file"),
         ("cert", "encrypted", "the private key is encrypted"),
     ],
@@ -107,7 +107,7 @@ def test_a_given_certificate_is_served(pem: dict[str, Path]) -> None:
 def test_certificates_that_cannot_be_used(pem: dict[str, Path], cert: str | None, key: str | None, said: str) -> None:
     pem["missing"] = Path("/nonexistent/key.pem")
     with pytest.raises(UsageError) as caught:
-        given_certificate(pem[cert] if cert else None, pem[key] if key else None)
+        load_certificate(pem[cert] if cert else None, pem[key] if key else None)
     assert said in str(caught.value)
 
 
@@ -117,7 +117,7 @@ def test_a_certificate_without_tls_is_a_mistake(pem: dict[str, Path]) -> None:
 
 
 def test_the_own_certificate_names_the_host(tmp_path: Path) -> None:
-    _, ca_file = own_certificate("bench.example", tmp_path)
+    _, ca_file = make_certificate("bench.example", tmp_path)
     assert ca_file.read_bytes().startswith(b"-----BEGIN CERTIFICATE-----")
     with pytest.raises(UsageError, match="no certificate can be made"):
-        own_certificate("not a host", tmp_path)
+        make_certificate("not a host", tmp_path)

@@ -1,5 +1,5 @@
-"""The echo target: a server on `websockets`' asyncio server, to hold other servers against and to try clients on.
+"""The echo target, on `websockets`' asyncio server: the baseline for other servers, and a server to test clients with.
 
-`supervisor.serve` runs it in the foreground; `wsbench.targets.embedded.TargetProcess` starts it as a process of its
-own, and imports next to nothing of it: so nothing is imported here.
+`supervisor.serve` runs it in the foreground. `wsbench.targets.embedded` starts it as a process and must not load its
+dependencies, so this module imports nothing.
 """

@@ -1,4 +1,4 @@
-"""A connection until it is open: from its first byte to the answer to its request, and what happens when none comes."""
+"""A connection until it is open: reading its request within limits of size and time, and refusing it."""
 
 from __future__ import annotations
 
@@ -15,156 +15,158 @@ from websockets.server import ServerProtocol
 
 from wsbench.targets.echo import responses
 from wsbench.targets.echo.counters import BAD_HANDSHAKE, FULL, HANDSHAKE_TIMEOUT
-from wsbench.targets.echo.fair_queue import MOST_A_ROUND
-from wsbench.targets.echo.limits import Quota
-from wsbench.targets.echo.request_head import MAX_HEAD_BYTES, Head
+from wsbench.targets.echo.fair_queue import MAX_BYTES_PER_ITERATION
+from wsbench.targets.echo.limits import WorkerLimits
+from wsbench.targets.echo.request_head import MAX_HEAD_BYTES, RequestHead
 
 _EOF = b""
 _COUNTED_ELSEWHERE = (HTTPStatus.FORBIDDEN, HTTPStatus.SERVICE_UNAVAILABLE)
 _LINGER_S = 1.0
-"""For a client that was turned away to go by itself, so that it can read why."""
+"""Time that a refused client has to read the answer and close, before the connection is aborted."""
 
 
-class OpeningConnection(ServerConnection):
-    """A connection of which the request's head is read within limits of size and time.
+class HandshakeConnection(ServerConnection):
+    """A connection that reads the head of its request within limits of size and time.
 
     Args:
-        quota: the worker's.
+        limits: the worker's.
     """
 
-    def __init__(self, protocol: ServerProtocol, server: Server, *, quota: Quota, **limits: Any) -> None:
-        super().__init__(protocol, server, **limits)
-        self.quota = quota
+    def __init__(self, protocol: ServerProtocol, server: Server, *, limits: WorkerLimits, **options: Any) -> None:
+        super().__init__(protocol, server, **options)
+        self.limits = limits
         self._receive: Callable[[bytes], None] = self._receive_head
-        self._rest: bytes = b""
-        """What has come in and is not worked off yet."""
-        self._reads = True
-        self._waits_for_turn = False
-        self._head = Head()
+        self._unprocessed: bytes = b""
+        self._reading = True
+        self._queued = False
+        self._head = RequestHead()
         self._handshake_timer: asyncio.TimerHandle | None = None
-        self._reaper: asyncio.TimerHandle | None = None
+        self._abort_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self.quota.live.add(self)
-        self.quota.opening[self] = None
-        self._handshake_timer = self.loop.call_later(self.quota.handshake_timeout_s, self._took_too_long)
-        crowded_out = self.quota.crowded_out()
-        if crowded_out is not None:
-            crowded_out.give_way()
+        self.limits.live.add(self)
+        self.limits.handshaking[self] = None
+        self._handshake_timer = self.loop.call_later(self.limits.handshake_timeout_s, self._on_handshake_timeout)
+        oldest = self.limits.connection_to_evict()
+        if oldest is not None:
+            oldest.evict()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self in self.quota.opening and self._head.size:
-            self.quota.cells[BAD_HANDSHAKE] += (
-                1  # cut off; who connects and says nothing may just want to know the port
-            )
-        self._request_is_over()
-        if self._reaper is not None:
-            self._reaper.cancel()
+        # a connection without a single byte is not counted: it may be a port check
+        if self in self.limits.handshaking and self._head.size:
+            self.limits.cells[BAD_HANDSHAKE] += 1
+        self._end_handshake()
+        if self._abort_timer is not None:
+            self._abort_timer.cancel()
         super().connection_lost(exc)
-        self.quota.live.discard(self)
+        self.limits.live.discard(self)
 
     def data_received(self, data: bytes) -> None:
         self._receive(data)
 
     def rejected(self, response: Response) -> Response:
-        """The same answer, hardened; what else the client sends is read and forgotten, so that it can read this."""
+        """Return the refusal with security headers added.
+
+        Further input is read and discarded: unread input would make the kernel send a reset, which could destroy
+        the answer before the client reads it.
+        """
         responses.harden(response)
         if response.status_code >= HTTPStatus.BAD_REQUEST and response.status_code not in _COUNTED_ELSEWHERE:
-            self.quota.cells[BAD_HANDSHAKE] += 1
-        self._rest = b""
+            self.limits.cells[BAD_HANDSHAKE] += 1
+        self._unprocessed = b""
         self._receive = self._discard
-        self.read(True)
+        self.set_reading(True)
         return response
 
-    def read(self, on: bool) -> None:
-        """Read from the socket, or leave what comes to the kernel, and the client to wait."""
-        if on is not self._reads and not self.transport.is_closing():
-            self._reads = on
+    def set_reading(self, on: bool) -> None:
+        """Read from the socket, or leave input in the kernel, whose full buffers stop the client."""
+        if on is not self._reading and not self.transport.is_closing():
+            self._reading = on
             if on:
                 self.transport.resume_reading()
             else:
                 self.transport.pause_reading()
 
     def wait_for_turn(self, turn: Callable[[], None]) -> None:
-        """Read no more until it is this connection's turn."""
-        self.read(False)
-        if not self._waits_for_turn:
-            self._waits_for_turn = True
-            self.quota.turns.ask(functools.partial(self._take_turn, turn))
+        """Stop reading, and call `turn` when the fair queue reaches this connection."""
+        self.set_reading(False)
+        if not self._queued:
+            self._queued = True
+            self.limits.fair_queue.append(functools.partial(self._run_turn, turn))
 
-    def _take_turn(self, turn: Callable[[], None]) -> None:
-        self._waits_for_turn = False
+    def _run_turn(self, turn: Callable[[], None]) -> None:
+        self._queued = False
         turn()
 
-    def expect_end(self, within_s: float | None = None) -> None:
-        """The client has been told that this is the end: its socket is not kept for ever if it does not go."""
-        if self._reaper is None:
-            self._reaper = self.loop.call_later(within_s or self.close_timeout or 0, self.transport.abort)
+    def abort_later(self, within_s: float | None = None) -> None:
+        """Abort the connection unless the client closes it within `within_s` (default: the close timeout)."""
+        if self._abort_timer is None:
+            self._abort_timer = self.loop.call_later(within_s or self.close_timeout or 0, self.transport.abort)
 
-    def give_way(self) -> None:
-        """Make room for a newer socket."""
-        self.quota.cells[FULL] += 1
-        self._turn_away(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections")
+    def evict(self) -> None:
+        """Refuse this connection with 503 and close it, to free its socket for a newer one."""
+        self.limits.cells[FULL] += 1
+        self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections")
         self.transport.close()
 
     def _receive_head(self, data: bytes) -> None:
         head, rest = self._head.split(data)
         if self._head.size > MAX_HEAD_BYTES:
             line = f"the request has more than {MAX_HEAD_BYTES} bytes"
-            self.quota.cells[BAD_HANDSHAKE] += 1
-            self._turn_away(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, line)
+            self.limits.cells[BAD_HANDSHAKE] += 1
+            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, line)
             return
         self.protocol.receive_data(head)
         for event in self.protocol.events_received():
-            self._request_is_over()
-            self._receive = self._keep
-            self._keep(rest or b"")
+            self._end_handshake()
+            self._receive = self._buffer_early
+            self._buffer_early(rest or b"")
             self.process_event(event)
-        if self.protocol.writes:  # the library has found it wrong
-            self._request_is_over()
-            self._explain()
+        if self.protocol.writes:  # websockets has rejected the request
+            self._end_handshake()
+            self._answer_bad_request()
             self.send_data()
-            self.quota.cells[BAD_HANDSHAKE] += 1
+            self.limits.cells[BAD_HANDSHAKE] += 1
             self._receive = self._discard
-            self.expect_end()
+            self.abort_later()
 
-    def _keep(self, data: bytes) -> None:
-        """Of a client that does not wait for the answer."""
+    def _buffer_early(self, data: bytes) -> None:
+        """Buffer input that a client sends before it has the answer to its handshake."""
         if data:
-            self._rest += data
-            self.read(False)
+            self._unprocessed += data
+            self.set_reading(False)
 
     def _discard(self, data: bytes) -> None:
-        self.protocol.receive_data(data)  # which does nothing with it but wait for its end
-        if len(data) > MOST_A_ROUND:
-            self.wait_for_turn(functools.partial(self.read, True))
+        self.protocol.receive_data(data)  # the protocol only waits for EOF now
+        if len(data) > MAX_BYTES_PER_ITERATION:
+            self.wait_for_turn(functools.partial(self.set_reading, True))
 
-    def _explain(self) -> None:
-        """Say 400 to what is no request; the library just closes."""
+    def _answer_bad_request(self) -> None:
+        """Answer 400 to input that is not HTTP; websockets would only close."""
         exc = self.protocol.handshake_exc
         if isinstance(exc, InvalidMessage) and self.protocol.writes[0] == _EOF:
             response = responses.text(self.protocol, HTTPStatus.BAD_REQUEST, f"{exc}: {exc.__cause__}")
             responses.harden(response)
             self.protocol.writes.insert(0, response.serialize())
 
-    def _took_too_long(self) -> None:
-        self.quota.cells[HANDSHAKE_TIMEOUT] += 1
-        seconds = self.quota.handshake_timeout_s
-        self._turn_away(HTTPStatus.REQUEST_TIMEOUT, f"no whole request within {seconds:g} s")
+    def _on_handshake_timeout(self) -> None:
+        self.limits.cells[HANDSHAKE_TIMEOUT] += 1
+        seconds = self.limits.handshake_timeout_s
+        self._refuse(HTTPStatus.REQUEST_TIMEOUT, f"no complete request within {seconds:g} s")
 
-    def _turn_away(self, status: HTTPStatus, line: str) -> None:
-        """Answer a request that is not here in whole, and is not waited for any longer."""
-        self._request_is_over()
+    def _refuse(self, status: HTTPStatus, line: str) -> None:
+        """Answer a request that is incomplete, and stop waiting for the rest of it."""
+        self._end_handshake()
         response = responses.text(self.protocol, status, line)
         responses.harden(response)
         self.protocol.send_response(response)
         self.send_data()
         self._receive = self._discard
-        self.expect_end(_LINGER_S)
+        self.abort_later(_LINGER_S)
 
-    def _request_is_over(self) -> None:
-        self.quota.opening.pop(self, None)
+    def _end_handshake(self) -> None:
+        self.limits.handshaking.pop(self, None)
         if self._handshake_timer is not None:
             self._handshake_timer.cancel()
             self._handshake_timer = None

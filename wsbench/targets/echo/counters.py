@@ -1,7 +1,7 @@
-"""What the target counts, exact at any moment and summed over its workers.
+"""The target's counters, exact at any moment and summed over its workers.
 
-Each worker has a row of integers in memory that all of them share, and is the only one to write to it: no locks,
-nothing to flush, and whichever worker is asked can add up all rows.
+Each worker has a row of integers in shared memory, and only that worker writes to it. So there are no locks and
+nothing to flush, and every worker can sum all rows.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ _REFUSED = {
     "buffers": BUFFERS,
     "write_timeouts": WRITE_TIMEOUT,
 }
-# two rows to a cache line would have the workers wait for each other
+# a row fills whole cache lines: workers that share one would slow each other down
 _ROW = 16
 
 
 class Counters:
-    """Shared counters; made before the workers are forked."""
+    """Shared counters; created before the workers are forked."""
 
     def __init__(self, workers: int) -> None:
         self._workers = workers
@@ -48,20 +48,20 @@ class Counters:
         self._start_ns = time.monotonic_ns()
 
     def row(self, worker: int) -> memoryview:
-        """The cells of one worker, indexed by MESSAGES_IN and so on."""
+        """Return the cells of one worker, indexed by MESSAGES_IN and so on."""
         return self._cells[worker * _ROW : (worker + 1) * _ROW]
 
     def connections_open(self) -> int:
-        """WebSocket connections of all workers at this moment."""
+        """Return the number of open WebSocket connections of all workers."""
         cells = self._cells
         return sum(cells[row + OPENED] - cells[row + CLOSED] for row in range(0, len(cells), _ROW))
 
     def snapshot(self) -> dict[str, Any]:
-        """The document at /stats.
+        """Return the document at /stats.
 
-        Bytes are those of application payloads. `rss_bytes` is resident memory added up over the workers, so what
-        they share counts once for each; `buffered_bytes` is what clients have sent in part or left unread. `refused`
-        counts whom the target did not serve, or stopped serving, by the reason; each of them once.
+        Bytes are those of application payloads. `rss_bytes` is the sum of the workers' resident memory, so memory
+        that they share counts once for each. `buffered_bytes` is the memory of incomplete messages and unread
+        replies. `refused` counts clients that the target refused or disconnected, by reason, each of them once.
         """
         rows = [self.row(worker).tolist() for worker in range(self._workers)]
 
@@ -88,7 +88,7 @@ class Counters:
 
 
 def _usage(pids: list[int]) -> tuple[float, int, int]:
-    """CPU seconds, resident bytes and number of those of `pids` that live."""
+    """Return CPU seconds, resident bytes and number of the living processes of `pids`."""
     cpu_s, rss_bytes, processes = 0.0, 0, 0
     for pid in pids:
         if not pid:  # still starting

@@ -1,4 +1,4 @@
-"""permessage-deflate (RFC 7692) from the server's side: which offers to accept, and under which limits."""
+"""permessage-deflate (RFC 7692) on the server's side: which offers to accept, and with which limits."""
 
 from __future__ import annotations
 
@@ -7,19 +7,18 @@ from typing import Any
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 
 _FLAGS = ("server_no_context_takeover", "client_no_context_takeover")
-# RFC 7692 (7.1.2) has 8 to 15 for both, but zlib cannot compress raw deflate with a window of 8 bits
-_LEAST_BITS = {"server_max_window_bits": 9, "client_max_window_bits": 8}
-_MOST_BITS = 15
+# RFC 7692 (7.1.2) allows 8 to 15 for both, but zlib cannot compress raw deflate with a window of 8 bits
+_MIN_BITS = {"server_max_window_bits": 9, "client_max_window_bits": 8}
+_MAX_BITS = 15
 
 
 def parse_compression(text: str) -> list[ServerPerMessageDeflateFactory] | None:
-    """The extensions to serve with for 'off', 'on', or parameters as RFC 7692 writes them.
+    """Parse 'off', 'on', or parameters in the syntax of RFC 7692, into extensions for `websockets`.
 
-    'on' is permessage-deflate as the RFC has it by default: windows of 15 bits, kept from message to message
-    (some 300 kB a connection), unless the client's offer asks for less. Parameters, such as
-    'client_max_window_bits=12; server_no_context_takeover', are limits of the server's own. Every offer that can
-    be reconciled with them is accepted, and the answer names the stricter of both. A client that does not offer
-    `client_max_window_bits` cannot be limited by it (7.1.2.2) and is served without that limit.
+    'on' has the RFC's defaults: windows of 15 bits with context takeover (about 300 kB per connection), unless the
+    client's offer asks for less. Parameters, such as 'client_max_window_bits=12; server_no_context_takeover', are
+    limits of the server. Every offer compatible with them is accepted, and the answer has the stricter of both. A
+    client that does not offer `client_max_window_bits` cannot be limited by it (7.1.2.2) and is served without.
 
     Raises:
         ValueError: an unknown or repeated parameter, or a value out of range.
@@ -43,13 +42,13 @@ def _limit(name: str, value: str | None) -> int | bool | None:
         if value is not None:
             raise ValueError(f"{name} takes no value")
         return True
-    if name not in _LEAST_BITS:
-        known = ", ".join((*_FLAGS, *_LEAST_BITS))
-        raise ValueError(f"{name!r} is no parameter of permessage-deflate: use off, on, or of {known}")
+    if name not in _MIN_BITS:
+        known = ", ".join((*_FLAGS, *_MIN_BITS))
+        raise ValueError(f"{name!r} is no parameter of permessage-deflate: use off, on, or {known}")
     if value is None and name == "client_max_window_bits":
         return None  # in an offer: "you may limit me"; a server has nothing to limit by that
-    least = _LEAST_BITS[name]
-    if value is None or not value.isdecimal() or not least <= int(value) <= _MOST_BITS:
+    minimum = _MIN_BITS[name]
+    if value is None or not value.isdecimal() or not minimum <= int(value) <= _MAX_BITS:
         why = " (8 is allowed by RFC 7692, but zlib cannot compress with it)" if value == "8" else ""
-        raise ValueError(f"{name} must be a number from {least} to {_MOST_BITS}, not {value or 'empty'}{why}")
+        raise ValueError(f"{name} must be a number from {minimum} to {_MAX_BITS}, not {value or 'empty'}{why}")
     return int(value)

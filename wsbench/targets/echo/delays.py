@@ -1,4 +1,4 @@
-"""When a reply may leave: delay, jitter and stalls. Pure arithmetic on monotonic nanoseconds."""
+"""Due times of delayed replies: delay, jitter and stalls. Pure arithmetic on monotonic nanoseconds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from wsbench.units import parse_duration
 
 @dataclass(frozen=True)
 class Stall:
-    """In every `every_ns`, the last `stop_ns` are a stall: no reply leaves."""
+    """Periodic stall: in the last `stop_ns` of every `every_ns`, no reply leaves."""
 
     stop_ns: int
     every_ns: int
@@ -20,7 +20,7 @@ class Stall:
             raise ValueError("a stall must be longer than zero and shorter than its period: for example 1s every 5s")
 
     def release_ns(self, elapsed_ns: int) -> int:
-        """The earliest instant from `elapsed_ns` (since the server's start) on that lies in no stall."""
+        """Return the earliest instant, not before `elapsed_ns` (since the server's start), outside any stall."""
         into_period_ns = elapsed_ns % self.every_ns
         if into_period_ns < self.every_ns - self.stop_ns:
             return elapsed_ns
@@ -28,10 +28,10 @@ class Stall:
 
 
 def parse_stall(text: str) -> Stall:
-    """The stall of '1s every 5s'.
+    """Parse a stall such as '1s every 5s'.
 
     Raises:
-        ValueError: not of that form, or not shorter than its period.
+        ValueError: another form, or a stall that is not shorter than its period.
     """
     stop, every, period = text.partition("every")
     if not every:
@@ -40,11 +40,11 @@ def parse_stall(text: str) -> Stall:
 
 
 @dataclass(frozen=True)
-class Lateness:
-    """The rule by which every reply of this target is late.
+class ReplyDelay:
+    """Rule for the delay of every reply.
 
     Attributes:
-        start_ns: CLOCK_MONOTONIC at the target's start, the same for all workers: they stall together.
+        start_ns: CLOCK_MONOTONIC at the target's start, the same for all workers, so that they stall together.
         delay_ns, jitter_ns, stall: as in `EchoOptions`.
     """
 
@@ -54,7 +54,7 @@ class Lateness:
     stall: Stall | None = None
 
     def due_ns(self, received_ns: int) -> int:
-        """When the reply to a message received at `received_ns` is to leave (CLOCK_MONOTONIC)."""
+        """Return the due time (CLOCK_MONOTONIC) of the reply to a message received at `received_ns`."""
         due_ns = received_ns + self.delay_ns
         if self.jitter_ns:
             due_ns += round(random.random() * self.jitter_ns)

@@ -1,11 +1,12 @@
-"""One connection of the echo target, on `websockets`' own protocol object.
+"""One connection of the echo target, on `websockets`' protocol object.
 
-`websockets` hands messages to a coroutine through a queue, and sends through a context manager; waking the one and
-entering the other costs as much as parsing and building the frames. Here a message is answered in the same call of
-the event loop that received it: `data_received` has the library parse, `process_event` counts and calls `on_message`,
-whose replies are written before `data_received` returns. The handler task only waits for the end.
+`websockets` passes messages to a coroutine through a queue, and sends through a context manager. Both together cost
+as much as parsing and building the frames. Here a message is answered in the event-loop call that received it:
+`data_received` lets the library parse, `process_event` counts and calls `on_message`, and its replies are written
+before `data_received` returns. The handler task only waits for the end of the connection.
 
-What a client can do to the others is bounded in its base classes: until it is open in `opening.py`, then in `flow.py`.
+The base classes limit what one client can take from the others: `accept.py` during the handshake, `backpressure.py`
+after it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from websockets.protocol import OPEN, Event
 from websockets.server import ServerProtocol
 
 from wsbench.targets.echo import responses
-from wsbench.targets.echo.backpressure import FlowConnection
+from wsbench.targets.echo.backpressure import BoundedConnection
 from wsbench.targets.echo.counters import (
     BYTES_IN,
     BYTES_OUT,
@@ -32,7 +33,7 @@ from wsbench.targets.echo.counters import (
     MESSAGES_OUT,
     PROTOCOL_ERROR,
 )
-from wsbench.targets.echo.limits import Quota
+from wsbench.targets.echo.limits import WorkerLimits
 
 TEXT, CONT, CLOSE = Opcode.TEXT, Opcode.CONT, Opcode.CLOSE
 
@@ -42,38 +43,38 @@ _CLOSE_BYTE = 0x80 | CLOSE
 _EOF = b""
 
 
-class TargetConnection(FlowConnection):
-    """A connection that counts messages and gives each to `on_message(opcode, payload)`.
+class EchoConnection(BoundedConnection):
+    """A connection that counts messages and passes each to `on_message(opcode, payload)`.
 
     Attributes:
-        on_message: called with each whole message, from `start` on.
+        on_message: called with each complete message, after `start`.
     """
 
-    def __init__(self, protocol: ServerProtocol, server: Server, *, quota: Quota, **limits: Any) -> None:
-        super().__init__(protocol, server, quota=quota, **limits)
+    def __init__(self, protocol: ServerProtocol, server: Server, *, limits: WorkerLimits, **options: Any) -> None:
+        super().__init__(protocol, server, limits=limits, **options)
         self.on_message: OnMessage
-        self._cells = quota.cells
+        self._cells = limits.cells
         self._counted = False
         self._fragments_opcode = TEXT
-        self._answering_last = False
-        self._last_frames: Sequence[bytes] = ()
+        self._answering_before_close = False
+        self._closing_frames: Sequence[bytes] = ()
 
-    def start(self, on_message: OnMessage, *, stops_reading: bool = False) -> None:
-        """Hand messages to `on_message` from now on, those that came since the handshake first."""
-        self.on_message, self.stops_reading = on_message, stops_reading
-        self._receive = self._feed
-        self._continue()
+    def start(self, on_message: OnMessage, *, pause_on_unread: bool = False) -> None:
+        """Pass messages to `on_message` from now on, beginning with those received since the handshake."""
+        self.on_message, self.pause_on_unread = on_message, pause_on_unread
+        self._receive = self._process_input
+        self._process_slices()
 
     def reply(self, opcode: Opcode, payload: bytes) -> None:
-        """Queue a message; `data_received` or `flush` writes it. Without effect once the connection closes."""
+        """Queue a message, which `data_received` or `flush` writes. Does nothing on a closing connection."""
         protocol = self.protocol
-        if protocol.state is not OPEN and not self._answering_last:
+        if protocol.state is not OPEN and not self._answering_before_close:
             return
-        # counted first, so that whoever has the reply finds it counted
+        # counted before it is sent: a client that has the reply must find it in /stats
         cells = self._cells
         cells[MESSAGES_OUT] += 1
         cells[BYTES_OUT] += len(payload)
-        if self._answering_last:
+        if self._answering_before_close:
             protocol.send_frame(Frame(opcode, payload))
         elif opcode is TEXT:
             protocol.send_text(payload)
@@ -81,23 +82,22 @@ class TargetConnection(FlowConnection):
             protocol.send_binary(payload)
 
     def flush(self) -> None:
-        """Write what was queued."""
         if not self.protocol.writes:
             return
         try:
             self.send_data()
-        except Exception:  # a transport that has just died; which exception is the event loop's choice
+        except Exception:  # the transport has just closed; the exception's type depends on the event loop
             self.transport.abort()
         if self.paused:
             self._unread = self.transport.get_write_buffer_size()
             self.account()
 
-    # what the library and the event loop call
+    # called by websockets and the event loop
 
-    def answered(self, response: Response) -> Response | None:
-        """The handshake's answer, ready to be sent; another one when there are too many connections."""
+    def before_answer(self, response: Response) -> Response | None:
+        """Admit the connection; return a refusal, or None to send `response` unchanged."""
         if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
-            if self.quota.admit():
+            if self.limits.admit():
                 self._counted = True
                 return None
             self._cells[FULL] += 1
@@ -130,33 +130,33 @@ class TargetConnection(FlowConnection):
         if self._counted:
             self._cells[CLOSED] += 1
 
-    def _take(self, data: bytes | memoryview) -> bool:
+    def _process(self, data: bytes | memoryview) -> bool:
         protocol = self.protocol
         protocol.receive_data(data)  # type: ignore[arg-type]  # which adds it to a bytearray
         events = protocol.events_received()
         if protocol.state is not OPEN:
-            self._take_last(events)
+            self._process_last(events)
             return True
         for event in events:
             self.process_event(event)
         self.flush()
         return bool(events)
 
-    def _take_last(self, events: Sequence[Event]) -> None:
-        """The connection ends with what was just read; what came before the end is answered before it."""
+    def _process_last(self, events: Sequence[Event]) -> None:
+        """Process the input that closes the connection; answer the messages before the close frame first."""
         writes = self.protocol.writes
         if len(writes) > 1 and writes[-1] == _EOF and writes[-2][0] == _CLOSE_BYTE:
-            self._last_frames = writes[-2:]
+            self._closing_frames = writes[-2:]
             del writes[-2:]
-            self._answering_last = True
+            self._answering_before_close = True
         for event in events:
             self.process_event(event)
-        self._answering_last = False
-        self.protocol.writes.extend(self._last_frames)
-        self._last_frames = ()
+        self._answering_before_close = False
+        self.protocol.writes.extend(self._closing_frames)
+        self._closing_frames = ()
         self.flush()
         if not self.protocol.eof_sent:
-            return  # it is the target that closes, and the client has not answered that yet
+            return  # the target closes, and the client's close frame is still to come
         if not self._failed and self.protocol.parser_exc is not None and self.protocol.close_sent is not None:
             self._failed = True
             too_big = self.protocol.close_sent.code == CloseCode.MESSAGE_TOO_BIG
@@ -164,22 +164,22 @@ class TargetConnection(FlowConnection):
         self._receive = self._discard
         self._fragments.clear()
         self.account()
-        self.expect_end()
+        self.abort_later()
 
     def _is_text(self, payload: bytes) -> bool:
-        """Whether `payload` is UTF-8; when it is not, the connection fails with 1007 (RFC 6455, 8.1)."""
+        """Return whether `payload` is UTF-8; if not, fail the connection with 1007 (RFC 6455, 8.1)."""
         try:
             payload.decode()
         except UnicodeDecodeError as exc:
             self._failed = True
             self._cells[PROTOCOL_ERROR] += 1
             reason = f"{exc.reason} at position {exc.start}"
-            if self._answering_last:
-                # it came before what ended the connection in the meantime
+            if self._answering_before_close:
+                # this error precedes the close that was read after it
                 close = Close(CloseCode.INVALID_DATA, reason).serialize()
-                self._last_frames = (Frame(CLOSE, close).serialize(mask=False), _EOF)
+                self._closing_frames = (Frame(CLOSE, close).serialize(mask=False), _EOF)
             elif self.protocol.state is OPEN:
                 self.protocol.fail(CloseCode.INVALID_DATA, reason)
-                self.expect_end()
+                self.abort_later()
             return False
         return True

@@ -1,6 +1,6 @@
-"""Who sends more at once than is worked off in one go waits for its turn, of which there is one an event loop's round.
+"""Fair scheduling: a connection with more input than one slice is queued; one runs per event-loop iteration.
 
-So a client that floods the target takes from the others the time of one turn, and ten that do take no more.
+So a client that floods the target costs the others one turn per iteration, and ten such clients cost no more.
 """
 
 from __future__ import annotations
@@ -10,23 +10,23 @@ from collections import deque
 from collections.abc import Callable
 
 TURN_NS = 250_000
-"""How long a turn lasts, but for the slice that is under way."""
-MOST_AT_ONCE = 8 * 1024
-"""Bytes that need no turn: they are worked off as they come."""
-MOST_A_ROUND = 64 * 1024
-"""Bytes: who has sent so much in one piece is not read from again in this round, in which event loops would go on."""
-LEAST_SLICE, MOST_SLICE = 1024, 32 * 1024
-"""Bytes. Small, since there may be a hundred messages in them; larger within a message, where nothing is to be done."""
+"""Length of a turn, which ends with the slice that is being processed then."""
+MAX_UNQUEUED_BYTES = 8 * 1024
+"""Input up to this size is processed on arrival, without a turn."""
+MAX_BYTES_PER_ITERATION = 64 * 1024
+"""After a read of more than this, the socket is not read again in the same iteration, as event loops would do."""
+MIN_SLICE, MAX_SLICE = 1024, 32 * 1024
+"""Bytes. Small where a slice may hold a hundred messages; larger within one long message."""
 
 
-class Turns:
-    """The turns of one worker, in the order in which they were asked for."""
+class FairQueue:
+    """Turns of one worker's connections, first in, first out."""
 
     def __init__(self) -> None:
         self._waiting: deque[Callable[[], None]] = deque()
 
-    def ask(self, turn: Callable[[], None]) -> None:
-        """Have `turn` called when it is its turn."""
+    def append(self, turn: Callable[[], None]) -> None:
+        """Call `turn` after those already queued."""
         self._waiting.append(turn)
         if len(self._waiting) == 1:
             asyncio.get_running_loop().call_soon(self._next)

@@ -1,96 +1,111 @@
-"""What one worker lets its clients use of it: sockets, connections, memory."""
+"""The limits of one worker on sockets, connections and memory, and how much of them its clients use."""
 
 from __future__ import annotations
 
 import resource
-from typing import TYPE_CHECKING
+from typing import Protocol
+
+from websockets.asyncio.server import ServerConnection
 
 from wsbench.targets.echo.counters import BUFFERED, CLOSED, OPENED, Counters
-from wsbench.targets.echo.fair_queue import Turns
+from wsbench.targets.echo.fair_queue import FairQueue
 from wsbench.targets.echo.serve_options import MAX_WORKERS, EchoOptions
 from wsbench.units import NS_PER_S
 
-if TYPE_CHECKING:
-    from wsbench.targets.echo.accept import OpeningConnection
-    from wsbench.targets.echo.backpressure import FlowConnection
-
-_OWN_FILES = 64 + MAX_WORKERS
-"""Descriptors that a worker needs for itself: its sockets to the other workers, pipes, libraries."""
+_RESERVED_FILES = 64 + MAX_WORKERS
+"""Descriptors that a worker itself needs: sockets to the other workers, pipes, libraries."""
 _SPARE_SOCKETS = 192
-"""Of those open files allow: for handshakes, /stats and /healthz, when connections have taken all others."""
+"""Sockets kept free of WebSocket connections: for handshakes, /stats and /healthz."""
 
 
-class Quota:
-    """The limits of one worker, and what its clients use at this moment.
+class Evictable(Protocol):
+    """A connection whose handshake is not complete."""
+
+    def evict(self) -> None:
+        """Refuse the connection, to free its socket."""
+
+
+class Buffering(Protocol):
+    """A connection for which the worker keeps bytes in memory."""
+
+    buffered: int
+
+    def fail_over_memory(self) -> None:
+        """Close the connection and free its buffers."""
+
+
+class WorkerLimits:
+    """The limits of one worker, and their present use.
 
     Attributes:
         cells: the worker's row of counters.
-        live: every connection that has a socket, kept up to date by the connections themselves.
-        opening: those of them whose request is not here yet, the oldest first.
-        holders: those of them for which something is buffered, but for those that have been asked to go.
-        turns: for those that send more at once than is worked off in one go.
+        live: every connection that has a socket; the connections add and remove themselves.
+        handshaking: connections whose request is not complete, oldest first.
+        buffering: connections with buffered bytes, except those already told to release them.
+        fair_queue: turns of connections whose input exceeds one slice.
         handshake_timeout_s, write_timeout_s: as in `EchoOptions`, in seconds.
     """
 
     def __init__(self, options: EchoOptions, counters: Counters, worker: int) -> None:
         open_files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self.cells = counters.row(worker)
-        self.live: set[OpeningConnection] = set()
-        self.opening: dict[OpeningConnection, None] = {}
-        self.holders: set[FlowConnection] = set()
-        self._going: set[FlowConnection] = set()
-        self.turns = Turns()
+        self.live: set[ServerConnection] = set()
+        self.handshaking: dict[Evictable, None] = {}
+        self.buffering: set[Buffering] = set()
+        self._releasing: set[Buffering] = set()
+        self.fair_queue = FairQueue()
         self.handshake_timeout_s = options.handshake_timeout_ns / NS_PER_S
         self.write_timeout_s = options.write_timeout_ns / NS_PER_S
         self._counters = counters
-        self._max_sockets = max(open_files - _OWN_FILES, open_files // 2)
-        self._max_own = self._max_sockets - min(_SPARE_SOCKETS, self._max_sockets // 4)
-        self._max_connections = options.max_connections or self._max_own * options.workers
+        self._max_sockets = max(open_files - _RESERVED_FILES, open_files // 2)
+        self._max_per_worker = self._max_sockets - min(_SPARE_SOCKETS, self._max_sockets // 4)
+        self._max_connections = options.max_connections or self._max_per_worker * options.workers
         self._max_buffered = max(options.max_buffered // options.workers, 1)
 
     def admit(self) -> bool:
-        """Count one more open connection, if there may be one."""
+        """Count one more open connection; return False, without counting it, at the limit."""
         cells = self.cells
-        # counted before the sum is taken: of two workers that take the last place at once, none may go over the limit
+        # Counted before the sum is read: two workers that race for the last place must not exceed the limit.
         cells[OPENED] += 1
         if (
             self._counters.connections_open() <= self._max_connections
-            and cells[OPENED] - cells[CLOSED] <= self._max_own
+            and cells[OPENED] - cells[CLOSED] <= self._max_per_worker
         ):
             return True
         cells[OPENED] -= 1
         return False
 
-    def crowded_out(self) -> OpeningConnection | None:
-        """Who has to go now that there is a socket more: the oldest that has not yet sent its request; else nobody."""
+    def connection_to_evict(self) -> Evictable | None:
+        """Return the oldest connection without a complete request when there are too many sockets, else None."""
         if len(self.live) <= self._max_sockets:
             return None
-        return next(iter(self.opening), None)
+        return next(iter(self.handshaking), None)
 
-    def hold(self, connection: FlowConnection, more: int) -> FlowConnection | None:
-        """Buffer so many bytes more (or fewer) for a connection; who has to go for it: who holds most, or nobody.
+    def add_buffered(self, connection: Buffering, change: int) -> Buffering | None:
+        """Add `change` (may be negative) to the buffered bytes; return the connection that must release its own.
 
-        Who has to go is named once, until it is told that it `stays`, or holds nothing any more.
+        That is the one with the most buffered bytes, or None below the limit. Each is returned once, until it calls
+        `finish_release` or has nothing buffered.
         """
         cells = self.cells
-        cells[BUFFERED] += more
-        if not connection.held:
-            self.holders.discard(connection)
-            self._going.discard(connection)
-        elif connection not in self._going:
-            self.holders.add(connection)
-        if more <= 0 or cells[BUFFERED] <= self._max_buffered:
+        cells[BUFFERED] += change
+        if not connection.buffered:
+            self.buffering.discard(connection)
+            self._releasing.discard(connection)
+        elif connection not in self._releasing:
+            self.buffering.add(connection)
+        if change <= 0 or cells[BUFFERED] <= self._max_buffered:
             return None
-        if cells[BUFFERED] - sum(leaving.held for leaving in self._going) <= self._max_buffered:
-            return None  # there will be room at once
-        heaviest = max(self.holders, key=lambda holder: holder.held, default=None)
-        if heaviest is not None:
-            self.holders.remove(heaviest)
-            self._going.add(heaviest)
-        return heaviest
+        if cells[BUFFERED] - sum(releasing.buffered for releasing in self._releasing) <= self._max_buffered:
+            return None  # the pending releases will suffice
+        largest = max(self.buffering, key=lambda buffering: buffering.buffered, default=None)
+        if largest is not None:
+            self.buffering.remove(largest)
+            self._releasing.add(largest)
+        return largest
 
-    def stays(self, connection: FlowConnection) -> None:
-        """It has given back what it could, for now: what it still holds counts again like anybody's."""
-        self._going.discard(connection)
-        if connection.held:
-            self.holders.add(connection)
+    def finish_release(self, connection: Buffering) -> None:
+        """Count what `connection` still buffers like any other connection's."""
+        self._releasing.discard(connection)
+        if connection.buffered:
+            self.buffering.add(connection)

@@ -1,7 +1,7 @@
-"""Where the head of a client's request ends.
+"""The end of the head of a client's request.
 
-What follows the head is not looked at before the handshake is answered (RFC 6455, 4.1: a client waits for that), or
-a pong could leave ahead of the answer, and a wrong frame in its place.
+Input after the head is not parsed before the handshake is answered (RFC 6455, 4.1: a client must wait for the
+answer). Otherwise a pong or a close frame could be sent before the answer.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ _END = b"\r\n\r\n"
 MAX_HEAD_BYTES = 32 * 1024
 
 
-class Head:
-    """Takes what a client sends, in whatever pieces, and finds the end of its request's head.
+class RequestHead:
+    """Finds the end of a request's head in the pieces in which it arrives.
 
     Attributes:
         size: bytes of the head so far.
@@ -23,7 +23,7 @@ class Head:
         self._last = b""
 
     def split(self, data: bytes) -> tuple[bytes, bytes | None]:
-        """What of `data` belongs to the head, and what follows it; None while the head goes on."""
+        """Return the part of `data` that belongs to the head, and the rest after its end (None: no end yet)."""
         overlap = len(self._last)
         seen = self._last + data
         found = seen.find(_END)

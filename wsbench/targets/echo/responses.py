@@ -9,12 +9,12 @@ from websockets.server import ServerProtocol
 
 
 def text(protocol: ServerProtocol, status: HTTPStatus, line: str) -> Response:
-    """A line of plain text."""
+    """Return an answer of one line of plain text."""
     return body(protocol, status, f"{line}\n".encode(), "text/plain; charset=utf-8")
 
 
 def body(protocol: ServerProtocol, status: HTTPStatus, content: bytes, content_type: str) -> Response:
-    """A whole answer, behind which the connection closes."""
+    """Return a complete answer, after which the connection closes."""
     response = protocol.reject(status, "")
     for name in ("Content-Length", "Content-Type"):
         del response.headers[name]
@@ -26,7 +26,7 @@ def body(protocol: ServerProtocol, status: HTTPStatus, content: bytes, content_t
 
 
 def harden(response: Response) -> None:
-    """What every answer tells a browser, also those that the library makes: no guessing, no embedding elsewhere."""
+    """Add the security headers that every answer has: no content sniffing, no embedding by other origins."""
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
     response.headers["Referrer-Policy"] = "no-referrer"

@@ -1,4 +1,4 @@
-"""What the echo target is asked to be, and what it says once it listens."""
+"""Options of `wsbench serve`, and where it listens."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from wsbench.targets.echo.delays import Stall
 from wsbench.units import NS_PER_S
 
-MAX_WORKERS = 64  # every two workers share a socket pair (see mesh.py), so descriptors grow with the square
+MAX_WORKERS = 64  # every two workers share a socket pair (worker_links.py), so descriptors grow with the square
 
 
 @dataclass(frozen=True)
@@ -18,21 +18,21 @@ class EchoOptions:
 
     Attributes:
         host: name or address to listen on.
-        port: TCP port; 0 takes a free one.
+        port: TCP port; 0: any free one.
         workers: processes that share the port, 1 to `MAX_WORKERS`.
-        tls: serve wss://; without `cert` and `key` under a certificate made for this run.
+        tls: serve wss://; without `cert` and `key`, with a certificate made for this run.
         cert, key: PEM files, both or neither.
         compression: "off", "on", or parameters of permessage-deflate (see `parse_compression`).
-        delay_ns: every reply leaves this much after its message came.
-        jitter_ns: up to this much more, uniformly distributed.
-        stall: when no reply leaves at all.
-        max_size: bytes of the largest message taken, and of the largest that /push sends.
+        delay_ns: delay of every reply.
+        jitter_ns: maximum of the random delay added to it, uniformly distributed.
+        stall: periods in which no reply leaves.
+        max_size: maximum size of a message, received or sent by /push, in bytes.
         max_connections: WebSocket connections at one time, over all workers; None: as many as open files allow.
-        max_buffered: bytes of memory for what clients have sent in part or left unread, over all workers.
-        handshake_timeout_ns: in which a client has to be through TLS, and then its whole request to be here.
-        write_timeout_ns: for which a client may leave unread what was sent to it.
-        allow_origins: of which web pages may connect, beside the target's own; empty: of any.
-        exit_with_parent: stop when standard input, a pipe that whoever started us holds open, ends.
+        max_buffered: bytes of memory for incomplete messages and unread replies, over all workers.
+        handshake_timeout_ns: time limit of the TLS handshake, and again of the arrival of the request.
+        write_timeout_ns: time limit for a client that leaves replies unread.
+        allow_origins: origins of web pages that may connect, besides the target's own; empty: any.
+        exit_with_parent: stop when standard input ends, a pipe that the parent process holds open.
     """
 
     host: str = "127.0.0.1"
@@ -60,25 +60,25 @@ _ORIGIN = re.compile(
 
 
 def parse_origin(text: str) -> str:
-    """An origin as browsers write it (RFC 6454, 6.2): 'https://app.example', 'http://localhost:3000', 'null'.
+    """Parse an origin as browsers send it (RFC 6454, 6.2): 'https://app.example', 'http://localhost:3000', 'null'.
 
     Raises:
-        ValueError: a URL with a path, a bare host, a pattern.
+        ValueError: a URL with a path, a host without a scheme, or a pattern.
     """
     origin = text.strip().lower()
     if not _ORIGIN.fullmatch(origin):
-        raise ValueError(f"{text!r} is not an origin: use scheme, host and port alone, for example https://app.example")
+        raise ValueError(f"{text!r} is not an origin: use only scheme, host and port, for example https://app.example")
     return origin
 
 
 @dataclass(frozen=True)
 class Listening:
-    """Where the target accepts connections.
+    """The address at which the target accepts connections.
 
     Attributes:
-        url: of the echo path.
-        ca_file: the authority behind a certificate of its own, PEM; None for ws:// and for a given certificate.
-        loopback: whether only this machine can reach it.
+        url: URL of the echo path.
+        ca_file: PEM file of the CA of a certificate made for this run, else None.
+        loopback: whether only this machine can reach the target.
     """
 
     url: str

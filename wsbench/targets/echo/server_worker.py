@@ -1,4 +1,4 @@
-"""One process of the target: an event loop that serves one listening socket until it is told to stop."""
+"""One process of the target: an event loop that serves one listening socket until it is stopped."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from wsbench.errors import UsageError
 from wsbench.targets.echo import handlers
 from wsbench.targets.echo.counters import PID, Counters
 from wsbench.targets.echo.deflate import parse_compression
-from wsbench.targets.echo.delays import Lateness
-from wsbench.targets.echo.echo_connection import TargetConnection
-from wsbench.targets.echo.limits import Quota
+from wsbench.targets.echo.delays import ReplyDelay
+from wsbench.targets.echo.echo_connection import EchoConnection
+from wsbench.targets.echo.limits import WorkerLimits
 from wsbench.targets.echo.listen_sockets import BACKLOG
-from wsbench.targets.echo.routes import Routes, answered, first_offered
+from wsbench.targets.echo.routes import Routes, before_answer, first_offered
 from wsbench.targets.echo.serve_options import EchoOptions
-from wsbench.targets.echo.worker_links import Mesh
+from wsbench.targets.echo.worker_links import WorkerLinks
 
-# of the 2 s in which a target has to be gone
+# a target must end within 2 s
 CLOSING_S = 1.5
 STOPPING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -38,13 +38,13 @@ _log = logging.getLogger("wsbench.targets.echo")
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What all workers have in common.
+class WorkerConfig:
+    """Configuration shared by all workers.
 
     Attributes:
         tls: the context for wss://, None for ws://.
         start_ns: CLOCK_MONOTONIC at the target's start.
-        origins: of the web pages that may connect; empty: of any.
+        origins: origins of the web pages that may connect; empty: any.
     """
 
     options: EchoOptions
@@ -55,7 +55,7 @@ class Plan:
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
-    """uvloop's where it is installed (it is, wherever it exists), else asyncio's."""
+    """Return uvloop's event loop if it is installed (it is, on all platforms that it supports), else asyncio's."""
     try:
         import uvloop  # noqa: PLC0415  # an optional dependency
     except ImportError:
@@ -64,7 +64,7 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
 
 
 def run(
-    plan: Plan,
+    config: WorkerConfig,
     index: int,
     sock: socket.socket,
     *,
@@ -76,17 +76,17 @@ def run(
 
     Args:
         index: of this worker, from 0.
-        on_ready: called once, when connections are accepted.
+        on_ready: called once, when the worker accepts connections.
         peers: this worker's ends of the sockets to the other workers.
-        lifeline: descriptor of a pipe whose other end lives as long as the worker should.
+        lifeline: descriptor of a pipe; the worker stops when the other end closes.
     """
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(_serve(plan, index, sock, on_ready, peers or [], lifeline))
+        runner.run(_serve(config, index, sock, on_ready, peers or [], lifeline))
 
 
 def ignore_further_stops(loop: asyncio.AbstractEventLoop) -> None:
-    """Let no second SIGTERM or SIGINT interrupt an orderly end, until this process is gone."""
-    # a loop that forgets a handler restores the default action, if only for a moment
+    """Ignore SIGTERM and SIGINT from now on, so that a second one does not interrupt the shutdown."""
+    # blocked meanwhile: an event loop that removes a handler restores the default action for a moment
     signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING_SIGNALS)
     for signum in STOPPING_SIGNALS:
         loop.remove_signal_handler(signum)
@@ -95,10 +95,10 @@ def ignore_further_stops(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def watch_lifeline(loop: asyncio.AbstractEventLoop, descriptor: int, stop: Callable[[], None]) -> None:
-    """Call `stop` when the pipe ends, that is, when nobody holds its other end any more.
+    """Call `stop` when the last process that holds the pipe's other end closes it.
 
     Raises:
-        UsageError: the descriptor is no pipe.
+        UsageError: the descriptor is not a pipe.
     """
 
     def readable() -> None:
@@ -108,12 +108,12 @@ def watch_lifeline(loop: asyncio.AbstractEventLoop, descriptor: int, stop: Calla
 
     try:
         loop.add_reader(descriptor, readable)
-    except OSError as exc:  # epoll takes neither files nor /dev/null
+    except OSError as exc:  # epoll accepts neither files nor /dev/null
         raise UsageError("--exit-with-parent needs a pipe as standard input") from exc
 
 
 async def _serve(
-    plan: Plan,
+    config: WorkerConfig,
     index: int,
     sock: socket.socket,
     on_ready: Callable[[], None],
@@ -121,38 +121,40 @@ async def _serve(
     lifeline: int | None,
 ) -> None:
     loop = asyncio.get_running_loop()
-    loop.set_exception_handler(_quiet_about_clients)
+    loop.set_exception_handler(_log_exception)
     stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         loop.add_signal_handler(signal.SIGINT, stop.set)
     if lifeline is not None:
         watch_lifeline(loop, lifeline, stop.set)
-    plan.counters.row(index)[PID] = os.getpid()
-    mesh = Mesh()
-    broadcast = handlers.Broadcast(mesh)
-    await mesh.join(peers, broadcast.deliver)
-    quota = Quota(plan.options, plan.counters, index)
-    server = await _listen(plan, sock, broadcast, quota)
-    # what exists now stays: the collector need not look through it again while the server is measured
+    config.counters.row(index)[PID] = os.getpid()
+    links = WorkerLinks()
+    broadcast = handlers.Broadcast(links)
+    await links.connect(peers, broadcast.deliver)
+    limits = WorkerLimits(config.options, config.counters, index)
+    server = await _listen(config, sock, broadcast, limits)
+    # what exists now lives as long as the process: the garbage collector need not examine it again
     gc.collect()
     gc.freeze()
     on_ready()
     await stop.wait()
     ignore_further_stops(loop)
-    await _close(server, quota)
+    await _close(server, limits)
 
 
-async def _listen(plan: Plan, sock: socket.socket, broadcast: handlers.Broadcast, quota: Quota) -> Server:
-    options = plan.options
-    echo: handlers.Behaviour = handlers.echo
+async def _listen(
+    config: WorkerConfig, sock: socket.socket, broadcast: handlers.Broadcast, limits: WorkerLimits
+) -> Server:
+    options = config.options
+    echo: handlers.Handler = handlers.echo
     if options.delay_ns or options.jitter_ns or options.stall is not None:
-        echo = handlers.late_echo(Lateness(plan.start_ns, options.delay_ns, options.jitter_ns, options.stall))
-    routes = Routes(plan.counters, quota.cells, echo, broadcast, origins=plan.origins, max_size=options.max_size)
-    _log.addFilter(_says_no_handshake_failed)
+        echo = handlers.delayed_echo(ReplyDelay(config.start_ns, options.delay_ns, options.jitter_ns, options.stall))
+    routes = Routes(config.counters, limits.cells, echo, broadcast, origins=config.origins, max_size=options.max_size)
+    _log.addFilter(_is_no_failed_handshake)
     tls: dict[str, Any] = {"ssl": None}
-    if plan.tls is not None:
-        tls = {"ssl": plan.tls, "ssl_handshake_timeout": quota.handshake_timeout_s}
+    if config.tls is not None:
+        tls = {"ssl": config.tls, "ssl_handshake_timeout": limits.handshake_timeout_s}
     return await serve_websockets(
         routes.run,
         sock=sock,
@@ -162,42 +164,42 @@ async def _listen(plan: Plan, sock: socket.socket, broadcast: handlers.Broadcast
         compression=None,
         select_subprotocol=first_offered,
         process_request=routes.answer,
-        process_response=answered,
-        open_timeout=None,  # the connection has its own
+        process_response=before_answer,
+        open_timeout=None,  # HandshakeConnection has a timeout itself
         ping_interval=None,
         max_size=options.max_size,
         logger=_log,
-        create_connection=cast("type[ServerConnection]", functools.partial(TargetConnection, quota=quota)),
+        create_connection=cast("type[ServerConnection]", functools.partial(EchoConnection, limits=limits)),
     )
 
 
-async def _close(server: Server, quota: Quota) -> None:
-    """Stop accepting and close every connection with 1001; abort those that have not gone when time is up."""
+async def _close(server: Server, limits: WorkerLimits) -> None:
+    """Stop accepting and close every connection with 1001; abort those still open after `CLOSING_S`."""
     server.close()
     try:
         async with asyncio.timeout(CLOSING_S):
             await server.wait_closed()
     except TimeoutError:
-        for connection in tuple(quota.live):
+        for connection in tuple(limits.live):
             connection.transport.abort()
-        # connections that aborting did not end within a moment end with the process
+        # connections that survive the abort end with the process
         await asyncio.wait([asyncio.ensure_future(server.wait_closed())], timeout=0.2)
 
 
-def _quiet_about_clients(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """A client that breaks a TLS handshake or vanishes is no fault of this program and needs no traceback.
+def _log_exception(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log an exception of the event loop; without a traceback if a client caused it.
 
-    Nor do connections for which no descriptor is left; they wait in the backlog.
+    Such are a failed TLS handshake, a lost connection, and a lack of descriptors (connections wait in the backlog).
     """
     exc = context.get("exception")
     exhausted = isinstance(exc, OSError) and exc.errno in (errno.EMFILE, errno.ENFILE)
-    # asyncio says so once for every entry of the backlog, in one go
+    # asyncio reports a lack of descriptors once for every entry of the backlog
     if exhausted or isinstance(exc, (ssl.SSLError, ConnectionError, TimeoutError)):
         _log.debug("%s: %r", context.get("message"), exc)
     else:
         loop.default_exception_handler(context)
 
 
-def _says_no_handshake_failed(record: logging.LogRecord) -> bool:
-    """Older `websockets` log a traceback for every client that speaks no WebSocket."""
+def _is_no_failed_handshake(record: logging.LogRecord) -> bool:
+    """Filter out the traceback that older `websockets` log for every client that does not speak WebSocket."""
     return record.msg != "opening handshake failed"

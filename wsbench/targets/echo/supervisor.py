@@ -1,8 +1,8 @@
-"""The target as a whole: it listens, starts its workers, and sees to it that none outlives it.
+"""The whole target: it listens, starts its workers, and stops all of them at the end.
 
-With one worker, this process is the worker. With several, it forks them and waits: it serves nothing itself.
-A worker holds the reading end of a pipe whose writing end only this process has, so a worker stops when this
-process is gone, in whatever way it went.
+With one worker, this process is the worker. With several, it forks them, waits for them, and serves nothing itself.
+Each worker holds the reading end of a pipe whose writing end only this process has, so a worker stops when this
+process ends, even if it is killed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from wsbench.targets.echo import listen_sockets, server_tls, server_worker, work
 from wsbench.targets.echo.counters import Counters
 from wsbench.targets.echo.serve_options import EchoOptions, Listening
 
-# after which a worker that was told to stop is killed; it gives itself CLOSING_S and a moment
+# time after SIGTERM at which a worker is killed; it ends within little more than CLOSING_S
 _KILL_AFTER_S = server_worker.CLOSING_S + 0.5
 _STDIN = 0
 
@@ -34,11 +34,11 @@ OnListening = Callable[[Listening], None]
 
 
 class _StoppedEarlyError(Exception):
-    """SIGTERM before anything served."""
+    """SIGTERM before a worker has started."""
 
 
 def serve(options: EchoOptions, on_listening: OnListening) -> None:
-    """Run the echo target until SIGTERM or SIGINT, which are ignored from then on: the process is to end.
+    """Run the echo target until SIGTERM or SIGINT. Both are ignored afterwards: the caller must end the process.
 
     Args:
         on_listening: called once, when all workers accept connections.
@@ -75,26 +75,28 @@ def _serve(options: EchoOptions, new_directory: Callable[[], Path], on_listening
     secure = "" if context is None else "s"
     netloc = f"{listen_sockets.url_host(options.host)}:{socks[0].getsockname()[1]}"
     listening = Listening(f"ws{secure}://{netloc}/echo", ca_file, listen_sockets.is_loopback(socks[0]))
-    # not the Host header: a name of somebody else's may lead here as well
+    # the address and not the Host header: a foreign host name may resolve to this address
     origins = frozenset((*options.allow_origins, f"http{secure}://{netloc}".lower()) if options.allow_origins else ())
-    plan = server_worker.Plan(options, context, Counters(options.workers), time.monotonic_ns(), origins)
+    config = server_worker.WorkerConfig(options, context, Counters(options.workers), time.monotonic_ns(), origins)
     if options.workers == 1:
         lifeline = _STDIN if options.exit_with_parent else None
-        server_worker.run(plan, 0, socks[0], on_ready=lambda: on_listening(listening), lifeline=lifeline)
+        server_worker.run(config, 0, socks[0], on_ready=lambda: on_listening(listening), lifeline=lifeline)
     else:
-        _Supervisor(plan, socks, lambda: on_listening(listening)).run()
+        _Supervisor(config, socks, lambda: on_listening(listening)).run()
 
 
 class _Supervisor:
-    """Starts the workers, waits for them, and stops them all when one of them ends."""
+    """Starts the workers, waits for them, and stops all of them when one ends."""
 
-    def __init__(self, plan: server_worker.Plan, socks: list[socket.socket], on_ready: Callable[[], None]) -> None:
-        self._plan = plan
+    def __init__(
+        self, config: server_worker.WorkerConfig, socks: list[socket.socket], on_ready: Callable[[], None]
+    ) -> None:
+        self._config = config
         self._on_ready = on_ready
         self._socks = socks
-        self._peers = worker_links.Sockets(len(socks))
-        self._lifeline, self._lifeline_held = os.pipe()
-        self._ready, self._ready_told = os.pipe()
+        self._peers = worker_links.SocketPairs(len(socks))
+        self._lifeline, self._lifeline_writer = os.pipe()
+        self._ready, self._ready_writer = os.pipe()
         self._starting = len(socks)
         self._workers: dict[int, int] = {}  # process id: number of the worker
         self._stopping = False
@@ -103,53 +105,53 @@ class _Supervisor:
         self._all_gone = asyncio.Event()
 
     def run(self) -> None:
-        """Until all workers are gone.
+        """Return when all workers have ended.
 
         Raises:
-            TargetError: one of them died.
+            TargetError: a worker died.
         """
         try:
             self._fork()
-            # a socket left open here would keep taking connections for a worker that is gone
+            # a socket left open here would accept connections for a worker that has ended
             for sock in self._socks:
                 sock.close()
             self._peers.close()
             os.close(self._lifeline)
-            os.close(self._ready_told)
+            os.close(self._ready_writer)
             asyncio.run(self._watch())
         finally:
-            self._signal(signal.SIGKILL)  # of an orderly end, none is left to hear it
+            self._signal(signal.SIGKILL)  # after an orderly end there is no worker left
         if self._failure is not None:
             raise self._failure
 
     def _fork(self) -> None:
-        # blocked meanwhile, or a signal's exception could unwind a child into code that is the parent's
+        # blocked meanwhile: a signal handler's exception would run the parent's code in a child
         signal.pthread_sigmask(signal.SIG_BLOCK, server_worker.STOPPING_SIGNALS)
         for index in range(len(self._socks)):
             pid = os.fork()
             if pid == 0:
-                self._be_worker(index)
+                self._run_worker(index)
             self._workers[pid] = index
         signal.pthread_sigmask(signal.SIG_UNBLOCK, server_worker.STOPPING_SIGNALS)
 
-    def _be_worker(self, index: int) -> NoReturn:
-        """The rest of a forked process's life; leaves without unwinding what belongs to the parent."""
+    def _run_worker(self, index: int) -> NoReturn:
+        """Run a worker in the forked process, and exit without unwinding the parent's stack."""
         code = 1
         try:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            # Ctrl-C reaches every process of the terminal: the parent tells us when to stop
+            # Ctrl-C reaches every process of the terminal; the parent then stops its workers by SIGTERM
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, server_worker.STOPPING_SIGNALS)
-            os.close(self._lifeline_held)
+            os.close(self._lifeline_writer)
             os.close(self._ready)
             for other, sock in enumerate(self._socks):
                 if other != index:
                     sock.close()
             server_worker.run(
-                self._plan,
+                self._config,
                 index,
                 self._socks[index],
-                on_ready=lambda: _tell(self._ready_told),
+                on_ready=lambda: _report_ready(self._ready_writer),
                 peers=self._peers.take(index),
                 lifeline=self._lifeline,
             )
@@ -169,20 +171,20 @@ class _Supervisor:
             loop.add_signal_handler(signum, self._stop)
         loop.add_signal_handler(signal.SIGCHLD, self._reap)
         loop.add_reader(self._ready, self._count_ready)
-        if self._plan.options.exit_with_parent:
+        if self._config.options.exit_with_parent:
             server_worker.watch_lifeline(loop, _STDIN, self._stop)
-        self._reap()  # whoever died before SIGCHLD was listened to
+        self._reap()  # workers that ended before the handler of SIGCHLD was installed
         await self._settled.wait()
         if not self._stopping:
             self._on_ready()
         await self._all_gone.wait()
 
     def _count_ready(self) -> None:
-        told = os.read(self._ready, 4096)
-        if not told:
+        signals = os.read(self._ready, 4096)
+        if not signals:
             asyncio.get_running_loop().remove_reader(self._ready)
             return
-        self._starting -= len(told)
+        self._starting -= len(signals)
         if not self._starting:
             self._settled.set()
 
@@ -195,7 +197,7 @@ class _Supervisor:
             loop.call_later(_KILL_AFTER_S, self._signal, signal.SIGKILL)
 
     def _signal(self, signum: signal.Signals) -> None:
-        # no worker's id can have been given to another process: it is ours until it is reaped
+        # the kernel reuses no worker's process id before it is reaped
         for pid in self._workers:
             os.kill(pid, signum)
 
@@ -214,7 +216,7 @@ class _Supervisor:
             self._all_gone.set()
 
 
-def _tell(descriptor: int) -> None:
+def _report_ready(descriptor: int) -> None:
     os.write(descriptor, b".")
     os.close(descriptor)
 

@@ -14,7 +14,7 @@ _HOST = re.compile(r"[A-Za-z0-9.-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
 
 
 def _hash(tag: bytes) -> str:
-    """The CSP source that allows the page's one inline element `tag`, and nothing else."""
+    """Return the CSP source that allows only the page's one inline element `tag`."""
     match = re.search(b"<%b>(.*?)</%b>" % (tag, tag), PAGE, re.DOTALL)
     assert match is not None
     return f"'sha256-{base64.b64encode(hashlib.sha256(match[1]).digest()).decode()}'"
@@ -27,10 +27,10 @@ _POLICY = (
 
 
 def content_security_policy(hosts: Sequence[str]) -> str:
-    """The header's value for a page asked for under these Host headers.
+    """Return the header's value for a request with these Host headers.
 
-    The page may connect to its own host alone. Not every browser takes ws:// for 'self', so the host is named,
-    provided that it looks like one.
+    The page may connect only to its own host. Not every browser includes ws:// in 'self', so the policy names the
+    host, if it has the syntax of one.
     """
     if len(hosts) == 1 and _HOST.fullmatch(hosts[0]):
         return f"{_POLICY} ws://{hosts[0]} wss://{hosts[0]}"
