@@ -27,7 +27,9 @@ from wsbench.results import experiment_result, run_result
 from wsbench.run import gates
 from wsbench.source_addresses import parse_sources
 from wsbench.targets.echo.delays import parse_stall
-from wsbench.transport.connect import ConnectAttempt, Resolver, Traffic
+from wsbench.transport.connect_attempt import ConnectAttempt
+from wsbench.transport.resolver import Resolver
+from wsbench.transport.traffic import Traffic
 from wsbench.websocket.compression import parse_compression
 from wsbench.websocket.frames import FrameReader, ReceivedMessage
 from wsbench.websocket.handshake import ConnectOptions, new_protocol, parse_header, parse_url

@@ -22,10 +22,12 @@ from helpers import frames
 from helpers.frames import FrameParser, Incoming, Request
 from helpers.process import scaled
 from wsbench.errors import ConnectionLost
-from wsbench.transport.connect import Connector, HandshakeResult, Traffic
+from wsbench.transport.connect import Connector
+from wsbench.transport.connect_attempt import HandshakeResult
 from wsbench.transport.connection import Connection
 from wsbench.transport.shortway import Answer, ShortWay
 from wsbench.transport.timestamps import timespec_to_ns
+from wsbench.transport.traffic import Traffic
 from wsbench.websocket.frames import BINARY, TEXT
 from wsbench.websocket.handshake import ConnectOptions
 from wsbench.websocket.tls import client_context

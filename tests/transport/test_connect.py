@@ -15,7 +15,9 @@ from helpers.peer import Pair, Peer, granting, over_tls
 
 from wsbench.errors import ConnectError, HandshakeError, Side
 from wsbench.targets.embedded import TargetProcess
-from wsbench.transport.connect import Connector, HandshakeResult, Resolver, Traffic
+from wsbench.transport.connect import Connector
+from wsbench.transport.connect_attempt import HandshakeResult
+from wsbench.transport.traffic import Traffic
 from wsbench.websocket.handshake import ConnectOptions
 from wsbench.websocket.tls import client_context
 
@@ -102,27 +104,6 @@ def test_a_refusal_is_told_even_if_its_body_takes_longer_than_there_is_time() ->
     assert (error.kind, "no such" in error.what) == ("not-found", True)
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        b"HTTP/1.1 404 Not Found\r\nContent-Length: 7\r\n\r\nno such",
-        b"HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n7\r\nno such\r\n0\r\n\r\n",
-    ],
-)
-def test_the_end_of_a_refusals_body_is_known(answer: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Servers leave the connection open behind it: that is no reason to wait."""
-    monkeypatch.setattr("wsbench.transport.connect._BODY_PATIENCE_S", 600)
-    peer = Peer()
-    serving = gevent.spawn(peer.accept, lambda _: answer)
-    try:
-        error = failure(peer.url)
-    finally:
-        serving.kill()
-        peer.stop()
-    assert isinstance(error, HandshakeError) and error.body.startswith(b"no such")
-    assert error.kind == "not-found"
-
-
 def test_a_reset_instead_of_an_answer(bad_server: str) -> None:
     error = failure(bad_server + "/rst")
     assert (error.kind, error.step) == ("handshake-reset", "upgrade")
@@ -177,14 +158,6 @@ def test_nothing_listens() -> None:
 def test_an_unknown_host() -> None:
     error = failure(f"ws://{'a' * 64}.invalid/")  # no label may be that long: nobody need be asked
     assert (error.kind, error.step, error.side) == ("unknown-host", "dns", Side.NETWORK)
-
-
-def test_a_name_is_resolved_once() -> None:
-    resolver = Resolver()
-    first = resolver.addresses("127.0.0.1", 80)
-    assert first[0][4] == ("127.0.0.1", 80)
-    assert resolver.addresses("127.0.0.1", 80) is first
-    assert resolver.addresses("127.0.0.1", 81) is not first
 
 
 # -- TLS -------------------------------------------------------------------------------------------------------------

@@ -22,10 +22,11 @@ from hypothesis import strategies as st
 
 from wsbench.errors import Side
 from wsbench.targets.embedded import TargetProcess
-from wsbench.transport.connect import Connector, Traffic
+from wsbench.transport.connect import Connector
 from wsbench.transport.connection import Connection
 from wsbench.transport.poller import HubPoller
 from wsbench.transport.shortway import Answer
+from wsbench.transport.traffic import Traffic
 from wsbench.websocket.frames import BINARY, TEXT, client_frame
 from wsbench.websocket.handshake import ConnectOptions
 

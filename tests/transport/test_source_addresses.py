@@ -12,7 +12,9 @@ from wsbench import source_addresses as sources_module
 from wsbench.errors import ConnectError, UsageError
 from wsbench.source_addresses import check_sources, for_loopback, parse_sources, round_robin
 from wsbench.targets.embedded import TargetProcess
-from wsbench.transport.connect import Connector, HandshakeResult, Traffic
+from wsbench.transport.connect import Connector
+from wsbench.transport.connect_attempt import HandshakeResult
+from wsbench.transport.traffic import Traffic
 from wsbench.websocket.handshake import ConnectOptions
 from wsbench.websocket.tls import client_context
 

@@ -17,7 +17,7 @@ from websockets.exceptions import InvalidState
 from websockets.frames import Frame, Opcode
 
 from wsbench.errors import ConnectionLost
-from wsbench.transport.connect import HandshakeResult
+from wsbench.transport.connect_attempt import HandshakeResult
 from wsbench.transport.timestamps import ANCILLARY_SIZE, timespec_to_ns
 
 _READ_SIZE = 65_536

@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
+from wsbench.errors import printable
 from wsbench.probe.certificate import ServerCertificate
 from wsbench.probe.document import Probe, ProbeFinding, ProbeStep
 from wsbench.units import format_bytes, format_count, format_duration
-from wsbench.websocket.http_response import printable
 
 _INDENT = " " * 25
 _NAMES = 5

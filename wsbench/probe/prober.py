@@ -14,18 +14,19 @@ import msgspec
 from gevent import socket as green
 from websockets.frames import Opcode
 
-from wsbench.errors import ConnectError, ConnectionLost, HandshakeError, WsbenchError
+from wsbench.errors import ConnectError, ConnectionLost, HandshakeError, WsbenchError, printable
 from wsbench.probe import diagnosis
 from wsbench.probe.certificate import utc_now
 from wsbench.probe.document import SCHEMA, STEPS, Close, EchoResult, Ping, Probe, ProbeStep, Problem, Tcp, Tls, Upgrade
 from wsbench.probe.probe_connection import Arrival, ProbeConnection
 from wsbench.probe.recheck import add_certificate_faults, certificate_from, fetch_certificate, recheck
 from wsbench.source_addresses import round_robin
-from wsbench.transport.connect import ConnectAttempt, Connector, HandshakeResult, Traffic
+from wsbench.transport.connect import Connector
+from wsbench.transport.connect_attempt import ConnectAttempt, HandshakeResult
 from wsbench.transport.timestamps import TimestampingKeepalive
+from wsbench.transport.traffic import Traffic
 from wsbench.websocket.credentials import hide_header, hide_in_target, hide_in_url
 from wsbench.websocket.handshake import ConnectOptions, new_protocol
-from wsbench.websocket.http_response import printable
 from wsbench.websocket.tls import client_context
 
 _NORMAL = 1000

@@ -10,7 +10,9 @@ import contextlib
 
 from wsbench.errors import ConnectError, HandshakeError, Side
 from wsbench.probe.certificate import ServerCertificate, read_certificate, utc_now
-from wsbench.transport.connect import ConnectAttempt, Connector, Traffic
+from wsbench.transport.connect import Connector
+from wsbench.transport.connect_attempt import ConnectAttempt
+from wsbench.transport.traffic import Traffic
 from wsbench.websocket.connect_errors import NO_TLS_REMEDY
 from wsbench.websocket.handshake import ConnectOptions
 from wsbench.websocket.tls import client_context

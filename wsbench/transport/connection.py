@@ -22,10 +22,11 @@ from websockets.exceptions import InvalidState, PayloadTooBig
 from websockets.protocol import OPEN
 
 from wsbench.errors import ConnectionLost, Side, WsbenchError
-from wsbench.transport.connect import HandshakeResult, Traffic
+from wsbench.transport.connect_attempt import HandshakeResult
 from wsbench.transport.poller import READ, poller
 from wsbench.transport.shortway import FIRST_READ_SIZE, READ_SIZE, ShortWay
 from wsbench.transport.timestamps import ANCILLARY_SIZE, ns_to_timespec, timespec_to_ns
+from wsbench.transport.traffic import Traffic
 from wsbench.websocket.frames import (
     DeflatingFramer,
     Flood,

@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from wsbench.transport.connect import Traffic
 from wsbench.transport.poller import READ, Readable
 from wsbench.transport.timestamps import ANCILLARY_SIZE, ns_to_timespec
+from wsbench.transport.traffic import Traffic
 
 READ_SIZE = 65_536
 FIRST_READ_SIZE = 448

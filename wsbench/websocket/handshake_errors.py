@@ -12,10 +12,10 @@ from urllib.parse import urljoin
 
 from websockets.exceptions import InvalidHeader, InvalidHeaderValue, InvalidStatus, InvalidUpgrade, NegotiationError
 
-from wsbench.errors import HandshakeError, Side
+from wsbench.errors import HandshakeError, Side, printable
 from wsbench.websocket.credentials import hide_in_target, hide_in_url
 from wsbench.websocket.handshake import ConnectOptions
-from wsbench.websocket.http_response import HttpResponse, printable
+from wsbench.websocket.http_response import HttpResponse
 
 _NGINX = (
     "nginx needs proxy_http_version 1.1, proxy_set_header Upgrade $http_upgrade and "

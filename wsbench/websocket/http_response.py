@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from http import HTTPStatus
 
+from wsbench.errors import printable
 from wsbench.websocket.credentials import hide_header
 
 _BODY_START = 200
@@ -88,8 +89,3 @@ def _legible(html: str) -> str:
     words = _MARKUP.sub(" ", html).strip()
     title = _TITLE.search(html)
     return words or (title[1] if title else "")
-
-
-def printable(text: str) -> str:
-    """What a server sent, so that it may be shown: it cannot steer a terminal, nor begin a line."""
-    return "".join(c if c.isprintable() else "·" for c in text)

@@ -28,10 +28,11 @@ from wsbench.measure.schedule import constant, slots
 from wsbench.run.options import RunOptions
 from wsbench.run.protocol import SCENARIO_FAILED, ConnectionTally, ErrorTally, Health, PhaseUpdate, Report
 from wsbench.source_addresses import round_robin
-from wsbench.transport.connect import Connector, Traffic
+from wsbench.transport.connect import Connector
 from wsbench.transport.connection import Connection
 from wsbench.transport.poller import poller
 from wsbench.transport.timestamps import TimestampingKeepalive
+from wsbench.transport.traffic import Traffic
 from wsbench.units import NS_PER_S
 from wsbench.websocket.handshake import ConnectOptions
 from wsbench.websocket.tls import client_context

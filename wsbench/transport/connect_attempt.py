@@ -1,0 +1,276 @@
+"""One attempt to open a connection: name, TCP, TLS, upgrade. Each step is timed, each failure named.
+
+It runs in the caller's greenlet and blocks only that one.
+"""
+
+from __future__ import annotations
+
+import functools
+import socket
+import ssl
+import sys
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gevent
+from gevent import socket as green
+from websockets.client import ClientProtocol
+from websockets.http11 import Response
+from websockets.protocol import OPEN
+
+from wsbench.errors import ConnectError
+from wsbench.source_addresses import IP_BIND_ADDRESS_NO_PORT
+from wsbench.transport import timestamps
+from wsbench.transport.resolver import Resolver
+from wsbench.transport.traffic import Traffic
+from wsbench.transport.upgrade_response import read_upgrade_response
+from wsbench.websocket.connect_errors import (
+    broken,
+    closed_during_tls,
+    not_of_one_family,
+    tcp_error,
+    timed_out,
+    tls_error,
+)
+from wsbench.websocket.handshake import ConnectOptions, Negotiated, new_protocol
+from wsbench.websocket.handshake_errors import diagnose
+from wsbench.websocket.tls import TlsStream
+
+_READ_SIZE = 65_536
+
+
+@dataclass(frozen=True)
+class ConnectTimings:
+    """Durations of the steps of opening, in ns; `tls_ns` is None without TLS."""
+
+    tcp_ns: int
+    tls_ns: int | None
+    upgrade_ns: int
+
+    @property
+    def total_ns(self) -> int:
+        """Sum of the steps, without name resolution."""
+        return self.tcp_ns + (self.tls_ns or 0) + self.upgrade_ns
+
+
+@dataclass
+class HandshakeResult:
+    """A connection right after its handshake.
+
+    Attributes:
+        socket: gevent's socket; unread bytes are in the kernel or in `early`.
+        early: bytes after the handshake's response: the server's first frames.
+        resumed: the TLS session of an earlier connection was resumed.
+    """
+
+    socket: Any
+    protocol: ClientProtocol
+    tls: TlsStream | None
+    negotiated: Negotiated
+    times: ConnectTimings
+    early: bytes
+    resumed: bool = False
+
+
+class ConnectAttempt:
+    """One attempt to open a connection, step by step. Its attributes stay readable after a failure.
+
+    Attributes:
+        step: the current or failed step: "dns", "tcp", "tls" or "upgrade".
+        times_ns: duration of each step, the failed one included.
+        addresses: the result of name resolution.
+        refused: addresses that refused the connection before one accepted it, and why.
+        socket: gevent's, once it is created.
+        tls: once its handshake has begun; None without TLS.
+        request: the upgrade request as it was sent.
+        received: the response to it, as far as it came.
+        result: the connection, after the last step.
+    """
+
+    def __init__(
+        self,
+        options: ConnectOptions,
+        context: ssl.SSLContext | None,
+        traffic: Traffic,
+        resolver: Resolver,
+        source: str | None,
+        session: ssl.SSLSession | None,
+    ) -> None:
+        self._options = options
+        self._context = context
+        self._resolver = resolver
+        self._source = source
+        self._session = session
+        self._traffic = traffic
+        self.step = "dns"
+        self.times_ns: dict[str, int] = {}
+        self.addresses: Sequence[Any] = ()
+        self.refused: list[tuple[str, OSError]] = []
+        self.socket: Any = None
+        self.tls: TlsStream | None = None
+        self.request = b""
+        self.received = bytearray()
+        self.result: HandshakeResult | None = None
+        self._agreed: tuple[ClientProtocol, Negotiated, bytes] | None = None
+
+    def steps(self) -> Generator[str]:
+        """Run the steps within the options' timeout, and yield the name of each when it is done.
+
+        A caller that stops before the last step must close the generator, which closes the socket.
+
+        Raises:
+            ConnectError: which step failed, on whose side, what to do. The socket is closed.
+        """
+        timer = gevent.Timeout(self._options.timeout_ns / 1e9)
+        timer.start()
+        began = time.monotonic_ns()
+        try:
+            for step, take in self._plan():
+                self.step = step
+                began = time.monotonic_ns()
+                take()
+                self.times_ns[self.step] = time.monotonic_ns() - began
+                if self._agreed is not None:
+                    self.result = self._handshake_result(*self._agreed)
+                yield step
+        except gevent.Timeout as timeout:
+            self.times_ns[self.step] = time.monotonic_ns() - began
+            self.discard()
+            if timeout is not timer:
+                raise
+            raise self._timeout_error() from None
+        except BaseException:
+            self.times_ns.setdefault(self.step, time.monotonic_ns() - began)
+            self.discard()
+            raise
+        finally:
+            timer.close()
+
+    def _plan(self) -> Iterator[tuple[str, Callable[[], None]]]:
+        yield "dns", self._resolve
+        yield "tcp", self._connect
+        if self._context is not None:
+            yield "tls", functools.partial(self._secure, self._context)
+        yield "upgrade", self._upgrade
+
+    def _timeout_error(self) -> ConnectError:
+        """Return the error of a timeout, or the refusal's own if only its body was still to come."""
+        if b"\r\n\r\n" in self.received:
+            return diagnose(None, bytes(self.received), self._options)
+        return timed_out(self._options, self.step, len(self.received))
+
+    def _handshake_result(self, protocol: ClientProtocol, negotiated: Negotiated, early: bytes) -> HandshakeResult:
+        times = ConnectTimings(self.times_ns["tcp"], self.times_ns.get("tls"), self.times_ns["upgrade"])
+        resumed = self.tls is not None and self.tls.resumed
+        return HandshakeResult(self.socket, protocol, self.tls, negotiated, times, early, resumed)
+
+    def discard(self) -> None:
+        """Close the socket, if there is one."""
+        if self.socket is not None:
+            self.socket.close()
+
+    def _resolve(self) -> None:
+        self.addresses = self._resolver.addresses(self._options.uri.host, self._options.uri.port)
+
+    def _connect(self) -> None:
+        for family, kind, proto, _, address in self._reachable():
+            try:
+                self.socket = green.socket(family, kind, proto)
+                self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                # Before the first packet, so that every read has a timestamp.
+                timestamps.enable(self.socket)
+                if self._source is not None:
+                    if sys.platform == "linux":
+                        self.socket.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+                    self.socket.bind((self._source, 0))
+                self.socket.connect(address)
+            except OSError as error:
+                self.discard()
+                self.refused.append((address[0], error))
+            else:
+                return
+        raise tcp_error(self._options, self.refused[-1][1])
+
+    def _reachable(self) -> Sequence[Any]:
+        """Return the addresses of the source address's family."""
+        if self._source is None:
+            return self.addresses
+        family = socket.AF_INET6 if ":" in self._source else socket.AF_INET
+        reachable = [address for address in self.addresses if address[0] == family]
+        if not reachable:
+            raise not_of_one_family(self._options, self._source)
+        return reachable
+
+    def _secure(self, context: ssl.SSLContext) -> None:
+        tls = self.tls = TlsStream(context, self._options.uri.host, self._session)
+        received = first = b""
+        try:
+            while True:
+                done, outgoing = tls.handshake(received)
+                self._send(outgoing)
+                if done:
+                    return
+                received = self._receive()
+                first = first or received
+                if not received:
+                    raise closed_during_tls(self._options)
+        except ssl.SSLError as error:
+            self._send_alert(tls)
+            raise tls_error(error, self._options, first) from error
+        except OSError as error:
+            raise broken(self._options, self.step, error) from error
+
+    def _send_alert(self, tls: TlsStream) -> None:
+        """Send TLS's alert about a failure; the server may have closed already."""
+        try:
+            self._send(tls.outgoing())
+        except OSError:
+            pass
+
+    def _upgrade(self) -> None:
+        protocol, request = new_protocol(self._options)
+        protocol.send_request(request)
+        try:
+            self.request = b"".join(protocol.data_to_send())
+            self._send(self.tls.encrypt(self.request) if self.tls is not None else self.request)
+            head, early = read_upgrade_response(self._receive_plain, self.received, self._options)
+        except OSError as error:
+            raise broken(self._options, self.step, error) from error
+        protocol.receive_data(head)
+        if protocol.state is not OPEN:
+            raise diagnose(protocol.handshake_exc, bytes(self.received), self._options)
+        response = protocol.events_received()[0]
+        assert isinstance(response, Response)
+        tls = self.tls
+        negotiated = Negotiated(
+            compression=response.headers.get("Sec-WebSocket-Extensions") if protocol.extensions else None,
+            subprotocol=protocol.subprotocol,
+            tls_version=tls.version if tls else None,
+            tls_cipher=tls.cipher if tls else None,
+        )
+        self._agreed = protocol, negotiated, early
+
+    def _send(self, data: bytes) -> None:
+        if data:
+            self.socket.sendall(data)
+            self._traffic.sent += len(data)
+
+    def _receive(self) -> bytes:
+        data: bytes = self.socket.recv(_READ_SIZE)
+        self._traffic.received += len(data)
+        return data
+
+    def _receive_plain(self) -> bytes:
+        """Return decrypted bytes, none at the end of the stream."""
+        while data := self._receive():
+            if self.tls is None:
+                return data
+            try:
+                plain = self.tls.decrypt(data)
+            except ssl.SSLError as error:
+                raise tls_error(error, self._options) from error
+            if plain or self.tls.closed:
+                return plain
+        return b""

@@ -1,0 +1,54 @@
+"""Reading the HTTP response to an upgrade request: the head of a 101, or a refusal with the start of its body."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import gevent
+
+from wsbench.websocket.handshake import ConnectOptions
+from wsbench.websocket.handshake_errors import HEAD_LIMIT, diagnose
+
+_BODY_LIMIT = 512
+_HTTP_1 = b"HTTP/1."
+_CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,9})[ \t]*\r\n", re.IGNORECASE)
+_LAST_CHUNK = b"\r\n0\r\n\r\n"
+
+
+def read_upgrade_response(
+    receive: Callable[[], bytes], received: bytearray, options: ConnectOptions, *, body_timeout_s: float = 0.5
+) -> tuple[bytes, bytes]:
+    """Return the head of a 101 response, and the bytes after it: the server's first frames.
+
+    `receive` returns decrypted bytes, none at the end of the stream. `received` collects them, also when this fails.
+
+    Raises:
+        HandshakeError: the response is not a 101.
+    """
+    while (end := received.find(b"\r\n\r\n")) < 0:
+        data = receive()
+        received += data
+        plausible = received.startswith(_HTTP_1[: len(received)])
+        if not data or not plausible or len(received) > HEAD_LIMIT:
+            raise diagnose(None, bytes(received), options)
+    head, rest = bytes(received[: end + 4]), bytes(received[end + 4 :])
+    if head.startswith(b"HTTP/1.1 101"):
+        return head, rest
+    if b" 101 " not in head[:13]:
+        _read_body(receive, received, head, body_timeout_s)
+    raise diagnose(None, bytes(received), options)
+
+
+def _read_body(receive: Callable[[], bytes], received: bytearray, head: bytes, timeout_s: float) -> None:
+    """Read the start of a refusal's body. The body may be long, endless or cut: its start is enough for a message."""
+    length = _CONTENT_LENGTH.search(head)
+    enough = len(head) + min(int(length[1]) if length else _BODY_LIMIT, _BODY_LIMIT)
+    try:
+        with gevent.Timeout(timeout_s, False):
+            while len(received) < enough and not received.endswith(_LAST_CHUNK):
+                if not (data := receive()):
+                    break
+                received += data
+    except OSError:
+        pass
