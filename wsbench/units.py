@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from datetime import datetime
 
 NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
@@ -112,6 +113,11 @@ def format_seconds(duration_ns: int) -> str:
     minutes, seconds = divmod(rest, 60)
     parts = [f"{value}{unit}" for value, unit in ((hours, "h"), (minutes, "m"), (seconds, "s")) if value]
     return "".join(parts) or "0s"
+
+
+def format_utc(moment: datetime) -> str:
+    """Return an instant in UTC as ISO 8601 with milliseconds: '2026-11-22T09:15:00.250Z'."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def format_count(count: float | None) -> str:

@@ -16,9 +16,10 @@ from msgspec.structs import replace
 from playwright.sync_api import Browser, Page
 
 from wsbench.cli.report import of_capacity, of_experiment
+from wsbench.measure.findings import Finding
 from wsbench.report.html import run_page
 from wsbench.results.capacity_result import GENERATOR, Capacity
-from wsbench.results.run_result import ErrorCount, Finding, Generator, Target
+from wsbench.results.run_result import ErrorCount, Generator, TargetResult
 
 OpenPage = Callable[..., Page]
 LIMIT_BYTES = 6_000_000
@@ -74,7 +75,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         5,
         name=HOSTILE,
         command=["wsbench", "run", HOSTILE],
-        target=Target(HOSTILE, HOSTILE),
+        target=TargetResult(HOSTILE, HOSTILE),
         errors=[ErrorCount(HOSTILE, "target", 3, HOSTILE, HOSTILE)],
         generator=Generator("late", [Finding("sent-late", HOSTILE, HOSTILE, "late")]),
     )

@@ -22,7 +22,7 @@ from wsbench.cli import main
 from wsbench.launcher.step_runs import rest_s
 from wsbench.results import capacity_result, run_result
 from wsbench.results.capacity_result import BOUND, GENERATOR, HELD, TARGET, Capacity
-from wsbench.results.run_result import Messages, Throughput
+from wsbench.results.run_result import MessageCounts, Throughput
 
 RunCli = Callable[..., CliResult]
 BRIEF = ("--warmup", "200ms", "--drain", "1s", "-d", "1s", "--longest", "1s", "-u", "10")
@@ -178,7 +178,7 @@ def test_the_most_connections_up_to_a_bound(tmp_path: Path, run_cli: RunCli) -> 
     where, found = only(tmp_path)
     assert where.name.endswith("-six")
     assert (found.searched, found.limited_by, found.failed_at) == ("connections", BOUND, None)
-    assert found.answer == capacity_result.Answer(6.0, 120.0, 6, settled=True)
+    assert found.answer == capacity_result.CapacityAnswer(6.0, 120.0, 6, settled=True)
     assert {(step.load, step.rate, step.connections) for step in found.steps} == {(3.0, 60.0, 3), (6.0, 120.0, 6)}
     assert len(found.steps) >= 3
     assert (found.conditions.connections, found.conditions.rate_per_connection, found.conditions.tls) == (
@@ -219,7 +219,7 @@ def test_interrupted(tmp_path: Path) -> None:
     assert ended.json() == json.loads((where / "capacity.json").read_bytes())
     assert (found.complete, found.stopped, found.limited_by) == (False, "interrupted", None)
     assert {step.load for step in found.steps} == {10.0}
-    assert found.answer == capacity_result.Answer(10.0, 10.0, 2, settled=False)
+    assert found.answer == capacity_result.CapacityAnswer(10.0, 10.0, 2, settled=False)
     assert "STOPPED      interrupted\n             Held so far: 10 messages/s.\n" in ended.stderr
     assert "Stopped:" in (where / "report.html").read_text()
 
@@ -305,5 +305,7 @@ def test_wrong_usage(
 def test_a_target_is_given_the_time_that_what_it_left_unanswered_takes(
     unanswered: int, received_per_s: float, expected_s: float
 ) -> None:
-    run = replace(RUN, messages_all_phases=Messages(lost=unanswered), throughput=Throughput(1000.0, received_per_s))
+    run = replace(
+        RUN, messages_all_phases=MessageCounts(lost=unanswered), throughput=Throughput(1000.0, received_per_s)
+    )
     assert rest_s(run, longest_s=30.0) == expected_s

@@ -19,7 +19,7 @@ from wsbench.cli.matrix import trusted
 from wsbench.launcher.locust_process import interruptible
 from wsbench.results import experiment_result, run_result
 from wsbench.results.experiment_result import DONE, FAILED, PENDING, Experiment
-from wsbench.results.overview_result import Row
+from wsbench.results.overview_result import OverviewRow
 from wsbench.results.run_result import Run
 from wsbench.targets.embedded import TargetProcess
 
@@ -266,7 +266,7 @@ def test_a_terminal_without_such_signs(tmp_path: Path, run_cli: Cli) -> None:
 def test_strict_does_not_mind_a_closed_loop_at_its_limit(
     verdicts: dict[str, int], open_loop: bool, wanted: bool
 ) -> None:
-    row = Row("key", "target", "conditions", open_loop=open_loop, asked=2, done=2, verdicts=verdicts)
+    row = OverviewRow("key", "target", "conditions", open_loop=open_loop, asked=2, done=2, verdicts=verdicts)
     assert trusted(row) is wanted
 
 

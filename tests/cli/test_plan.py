@@ -13,19 +13,19 @@ from msgspec.structs import replace
 
 from wsbench import machine
 from wsbench.cli import main
-from wsbench.cli.calibrate import Calibration, Loop
+from wsbench.results.calibration_result import Calibration, LoopSpeed
 
 LOAD = ("plan", "--connections", "1000000", "--rate", "200000")
 CALIBRATION = Calibration(
     schema=1,
     environment=replace(RUN.environment, cores=4, cpu="Some CPU"),
     machine={"payload_size": 128},
-    closed_loop=Loop(90_000.0, "saturated", 10.0),
-    open_loop=Loop(25_000.0, "ok", 20.0),
+    closed_loop=LoopSpeed(90_000.0, "saturated", 10.0),
+    open_loop=LoopSpeed(25_000.0, "ok", 20.0),
     open_loop_limit=30_000.0,
     known_answers=[],
-    tls=Loop(60_000.0, "saturated", 15.0),
-    compression=Loop(30_000.0, "saturated", 30.0),
+    tls=LoopSpeed(60_000.0, "saturated", 15.0),
+    compression=LoopSpeed(30_000.0, "saturated", 30.0),
     connection_bytes=21_000,
     process_bytes=75_000_000,
 )
@@ -91,7 +91,7 @@ def test_what_is_stated_goes_before_what_was_measured(capsys: Capture) -> None:
 
 
 def test_as_text_every_number_says_what_it_is(capsys: Capture) -> None:
-    store(open_loop=Loop(2_500.0, "ok", 20.0))
+    store(open_loop=LoopSpeed(2_500.0, "ok", 20.0))
     assert main.run([*LOAD, "--bandwidth", "1Gbit", "--payload-size", "4k", "--compression"]) == 0
     text = capsys.readouterr().out
     lines = text.splitlines()

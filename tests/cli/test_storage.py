@@ -94,7 +94,7 @@ def test_a_disk_that_fills_up_in_the_run_costs_no_figure(tmp_path: Path) -> None
         *_, error, remedy = result.stderr.splitlines()
         assert result.returncode == 3, name
         assert error == f"wsbench: error: the result could not be stored in {tmp_path / name / 'results'}: {why}"
-        assert remedy.startswith("  What was printed is all there is."), name
+        assert remedy.startswith("  Only the printed summary is left."), name
         assert "Traceback" not in result.stderr
     for name in ("json", "workers"):
         run = ended[name].json()

@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsbench.experiment.capacity_search import MOST_STEPS, Found, Measure, Search, Seen, decide, so_far, step_ns
+from wsbench.experiment.capacity_search import (
+    MOST_STEPS,
+    Found,
+    Measure,
+    Search,
+    Seen,
+    decide,
+    majority_outcome,
+    so_far,
+    step_ns,
+)
 from wsbench.results.capacity_result import BOUND, GENERATOR, HELD, TARGET, Bounds
 from wsbench.units import NS_PER_S
 
@@ -198,3 +208,18 @@ def test_the_answer_of_a_search_that_was_broken_off() -> None:
 )
 def test_a_step_is_as_long_as_its_percentile_wants(samples: int, rate: float, expected_ns: int) -> None:
     assert step_ns(samples, rate, shortest_ns=3 * S, longest_ns=30 * S) == expected_ns
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "expected"),
+    [
+        ([HELD], HELD),
+        ([HELD, TARGET, HELD], HELD),
+        ([TARGET, HELD], TARGET),
+        ([GENERATOR, GENERATOR], GENERATOR),
+        ([GENERATOR, TARGET], TARGET),
+        ([GENERATOR, HELD, GENERATOR], GENERATOR),
+    ],
+)
+def test_what_several_runs_amount_to(outcomes: list[str], expected: str) -> None:
+    assert majority_outcome(outcomes) == expected

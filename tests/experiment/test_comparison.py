@@ -115,7 +115,7 @@ def test_what_is_no_result(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="a run cannot be compared with an experiment"):
         of(run, experiment)
     (experiment / "experiment.json").write_text('{"schema": 2}')
-    with pytest.raises(ResultError, match="no experiment of schema 1"):
+    with pytest.raises(ResultError, match="not an experiment of schema 1"):
         of(experiment, experiment)
 
 

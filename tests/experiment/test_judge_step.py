@@ -9,9 +9,9 @@ from helpers.sample_run import RUN
 from msgspec.structs import replace
 
 from wsbench.experiment.judge_step import assess, keeps_to_rate
-from wsbench.measure.findings import READ_LATE
-from wsbench.results.capacity_result import GENERATOR, HELD, TARGET, Step
-from wsbench.results.run_result import Connections, Finding, Generator, Latency, Messages, Run, Throughput
+from wsbench.measure.findings import READ_LATE, Finding
+from wsbench.results.capacity_result import GENERATOR, HELD, TARGET, CapacityStep
+from wsbench.results.run_result import Connections, Generator, Latency, MessageCounts, Run, Throughput
 from wsbench.run.gates import parse_objective
 
 MS = 1_000_000
@@ -27,7 +27,7 @@ def run(
     response: Latency = FAST,
     service: Latency = FAST,
     lag: Latency = NONE,
-    messages: Messages | None = None,
+    messages: MessageCounts | None = None,
     received_per_s: float = 1000.0,
     connections: Connections = OPEN,
     **conditions: Any,
@@ -38,7 +38,7 @@ def run(
         RUN,
         conditions=replace(RUN.conditions, **conditions),
         connections=connections,
-        messages=messages or Messages(sent=10_000, received=10_000),
+        messages=messages or MessageCounts(sent=10_000, received=10_000),
         throughput=Throughput(1000.0, received_per_s),
         latency={**RUN.latency, "response": response, "service": service, "read_lag": lag},
         generator=Generator(verdict, findings if verdict != "ok" else []),
@@ -51,7 +51,7 @@ def late_reader(**figures: Any) -> Run:
     return replace(made, generator=Generator("late", [Finding(READ_LATE, "it was so", "", "late")]))
 
 
-def step(made: Run, *objectives: str) -> Step:
+def step(made: Run, *objectives: str) -> CapacityStep:
     return assess(made, [parse_objective(text) for text in objectives or ("p99 < 10ms",)], load=7.0, where="runs/x")
 
 
@@ -74,7 +74,7 @@ CASES: dict[str, tuple[Run, str, str]] = {
     "the rate not reached": (run(received_per_s=960.0), TARGET, "960 replies/s came of 1,000"),
     "a little below the rate": (run(received_per_s=975.0), HELD, ""),
     "by chance fewer were due": (
-        run(arrivals="poisson", messages=Messages(sent=9_500, received=9_500), received_per_s=950.0),
+        run(arrivals="poisson", messages=MessageCounts(sent=9_500, received=9_500), received_per_s=950.0),
         HELD,
         "",
     ),
@@ -92,7 +92,7 @@ CASES: dict[str, tuple[Run, str, str]] = {
         "p99 was 50.0 ms; generator saturated: it was so",
     ),
     "late, and what is lost is not a matter of time alone": (
-        run("late", messages=Messages(sent=9_000, received=9_000, missed=1_000), lag=SLOW, received_per_s=900.0),
+        run("late", messages=MessageCounts(sent=9_000, received=9_000, missed=1_000), lag=SLOW, received_per_s=900.0),
         TARGET,
         "900 replies/s came of 1,000",
     ),
@@ -146,7 +146,7 @@ def test_whose_limit_it_was(case: str) -> None:
     ],
 )
 def test_what_lateness_explains_is_the_generators(objective: str, longest_ms: int, outcome: str, verdict: str) -> None:
-    lost = Messages(sent=10_000, received=9_990, lost=10)
+    lost = MessageCounts(sent=10_000, received=9_990, lost=10)
     lag = replace(SLOW, max_ns=longest_ms * MS)
     assert step(run(verdict, messages=lost, lag=lag), objective).outcome == outcome
 
@@ -162,7 +162,7 @@ def test_all_that_went_wrong_is_said() -> None:
 
 
 def test_users_that_send_when_they_like_are_held_against_what_they_sent() -> None:
-    made = run(messages=Messages(sent=600, received=500, one_way=100), received_per_s=50.0)
+    made = run(messages=MessageCounts(sent=600, received=500, one_way=100), received_per_s=50.0)
     assert not keeps_to_rate(made)
     assert keeps_to_rate(run())
     assert step(made).why == "50 replies/s came of 1,000"
@@ -171,6 +171,6 @@ def test_users_that_send_when_they_like_are_held_against_what_they_sent() -> Non
 
 
 def test_at_a_low_rate_a_message_across_the_edge_is_no_shortfall() -> None:
-    few = Messages(sent=50, received=50)
+    few = MessageCounts(sent=50, received=50)
     assert step(run(rate=10.0, duration_ns=5 * 10**9, messages=few, received_per_s=9.6)).outcome == HELD
     assert step(run(rate=10.0, duration_ns=5 * 10**9, messages=few, received_per_s=9.0)).outcome == TARGET

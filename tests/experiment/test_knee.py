@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from helpers.sample_capacity import CAPACITY, STEPS
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from wsbench.experiment.knee import knee
+from wsbench.experiment.knee import knee, of_steps
+from wsbench.results.capacity_result import GENERATOR, HELD
 
 MS = 1e6
 HOCKEY_STICK = [(100, 1.0), (200, 1.0), (400, 1.1), (476, 1.2), (500, 1.3), (520, 80.0), (566, 200.0), (800, 900.0)]
@@ -57,3 +60,12 @@ def test_a_knee_is_never_at_an_end(points: list[tuple[int, float]]) -> None:
 @given(st.floats(0.01, 100), st.floats(0.01, 100))
 def test_units_do_not_move_it(of_load: float, of_latency: float) -> None:
     assert knee([(load * of_load, ms * of_latency) for load, ms in HOCKEY_STICK]) == 4
+
+
+def test_the_knee_is_of_p99_where_the_generator_was_well() -> None:
+    assert of_steps(CAPACITY) == CAPACITY.knee
+    # without a value in any run, the time allowed for a reply stands for it
+    lost = replace(CAPACITY, steps=[each if each.load < 800 else replace(each, p99_ns=None) for each in STEPS])
+    assert of_steps(lost) == CAPACITY.knee
+    gone = [each if each.outcome == HELD else replace(each, outcome=GENERATOR) for each in STEPS]
+    assert of_steps(replace(CAPACITY, steps=gone)) != CAPACITY.knee

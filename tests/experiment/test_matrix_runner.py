@@ -14,7 +14,7 @@ from wsbench.cli.matrix import PARSERS
 from wsbench.errors import TargetError, UsageError
 from wsbench.experiment import spec
 from wsbench.experiment.experiment_store import Store
-from wsbench.experiment.matrix_runner import Outcome, Step, conduct
+from wsbench.experiment.matrix_runner import Outcome, RunStart, conduct
 from wsbench.experiment.order import plan, to_do
 from wsbench.results import experiment_result
 from wsbench.results.experiment_result import DONE, FAILED, PENDING, Cell, CellRun, Experiment
@@ -48,10 +48,10 @@ class Fake:
 
 class Heard:
     def __init__(self) -> None:
-        self.steps: list[Step] = []
+        self.steps: list[RunStart] = []
         self.failures: list[tuple[str, str]] = []
 
-    def begins(self, step: Step) -> None:
+    def begins(self, step: RunStart) -> None:
         self.steps.append(step)
 
     def failed(self, cell: Cell, reason: str) -> None:

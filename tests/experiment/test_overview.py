@@ -11,12 +11,12 @@ from msgspec.structs import replace
 from wsbench.experiment.overview import overview
 from wsbench.results import experiment_result
 from wsbench.results.experiment_result import Cell, Load
-from wsbench.results.overview_result import FIGURES, Overview, Row
-from wsbench.results.run_result import Connections, Generator, Latency, Messages, NegotiatedWith, Run, Target
+from wsbench.results.overview_result import FIGURES, Overview, OverviewRow
+from wsbench.results.run_result import Connections, Generator, Latency, MessageCounts, NegotiatedWith, Run, TargetResult
 
 
 def using(run: Run, *, cpu_us: float | None, memory: int | None) -> Run:
-    return replace(run, target=Target("t", "1", True, 1.0, cpu_us, 1_000_000, memory))
+    return replace(run, target=TargetResult("t", "1", True, 1.0, cpu_us, 1_000_000, memory))
 
 
 def overview_of(where: Path, *cells: tuple[Cell, list[Run | str]], baseline: str | None = "base") -> Overview:
@@ -24,7 +24,7 @@ def overview_of(where: Path, *cells: tuple[Cell, list[Run | str]], baseline: str
     return overview(experiment, where)
 
 
-def values(row: Row) -> list[float | None]:
+def values(row: OverviewRow) -> list[float | None]:
     return [row.figures[name].value for name in FIGURES]
 
 
@@ -98,11 +98,11 @@ def test_a_percentile_of_too_few_messages_has_no_ratio(tmp_path: Path) -> None:
 
 
 def test_what_went_wrong_is_counted_over_all_runs_and_phases(tmp_path: Path) -> None:
-    wrong = Messages(sent=9, received=8, lost=1, corrupted=2, duplicated=3, reordered=4, unexpected=5, missed=6)
+    wrong = MessageCounts(sent=9, received=8, lost=1, corrupted=2, duplicated=3, reordered=4, unexpected=5, missed=6)
     bad = replace(
         run_with(), messages_all_phases=wrong, connections=Connections(asked=2, opened=1, failed=1, dropped=7)
     )
-    good = replace(run_with(), messages_all_phases=Messages(), connections=Connections())
+    good = replace(run_with(), messages_all_phases=MessageCounts(), connections=Connections())
     saturated = replace(good, generator=Generator("saturated"))
     (row,) = overview_of(tmp_path / "e", (cell("base"), [bad, bad, saturated, "it died", "it died"])).rows
     assert (row.asked, row.done, row.failures) == (5, 3, ["it died"])

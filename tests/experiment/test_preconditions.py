@@ -7,7 +7,7 @@ from helpers.comparisons import run_with
 from msgspec.structs import replace
 
 from wsbench.experiment.preconditions import differences, notes, remedy
-from wsbench.results.run_result import Environment, Generator, Messages, NegotiatedWith, Run, Timestamps
+from wsbench.results.run_result import Environment, Generator, MessageCounts, NegotiatedWith, Run, Timestamps
 
 RUN = run_with()
 HERE = RUN.environment
@@ -93,7 +93,7 @@ def test_notes() -> None:
         environment=replace(HERE, kernel="6.2", python="3.13", cores=4),
         timestamps=Timestamps("user", 0, 5),
         negotiated=NegotiatedWith(tls_version="TLSv1.2"),
-        messages=Messages(sent=1_000, received=990, lost=10, corrupted=1),
+        messages=MessageCounts(sent=1_000, received=990, lost=10, corrupted=1),
     )
     assert differences([RUN], [new]) == []
     assert notes([RUN], [new]) == [

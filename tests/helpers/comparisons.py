@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from wsbench.results import experiment_result, run_result
 from wsbench.results.experiment_result import Cell, CellRun, Experiment, Load
-from wsbench.results.run_result import Generator, Latency, Messages, Run, Throughput
+from wsbench.results.run_result import Generator, Latency, MessageCounts, Run, Throughput
 
 from .sample_run import RUN
 
@@ -33,7 +33,7 @@ def run_with(
         conditions=replace(RUN.conditions, **conditions),
         latency={**RUN.latency, "response": latency},
         throughput=Throughput(per_s, per_s),
-        messages=Messages(sent=samples, received=samples),
+        messages=MessageCounts(sent=samples, received=samples),
         generator=Generator("ok"),
         gates=[],
     )

@@ -9,19 +9,19 @@ from wsbench.results.capacity_result import (
     HELD,
     RATE,
     TARGET,
-    Answer,
     Bounds,
     Capacity,
-    Conditions,
+    CapacityAnswer,
+    CapacityStep,
     Knee,
     Objective,
-    Step,
+    SearchConditions,
 )
 
 MS = 1_000_000
 
 
-def step(load: float, outcome: str, p99_ms: float | None, **more: object) -> Step:
+def step(load: float, outcome: str, p99_ms: float | None, **more: object) -> CapacityStep:
     """One of a search for the rate; without a p99, for losses."""
     p99_ns = None if p99_ms is None else round(p99_ms * MS)
     shown = "–" if p99_ms is None else f"{p99_ms:.1f} ms"
@@ -36,7 +36,7 @@ def step(load: float, outcome: str, p99_ms: float | None, **more: object) -> Ste
         "p99_9_ns": None if p99_ns is None else 2 * p99_ns,
         "run": f"runs/{load:g}",
     }
-    return Step(load, load, 50, outcome, **{**given, **more})  # type: ignore[arg-type]
+    return CapacityStep(load, load, 50, outcome, **{**given, **more})  # type: ignore[arg-type]
 
 
 STEPS = [
@@ -64,13 +64,13 @@ CAPACITY = Capacity(
     command=["wsbench", "capacity", "ws://127.0.0.1:8765/echo", "--slo", "p99 < 10ms"],
     url="ws://127.0.0.1:8765/echo",
     target=None,
-    conditions=Conditions(50, None, 1, "constant", 128, False, "off", False, 10_000 * MS),
+    conditions=SearchConditions(50, None, 1, "constant", 128, False, "off", False, 10_000 * MS),
     searched=RATE,
     objectives=["p99 < 10ms", "lost == 0"],
     default_objectives=False,
     bounds=Bounds(100.0, 10.0, 1e6),
     tolerance=0.05,
-    answer=Answer(497.0, 497.0, 50, settled=True),
+    answer=CapacityAnswer(497.0, 497.0, 50, settled=True),
     limited_by=TARGET,
     limit="the target: at 519 messages/s, p99 was 50.0 ms",
     failed_at=519.0,

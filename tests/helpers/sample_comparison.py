@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from wsbench.results.comparison_result import Comparison, Metric, Pair, Side, Verdict
+from wsbench.results.comparison_result import Comparison, ComparisonSide, Metric, Pair, Verdict
 
 METRICS = [
     Metric("throughput", Verdict.NO_DIFFERENCE, 0.05, 1000.0, 998.0, 0.998, 0.97, 1.02, 1.0, 0.01, "measured", True),
@@ -17,8 +17,8 @@ METRICS = [
 COMPARISON = Comparison(
     schema=1,
     wsbench="0.1.0",
-    base=Side("results/a", "run", "a", ["websockets"]),
-    new=Side("results/b", "run", "b", ["picows"]),
+    base=ComparisonSide("results/a", "run", "a", ["websockets"]),
+    new=ComparisonSide("results/b", "run", "b", ["picows"]),
     verdict=Verdict.SLOWER,
     said="NEW is slower: p50 ×41",
     series="response",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from wsbench.measure.findings import Finding
 from wsbench.measure.series import SERIES
 from wsbench.results.run_result import (
     SCHEMA,
@@ -10,14 +11,13 @@ from wsbench.results.run_result import (
     Connections,
     Environment,
     ErrorCount,
-    Finding,
     Gate,
     Generator,
     Latency,
-    Messages,
+    MessageCounts,
     NegotiatedWith,
     Run,
-    Target,
+    TargetResult,
     Throughput,
     Timestamps,
     Worker,
@@ -49,11 +49,11 @@ RUN = Run(
         timeout_ns=10_000_000_000,
     ),
     negotiated=NegotiatedWith(tls_version="TLSv1.3"),
-    target=Target(name="wsbench serve", cpu_s=1.5),
+    target=TargetResult(name="wsbench serve", cpu_s=1.5),
     environment=Environment("cpu", 2, "6.1", "3.11", {"locust": "2.47"}, 20_000, "abc"),
     connections=Connections(asked=50, opened=50, close_codes={"1000": 50}),
-    messages=Messages(sent=10_000, received=9_950, lost=50),
-    messages_all_phases=Messages(sent=12_000, received=11_950, lost=50),
+    messages=MessageCounts(sent=10_000, received=9_950, lost=50),
+    messages_all_phases=MessageCounts(sent=12_000, received=11_950, lost=50),
     bytes=Bytes(1, 2, 3, 4),
     throughput=Throughput(1000.0, 995.0),
     latency={

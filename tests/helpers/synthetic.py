@@ -31,7 +31,7 @@ from wsbench.results.run_result import (
     Connections,
     Generator,
     Latency,
-    Messages,
+    MessageCounts,
     Run,
     Throughput,
     Timestamps,
@@ -154,7 +154,7 @@ def _run(intervals: list[IntervalDelta], seconds: int, rate: float) -> Run:
         return _latency(merged(parts), total("lost", measured=True) if name in _LOST else 0)
 
     measured, everything = [
-        Messages(**{name: total(name, measured=measured) for name in ("sent", "received", "lost")})
+        MessageCounts(**{name: total(name, measured=measured) for name in ("sent", "received", "lost")})
         for measured in (True, False)
     ]
     conditions = replace(

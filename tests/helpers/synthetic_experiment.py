@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from wsbench.results import experiment_result
 from wsbench.results.experiment_result import DONE, FAILED, RUNS, Cell, CellRun, Experiment, Load
-from wsbench.results.run_result import Target
+from wsbench.results.run_result import TargetResult
 
 from .synthetic import stored
 
@@ -64,7 +64,7 @@ def _run(where: Path, order: int, repetition: int, target: str, median_us: float
     made.run = replace(
         made.run,
         id=f"run-{order}",
-        target=Target(target, "1.0", True, 1.5, cpu_us * (1 + 0.03 * repetition), 10**8, 5_000),
+        target=TargetResult(target, "1.0", True, 1.5, cpu_us * (1 + 0.03 * repetition), 10**8, 5_000),
     )
     made.write(where / RUNS)
     return CellRun(repetition, order, DONE, f"{RUNS}/{made.run.id}")

@@ -21,7 +21,8 @@ from wsbench.measure.phases import PhasePlan
 from wsbench.measure.totals import Totals
 from wsbench.report import hlog
 from wsbench.report.html import run_page
-from wsbench.results.run_result import Staging, decode
+from wsbench.results.directory import Staging
+from wsbench.results.run_result import decode
 from wsbench.run.options import OPTIONS, RunOptions
 
 S = 10**9

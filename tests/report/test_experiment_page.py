@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from wsbench.measure.histogram import Buckets, record
 from wsbench.report.html import experiment_page
-from wsbench.results.overview_result import FIGURES, Figure, Overview, Ratio, Row
+from wsbench.results.overview_result import FIGURES, CellFigure, Overview, OverviewRow, Ratio
 
 HOSTILE = "</script><b>x</b>&amp;"
 CONDITIONS = ("ws, compression off, 128 B, 50 connections, closed loop, 1 in flight", "wss, the rest as before")
@@ -25,15 +25,15 @@ def buckets(value_ns: int) -> Buckets:
     return found
 
 
-def row(target: str, conditions: str, factor: float = 1.0, **more: object) -> Row:
+def row(target: str, conditions: str, factor: float = 1.0, **more: object) -> OverviewRow:
     values = dict(zip(FIGURES, (1000.0, 50e3, 100e3, None, 40e3, 90e3, None, 20.0, 5000.0), strict=True))
     ratio = None if factor == 1 else Ratio(factor, factor * 0.9, factor * 1.1, assumed=False)
-    figures = {name: Figure(None if value is None else value * factor, ratio) for name, value in values.items()}
-    made = Row(f"{target} {conditions}", target, conditions, False, 3, 3, figures)
+    figures = {name: CellFigure(None if value is None else value * factor, ratio) for name, value in values.items()}
+    made = OverviewRow(f"{target} {conditions}", target, conditions, False, 3, 3, figures)
     return replace(made, **more)
 
 
-def made(rows: list[Row], curves: Mapping[str, tuple[Buckets, int]] | None = None, **more: object) -> Document:
+def made(rows: list[OverviewRow], curves: Mapping[str, tuple[Buckets, int]] | None = None, **more: object) -> Document:
     given: dict[str, object] = {
         "id": "20261122T091500Z-compare",
         "name": "compare",

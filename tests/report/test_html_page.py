@@ -16,6 +16,7 @@ from helpers.synthetic import BEGIN_NS, Stored, stored
 from msgspec.structs import replace
 
 from wsbench.errors import ResultError
+from wsbench.measure.findings import Finding
 from wsbench.measure.histogram import Buckets, Counts, percentile, record
 from wsbench.measure.percentile_curve import curve
 from wsbench.measure.series import SERIES
@@ -24,11 +25,10 @@ from wsbench.report.html import heat_map, page, run_page, timeline_reader
 from wsbench.results.run_result import (
     Connections,
     ErrorCount,
-    Finding,
     Gate,
     Generator,
     Latency,
-    Messages,
+    MessageCounts,
     Run,
     Throughput,
     Timestamps,
@@ -200,8 +200,8 @@ def test_a_run_of_which_nothing_is_known_has_a_report_all_the_same() -> None:
         empty.run,
         complete=False,
         latency={name: Latency() for name in SERIES},
-        messages=Messages(),
-        messages_all_phases=Messages(),
+        messages=MessageCounts(),
+        messages_all_phases=MessageCounts(),
         throughput=Throughput(),
         timestamps=Timestamps(),
         connections=Connections(),

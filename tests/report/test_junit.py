@@ -10,8 +10,9 @@ from helpers.sample_run import RUN
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 from msgspec.structs import replace
 
+from wsbench.measure.findings import Finding
 from wsbench.report.junit import encode_comparison, encode_run
-from wsbench.results.run_result import Finding, Gate, Generator
+from wsbench.results.run_result import Gate, Generator
 
 NASTY = "\x00\x1b[1m<b>&\"']]>\ud800\ufffe p99 > 5ms"
 LATE = Generator("late", [Finding("sent-late", "1 % < 2 & more", "Lower --rate.")])

@@ -7,8 +7,9 @@ from helpers.sample_comparison import ANYWAY, COMPARISON, PAIRS
 from helpers.sample_run import RUN
 from msgspec.structs import replace
 
+from wsbench.measure.findings import Finding
 from wsbench.report.markdown import comparison_summary, run_summary
-from wsbench.results.run_result import Finding, Gate, Generator
+from wsbench.results.run_result import Gate, Generator
 
 
 def tables(markdown: str) -> list[list[list[str]]]:

@@ -11,7 +11,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from wsbench.measure.series import SERIES
 from wsbench.report.openmetrics import encode
-from wsbench.results.run_result import Gate, Generator, Latency, Run, Target
+from wsbench.results.run_result import Gate, Generator, Latency, Run, TargetResult
 
 
 def families(run: Run, *series: str) -> dict[str, Metric]:
@@ -69,7 +69,9 @@ def test_counts() -> None:
 
 
 def test_what_it_was_like() -> None:
-    run = replace(RUN, name='a "b"\\c\nd', generator=Generator("late"), complete=False, target=Target(rss_bytes=5))
+    run = replace(
+        RUN, name='a "b"\\c\nd', generator=Generator("late"), complete=False, target=TargetResult(rss_bytes=5)
+    )
     found = families(run)
     (info,) = found["wsbench_run"].samples
     assert (info.labels["name"], info.labels["rate"], info.labels["tls"]) == ('a "b"\\c\nd', "1000", "TLSv1.3")

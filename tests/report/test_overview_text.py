@@ -5,19 +5,19 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from wsbench.report.text.overview_text import render
-from wsbench.results.overview_result import FIGURES, Figure, Overview, Ratio, Row
+from wsbench.results.overview_result import FIGURES, CellFigure, Overview, OverviewRow, Ratio
 
 CLOSED = "ws, compression off, 128 B, 10 connections, closed loop, 1 in flight"
 VALUES = (12_345.6, 50_000, 60_000, None, 1_500_000, 2_000_000, 3_000_000_000, 7.25, 12_400)
 
 
-def row(target: str = "base", *, ratio: Ratio | None = None, **more: object) -> Row:
-    figures = {name: Figure(value, ratio) for name, value in zip(FIGURES, VALUES, strict=True)}
+def row(target: str = "base", *, ratio: Ratio | None = None, **more: object) -> OverviewRow:
+    figures = {name: CellFigure(value, ratio) for name, value in zip(FIGURES, VALUES, strict=True)}
     wanted = {"key": target, "target": target, "conditions": CLOSED, "open_loop": False, "asked": 3, "done": 3}
-    return Row(**{**wanted, "figures": figures, **more})  # type: ignore[arg-type]
+    return OverviewRow(**{**wanted, "figures": figures, **more})  # type: ignore[arg-type]
 
 
-def lines(*rows: Row, baseline: str = "base") -> list[str]:
+def lines(*rows: OverviewRow, baseline: str = "base") -> list[str]:
     shown = render(Overview(baseline, 0.95, list(rows)), "results/id")
     assert shown.endswith("\nresult: results/id\n")
     return shown.splitlines()

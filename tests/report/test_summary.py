@@ -6,17 +6,17 @@ import msgspec
 import pytest
 from helpers.sample_run import RUN
 
+from wsbench.measure.findings import Finding
 from wsbench.report.text.summary import render
 from wsbench.results.run_result import (
     Connections,
-    Finding,
     Gate,
     Generator,
     Latency,
-    Messages,
+    MessageCounts,
     NegotiatedWith,
     Run,
-    Target,
+    TargetResult,
 )
 
 PATH = "results/20261122T091500Z-echo"
@@ -80,14 +80,14 @@ def test_a_closed_loop_has_no_send_lag() -> None:
 
 
 def test_messages_that_went_wrong_are_counted_only_when_there_are_any() -> None:
-    wrong = msgspec.structs.replace(RUN, messages=Messages(sent=5, received=5, reordered=1_200, late=2))
+    wrong = msgspec.structs.replace(RUN, messages=MessageCounts(sent=5, received=5, reordered=1_200, late=2))
     assert rows(wrong)["messages"].endswith("0 lost, 1,200 reordered, 2 late")
 
 
 def of_scenario(**changes: object) -> Run:
     """A run of a scenario without round trips."""
     empty = {name: Latency() for name in RUN.latency}
-    run = msgspec.structs.replace(RUN, latency={**empty, "ping": Latency(7, 1, 1_000)}, messages=Messages())
+    run = msgspec.structs.replace(RUN, latency={**empty, "ping": Latency(7, 1, 1_000)}, messages=MessageCounts())
     return msgspec.structs.replace(run, **changes)
 
 
@@ -95,12 +95,12 @@ def test_a_scenario_without_round_trips_shows_what_it_has() -> None:
     found = rows(of_scenario())
     assert found["messages"] == "messages     none" and "throughput" not in found
     assert "ping" in found and "response" not in found and "read" not in found
-    lost = of_scenario(messages=Messages(sent=3, lost=3), latency={**RUN.latency, "response": Latency(lost=3)})
+    lost = of_scenario(messages=MessageCounts(sent=3, lost=3), latency={**RUN.latency, "response": Latency(lost=3)})
     assert "response" in rows(lost)
 
 
 def test_what_the_server_sends_on_its_own_accord_is_no_reply() -> None:
-    pushed = Messages(sent=0, received=9_950, pushed=9_950)
+    pushed = MessageCounts(sent=0, received=9_950, pushed=9_950)
     assert "995 messages/s received" in rows(of_scenario(messages=pushed))["throughput"]
 
 
@@ -124,7 +124,7 @@ def test_memory_of_many_connections() -> None:
     assert "memory" not in rows(few)
     many = msgspec.structs.replace(few, connections=Connections(asked=5000, opened=5000))
     assert rows(many)["memory"] == "memory       generator 21.5 kB a connection"
-    both = msgspec.structs.replace(many, target=Target(bytes_per_connection=15_000))
+    both = msgspec.structs.replace(many, target=TargetResult(bytes_per_connection=15_000))
     assert rows(both)["memory"] == "memory       target 15.0 kB, generator 21.5 kB a connection"
 
 

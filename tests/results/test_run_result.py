@@ -1,9 +1,8 @@
-"""What a run leaves: the document that others script against, and the directory that is whole or not there."""
+"""run.json: the document that others script against, and how it is read back."""
 
 from __future__ import annotations
 
 import json
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,14 +13,14 @@ from helpers.sample_run import RUN
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsbench.errors import ExitCode, ResultError, UsageError
+from wsbench.errors import ExitCode, ResultError
+from wsbench.results.directory import Staging
 from wsbench.results.run_result import (
     Connections,
     Gate,
     Generator,
     Latency,
-    Staging,
-    Target,
+    TargetResult,
     decode,
     encode,
     exit_code,
@@ -115,7 +114,7 @@ def test_any_run_is_read_as_it_was_written(
         RUN,
         latency={**RUN.latency, **latency},
         name=name,
-        target=Target(name=name, cpu_s=cpu),
+        target=TargetResult(name=name, cpu_s=cpu),
         connections=Connections(close_codes=codes),
     )
     assert decode(encode(run), "here") == run
@@ -192,19 +191,19 @@ def test_what_is_not_json_is_no_result(text: bytes) -> None:
     "text", [b"[]", b"1", b"null", b'"x"', b"{}", b'{"schema": "1"}', b'{"schema": 0}', b'{"schema": null}']
 )
 def test_other_json_is_no_result(text: bytes) -> None:
-    with pytest.raises(ResultError, match="here is no result of schema 1") as caught:
+    with pytest.raises(ResultError, match="here is not a result of schema 1") as caught:
         decode(text, "here")
     assert "upgrade" not in caught.value.remedy
 
 
 def test_a_newer_schema_asks_for_an_upgrade() -> None:
-    with pytest.raises(ResultError, match=r"no result of schema 1 \(it says 2\)") as caught:
+    with pytest.raises(ResultError, match=r"not a result of schema 1 \(its schema is 2\)") as caught:
         decode(edited("schema", 2), "here")
     assert "upgrade" in caught.value.remedy
     assert caught.value.exit_code == 2
 
 
-# -- the directory ---------------------------------------------------------------------------------------------------
+# -- in a directory --------------------------------------------------------------------------------------------------
 
 
 def stored(results: Path, **files: bytes) -> Path:
@@ -232,110 +231,6 @@ def test_a_damaged_result_is_named(tmp_path: Path) -> None:
     (directory / "run.json").write_bytes(b"{")
     with pytest.raises(ResultError, match=f"{directory}/run.json is not JSON"):
         load(directory)
-
-
-def test_there_is_no_result_before_it_is_whole(tmp_path: Path) -> None:
-    staging = Staging.create(tmp_path, "echo", now=NOW)
-    staging.write({"run.json": encode(RUN), "latency.hlog": b"log"})
-    assert [path.name for path in tmp_path.iterdir()] == [".20261122T091500Z-echo.partial"]
-    assert not staging.final.exists()
-    final = staging.commit()
-    assert [path.name for path in tmp_path.iterdir()] == [staging.run_id]
-    assert {path.name: path.read_bytes() for path in final.iterdir()} == {
-        "run.json": encode(RUN),
-        "latency.hlog": b"log",
-    }
-
-
-def test_two_results_of_one_second_stand_side_by_side(tmp_path: Path) -> None:
-    first = Staging.create(tmp_path, "echo", now=NOW)
-    second = Staging.create(tmp_path, "echo", now=NOW)  # while the first is still in the making
-    first.write({"which": b"first"})
-    second.write({"which": b"second"})
-    first.commit()
-    third = Staging.create(tmp_path, "echo", now=NOW)  # when it is done
-    third.write({"which": b"third"})
-    third.commit()
-    second.commit()
-    assert {path.name: (path / "which").read_bytes() for path in tmp_path.iterdir()} == {
-        "20261122T091500Z-echo": b"first",
-        "20261122T091500Z-echo-2": b"second",
-        "20261122T091500Z-echo-3": b"third",
-    }
-
-
-def test_what_took_the_name_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
-    staging = Staging.create(tmp_path, "echo", now=NOW)
-    staging.write({"which": b"mine"})
-    staging.final.mkdir()
-    (staging.final / "which").write_bytes(b"somebody else's")
-    with pytest.raises(OSError):
-        staging.commit()
-    assert (staging.final / "which").read_bytes() == b"somebody else's"
-    assert (staging.path / "which").read_bytes() == b"mine"
-
-
-def test_what_is_discarded_leaves_nothing(tmp_path: Path) -> None:
-    staging = Staging.create(tmp_path, "echo", now=NOW)
-    staging.write({"run.json": b"{}"})
-    staging.discard()
-    assert list(tmp_path.iterdir()) == []
-    staging.discard()
-
-
-def test_discarding_after_the_commit_leaves_the_result(tmp_path: Path) -> None:
-    staging = Staging.create(tmp_path, "echo", now=NOW)
-    final = staging.commit()
-    staging.discard()
-    assert final.is_dir()
-
-
-def test_the_time_in_an_id_is_utc(tmp_path: Path) -> None:
-    assert Staging.create(tmp_path, "a.b", now=NOW).run_id == "20261122T091500Z-a.b"
-    before = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    stamp = Staging.create(tmp_path, "echo").run_id.removesuffix("-echo")
-    assert before <= stamp <= datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-
-
-def a_file(path: Path) -> Path:
-    path.write_bytes(b"")
-    return path
-
-
-def a_dangling_link(path: Path) -> Path:
-    path.symlink_to(path.parent / "nowhere")
-    return path
-
-
-@pytest.mark.parametrize(
-    "results",
-    [
-        lambda tmp: a_file(tmp / "file"),
-        lambda tmp: a_file(tmp / "file") / "below",
-        lambda tmp: a_dangling_link(tmp / "link"),
-        lambda tmp: tmp / ("x" * 300),
-        lambda _: Path("/proc/results"),
-    ],
-    ids=["a file", "below a file", "a dangling link", "a name too long", "a file system that takes none"],
-)
-def test_a_directory_that_cannot_be_written_is_a_usage_error(tmp_path: Path, results: Any) -> None:
-    where = results(tmp_path)
-    with pytest.raises(UsageError) as caught:
-        Staging.create(where, "echo", now=NOW)
-    assert caught.value.what.startswith(f"--results {where}: ")
-    assert caught.value.exit_code == 2
-
-
-def test_a_directory_without_permission_is_a_usage_error(tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
-    user = os.geteuid()
-    if user == 0:
-        os.seteuid(65534)  # root may write anywhere
-    try:
-        with pytest.raises(UsageError, match="Permission denied"):
-            Staging.create(tmp_path, "echo", now=NOW)
-    finally:
-        os.seteuid(user)
 
 
 # -- exit codes ------------------------------------------------------------------------------------------------------

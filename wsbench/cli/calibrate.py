@@ -16,14 +16,16 @@ from wsbench import machine
 from wsbench.cli.progress import ProgressLine
 from wsbench.cli.run import defaults, execute, reach
 from wsbench.errors import ExitCode, WsbenchError
+from wsbench.results import calibration_result
+from wsbench.results.calibration_result import CALIBRATION_FILE, Calibration, KnownAnswer, LoopSpeed
+from wsbench.results.directory import ResultNotStored, Staging, replace_file
 from wsbench.results.environment import environment
-from wsbench.results.run_result import Environment, NotStored, Run, Staging, decode_as, read, replace_file
+from wsbench.results.run_result import Run
 from wsbench.run.options import RunOptions
 from wsbench.targets.echo.delays import Stall
 from wsbench.targets.embedded import TargetProcess
 from wsbench.units import NS_PER_MS, NS_PER_S, format_bytes, format_count, format_duration
 
-FILE = "calibration.json"
 _PAYLOAD = 128
 _USERS = 100
 _MANY = 1_100
@@ -36,61 +38,6 @@ _TOLERANCE = 0.05
 _DELAY_TOLERANCE_NS = NS_PER_MS
 
 
-class Loop(msgspec.Struct, frozen=True):
-    """Messages a second that were reached, and what a round trip cost the generator."""
-
-    per_s: float
-    verdict: str
-    cpu_us_per_message: float | None
-
-
-class KnownAnswer(msgspec.Struct, frozen=True):
-    """A figure whose true value is known: expected, measured, and how far they may be apart. In ns."""
-
-    figure: str
-    expected_ns: int
-    measured_ns: int | None
-    tolerance_ns: int
-
-    @property
-    def right(self) -> bool:
-        """Whether it was measured within the tolerance."""
-        return self.measured_ns is not None and abs(self.measured_ns - self.expected_ns) <= self.tolerance_ns
-
-
-class Calibration(msgspec.Struct, frozen=True):
-    """calibration.json.
-
-    Attributes:
-        machine: `wsbench.worker.calibration.Machine`.
-        open_loop_limit: the first rate not held.
-        tls, compression: the closed loop with them.
-        connection_bytes: memory of the generator that a connection takes, user, greenlet and all.
-        process_bytes: memory of a process without any.
-    """
-
-    schema: int
-    environment: Environment
-    machine: dict[str, Any]
-    closed_loop: Loop
-    open_loop: Loop | None
-    open_loop_limit: float | None
-    known_answers: list[KnownAnswer]
-    tls: Loop | None = None
-    compression: Loop | None = None
-    connection_bytes: int | None = None
-    process_bytes: int | None = None
-
-
-def load(path: Path) -> Calibration:
-    """The calibration in a results directory (or in its calibration.json).
-
-    Raises:
-        ResultError: there is none, or it cannot be read.
-    """
-    return decode_as(Calibration, *read(path, FILE, what="calibration"), what="calibration", schema=1)
-
-
 @click.command("calibrate")
 @click.option("--results", type=click.Path(path_type=Path), default="results", show_default=True, metavar="DIR")
 @click.option("--json", "as_json", is_flag=True, help="Print calibration.json on standard output.")
@@ -100,17 +47,17 @@ def command(results: Path, as_json: bool, quiet: bool) -> int:
     Staging.create(results, "calibration").discard()  # what keeps it from being stored is said now, not in a minute
     with ProgressLine(enabled=not quiet) as line:
         calibration = _calibrate(line)
-    document = msgspec.json.format(msgspec.json.encode(calibration), indent=2) + b"\n"
+    document = calibration_result.encode(calibration)
     if as_json:
         click.echo(document, nl=False)
     elif not quiet:
         click.echo("\n".join(_text(calibration)))
     try:
-        replace_file(results / FILE, document)
+        replace_file(results / CALIBRATION_FILE, document)
     except OSError as error:
-        raise NotStored(results, error) from error
+        raise ResultNotStored(results, error) from error
     if not as_json:
-        click.echo(f"stored: {results / FILE}")
+        click.echo(f"stored: {results / CALIBRATION_FILE}")
     return ExitCode.OK if all(answer.right for answer in calibration.known_answers) else ExitCode.NOT_TRUSTED
 
 
@@ -133,7 +80,7 @@ def _calibrate(line: ProgressLine) -> Calibration:
     with TargetProcess.start_embedded(delay_ns=_DELAY_NS, stall=_STALL) as target:
         stalled = _run(target, rate=f"{_STALL_RATE}", duration=f"{3 * _STALL.every_ns}ns")
     return Calibration(
-        schema=1,
+        schema=calibration_result.SCHEMA,
         environment=environment(),
         machine=of_machine,
         closed_loop=_loop(closed),
@@ -179,16 +126,16 @@ def _run(target: TargetProcess, **changed: Any) -> Run:
         return ended.run
 
 
-def _loop(run: Run) -> Loop:
-    return Loop(run.throughput.received_per_s, run.generator.verdict, run.generator.cpu_us_per_message)
+def _loop(run: Run) -> LoopSpeed:
+    return LoopSpeed(run.throughput.received_per_s, run.generator.verdict, run.generator.cpu_us_per_message)
 
 
 def _highest_open_loop(
     target: TargetProcess, closed_per_s: float, line: ProgressLine
-) -> tuple[Loop | None, float | None]:
+) -> tuple[LoopSpeed | None, float | None]:
     """Bisect between nothing and what a closed loop reaches for the highest rate with verdict ok."""
     low, high = 0.0, closed_per_s
-    held: Loop | None = None
+    held: LoopSpeed | None = None
     limit: float | None = None
     for _ in range(_STEPS):
         rate = (low + high) / 2
@@ -212,16 +159,8 @@ def _answers(run: Run) -> Iterator[KnownAnswer]:
         yield KnownAnswer(name, expected, measured, round(_TOLERANCE * expected))
 
 
-def _times(what: str, loop: Loop | None, plain: Loop) -> str:
-    factor = cpu_factor(loop, plain)
+def _times(what: str, factor: float | None) -> str:
     return f"{what:<15}{'–' if factor is None else f'{factor:.2f} times the CPU a round trip'}"
-
-
-def cpu_factor(loop: Loop | None, plain: Loop) -> float | None:
-    """How many times the CPU a message takes; None when that is not known."""
-    if loop is None or not loop.cpu_us_per_message or not plain.cpu_us_per_message:
-        return None
-    return loop.cpu_us_per_message / plain.cpu_us_per_message
 
 
 def _text(found: Calibration) -> list[str]:
@@ -241,7 +180,10 @@ def _text(found: Calibration) -> list[str]:
         f"closed loop    {format_count(closed.per_s)} replies/s from one process, "
         f"{closed.cpu_us_per_message:.1f} µs CPU a round trip (verdict {closed.verdict})",
         f"open loop      {format_count(held.per_s) if held else 'no rate'} messages/s with verdict ok{limit}",
-        *(_times(name, loop, closed) for name, loop in (("TLS", found.tls), ("compression", found.compression))),
+        *(
+            _times(name, found.cpu_factor(loop))
+            for name, loop in (("TLS", found.tls), ("compression", found.compression))
+        ),
         f"memory         {format_bytes(found.connection_bytes)} a connection, "
         f"{format_bytes(found.process_bytes)} a process without any",
         *(

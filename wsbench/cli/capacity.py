@@ -27,8 +27,9 @@ from wsbench.launcher.step_runs import Steps, StepSpec
 from wsbench.report.text import capacity_text, summary
 from wsbench.results import capacity_result
 from wsbench.results.capacity_result import CONNECTIONS, GENERATOR, RATE, Bounds, Capacity
-from wsbench.results.run_result import replace_file
+from wsbench.results.directory import replace_file
 from wsbench.run.gates import check_known, parse_objective
+from wsbench.units import format_utc
 
 DEFAULT_OBJECTIVES = ("p99 < 100ms", "errors == 0")
 _NAME = "capacity"
@@ -140,12 +141,12 @@ def _begun(plan: StepSpec, search: Search, directory: Path, given: dict[str, Any
         id=directory.name,
         name=given["name"] or _NAME,
         complete=False,
-        started=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        started=format_utc(datetime.now(UTC)),
         wsbench=__version__,
         command=["wsbench", *sys.argv[1:]],
         url=plan.url,
         target=None if plan.url else given["target"],
-        conditions=capacity_result.Conditions(
+        conditions=capacity_result.SearchConditions(
             connections=None if given["connections"] else options.users,
             rate_per_connection=plan.per_connection,
             processes=options.processes,

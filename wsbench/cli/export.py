@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 
 import click
-import msgspec
 
 from wsbench.errors import UsageError
 from wsbench.measure.series import SERIES
 from wsbench.report import distribution_csv, openmetrics, stored_files
 from wsbench.results import run_result
+from wsbench.results.json_files import encode_json
 
 
 @click.command("export", short_help="Write a stored result as hlog, hgrm, csv, json or openmetrics.")
@@ -54,7 +54,7 @@ def _content(run: run_result.Run, directory: Path, format_: str, series: str | N
     if format_ == "json":
         if series is None:
             return run_result.encode(run)
-        return msgspec.json.format(msgspec.json.encode(run.latency[series]), indent=2) + b"\n"
+        return encode_json(run.latency[series])
     if format_ == "openmetrics":
         return openmetrics.encode(run, list(run.latency) if series is None else [series])
     if format_ == "csv":

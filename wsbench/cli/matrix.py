@@ -18,7 +18,7 @@ from wsbench.cli.report import of_experiment
 from wsbench.errors import ExitCode, UsageError, WsbenchError
 from wsbench.experiment import spec
 from wsbench.experiment.experiment_store import Store, latest
-from wsbench.experiment.matrix_runner import Step, conduct
+from wsbench.experiment.matrix_runner import RunStart, conduct
 from wsbench.experiment.order import plan, to_do
 from wsbench.experiment.overview import alike, overview
 from wsbench.experiment.spec import Spec
@@ -26,12 +26,13 @@ from wsbench.launcher.cell_runs import CellRuns
 from wsbench.launcher.locust_process import interruptible
 from wsbench.report.text import overview_text, summary
 from wsbench.results import experiment_result
+from wsbench.results.directory import replace_file
 from wsbench.results.experiment_result import DONE, FAILED, Cell, Experiment
-from wsbench.results.overview_result import Overview, Row
+from wsbench.results.json_files import encode_json
+from wsbench.results.overview_result import Overview, OverviewRow
 from wsbench.results.run_result import load as load_run
-from wsbench.results.run_result import replace_file
 from wsbench.run.options import OPTIONS
-from wsbench.units import NS_PER_S, format_seconds
+from wsbench.units import NS_PER_S, format_seconds, format_utc
 
 PARSERS = {option.name: option.parse for option in OPTIONS if option.parse is not None}
 _AROUND_A_RUN_NS = 4 * NS_PER_S
@@ -72,7 +73,7 @@ def _begun(file: Path, given: dict[str, Any]) -> tuple[Store, Spec, Experiment]:
         id=store.id,
         name=name,
         complete=False,
-        started=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        started=format_utc(datetime.now(UTC)),
         wsbench=__version__,
         seed=seed,
         baseline=checked.baseline,
@@ -156,7 +157,7 @@ class _Told:
         self._line = line
         self._said: set[tuple[str, str]] = set()
 
-    def begins(self, step: Step) -> None:
+    def begins(self, step: RunStart) -> None:
         """What runs now, and how long all of it will take yet."""
         left = format_seconds(max(round(step.left_ns, -9), NS_PER_S))
         self._line.begin(f"[{step.number} of {step.total}, about {left} left] {step.cell.key}")
@@ -177,7 +178,7 @@ def _say(experiment: Experiment, found: Overview, path: Path, *, as_json: bool, 
         document = msgspec.to_builtins(experiment)
         for cell, row in zip(document["cells"], found.rows, strict=True):
             cell["overview"] = msgspec.to_builtins(row)
-        click.echo(msgspec.json.format(msgspec.json.encode({**document, "path": str(path)}), indent=2))
+        click.echo(encode_json({**document, "path": str(path)}), nl=False)
 
 
 def _say_how_to_go_on(experiment: Experiment, path: Path) -> None:
@@ -198,7 +199,7 @@ def _exit_code(experiment: Experiment, found: Overview, path: Path, *, strict: b
     return ExitCode.NOT_TRUSTED if strict and not all(map(trusted, found.rows)) else ExitCode.OK
 
 
-def trusted(row: Row) -> bool:
+def trusted(row: OverviewRow) -> bool:
     """A closed loop goes as fast as it can, so that `saturated` is what it is meant to be."""
     return not any(verdict != "saturated" or row.open_loop for verdict in row.verdicts)
 

@@ -13,13 +13,14 @@ import msgspec
 import psutil
 
 from wsbench import machine
-from wsbench.cli.calibrate import Calibration, cpu_factor
-from wsbench.cli.calibrate import load as load_calibration
 from wsbench.cli.params import RATE, SIZE, Parsed
 from wsbench.errors import ExitCode, ResultError, UsageError
 from wsbench.experiment.sizing import ASSUMED, MEASURED, STATED, Basis, Costs, Sizing, Wanted, size
 from wsbench.report.text import plan_text
+from wsbench.results import calibration_result
+from wsbench.results.calibration_result import CALIBRATION_FILE, Calibration
 from wsbench.results.environment import environment
+from wsbench.results.json_files import encode_json
 from wsbench.source_addresses import ephemeral_ports
 from wsbench.units import parse_size
 
@@ -77,7 +78,7 @@ def _plan(**given: Any) -> ExitCode:
         notes=list(_notes(wanted, calibration, given)),
     )
     if given["json"]:
-        click.echo(msgspec.json.format(msgspec.json.encode(plan), indent=2))
+        click.echo(encode_json(plan), nl=False)
     else:
         rows = plan_text.render(wanted, costs, sizing, like=plan.like, notes=plan.notes)
         click.echo("\n".join([*rows, "", *plan_text.instructions(plan.commands, plan.settings)]))
@@ -87,9 +88,9 @@ def _plan(**given: Any) -> ExitCode:
 def _calibration(given: dict[str, Any]) -> Calibration | None:
     """This machine's, if there is one; None when the one number that nobody could assume was stated."""
     try:
-        return load_calibration(given["results"])
+        return calibration_result.load(given["results"])
     except ResultError as error:
-        if given["rate_per_process"] and not (given["results"] / "calibration.json").exists():
+        if given["rate_per_process"] and not (given["results"] / CALIBRATION_FILE).exists():
             return None
         remedy = "Run `wsbench calibrate` (a minute), or state what a process can do: --rate-per-process."
         raise ResultError(error.what, remedy=remedy) from error
@@ -97,9 +98,7 @@ def _calibration(given: dict[str, Any]) -> Calibration | None:
 
 def _costs(found: Calibration | None, given: dict[str, Any]) -> Costs:
     here = environment()
-    tls, compression = (
-        (cpu_factor(loop, found.closed_loop) for loop in (found.tls, found.compression)) if found else (None, None)
-    )
+    tls, compression = map(found.cpu_factor, (found.tls, found.compression)) if found else (None, None)
     cores = found.environment.cores if found else here.cores
     like_here = found is None or found.environment.host_id == here.host_id
     memory = Basis(psutil.virtual_memory().total, MEASURED, "this machine's") if like_here else None

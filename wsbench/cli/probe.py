@@ -7,7 +7,6 @@ import sys
 from typing import Any
 
 import click
-import msgspec
 
 from wsbench import __version__
 from wsbench.cli.params import click_option
@@ -17,6 +16,7 @@ from wsbench.probe.document import Probe
 from wsbench.probe.probe_text import Lines
 from wsbench.probe.prober import ProbeOptions, probe
 from wsbench.report.text.summary import legible
+from wsbench.results.json_files import encode_json
 from wsbench.run.options import OPTIONS, RunOptions
 
 _OF_RUN = (
@@ -61,7 +61,7 @@ def _run(url: str, **given: Any) -> None:
     options = _probe_options(url, given)
     if given["json"]:
         result, error = probe(options)
-        click.echo(msgspec.json.format(msgspec.json.encode(result), indent=2))
+        click.echo(encode_json(result), nl=False)
     else:
         result, error = _told(options)
     if error is not None:

@@ -14,9 +14,11 @@ from wsbench.report import stored_files
 from wsbench.report.html import capacity_page, experiment_page, run_page
 from wsbench.results import capacity_result, experiment_result, run_result
 from wsbench.results.capacity_result import CAPACITY_FILE
+from wsbench.results.directory import REPORT_FILE, replace_file
+from wsbench.results.json_files import exists
 from wsbench.results.run_result import Run
 
-FILE = run_result.REPORT_FILE
+FILE = REPORT_FILE
 _CURVE = "response"
 
 
@@ -36,19 +38,17 @@ def command(result: Path, output: str | None) -> None:
         return
     file = directory / FILE if output is None else Path(output)
     try:
-        run_result.replace_file(file, content)
+        replace_file(file, content)
     except OSError as error:
         raise UsageError(f"--output {file}: {error.strerror or error}", remedy="Name a file: --output FILE.") from error
     click.echo(file)
 
 
 def _made(result: Path) -> tuple[Path, bytes]:
-    if result.name == experiment_result.EXPERIMENT_FILE or run_result.is_there(
-        result / experiment_result.EXPERIMENT_FILE
-    ):
+    if result.name == experiment_result.EXPERIMENT_FILE or exists(result / experiment_result.EXPERIMENT_FILE):
         directory = result if result.is_dir() else result.parent
         return directory, of_experiment(directory)
-    if result.name == CAPACITY_FILE or run_result.is_there(result / CAPACITY_FILE):
+    if result.name == CAPACITY_FILE or exists(result / CAPACITY_FILE):
         directory = result if result.is_dir() else result.parent
         return directory, of_capacity(directory)
     run = run_result.load(result)
@@ -98,7 +98,5 @@ def of_capacity(directory: Path) -> bytes:
     """
     found = capacity_result.load(directory)
     runs = [directory / step.run for step in found.steps if step.run]
-    example = next(
-        (run_result.load(run) for run in reversed(runs) if run_result.is_there(run / run_result.RUN_FILE)), None
-    )
+    example = next((run_result.load(run) for run in reversed(runs) if exists(run / run_result.RUN_FILE)), None)
     return capacity_page.report(found, example)

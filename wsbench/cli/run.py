@@ -21,7 +21,8 @@ from wsbench.errors import UsageError
 from wsbench.launcher.locust_process import FinishedRun, free_port, run_locust
 from wsbench.report import junit, markdown
 from wsbench.report.text import summary
-from wsbench.results.run_result import Staging, encode, exit_code
+from wsbench.results.directory import Staging
+from wsbench.results.run_result import encode, exit_code
 from wsbench.run.handoff import Progress, StartedTarget
 from wsbench.run.options import DEFAULT_DURATION, DEFAULT_SPAWN_RATE, DEFAULT_USERS, OPTIONS, RunOptions, describe
 from wsbench.targets import catalogue

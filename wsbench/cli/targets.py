@@ -6,6 +6,7 @@ import click
 import msgspec
 
 from wsbench.errors import TargetError
+from wsbench.results.json_files import encode_json
 from wsbench.targets import catalogue
 from wsbench.targets.catalogue import Proxy, Target
 
@@ -60,7 +61,7 @@ def command(as_json: bool) -> None:
         proxies=[_proxy_entry(proxy) for proxy in catalogue.PROXIES.values()],
     )
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(document), indent=2))
+        click.echo(encode_json(document), nl=False)
     else:
         click.echo("\n".join(_lines(document)))
 

@@ -18,7 +18,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from wsbench.results.capacity_result import BOUND, HELD, Bounds, standing
+from wsbench.results.capacity_result import BOUND, GENERATOR, HELD, TARGET, Bounds
 from wsbench.units import NS_PER_S
 
 GROWTH = 2.0
@@ -87,7 +87,7 @@ def decide(search: Search, seen: Sequence[Seen]) -> Measure | Found:
         default=None,
     )
     if len(seen) >= MOST_STEPS:
-        limited_by = BOUND if failed is None else standing(by_load[failed])
+        limited_by = BOUND if failed is None else majority_outcome(by_load[failed])
         return Found(held, limited_by, failed, settled=False)
     open_ = [load for load, outcomes in by_load.items() if not _failed(outcomes) and not _held(outcomes)]
     if open_ and (failed is None or min(open_) < failed):
@@ -97,13 +97,13 @@ def decide(search: Search, seen: Sequence[Seen]) -> Measure | Found:
         return Measure(following, held, failed)
     if held is not None and by_load[held].count(HELD) < AGREEING:
         return Measure(held, held, failed)
-    return Found(held, BOUND if failed is None else standing(by_load[failed]), failed)
+    return Found(held, BOUND if failed is None else majority_outcome(by_load[failed]), failed)
 
 
 def so_far(seen: Iterable[Seen]) -> float | None:
     """The highest load that held and lies below all that failed: the answer of a search that was broken off."""
     outcomes = _by_load(seen)
-    failed = min((load for load, its in outcomes.items() if standing(its) != HELD), default=math.inf)
+    failed = min((load for load, its in outcomes.items() if majority_outcome(its) != HELD), default=math.inf)
     return max((load for load in outcomes if load < failed), default=None)
 
 
@@ -111,6 +111,16 @@ def step_ns(samples: int, rate: float, *, shortest_ns: int, longest_ns: int) -> 
     """How long to measure at `rate` messages a second for so many samples, in whole milliseconds."""
     wanted_ms = math.ceil(samples / rate * 1000)
     return max(shortest_ns, min(longest_ns, wanted_ms * (NS_PER_S // 1000)))
+
+
+def majority_outcome(outcomes: Sequence[str]) -> str:
+    """Return the outcome of several runs at one load: held if most of them held, else the side whose limit it was.
+
+    One run that failed with a healthy generator is evidence for the target's limit, so "target" wins over "generator".
+    """
+    if 2 * outcomes.count(HELD) > len(outcomes):
+        return HELD
+    return TARGET if TARGET in outcomes else GENERATOR
 
 
 def _by_load(seen: Iterable[Seen]) -> dict[float, list[str]]:

@@ -15,7 +15,7 @@ from wsbench.experiment.statistics import (
     Question,
     judge,
 )
-from wsbench.results.comparison_result import SCHEMA, Comparison, Metric, Pair, Side, Verdict, overall
+from wsbench.results.comparison_result import SCHEMA, Comparison, ComparisonSide, Metric, Pair, Verdict, overall
 from wsbench.results.percentiles import PERCENTILES, figure_of
 from wsbench.results.run_result import Latency, Run
 from wsbench.units import format_count
@@ -59,9 +59,9 @@ def compare(
     )
 
 
-def _side(source: Source) -> Side:
+def _side(source: Source) -> ComparisonSide:
     kind = "run" if isinstance(source.content, Run) else "experiment"
-    return Side(source.given, kind, source.content.id, source.targets)
+    return ComparisonSide(source.given, kind, source.content.id, source.targets)
 
 
 def _differences(matched: Sequence[Matched]) -> list[str]:

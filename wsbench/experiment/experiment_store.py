@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import os
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
 from wsbench.errors import UsageError
 from wsbench.results import experiment_result
+from wsbench.results.directory import create_directory, replace_file, timed_id, unwritable
 from wsbench.results.experiment_result import EXPERIMENT_FILE, RUNS, TOML_FILE, Experiment
-from wsbench.results.run_result import replace_file
 
 
 class Store:
@@ -46,7 +45,7 @@ class Store:
         try:
             (path / TOML_FILE).write_bytes(text)
         except OSError as error:
-            raise _unwritable(results, error) from error
+            raise unwritable(results, error) from error
         return cls(path)
 
     def __enter__(self) -> Self:
@@ -79,23 +78,17 @@ class Store:
 
 
 def new_directory(results: Path, name: str) -> Path:
-    """A directory for many runs in `results`, under an id that nobody else has; with one in it for their results.
+    """Create a directory for many runs in `results`, under a free id, with a directory in it for their results.
 
     Raises:
-        UsageError: nothing can be written there.
+        UsageError: the results directory cannot be written.
     """
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    path = create_directory(results, timed_id(name))
     try:
-        results.mkdir(parents=True, exist_ok=True)
-        path = _made(results, f"{stamp}-{name}")
         (path / RUNS).mkdir()
     except OSError as error:
-        raise _unwritable(results, error) from error
+        raise unwritable(results, error) from error
     return path
-
-
-def _unwritable(results: Path, error: OSError) -> UsageError:
-    return UsageError(f"--results {results}: {error.strerror or error}", remedy="Name a directory that can be written.")
 
 
 def latest(results: Path, text: bytes | None) -> Path:
@@ -111,14 +104,3 @@ def latest(results: Path, text: bytes | None) -> Path:
             remedy="Name its directory, or leave --resume out to start a new one.",
         )
     return max(found, key=lambda path: path.name)
-
-
-def _made(results: Path, wanted: str) -> Path:
-    for attempt in range(1, 1000):
-        path = results / (wanted if attempt == 1 else f"{wanted}-{attempt}")
-        try:
-            path.mkdir()
-        except FileExistsError:
-            continue
-        return path
-    raise UsageError(f"--results {results}: too many experiments of this second")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from wsbench.measure.findings import LATE, READ_LATE
-from wsbench.results.capacity_result import GENERATOR, HELD, TARGET, Objective, Step
+from wsbench.results.capacity_result import GENERATOR, HELD, TARGET, CapacityStep, Objective
 from wsbench.results.run_result import Run
 from wsbench.run.gates import NO_VALUE, Condition
 from wsbench.units import NS_PER_S, format_count, format_duration
@@ -16,7 +16,9 @@ _FEW = 3
 """Messages: at a low rate, so many lie across the edges of the measure phase."""
 
 
-def assess(run: Run, objectives: Sequence[Condition], *, load: float, where: str, on_schedule: bool = True) -> Step:
+def assess(
+    run: Run, objectives: Sequence[Condition], *, load: float, where: str, on_schedule: bool = True
+) -> CapacityStep:
     """The step that a run was; `where` is its directory. Users that are not `on_schedule` send when they like.
 
     A run holds when every objective does, all connections were opened and the rate was reached. If one does not, it is
@@ -31,7 +33,7 @@ def assess(run: Run, objectives: Sequence[Condition], *, load: float, where: str
         outcome, evidence = _whose(run, [condition for condition, held, _ in checked if not held])
         why = "; ".join(filter(None, [why, evidence]))
     response = run.latency["response"]
-    return Step(
+    return CapacityStep(
         load=load,
         rate=run.conditions.rate or 0.0,
         connections=run.conditions.users,

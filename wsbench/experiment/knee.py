@@ -13,7 +13,8 @@ import itertools
 import math
 from collections.abc import Sequence
 
-from wsbench.results.capacity_result import GENERATOR, Capacity, Knee, curve
+from wsbench.experiment.load_curve import load_curve
+from wsbench.results.capacity_result import GENERATOR, Capacity, Knee
 
 _FEWEST_POINTS = 4
 _LEAST_RISE = 2.0
@@ -44,7 +45,7 @@ def of_steps(capacity: Capacity) -> Knee | None:
 
     Where too much was lost for a p99, the time allowed for a reply stands for it: it was no less.
     """
-    points = [point for point in curve(capacity.steps) if point.outcome != GENERATOR]
+    points = [point for point in load_curve(capacity.steps) if point.outcome != GENERATOR]
     at_least_ns = capacity.conditions.timeout_ns
     latencies_ns = [at_least_ns if point.p99_ns is None else point.p99_ns for point in points]
     place = knee([(point.load, float(p99_ns)) for point, p99_ns in zip(points, latencies_ns, strict=True)])

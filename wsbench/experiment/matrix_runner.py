@@ -43,7 +43,7 @@ class Executor(Protocol):
 
 
 @dataclass(frozen=True)
-class Step:
+class RunStart:
     """A run that begins. `number` counts from 1 among the `total` of the experiment; `left_ns` for it and all after."""
 
     cell: Cell
@@ -56,7 +56,7 @@ class Step:
 class Observer(Protocol):
     """Is told what happens."""
 
-    def begins(self, step: Step) -> None:
+    def begins(self, step: RunStart) -> None:
         """A run does."""
 
     def failed(self, cell: Cell, reason: str) -> None:
@@ -86,7 +86,7 @@ def conduct(
         run = cell.runs[number]
         per_run_ns = (clock_ns() - began_ns) // made if made else expected_run_ns
         left = len(missing) - made
-        observer.begins(Step(cell, run.repetition, total - left + 1, total, left * per_run_ns))
+        observer.begins(RunStart(cell, run.repetition, total - left + 1, total, left * per_run_ns))
         ended, interrupted = _made(cell, run, execute)
         experiment = _with(experiment, place, number, ended)
         if ended.status == FAILED:

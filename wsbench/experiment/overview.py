@@ -19,7 +19,7 @@ from wsbench.experiment.statistics import (
 )
 from wsbench.results import run_result
 from wsbench.results.experiment_result import DONE, FAILED, Cell, Experiment, Load
-from wsbench.results.overview_result import FIGURES, Figure, Overview, Ratio, Row
+from wsbench.results.overview_result import FIGURES, CellFigure, Overview, OverviewRow, Ratio
 from wsbench.results.percentiles import PERCENTILES, figure_of
 from wsbench.results.run_result import Run
 from wsbench.units import format_count
@@ -58,9 +58,9 @@ def _conditions(cell: Cell) -> tuple[object, ...]:
     return (cell.transport, cell.compression, cell.payload_size, cell.connections, cell.load)
 
 
-def _row(cell: Cell, runs: Sequence[Run], base: Sequence[Run], *, is_baseline: bool) -> Row:
+def _row(cell: Cell, runs: Sequence[Run], base: Sequence[Run], *, is_baseline: bool) -> OverviewRow:
     wrong = {name: sum(getattr(run.messages_all_phases, name) for run in runs) for name in _WRONG}
-    return Row(
+    return OverviewRow(
         key=cell.key,
         target=cell.target,
         conditions=_described(cell),
@@ -104,10 +104,12 @@ def _remarks(cell: Cell, runs: Sequence[Run]) -> list[str]:
     return found
 
 
-def _figures(runs: Sequence[Run], base: Sequence[Run]) -> dict[str, Figure]:
+def _figures(runs: Sequence[Run], base: Sequence[Run]) -> dict[str, CellFigure]:
     if not runs:
         return {}
-    return {name: Figure(_median([_value(name, run) for run in runs]), _ratio(name, base, runs)) for name in FIGURES}
+    return {
+        name: CellFigure(_median([_value(name, run) for run in runs]), _ratio(name, base, runs)) for name in FIGURES
+    }
 
 
 def _value(name: str, run: Run) -> float | None:

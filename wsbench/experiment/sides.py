@@ -13,6 +13,7 @@ from pathlib import Path
 from wsbench.errors import UsageError
 from wsbench.results import experiment_result, run_result
 from wsbench.results.experiment_result import DONE, FAILED, Cell, Experiment
+from wsbench.results.json_files import exists
 from wsbench.results.run_result import Run
 
 ONLY_BASE, ONLY_NEW = "only BASE has it", "only NEW has it"
@@ -69,11 +70,11 @@ def read(given: str) -> Source:
         UsageError: it asks for a target that is not there.
     """
     path, target = Path(given), None
-    if not run_result.is_there(path):
+    if not exists(path):
         head, colon, tail = given.rpartition(":")
-        if colon and run_result.is_there(Path(head)):
+        if colon and exists(Path(head)):
             path, target = Path(head), tail
-    if path.name == experiment_result.EXPERIMENT_FILE or run_result.is_there(path / experiment_result.EXPERIMENT_FILE):
+    if path.name == experiment_result.EXPERIMENT_FILE or exists(path / experiment_result.EXPERIMENT_FILE):
         experiment = experiment_result.load(path)
         names = list(dict.fromkeys(cell.target for cell in experiment.cells))
         if target is not None and target not in names:

@@ -85,7 +85,7 @@ class Wanted(msgspec.Struct, frozen=True):
     destinations: int = 1
 
 
-class Figure(msgspec.Struct, frozen=True):
+class SizingFigure(msgspec.Struct, frozen=True):
     """One number of the plan, of all machines together, of one, and of one process; None where it makes no sense.
 
     Attributes:
@@ -119,7 +119,7 @@ class Sizing(msgspec.Struct, frozen=True):
     source_addresses: int
     wide_ports: bool
     nofile: int
-    figures: list[Figure]
+    figures: list[SizingFigure]
 
 
 def size(wanted: Wanted, costs: Costs) -> Sizing:
@@ -187,11 +187,11 @@ def _bits_per_s(wanted: Wanted, *, sent: bool) -> float:
     return 8 * wanted.rate * bytes_on_the_wire(wanted.payload_size, tls=wanted.tls, sent=sent)
 
 
-def _figures(wanted: Wanted, costs: Costs, sizing: Sizing, why: str) -> Iterator[Figure]:
+def _figures(wanted: Wanted, costs: Costs, sizing: Sizing, why: str) -> Iterator[SizingFigure]:
     machines, processes = sizing.machines, sizing.processes
-    yield Figure("worker processes", "", processes, sizing.processes_per_machine, None, why)
-    yield Figure("machines", "", machines, None, None, f"what their {sizing.bound_by} take")
-    yield Figure(
+    yield SizingFigure("worker processes", "", processes, sizing.processes_per_machine, None, why)
+    yield SizingFigure("machines", "", machines, None, None, f"what their {sizing.bound_by} take")
+    yield SizingFigure(
         "connections",
         "",
         wanted.connections,
@@ -200,8 +200,8 @@ def _figures(wanted: Wanted, costs: Costs, sizing: Sizing, why: str) -> Iterator
         "evenly spread",
     )
     rate = wanted.rate
-    yield Figure("rate", "messages/s", rate, rate / machines, rate / processes, "evenly spread")
-    yield Figure(
+    yield SizingFigure("rate", "messages/s", rate, rate / machines, rate / processes, "evenly spread")
+    yield SizingFigure(
         "open files",
         "",
         None,
@@ -210,7 +210,7 @@ def _figures(wanted: Wanted, costs: Costs, sizing: Sizing, why: str) -> Iterator
         f"one a connection, {OWN_DESCRIPTORS} of a process's own",
     )
     ports = f"ports {WIDE_PORTS[0]} to {WIDE_PORTS[1]}" if sizing.wide_ports else "the ports that are set here"
-    yield Figure(
+    yield SizingFigure(
         "source addresses",
         "",
         sizing.source_addresses * machines,
@@ -220,10 +220,10 @@ def _figures(wanted: Wanted, costs: Costs, sizing: Sizing, why: str) -> Iterator
     )
     memory = _memory(wanted, costs, processes)
     how = "processes and connections, with what the kernel keeps of each"
-    yield Figure("memory", "B", memory, memory / machines, None, how)
+    yield SizingFigure("memory", "B", memory, memory / machines, None, how)
     for name, sent in (("bandwidth, sent", True), ("bandwidth, received", False)):
         bits_per_s = _bits_per_s(wanted, sent=sent)
         size_ = bytes_on_the_wire(wanted.payload_size, tls=wanted.tls, sent=sent)
         saved = ", as if compression saved nothing" if wanted.compression else ""
         how = f"{size_} bytes a message on the wire{saved}"
-        yield Figure(name, "bit/s", bits_per_s, bits_per_s / machines, None, how)
+        yield SizingFigure(name, "bit/s", bits_per_s, bits_per_s / machines, None, how)

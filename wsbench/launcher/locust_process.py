@@ -21,7 +21,8 @@ import psutil
 
 from wsbench import machine
 from wsbench.errors import ExitCode, Side, UsageError, WsbenchError
-from wsbench.results.run_result import LOG_FILE, Run, Staging, load
+from wsbench.results.directory import LOG_FILE, Staging
+from wsbench.results.run_result import Run, load
 from wsbench.run.handoff import FAILURE_FILE, Failure, Handoff, NotStored, Progress, StartedTarget
 
 _LAST_WORDS_S = 10.0

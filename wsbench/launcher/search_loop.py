@@ -15,15 +15,15 @@ from wsbench.experiment.knee import of_steps
 from wsbench.launcher.locust_process import Interrupted
 from wsbench.report.text import capacity_text
 from wsbench.results import capacity_result
-from wsbench.results.capacity_result import BOUND, CAPACITY_FILE, CONNECTIONS, GENERATOR, Capacity, Step
-from wsbench.results.run_result import replace_file
+from wsbench.results.capacity_result import BOUND, CAPACITY_FILE, CONNECTIONS, GENERATOR, Capacity, CapacityStep
+from wsbench.results.directory import replace_file
 
 MOST = 1e6
 """Loads beyond are not looked for, unless somebody says so."""
 
 
 def conduct(
-    document: Capacity, search: Search, measure: Callable[[float], Step], directory: Path, line: ProgressLine
+    document: Capacity, search: Search, measure: Callable[[float], CapacityStep], directory: Path, line: ProgressLine
 ) -> Capacity:
     """Make steps until the search is at its end, and store each.
 
@@ -79,11 +79,11 @@ def _found(document: Capacity, found: Found) -> Capacity:
     return replace(document, limit=capacity_text.describe_limit(document))
 
 
-def _answer(document: Capacity, load: float | None, *, settled: bool) -> capacity_result.Answer | None:
+def _answer(document: Capacity, load: float | None, *, settled: bool) -> capacity_result.CapacityAnswer | None:
     if load is None:
         return None
     step = next(step for step in document.steps if step.load == load)
-    return capacity_result.Answer(load, step.rate, step.connections, settled)
+    return capacity_result.CapacityAnswer(load, step.rate, step.connections, settled)
 
 
 def most_connections(processes: int) -> float:

@@ -17,7 +17,7 @@ from wsbench.experiment.capacity_search import step_ns
 from wsbench.experiment.judge_step import assess, keeps_to_rate
 from wsbench.launcher.cell_runs import death, with_its_end
 from wsbench.launcher.locust_process import FinishedRun, Interrupted, ignore_interruptions
-from wsbench.results.capacity_result import GENERATOR, TARGET, Step
+from wsbench.results.capacity_result import GENERATOR, TARGET, CapacityStep
 from wsbench.results.experiment_result import RUNS
 from wsbench.results.run_result import Run
 from wsbench.run.gates import Condition
@@ -88,7 +88,7 @@ class Steps:
         self._rest_s = 0.0
         forget_environment()
 
-    def __call__(self, load: float) -> Step:
+    def __call__(self, load: float) -> CapacityStep:
         """The step at a load.
 
         Raises:
@@ -104,7 +104,7 @@ class Steps:
         self._rest_s = rest_s(ended.run, longest_s=self._plan.longest_ns / 1e9)
         return self._assessed(load, ended)
 
-    def _on_our_own(self, load: float) -> Step:
+    def _on_our_own(self, load: float) -> CapacityStep:
         """A fresh target, so that none is measured that the step before has left busy or broken."""
         with start_target(self._plan.checked(load), self._plan.given) as running:
             where, target = reach(running, self._plan.given["scenario"])
@@ -132,7 +132,7 @@ class Steps:
             raise ended.not_stored or WsbenchError("the result was not stored")
         return ended
 
-    def _assessed(self, load: float, ended: FinishedRun) -> Step:
+    def _assessed(self, load: float, ended: FinishedRun) -> CapacityStep:
         plan, run = self._plan, ended.run
         own_users = plan.given["scenario"] is not None
         if own_users and plan.per_connection is None and run.generator.verdict == "ok" and not keeps_to_rate(run):
@@ -149,11 +149,11 @@ class Steps:
             return step
         return replace(step, outcome=GENERATOR, why="the run ended before its time")
 
-    def _died(self, load: float, how: str, step: Step | None = None) -> Step:
+    def _died(self, load: float, how: str, step: CapacityStep | None = None) -> CapacityStep:
         why = "; ".join(filter(None, (line.strip() for line in how.splitlines())))
         if step is None:
             given = self._plan.options(load)
-            return Step(load, float(given["rate"]), given["users"], TARGET, why)
+            return CapacityStep(load, float(given["rate"]), given["users"], TARGET, why)
         return replace(step, outcome=TARGET, why=why)
 
 

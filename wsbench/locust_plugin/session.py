@@ -31,7 +31,7 @@ from wsbench.locust_plugin import locust_stats
 from wsbench.locust_plugin.worker_session import WorkerSession
 from wsbench.master.director import Director, Ending
 from wsbench.report.text import summary
-from wsbench.results.run_result import LOG_FILE, Staging
+from wsbench.results.directory import LOG_FILE, Staging
 from wsbench.run import gates, settings
 from wsbench.run.handoff import FAILURE_FILE, Failure, Handoff
 from wsbench.run.options import OPTIONS, RunOptions

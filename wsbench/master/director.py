@@ -28,7 +28,8 @@ from wsbench.master.target_usage import TargetSampler
 from wsbench.master.worker_registry import WorkerRegistry
 from wsbench.measure.phases import FOREVER_NS, Phase, PhasePlan
 from wsbench.measure.totals import Totals
-from wsbench.results.run_result import NotStored, Run, Staging, exit_code
+from wsbench.results.directory import ResultNotStored, Staging
+from wsbench.results.run_result import Run, exit_code
 from wsbench.run import handoff as launching
 from wsbench.run.handoff import FAILURE_FILE, Failure, Handoff, Progress
 from wsbench.run.options import RunOptions
@@ -326,7 +327,7 @@ class Director:
         try:
             missing = self.staging.store(files)
         except OSError as error:
-            self.failure = NotStored(self.staging.path.parent, error)
+            self.failure = ResultNotStored(self.staging.path.parent, error)
             logger.error("%s", self.failure.what)
             self._hand_over(self.run, self.failure)
             return self.failure.exit_code

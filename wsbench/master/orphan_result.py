@@ -19,7 +19,8 @@ from wsbench.master.worker_registry import WorkerState
 from wsbench.measure.phases import FOREVER_NS, PhasePlan
 from wsbench.measure.totals import Totals
 from wsbench.report.text import summary
-from wsbench.results.run_result import LOG_FILE, Run, Staging
+from wsbench.results.directory import LOG_FILE, Staging
+from wsbench.results.run_result import Run
 from wsbench.run.handoff import Handoff
 from wsbench.run.options import RunOptions
 from wsbench.units import NS_PER_S

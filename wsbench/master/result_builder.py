@@ -34,10 +34,11 @@ from wsbench.measure.totals import Totals
 from wsbench.report import hgrm, hlog, timeline
 from wsbench.report.html import run_page
 from wsbench.results import run_result
+from wsbench.results.directory import REPORT_FILE
 from wsbench.results.environment import environment
 from wsbench.run.options import RunOptions
 from wsbench.run.protocol import SCENARIO_FAILED
-from wsbench.units import NS_PER_S
+from wsbench.units import NS_PER_S, format_utc
 
 logger = logging.getLogger(__name__)
 
@@ -98,7 +99,7 @@ class ResultBuilder:
         }
         files["timeline.csv"] = over_time = timeline.encode(rows, self._cpu_by_interval)
         try:
-            files[run_result.REPORT_FILE] = run_page.report(run, self._lines(), over_time)
+            files[REPORT_FILE] = run_page.report(run, self._lines(), over_time)
         except Exception:  # what was measured is not lost over a page that can be made again
             logger.exception("report.html could not be made; `wsbench report` would try again")
         for name in self._series:
@@ -171,7 +172,7 @@ class ResultBuilder:
             id=self.run_id,
             name=options.name,
             complete=self.complete,
-            started=self.started.strftime("%Y-%m-%dT%H:%M:%S.") + f"{self.started.microsecond // 1000:03d}Z",
+            started=format_utc(self.started),
             wsbench=wsbench.__version__,
             command=self.command,
             conditions=self._conditions(),
@@ -220,10 +221,10 @@ class ResultBuilder:
             settings=dict(self.settings),
         )
 
-    def _target(self) -> run_result.Target:
+    def _target(self) -> run_result.TargetResult:
         use, received = self.target, self._counts["received"]
         per_message = round(use.cpu_s * 1e6 / received, 3) if use.cpu_s is not None and received else None
-        return run_result.Target(
+        return run_result.TargetResult(
             name=use.name,
             version=use.version,
             started_by_wsbench=use.started_by_wsbench,
@@ -285,7 +286,7 @@ class ResultBuilder:
         received, cpu_ns, polled_ns = (self._counts.get(name, 0) for name in ("received", "cpu_ns", "polled_ns"))
         return run_result.Generator(
             verdict=verdict,
-            findings=[run_result.Finding(f.code, f.evidence, f.remedy, f.severity) for f in found],
+            findings=found,
             cpu_us_per_message=round(cpu_ns / 1000 / received, 3) if received else None,
             polling_us_per_message=round(polled_ns / 1000 / received, 3) if received else None,
             bytes_per_connection=worker_totals.bytes_per_connection(self.workers),
@@ -314,8 +315,8 @@ class _Rewindable:
         return self._make()
 
 
-def _messages(counts: dict[str, int]) -> run_result.Messages:
-    return run_result.Messages(**{name: counts[name] for name in MESSAGE_COUNTS})
+def _messages(counts: dict[str, int]) -> run_result.MessageCounts:
+    return run_result.MessageCounts(**{name: counts[name] for name in MESSAGE_COUNTS})
 
 
 def _timestamps(received: int, user: int) -> run_result.Timestamps:

@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+import msgspec
+
 from wsbench.measure.histogram import Buckets, out_of_range, percentile
 from wsbench.units import NS_PER_MS, format_count, format_duration
 
@@ -39,8 +41,7 @@ SAMPLES_ABOVE = 10
 """A percentile rests on at least so many samples above it: 10 / (1 - q) in all."""
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True):
     """One finding.
 
     Attributes:

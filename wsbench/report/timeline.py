@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from wsbench.measure.delta import IntervalDelta
 from wsbench.measure.histogram import highest_value, percentiles
-from wsbench.units import NS_PER_S
+from wsbench.units import NS_PER_S, format_utc
 
 COLUMNS = (
     "time",
@@ -83,10 +83,9 @@ def encode(rows: Sequence[TimelineRow], cpu_percent: Mapping[tuple[str, int], fl
 
 
 def _cells(row: TimelineRow, begin_ns: int, connections: int, cpu: float | None) -> list[object]:
-    moment = datetime.fromtimestamp(row.start_ns / NS_PER_S, UTC)
     _, _, sent, received, lost, _, bytes_sent, bytes_received = row.counted
     return [
-        moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z",
+        format_utc(datetime.fromtimestamp(row.start_ns / NS_PER_S, UTC)),
         f"{(row.start_ns - begin_ns) / NS_PER_S:.3f}",
         row.phase,
         connections,

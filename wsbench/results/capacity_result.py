@@ -1,51 +1,50 @@
-"""capacity.json: what `wsbench capacity` leaves (immutable, versioned): every step, the answer, and whose limit it is.
+"""capacity.json: the result of `wsbench capacity` (immutable, versioned): every step, the answer, and its limit.
 
     results/<capacity id>/
-      capacity.json       written anew after every step
-      report.html         the latency against the load, at the end
+      capacity.json       replaced after every step
+      report.html         the latency against the load, written at the end
       runs/<run id>/      an ordinary result directory for every step: see wsbench.results.run_result
 
-The load that is searched is a rate (messages a second, open loop), or a number of connections of which each sends at a
-rate of its own, open loop as well.
+The load searched is a rate (messages a second, open loop), or a number of connections that each send at a fixed rate
+(open loop as well).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
 
-from wsbench.results.run_result import decode_as, read
+from wsbench.results.json_files import decode_json, encode_json, read_document
 
 SCHEMA = 1
 CAPACITY_FILE = "capacity.json"
 RATE, CONNECTIONS = "rate", "connections"
 HELD, TARGET, GENERATOR = "held", "target", "generator"
-"""A step held all objectives, or whose limit it was that it did not."""
+"""Outcomes of a step: all objectives held, or the side whose limit it was that one did not."""
 BOUND = "bound"
-"""The highest load that was allowed held as well."""
+"""The limit when the highest allowed load held as well."""
 
 
 class Objective(msgspec.Struct, frozen=True):
-    """One objective in one step, and the value that decided ("–": the figure has none, too much was lost)."""
+    """One objective in one step, and the value that decided ("–" for a figure without a value: too much was lost)."""
 
     expression: str
     held: bool
     value: str
 
 
-class Step(msgspec.Struct, frozen=True):
+class CapacityStep(msgspec.Struct, frozen=True):
     """One run at one load. Latencies are of `response`, in ns; None where too much was lost for a value.
 
     Attributes:
-        load: what is searched: messages a second, or connections.
+        load: the quantity searched: messages a second, or connections.
         rate: messages a second, over all connections.
         outcome: "held", "target" or "generator".
-        why: it did not hold; empty when it did.
-        verdict: the generator's on itself; None when the run left no result.
+        why: reason why it did not hold; empty when it did.
+        verdict: the generator's, on itself; None when the run left no result.
         due: messages that were due in the measure phase.
-        run: its result's directory, relative to the document's; None when it left none.
+        run: the result's directory, relative to the document's; None when the run left no result.
     """
 
     load: float
@@ -63,12 +62,12 @@ class Step(msgspec.Struct, frozen=True):
     run: str | None = None
 
 
-class Conditions(msgspec.Struct, frozen=True):
-    """What every step has in common. `connections` is None when they are searched.
+class SearchConditions(msgspec.Struct, frozen=True):
+    """Conditions that all steps have in common. `connections` is None when they are searched.
 
     Attributes:
-        rate_per_connection: messages a second on each, when it is connections that are searched.
-        timeout_ns: time allowed for a reply, which stands for a latency that has no value.
+        rate_per_connection: messages a second on each connection, when connections are searched.
+        timeout_ns: time allowed for a reply; it replaces a latency without a value.
     """
 
     connections: int | None
@@ -83,15 +82,15 @@ class Conditions(msgspec.Struct, frozen=True):
 
 
 class Bounds(msgspec.Struct, frozen=True):
-    """Where a search begins, and between which loads it stays."""
+    """The load at which a search begins, and the lowest and the highest load that it may try."""
 
     start: float
     least: float
     most: float
 
 
-class Answer(msgspec.Struct, frozen=True):
-    """The highest load that held. `settled`: by two runs; without, runs at this load did not agree often enough."""
+class CapacityAnswer(msgspec.Struct, frozen=True):
+    """The highest load that held. `settled` is False when the runs at this load did not agree often enough."""
 
     load: float
     rate: float
@@ -100,7 +99,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Knee(msgspec.Struct, frozen=True):
-    """Where latency begins to rise steeply: see wsbench.experiment.knee."""
+    """The load from which latency rises steeply: see wsbench.experiment.knee."""
 
     load: float
     p99_ns: int
@@ -110,14 +109,16 @@ class Capacity(msgspec.Struct, frozen=True):
     """capacity.json.
 
     Attributes:
-        complete: the search came to its end; if not, `stopped` says why, and `answer` is the highest load so far.
-        url, target: what was measured; `target` is the name of one that wsbench started, afresh for every step.
+        complete: whether the search reached its end. If not, `stopped` has the reason, and `answer` is the highest
+            load so far.
+        url: of the server measured; None for a target that wsbench started.
+        target: name of the target that wsbench started, anew for every step.
         searched: "rate" or "connections".
-        default_objectives: nobody gave any, so that these are wsbench's own.
-        tolerance: the answer is at most by this share below the lowest load that did not hold.
+        default_objectives: whether `objectives` are wsbench's defaults.
+        tolerance: the largest share by which the answer can lie below the lowest load that did not hold.
         answer: None when no load held.
-        limited_by: "target", "generator" or "bound"; None as long as the search is not complete.
-        limit: whose limit it was, with the evidence, in a sentence.
+        limited_by: "target", "generator" or "bound"; None while the search is not complete.
+        limit: a sentence with the limit and its evidence.
         failed_at: the lowest load that did not hold.
     """
 
@@ -130,88 +131,39 @@ class Capacity(msgspec.Struct, frozen=True):
     command: list[str]
     url: str | None
     target: str | None
-    conditions: Conditions
+    conditions: SearchConditions
     searched: str
     objectives: list[str]
     default_objectives: bool
     bounds: Bounds
     tolerance: float
-    answer: Answer | None = None
+    answer: CapacityAnswer | None = None
     limited_by: str | None = None
     limit: str = ""
     failed_at: float | None = None
     knee: Knee | None = None
     stopped: str | None = None
-    steps: list[Step] = []
-
-
-class Point(msgspec.Struct, frozen=True):
-    """All steps of one load: medians of their latencies in ns; `outcome` as `standing` has it."""
-
-    load: float
-    outcome: str
-    due: int
-    steps: int
-    p50_ns: int | None
-    p99_ns: int | None
-    p99_9_ns: int | None
-
-
-def curve(steps: Iterable[Step]) -> list[Point]:
-    """The latency against the load: a point a load, the lowest first; of steps that left a result."""
-    by_load: dict[float, list[Step]] = {}
-    for step in steps:
-        if step.due:
-            by_load.setdefault(step.load, []).append(step)
-    return [_point(load, by_load[load]) for load in sorted(by_load)]
-
-
-def _point(load: float, steps: list[Step]) -> Point:
-    return Point(
-        load=load,
-        outcome=standing([step.outcome for step in steps]),
-        due=min(step.due for step in steps),
-        steps=len(steps),
-        p50_ns=_median([step.p50_ns for step in steps]),
-        p99_ns=_median([step.p99_ns for step in steps]),
-        p99_9_ns=_median([step.p99_9_ns for step in steps]),
-    )
-
-
-def standing(outcomes: Sequence[str]) -> str:
-    """What several runs at one load amount to: held if most did, else whose limit it was.
-
-    A run that failed while its generator was well says more than one that did not: then it was the target's.
-    """
-    if 2 * outcomes.count(HELD) > len(outcomes):
-        return HELD
-    return TARGET if TARGET in outcomes else GENERATOR
-
-
-def _median(values: list[int | None]) -> int | None:
-    """None is more than any value; of two in the middle, the lower, so that it is one that was measured."""
-    ordered = sorted(values, key=lambda value: (value is None, value))
-    return ordered[(len(ordered) - 1) // 2]
+    steps: list[CapacityStep] = []
 
 
 def encode(capacity: Capacity) -> bytes:
-    """capacity.json, indented for people, with a newline at its end."""
-    return msgspec.json.format(msgspec.json.encode(capacity), indent=2) + b"\n"
+    """Return capacity.json."""
+    return encode_json(capacity)
 
 
 def decode(text: bytes, where: str) -> Capacity:
-    """A capacity from its JSON.
+    """Parse a capacity.json that lies at `where`.
 
     Raises:
-        ResultError: not JSON, of another schema, or not what the schema says; `where` names it.
+        ResultError: the text is not JSON, of another schema, or not a whole capacity.
     """
-    return decode_as(Capacity, text, where, what="capacity", schema=SCHEMA)
+    return decode_json(Capacity, text, where, what="capacity", schema=SCHEMA)
 
 
 def load(path: Path) -> Capacity:
-    """The capacity in a directory (or in its capacity.json).
+    """Read the capacity in a directory, or in its capacity.json.
 
     Raises:
         ResultError: there is none, or it cannot be read.
     """
-    return decode(*read(path, CAPACITY_FILE, what="capacity"))
+    return decode(*read_document(path, CAPACITY_FILE, what="capacity"))

@@ -1,6 +1,7 @@
-"""The model of a comparison: what `wsbench compare` found, for those who print it and those who script against it.
+"""The result of `wsbench compare`, as its reports show it and as `--json` prints it.
 
-Made by wsbench.experiment, read by wsbench.report and the command line. As with run.json: add to it, never repurpose.
+wsbench.experiment makes it; wsbench.report and the command line read it. As with run.json: add fields, never give one
+another meaning.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ from enum import StrEnum
 import msgspec
 
 from wsbench.errors import ExitCode
+from wsbench.results.json_files import encode_json
 
 SCHEMA = 1
 
 
 class Verdict(StrEnum):
-    """What NEW is against BASE. `wsbench.experiment.statistics` has the rules."""
+    """NEW against BASE. `wsbench.experiment.statistics` has the rules."""
 
     FASTER = "faster"
     SLOWER = "slower"
@@ -32,11 +34,12 @@ class Metric(msgspec.Struct, frozen=True):
         base, new: geometric means over the runs of a side; None where a percentile fell among the lost messages.
         ratio: NEW / BASE; `low` and `high` bound it at the comparison's level of confidence.
         margin: differences up to this share do not matter.
-        p: that chance alone would go so far beyond the margin, corrected for the number of comparisons (Holm).
-        spread: from run to run, as the standard deviation of the logarithm; None when none was needed.
+        p: probability that chance alone goes this far beyond the margin, corrected for the number of comparisons
+            (Holm).
+        spread: from run to run, as the standard deviation of the logarithm; None when it was not needed.
         spread_from: "measured" or "assumed".
-        not_slower: NEW is surely not slower by more than the margin, even where nothing more can be said.
-        runs_needed: runs a side that would settle what is inconclusive; None when that is no matter of more runs.
+        not_slower: NEW is not slower by more than the margin, even if its verdict is inconclusive.
+        runs_needed: runs per side that would decide an inconclusive metric; None when more runs would not.
         reason: why there is no (better) verdict.
     """
 
@@ -60,8 +63,9 @@ class Pair(msgspec.Struct, frozen=True):
     """Two sides under the same conditions: lists of run ids, and what their figures say.
 
     Attributes:
-        key: names the pair among those of an experiment.
-        reason: why nothing was compared; `missing` when that leaves the comparison incomplete.
+        key: the pair's name among the pairs of an experiment.
+        reason: why nothing was compared.
+        missing: whether that leaves the comparison incomplete.
     """
 
     key: str
@@ -72,8 +76,8 @@ class Pair(msgspec.Struct, frozen=True):
     missing: bool = False
 
 
-class Side(msgspec.Struct, frozen=True):
-    """BASE or NEW: as it was given, its kind ("run" or "experiment"), and its targets."""
+class ComparisonSide(msgspec.Struct, frozen=True):
+    """BASE or NEW: the argument (`given`), its kind ("run" or "experiment"), and its targets."""
 
     given: str
     kind: str
@@ -82,19 +86,20 @@ class Side(msgspec.Struct, frozen=True):
 
 
 class Comparison(msgspec.Struct, frozen=True):
-    """All of it.
+    """The whole comparison.
 
     Attributes:
-        series: which latency was compared.
-        confidence: of the intervals, and (as 1 - confidence) the chance of a false alarm anywhere in the comparison.
-        anyway: it was asked for whatever the conditions; `differences` are those that would have refused it.
-        notes: what bears on how far it holds.
+        said: the verdict in a sentence.
+        series: the latency series compared.
+        confidence: of the intervals; 1 - confidence is the chance of a false alarm anywhere in the comparison.
+        anyway: whether it was requested with --anyway; `differences` are the reasons for which it would be refused.
+        notes: facts that limit how far the verdict holds.
     """
 
     schema: int
     wsbench: str
-    base: Side
-    new: Side
+    base: ComparisonSide
+    new: ComparisonSide
     verdict: Verdict
     said: str
     series: str
@@ -106,7 +111,7 @@ class Comparison(msgspec.Struct, frozen=True):
 
 
 def overall(pairs: list[Pair]) -> Verdict:
-    """Slower anywhere is slower. Faster somewhere is faster if it is surely slower nowhere; and so on."""
+    """Return the verdict of all pairs: slower if any metric is; faster if one is and no other may be slower."""
     metrics = [metric for pair in pairs for metric in pair.metrics if metric.verdict != Verdict.NOT_COMPARED]
     verdicts = {metric.verdict for metric in metrics}
     if Verdict.SLOWER in verdicts:
@@ -119,12 +124,12 @@ def overall(pairs: list[Pair]) -> Verdict:
 
 
 def exit_code(comparison: Comparison) -> ExitCode:
-    """What a command that ends with it exits with."""
+    """Return the exit code of a command that ends with this comparison."""
     if comparison.verdict == Verdict.SLOWER:
         return ExitCode.GATE_FAILED
     return ExitCode.INCONCLUSIVE if comparison.verdict == Verdict.INCONCLUSIVE else ExitCode.OK
 
 
 def encode(comparison: Comparison) -> bytes:
-    """As JSON, indented for people, with a newline at its end."""
-    return msgspec.json.format(msgspec.json.encode(comparison), indent=2) + b"\n"
+    """Return the comparison as JSON."""
+    return encode_json(comparison)

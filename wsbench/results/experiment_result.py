@@ -1,13 +1,14 @@
-"""experiment.json: what an experiment leaves, beside the results of its runs (immutable, versioned).
+"""experiment.json: the cells of an experiment and the state of their runs (immutable, versioned).
 
     results/<experiment id>/
-      experiment.json     written anew after every run
-      experiment.toml     the file as given
-      runs/<run id>/      an ordinary result directory for every run. One that was interrupted, or
-                          failed, stays when it is made again: experiment.json says which are the experiment's
+      experiment.json     replaced after every run
+      experiment.toml     a copy of the experiment file
+      runs/<run id>/      an ordinary result directory for every run. The directory of an interrupted or failed run
+                          stays when the run is repeated; experiment.json names the ones that count
 
-A cell is one combination of target and conditions; it has a run for every repetition, and the run is the unit of its
-statistics. A cell that cannot exist (a target without TLS, say) is a hole: it has no runs, and says why.
+A cell is one combination of target and conditions. It has one run per repetition; the run is the unit of the
+statistics. A cell that cannot be measured (for example TLS with a target that has none) is a hole: it has no runs, and
+states the reason.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Annotated
 
 import msgspec
 
-from wsbench.results.run_result import decode_as, read
+from wsbench.results.json_files import decode_json, encode_json, read_document
 
 SCHEMA = 1
 EXPERIMENT_FILE = "experiment.json"
@@ -28,7 +29,7 @@ DONE, FAILED, PENDING = "done", "failed", "pending"
 
 
 class Load(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`in_flight` messages a connection in a closed loop; `rate` (messages a second) and `arrivals` in an open one."""
+    """A closed loop with `in_flight` messages per connection, or an open one with a `rate` in messages a second."""
 
     loop: str
     in_flight: int | None = None
@@ -36,23 +37,23 @@ class Load(msgspec.Struct, frozen=True, omit_defaults=True):
     arrivals: str | None = None
 
     def __post_init__(self) -> None:
-        """An open loop has a rate, a closed one a window.
+        """Check that an open loop has a rate, and a closed one messages in flight.
 
         Raises:
             ValueError: it has not.
         """
         if self.loop not in ("open", "closed") or (self.rate if self.loop == "open" else self.in_flight) is None:
-            raise ValueError(f"{self.loop!r} is no loop, or lacks its rate or in_flight")
+            raise ValueError(f"{self.loop!r} is not a loop, or lacks its rate or in_flight")
 
 
 class CellRun(msgspec.Struct, frozen=True):
     """One repetition of a cell.
 
     Attributes:
-        order: its place among all runs of the experiment.
+        order: the run's place among all runs of the experiment.
         status: "done", "failed" or "pending".
-        run: its result's directory, relative to the experiment's; None while there is none.
-        reason: why it failed.
+        run: the result's directory, relative to the experiment's; None while there is none.
+        reason: why the run failed.
     """
 
     repetition: int
@@ -63,7 +64,7 @@ class CellRun(msgspec.Struct, frozen=True):
 
 
 class Cell(msgspec.Struct, frozen=True):
-    """One combination of target and conditions. `hole` says why it has no runs, if it can have none."""
+    """One combination of target and conditions. `hole` is the reason why it can have no runs, if any."""
 
     key: str
     target: str
@@ -91,23 +92,23 @@ class Experiment(msgspec.Struct, frozen=True):
 
 
 def encode(experiment: Experiment) -> bytes:
-    """experiment.json, indented for people, with a newline at its end."""
-    return msgspec.json.format(msgspec.json.encode(experiment), indent=2) + b"\n"
+    """Return experiment.json."""
+    return encode_json(experiment)
 
 
 def decode(text: bytes, where: str) -> Experiment:
-    """An experiment from its JSON.
+    """Parse an experiment.json that lies at `where`.
 
     Raises:
-        ResultError: not JSON, of another schema, or not what the schema says; `where` names it.
+        ResultError: the text is not JSON, of another schema, or not a whole experiment.
     """
-    return decode_as(Experiment, text, where, what="experiment", schema=SCHEMA)
+    return decode_json(Experiment, text, where, what="experiment", schema=SCHEMA)
 
 
 def load(path: Path) -> Experiment:
-    """The experiment in a directory (or in its experiment.json).
+    """Read the experiment in a directory, or in its experiment.json.
 
     Raises:
         ResultError: there is none, or it cannot be read.
     """
-    return decode(*read(path, EXPERIMENT_FILE, what="experiment"))
+    return decode(*read_document(path, EXPERIMENT_FILE, what="experiment"))

@@ -1,6 +1,6 @@
-"""The model of an experiment's overview: what `wsbench matrix` ends with, cell by cell.
+"""The overview of an experiment: the figures of every cell, as `wsbench matrix` prints them at its end.
 
-Made by wsbench.experiment, read by wsbench.report and the command line.
+wsbench.experiment makes it; wsbench.report and the command line read it.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ import msgspec
 
 
 class Ratio(msgspec.Struct, frozen=True):
-    """Of a target's figure to the baseline's (geometric means over the runs), with its confidence interval.
+    """Ratio of a target's figure to the baseline's (geometric means over the runs), with its confidence interval.
 
     Attributes:
-        assumed: the spread from run to run is assumed, for a side has one run only.
+        assumed: the spread from run to run is assumed, because a side has only one run.
     """
 
     ratio: float
@@ -21,26 +21,27 @@ class Ratio(msgspec.Struct, frozen=True):
     assumed: bool
 
 
-class Figure(msgspec.Struct, frozen=True):
-    """The median over a cell's runs; None where nobody knows it, or it falls among the lost messages."""
+class CellFigure(msgspec.Struct, frozen=True):
+    """The median over a cell's runs; None where it is unknown, or falls among the lost messages."""
 
     value: float | None
     ratio: Ratio | None = None
 
 
-class Row(msgspec.Struct, frozen=True):
+class OverviewRow(msgspec.Struct, frozen=True):
     """One cell.
 
     Attributes:
-        conditions: all but the target, for people; rows of the same conditions stand side by side.
+        conditions: all conditions but the target, as text; reports group rows by them.
         open_loop: whether messages left on a schedule.
-        asked: runs that it should have; `done`: those that it has.
+        asked, done: the number of runs that the cell should have, and that it has.
         figures: by name, see `FIGURES`; empty without a run.
-        lost, corrupted, wrong: messages of all its runs, warm-up included; `wrong` counts whatever else should not be.
-        verdicts: of the generator, those other than "ok", with the number of runs.
-        remarks: what else a reader of its figures must know.
+        lost, corrupted: messages of all runs, warm-up included.
+        wrong: counts of messages with other faults, by fault.
+        verdicts: the generator's verdicts other than "ok", with the number of runs.
+        remarks: further facts that a reader of the figures must know.
         failures: why runs failed, each reason once.
-        hole: why it can have no runs.
+        hole: why the cell can have no runs.
     """
 
     key: str
@@ -49,7 +50,7 @@ class Row(msgspec.Struct, frozen=True):
     open_loop: bool
     asked: int
     done: int
-    figures: dict[str, Figure] = {}
+    figures: dict[str, CellFigure] = {}
     lost: int = 0
     corrupted: int = 0
     wrong: dict[str, int] = {}
@@ -60,21 +61,17 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class Overview(msgspec.Struct, frozen=True):
-    """All cells, in the experiment file's order."""
+    """All cells, in the order of the experiment file."""
 
     baseline: str | None
     confidence: float
-    rows: list[Row]
+    rows: list[OverviewRow]
 
 
+PERCENTILES_SHOWN = ("p50", "p99", "p99.9")
 FIGURES = (
     "throughput_per_s",
-    "response_p50_ns",
-    "response_p99_ns",
-    "response_p99.9_ns",
-    "service_p50_ns",
-    "service_p99_ns",
-    "service_p99.9_ns",
+    *(f"{series}_{label}_ns" for series in ("response", "service") for label in PERCENTILES_SHOWN),
     "target_cpu_us_per_message",
     "target_bytes_per_connection",
 )

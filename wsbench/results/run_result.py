@@ -1,38 +1,28 @@
-"""What a run leaves: the model of run.json (immutable, versioned), and the directory it lies in.
+"""run.json: the result of one run (immutable, versioned).
 
-A directory appears under its final name whole or not at all: it is filled under a hidden name and renamed at the end.
-Field by field, the model is the project's contract with those who script against it: add to it, never repurpose.
+The fields are the project's contract with programs that read it: add to them, never give one another meaning.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
 
 import msgspec
 
-from wsbench.errors import ExitCode, ResultError, Side, UsageError, WsbenchError
+from wsbench.errors import ExitCode, ResultError
+from wsbench.measure.findings import Finding
 from wsbench.measure.series import SERIES
-from wsbench.units import format_bytes
+from wsbench.results.json_files import decode_json, encode_json, read_document
 
 SCHEMA = 1
 RUN_FILE = "run.json"
-LOG_FILE = "locust.log"
-REPORT_FILE = "report.html"
-_ROOM_BYTES = 8_000_000
-"""A short run's result takes some 5 MB, nearly all of it the library in report.html that draws."""
-_MOST = 2**63 - 1
-T = TypeVar("T")
 
 
 class Conditions(msgspec.Struct, frozen=True):
-    """What was asked for. Durations in ns; `duration_ns` is the length the measure phase really had.
+    """The load that was requested. Durations in ns; `duration_ns` is the real length of the measure phase.
 
-    `settings` are the scenario's own, as texts.
+    Attributes:
+        settings: of the scenario, as text.
     """
 
     url: str
@@ -55,7 +45,7 @@ class Conditions(msgspec.Struct, frozen=True):
 
 
 class NegotiatedWith(msgspec.Struct, frozen=True):
-    """What the server granted, read from the handshake."""
+    """Features that the server granted, read from the handshake."""
 
     compression: str | None = None
     subprotocol: str | None = None
@@ -63,8 +53,8 @@ class NegotiatedWith(msgspec.Struct, frozen=True):
     tls_cipher: str | None = None
 
 
-class Target(msgspec.Struct, frozen=True):
-    """The server. Its CPU and memory are known only when wsbench started it; CPU is of the measure phase."""
+class TargetResult(msgspec.Struct, frozen=True):
+    """The server. CPU (of the measure phase) and memory are known only of a server that wsbench started."""
 
     name: str | None = None
     version: str | None = None
@@ -88,8 +78,12 @@ class Environment(msgspec.Struct, frozen=True):
 
 
 class Connections(msgspec.Struct, frozen=True):
-    """Of the whole run. `close_codes` counts how connections ended, by RFC 6455 code; `tls_resumed` those opened with
-    an earlier one's TLS session."""
+    """Connections of the whole run.
+
+    Attributes:
+        close_codes: how connections ended, counted by RFC 6455 close code.
+        tls_resumed: connections that resumed the TLS session of an earlier one.
+    """
 
     asked: int = 0
     opened: int = 0
@@ -100,14 +94,17 @@ class Connections(msgspec.Struct, frozen=True):
     tls_resumed: int = 0
 
 
-class Messages(msgspec.Struct, frozen=True):
-    """Every message is sent and then received or lost; `missed` were due but could not even be sent.
+class MessageCounts(msgspec.Struct, frozen=True):
+    """Counts of messages: every message is sent, and then received or lost; sent - one_way = received - pushed + lost.
 
-    A corrupted or reordered message was received; a duplicate is counted beside the first; `late` are replies that
-    came after their message had been given up as lost; `unexpected` answer nothing that was sent.
-
-    In a scenario of one's own, `one_way` were sent without asking for a reply, and `pushed` are those received that the
-    server sent on its own accord: sent - one_way = received - pushed + lost.
+    Attributes:
+        duplicated: further replies to a message that was received.
+        reordered, corrupted: received all the same.
+        unexpected: replies to no message that was sent.
+        missed: due, but never sent.
+        late: replies that came after their message had been counted as lost.
+        one_way: sent by a custom scenario that expects no reply.
+        pushed: received by a custom scenario without a request.
     """
 
     sent: int = 0
@@ -124,7 +121,7 @@ class Messages(msgspec.Struct, frozen=True):
 
 
 class Bytes(msgspec.Struct, frozen=True):
-    """Of the measure phase. `wire` is what went through the sockets: frames, TLS and all."""
+    """Bytes of the measure phase. `wire` counts all bytes through the sockets: frames, TLS records."""
 
     payload_sent: int = 0
     payload_received: int = 0
@@ -133,20 +130,23 @@ class Bytes(msgspec.Struct, frozen=True):
 
 
 class Throughput(msgspec.Struct, frozen=True):
-    """Messages a second in the measure phase; received by when the reply was handled, not when its message was due."""
+    """Messages a second in the measure phase. A reply counts when it is handled, not when its message was due."""
 
     sent_per_s: float = 0.0
     received_per_s: float = 0.0
 
 
 class Latency(msgspec.Struct, frozen=True):
-    """One series. Percentiles are over all that were due, lost ones last; None where they fall among the lost.
+    """One latency series. Percentiles are over all messages that were due, with the lost ones as the slowest.
 
-    `histogram` is the distribution at a glance: upper bounds in ns (of `measure.histogram.bounds`, twelve a decade),
-    and how many values lie under each and over the bound before it. Bounds that have none are left out.
+    A percentile is None where it falls among the lost messages.
 
-    `phases` says what it speaks of: "measure", or "all". Connections are opened in the ramp, and so may a series of a
-    scenario's own be that has nothing in the measure phase, such as a login.
+    Attributes:
+        survivors: the percentiles of the received messages alone, by field; empty when none was lost.
+        histogram: number of values by upper bound in ns (`measure.histogram.bounds`, twelve a decade). Bounds without
+            values are left out.
+        phases: "measure", or "all" for connections (they open in the ramp) and for a scenario's series without values
+            in the measure phase, such as a login.
     """
 
     count: int = 0
@@ -166,7 +166,7 @@ class Latency(msgspec.Struct, frozen=True):
 
 
 class Timestamps(msgspec.Struct, frozen=True):
-    """Where `arrived` came from: counts of replies, and "kernel", "user" or "mixed"; None without replies."""
+    """Source of the arrival times: "kernel", "user" or "mixed" (None without replies), and counts of replies."""
 
     source: str | None = None
     kernel: int = 0
@@ -174,7 +174,7 @@ class Timestamps(msgspec.Struct, frozen=True):
 
 
 class ErrorCount(msgspec.Struct, frozen=True):
-    """One kind of error, how often, and one example with what to do about it."""
+    """One kind of error with its count, and one example with its remedy."""
 
     kind: str
     side: str
@@ -183,21 +183,12 @@ class ErrorCount(msgspec.Struct, frozen=True):
     remedy: str = ""
 
 
-class Finding(msgspec.Struct, frozen=True):
-    """Something that bears on how far the figures can be trusted."""
-
-    code: str
-    evidence: str
-    remedy: str
-    severity: str = "note"
-
-
 class Worker(msgspec.Struct, frozen=True):
     """One load-generating process, over the measure phase.
 
     Attributes:
         polling_percent: the part of `cpu_percent_mean` that was spent waiting for the next message to be due.
-        clock_offset_ns: how far the master's clock is ahead.
+        clock_offset_ns: the master's clock minus the worker's.
     """
 
     index: int
@@ -210,10 +201,12 @@ class Worker(msgspec.Struct, frozen=True):
 
 
 class Generator(msgspec.Struct, frozen=True):
-    """The load generator on itself: verdict `ok`, `late` or `saturated`, with the findings it rests on.
+    """The load generator's verdict on itself (`ok`, `late` or `saturated`), its findings, and its use of resources.
 
-    CPU is the whole process's; `polling_us_per_message` is the part of it spent waiting for messages to be due.
-    `bytes_per_connection` is by how much the workers' memory grew in the ramp, with a user and all for each connection.
+    Attributes:
+        cpu_us_per_message: CPU time of the whole process.
+        polling_us_per_message: the part of it that was spent waiting for messages to be due.
+        bytes_per_connection: growth of the workers' memory in the ramp, with users, divided by the connections.
     """
 
     verdict: str
@@ -225,7 +218,7 @@ class Generator(msgspec.Struct, frozen=True):
 
 
 class Gate(msgspec.Struct, frozen=True):
-    """A --fail-if and what became of it."""
+    """The outcome of a --fail-if; `value` is the figure that decided."""
 
     expression: str
     failed: bool
@@ -233,8 +226,12 @@ class Gate(msgspec.Struct, frozen=True):
 
 
 class Run(msgspec.Struct, frozen=True):
-    """run.json. `latency` has the series that every run has and those that its scenario named; `counters` are the
-    scenario's own, of the whole run."""
+    """run.json.
+
+    Attributes:
+        latency: the series that every run has, and those that its scenario named.
+        counters: of the scenario, over the whole run.
+    """
 
     schema: int
     id: str
@@ -245,11 +242,11 @@ class Run(msgspec.Struct, frozen=True):
     command: list[str]
     conditions: Conditions
     negotiated: NegotiatedWith
-    target: Target
+    target: TargetResult
     environment: Environment
     connections: Connections
-    messages: Messages
-    messages_all_phases: Messages
+    messages: MessageCounts
+    messages_all_phases: MessageCounts
     bytes: Bytes
     throughput: Throughput
     latency: dict[str, Latency]
@@ -261,17 +258,17 @@ class Run(msgspec.Struct, frozen=True):
 
 
 def encode(run: Run) -> bytes:
-    """run.json, indented for people, with a newline at its end."""
-    return msgspec.json.format(msgspec.json.encode(run), indent=2) + b"\n"
+    """Return run.json."""
+    return encode_json(run)
 
 
 def decode(text: bytes, where: str) -> Run:
-    """A run from its JSON.
+    """Parse a run.json that lies at `where`.
 
     Raises:
-        ResultError: not JSON, of another schema, or not what the schema says; `where` names it.
+        ResultError: the text is not JSON, of another schema, or not a whole result.
     """
-    run = decode_as(Run, text, where, what="result", schema=SCHEMA)
+    run = decode_json(Run, text, where, what="result", schema=SCHEMA)
     if missing := [name for name in SERIES if name not in run.latency]:
         raise ResultError(
             f"{where} is not a whole result: `latency` lacks {missing[0]}", remedy="The file was edited or damaged."
@@ -279,213 +276,13 @@ def decode(text: bytes, where: str) -> Run:
     return run
 
 
-def decode_as(shape: type[T], text: bytes, where: str, *, what: str, schema: int) -> T:
-    """Any stored document that says its schema: strictly, or not at all.
-
-    Raises:
-        ResultError: not JSON, of another schema, or not of this shape; `what` it should be, `where` it came from.
-    """
-    try:
-        document = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ResultError(f"{where} is not JSON: {error}", remedy="The file was cut off or edited.") from error
-    says = document.get("schema") if isinstance(document, dict) else None
-    if says != schema:
-        remedy = "It was written by a newer wsbench: upgrade." if isinstance(says, int) and says > schema else ""
-        raise ResultError(f"{where} is no {what} of schema {schema} (it says {says!r})", remedy=remedy)
-    try:
-        _check_numbers(document)
-        return msgspec.convert(document, shape, str_keys=True)
-    except (msgspec.ValidationError, ValueError) as error:
-        remedy = "The file was edited or damaged."
-        raise ResultError(f"{where} is not a whole {what}: {error}", remedy=remedy) from error
-
-
-def _check_numbers(document: Any) -> None:
-    """A number that no wsbench can have stored: below zero (a clock's offset apart), or beyond what a figure can be.
-
-    Raises:
-        ValueError: which, and where.
-    """
-    left: list[tuple[str, Any]] = [("$", document)]
-    while left:
-        path, value = left.pop()
-        if isinstance(value, dict):
-            left += [(f"{path}.{key}", each) for key, each in value.items()]
-        elif isinstance(value, list):
-            left += [(f"{path}[{index}]", each) for index, each in enumerate(value)]
-        elif isinstance(value, int | float):
-            least = -_MOST if path.endswith("clock_offset_ns") else 0
-            if not least <= value <= _MOST:
-                raise ValueError(f"a number that cannot be - at `{path}`")
-
-
 def load(path: Path) -> Run:
-    """The run in a result directory (or in its run.json).
+    """Read the run in a result directory, or in its run.json.
 
     Raises:
         ResultError: there is none, or it cannot be read.
     """
-    return decode(*read(path, RUN_FILE, what="result"))
-
-
-def read(path: Path, name: str, *, what: str) -> tuple[bytes, str]:
-    """A stored document and where it lies: `name` in a directory, or the file itself.
-
-    Raises:
-        ResultError: there is none, or it cannot be read.
-    """
-    try:
-        file = path / name if path.is_dir() else path
-        return file.read_bytes(), str(file)
-    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
-        remedy = f"Name a directory that holds {'an' if name[0] in 'aeiou' else 'a'} {name}."
-        raise ResultError(f"no {what} at {path}: {getattr(error, 'strerror', None) or error}", remedy=remedy) from error
-
-
-def is_there(path: Path) -> bool:
-    """Whether there is something of that name; no name is too odd to ask."""
-    try:
-        return path.exists()
-    except (OSError, ValueError):
-        return False
-
-
-def replace_file(file: Path, content: bytes) -> None:
-    """Write a file so that a reader sees all of the old content or all of the new.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    if file.is_symlink() or (file.exists() and not file.is_file()):  # /dev/stdout, a pipe: not ours to replace
-        file.write_bytes(content)
-        return
-    draft = file.with_name(f".{file.name}.{os.getpid()}.partial")
-    try:
-        with draft.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        draft.replace(file)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
-
-
-class Staging:
-    """A result directory in the making: `<results>/.<run id>.partial`, renamed to `<results>/<run id>` at the end."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.run_id = path.name.removeprefix(".").removesuffix(".partial")
-
-    @classmethod
-    def create(cls, results: Path, name: str, *, now: datetime | None = None) -> Staging:
-        """A new one, under an id that nobody else has.
-
-        Raises:
-            UsageError: the results directory cannot be written, or is on a disk that is full.
-        """
-        stamp = (now or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
-        staging = cls.of_id(results, f"{stamp}-{name}")
-        try:
-            free = shutil.disk_usage(staging.path).free
-        except OSError:
-            return staging
-        if free < _ROOM_BYTES:
-            staging.discard()
-            raise UsageError(
-                f"--results {results}: {format_bytes(free)} free there, and a result takes {format_bytes(_ROOM_BYTES)}",
-                remedy="Make room, or name a directory on another disk.",
-            )
-        return staging
-
-    @classmethod
-    def of_id(cls, results: Path, wanted: str) -> Staging:
-        """A new one, under the id that is wanted, or that with a number if somebody has it.
-
-        Raises:
-            UsageError: the results directory cannot be written.
-        """
-        for attempt in range(1, 1000):
-            run_id = wanted if attempt == 1 else f"{wanted}-{attempt}"
-            path = results / f".{run_id}.partial"
-            try:
-                path.mkdir(parents=True)
-            except FileExistsError:
-                if path.exists():
-                    continue
-                raise UsageError(f"--results {results}: there is a file of that name") from None
-            except OSError as error:
-                raise UsageError(
-                    f"--results {results}: {error.strerror or error}", remedy="Name a directory that can be written."
-                ) from error
-            if (results / run_id).exists():
-                path.rmdir()
-                continue
-            return cls(path)
-        raise UsageError(f"--results {results}: too many results of this second")
-
-    @property
-    def final(self) -> Path:
-        """Where it will be."""
-        return self.path.parent / self.run_id
-
-    def write(self, files: Mapping[str, bytes | Iterable[bytes]]) -> None:
-        """Write files into it, each flushed to disk.
-
-        Raises:
-            OSError: they could not be written.
-        """
-        for name, content in files.items():
-            with (self.path / name).open("wb") as file:
-                file.writelines([content] if isinstance(content, bytes) else content)
-                file.flush()
-                os.fsync(file.fileno())
-
-    def store(self, files: Mapping[str, bytes | Iterable[bytes]]) -> str:
-        """Write the files of a result and give the directory its final name; what could not be written, and why.
-
-        The report alone is dispensable: what was measured is not lost over a page that can be made again.
-
-        Raises:
-            OSError: nothing was stored.
-        """
-        missing = ""
-        self.write({name: content for name, content in files.items() if name != REPORT_FILE})
-        if REPORT_FILE in files:
-            try:
-                self.write({REPORT_FILE: files[REPORT_FILE]})
-            except OSError as error:
-                (self.path / REPORT_FILE).unlink(missing_ok=True)
-                missing = f"{REPORT_FILE} could not be written: {error.strerror or error}"
-        self.commit()
-        return missing
-
-    def commit(self) -> Path:
-        """Give it its final name.
-
-        Raises:
-            OSError: it could not be renamed; the files stay where they are.
-        """
-        self.path.rename(self.final)
-        return self.final
-
-    def discard(self) -> None:
-        """Remove it, if it was not committed."""
-        shutil.rmtree(self.path, ignore_errors=True)
-
-
-class NotStored(WsbenchError):
-    """A run was measured, and its result could not be written."""
-
-    def __init__(self, directory: Path, error: OSError) -> None:
-        super().__init__(
-            f"the result could not be stored in {directory}: {error.strerror or error}",
-            remedy="What was printed is all there is. Make room, or name another directory: --results DIR.",
-            side=Side.GENERATOR,
-            kind="not-stored",
-        )
+    return decode(*read_document(path, RUN_FILE, what="result"))
 
 
 def exit_code(run: Run, *, strict: bool, interrupted: bool = False) -> ExitCode:

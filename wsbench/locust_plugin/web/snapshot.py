@@ -12,9 +12,8 @@ from typing import Any
 
 from wsbench.master import worker_totals
 from wsbench.master.director import Director
-from wsbench.measure import findings
+from wsbench.measure.findings import Finding
 from wsbench.measure.series import MESSAGE_COUNTS
-from wsbench.results.run_result import Finding
 from wsbench.run.options import describe
 
 _SHOWN_ERRORS = 20
@@ -72,7 +71,7 @@ def verdict(director: Director) -> dict[str, Any] | None:
     return {"verdict": word, "final": False, "findings": [_finding(f) for f in found]}
 
 
-def _finding(finding: findings.Finding | Finding) -> dict[str, str]:
+def _finding(finding: Finding) -> dict[str, str]:
     return {name: getattr(finding, name) for name in ("code", "evidence", "remedy", "severity")}
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from wsbench.experiment.load_curve import LoadPoint, load_curve
 from wsbench.report.html import tables
 from wsbench.report.html.page import render
 from wsbench.report.html.plots import Json, Plot, latency_axis, seconds
 from wsbench.report.text import capacity_text
-from wsbench.results.capacity_result import GENERATOR, TARGET, Capacity, Point, curve
+from wsbench.results.capacity_result import GENERATOR, TARGET, Capacity
 from wsbench.results.percentiles import figure_of
 from wsbench.results.run_result import Run
 from wsbench.run.gates import parse_objective
@@ -22,7 +23,7 @@ _MARKS = {TARGET: ("did not hold", "x", "--bad"), GENERATOR: ("generator gave ou
 
 def report(capacity: Capacity, example: Run | None) -> bytes:
     """The page; `example` is any of the runs, for the machine that all were made on."""
-    points = curve(capacity.steps)
+    points = load_curve(capacity.steps)
     figures = [_curve(capacity, points)] if any(point.p50_ns for point in points) else []
     return render(
         "capacity.html",
@@ -48,7 +49,7 @@ def _mood(capacity: Capacity) -> tuple[str, str]:
     return ("good", "✓") if capacity.limited_by == TARGET and capacity.complete else ("warn", "▲")
 
 
-def _tiles(capacity: Capacity, points: Sequence[Point]) -> list[tuple[str, str]]:
+def _tiles(capacity: Capacity, points: Sequence[LoadPoint]) -> list[tuple[str, str]]:
     at = next((point for point in points if capacity.answer and point.load == capacity.answer.load), None)
     return [
         (
@@ -66,7 +67,7 @@ def _tiles(capacity: Capacity, points: Sequence[Point]) -> list[tuple[str, str]]
     ]
 
 
-def _curve(capacity: Capacity, points: Sequence[Point]) -> Plot:
+def _curve(capacity: Capacity, points: Sequence[LoadPoint]) -> Plot:
     data = [
         *(line for series in _SERIES if any((line := _line(points, *series))["y"])),
         *_objectives(capacity, points),
@@ -92,7 +93,7 @@ def _curve(capacity: Capacity, points: Sequence[Point]) -> Plot:
     return Plot("load", "Latency against load", how, data, layout, 460)
 
 
-def _line(points: Sequence[Point], name: str, colour: str, dash: str) -> Json:
+def _line(points: Sequence[LoadPoint], name: str, colour: str, dash: str) -> Json:
     return {
         "type": "scatter",
         "mode": "lines+markers",
@@ -105,7 +106,7 @@ def _line(points: Sequence[Point], name: str, colour: str, dash: str) -> Json:
     }
 
 
-def _objectives(capacity: Capacity, points: Sequence[Point]) -> Iterator[Json]:
+def _objectives(capacity: Capacity, points: Sequence[LoadPoint]) -> Iterator[Json]:
     """A level line for each that bounds the latency."""
     for objective in map(parse_objective, capacity.objectives):
         if objective.series in ("response", "service") and objective.value:
@@ -120,7 +121,7 @@ def _objectives(capacity: Capacity, points: Sequence[Point]) -> Iterator[Json]:
             }
 
 
-def _failed(capacity: Capacity, points: Sequence[Point]) -> Iterator[Json]:
+def _failed(capacity: Capacity, points: Sequence[LoadPoint]) -> Iterator[Json]:
     for outcome, (name, symbol, colour) in _MARKS.items():
         failed = [point for point in points if point.outcome == outcome]
         if failed:

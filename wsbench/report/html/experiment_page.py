@@ -17,7 +17,7 @@ from wsbench.report.html import tables
 from wsbench.report.html.page import render
 from wsbench.report.html.plots import Json, PercentileSeries, Plot, latency_axis, percentile_plot
 from wsbench.report.text import overview_text
-from wsbench.results.overview_result import FIGURES, Overview, Row
+from wsbench.results.overview_result import FIGURES, Overview, OverviewRow
 from wsbench.results.run_result import Run
 from wsbench.units import NS_PER_S, format_count
 
@@ -62,7 +62,7 @@ class Group:
 
     letter: str
     conditions: str
-    rows: list[Row]
+    rows: list[OverviewRow]
 
 
 def report(experiment: ExperimentReport) -> bytes:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 
-from wsbench.results.capacity_result import BOUND, GENERATOR, HELD, RATE, TARGET, Capacity, Point, Step, curve
+from wsbench.experiment.load_curve import LoadPoint, load_curve
+from wsbench.results.capacity_result import BOUND, GENERATOR, HELD, RATE, TARGET, Capacity, CapacityStep
 from wsbench.results.percentiles import PERCENTILES, figure_of
 from wsbench.units import format_bytes, format_count, format_duration
 
@@ -64,7 +65,7 @@ def step_started(capacity: Capacity, at: float, held: float | None, failed: floa
     return f"[{len(capacity.steps) + 1}] {format_load(capacity, at)}{between}"
 
 
-def step_finished(capacity: Capacity, step: Step) -> str:
+def step_finished(capacity: Capacity, step: CapacityStep) -> str:
     """A step that ended."""
     if step.outcome == HELD:
         shown = ", ".join(f"{each.expression}: {each.value}" for each in step.objectives)
@@ -151,23 +152,23 @@ def _unsettled(capacity: Capacity) -> Iterator[str]:
 
 def _table(capacity: Capacity) -> Iterator[str]:
     yield f"{load_unit(capacity):<13}" + "".join(f"{name:>{_WIDTH}}" for name in _HEADINGS)
-    for point in curve(capacity.steps):
+    for point in load_curve(capacity.steps):
         cells = (*latency_cells(point), str(point.steps))
         figures = "".join(f"{cell:>{_WIDTH}}" for cell in cells)
         yield f"  {format_number(point.load):>11}{figures}   {outcome_label(point)}"
 
 
-def latency_cells(point: Point) -> list[str]:
+def latency_cells(point: LoadPoint) -> list[str]:
     """Return p50, p99 and p99.9; in brackets where a load has too few messages for one."""
     return [_latency(point, label) for label in _LATENCIES]
 
 
-def _latency(point: Point, label: str) -> str:
+def _latency(point: LoadPoint, label: str) -> str:
     text = format_duration(figure_of(point, label))
     return text if point.due >= PERCENTILES[label].samples else f"({text})"
 
 
-def outcome_label(point: Point) -> str:
+def outcome_label(point: LoadPoint) -> str:
     """What became of a load, in a few words."""
     return {HELD: "held", TARGET: "did not hold", GENERATOR: "the generator gave out"}[point.outcome]
 

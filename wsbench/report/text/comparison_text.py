@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wsbench.results.comparison_result import Comparison, Metric, Pair, Side, Verdict
+from wsbench.results.comparison_result import Comparison, ComparisonSide, Metric, Pair, Verdict
 from wsbench.units import format_count, format_duration
 
 HEADINGS = ("base", "new", "ratio", "interval", "spread", "margin")
@@ -68,7 +68,7 @@ def _percent(share: float) -> str:
     return f"{100 * share:.4g} %"
 
 
-def _side(name: str, side: Side) -> str:
+def _side(name: str, side: ComparisonSide) -> str:
     return f"{name:<5} {side.given}   ({', '.join(side.targets)})"
 
 

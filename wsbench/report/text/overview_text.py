@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
-from wsbench.results.overview_result import FIGURES, Figure, Overview, Ratio, Row
+from wsbench.results.overview_result import FIGURES, CellFigure, Overview, OverviewRow, Ratio
 from wsbench.units import format_bytes, format_count, format_duration
 
 _NAME = 22
@@ -32,7 +32,7 @@ def render(overview: Overview, path: str) -> str:
     return "\n".join(rows) + "\n"
 
 
-def _table(rows: list[Row], baseline: str | None) -> list[str]:
+def _table(rows: list[OverviewRow], baseline: str | None) -> list[str]:
     lines = []
     if any(row.done for row in rows):
         lines += [_line("", *_ABOVE), _line("", *_HEADINGS, *_COUNTS)]
@@ -41,7 +41,7 @@ def _table(rows: list[Row], baseline: str | None) -> list[str]:
     return lines
 
 
-def _cell(row: Row) -> Iterator[str]:
+def _cell(row: OverviewRow) -> Iterator[str]:
     name = f"  {row.target}"
     if row.hole is not None:
         yield f"{name:<{_NAME}}  – {row.hole}"
@@ -65,7 +65,7 @@ def _shortened(reason: str) -> str:
     return reason if len(reason) <= _LONGEST_REASON else f"{reason[:_BEGIN]} ... {reason[_BEGIN - _LONGEST_REASON :]}"
 
 
-def marks(row: Row) -> str:
+def marks(row: OverviewRow) -> str:
     """What a reader of a row must know beside its figures."""
     marks = []
     if row.lost or row.corrupted:
@@ -78,7 +78,7 @@ def marks(row: Row) -> str:
     return ", ".join([*marks, *row.remarks])
 
 
-def figure_cell(name: str, figure: Figure) -> str:
+def figure_cell(name: str, figure: CellFigure) -> str:
     """A figure of `FIGURES` in its unit."""
     if name.endswith("_ns"):
         return format_duration(figure.value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from wsbench.experiment.sizing import WIDE_PORTS, Basis, Costs, Figure, Sizing, Wanted, usable_rate
+from wsbench.experiment.sizing import WIDE_PORTS, Basis, Costs, Sizing, SizingFigure, Wanted, usable_rate
 from wsbench.units import format_bytes, format_count
 
 _WIDTH = 14
@@ -45,7 +45,7 @@ def describe(wanted: Wanted) -> str:
     )
 
 
-def format_figure(figure: Figure, value: float | None) -> str:
+def format_figure(figure: SizingFigure, value: float | None) -> str:
     """A number in its unit; nothing for None."""
     if value is None:
         return ""
