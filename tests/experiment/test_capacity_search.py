@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from wsbench.experiment.capacity_search import (
     MOST_STEPS,
-    Found,
-    Measure,
+    MeasuredLoad,
+    NextLoad,
     Search,
-    Seen,
+    SearchEnd,
+    best_so_far,
     decide,
     majority_outcome,
-    so_far,
     step_ns,
 )
 from wsbench.results.capacity_result import BOUND, GENERATOR, HELD, TARGET, Bounds
@@ -28,19 +28,19 @@ S = NS_PER_S
 WIDE = Bounds(100.0, 10.0, 1e6)
 
 
-def search(server: Server, bounds: Bounds = WIDE, tolerance: float = 0.05, *, whole: bool = False) -> Found:
+def search(server: Server, bounds: Bounds = WIDE, tolerance: float = 0.05, *, whole: bool = False) -> SearchEnd:
     return searched(server, bounds, tolerance, whole=whole)[0]
 
 
 def searched(
     server: Server, bounds: Bounds = WIDE, tolerance: float = 0.05, *, whole: bool = False
-) -> tuple[Found, list[Seen]]:
+) -> tuple[SearchEnd, list[MeasuredLoad]]:
     wanted = Search(bounds, tolerance, whole)
-    seen: list[Seen] = []
-    while isinstance(following := decide(wanted, seen), Measure):
+    seen: list[MeasuredLoad] = []
+    while isinstance(following := decide(wanted, seen), NextLoad):
         assert bounds.least <= following.load <= bounds.most
         assert not whole or following.load == int(following.load)
-        seen.append(Seen(following.load, server(following.load)))
+        seen.append(MeasuredLoad(following.load, server(following.load)))
         assert len(seen) <= MOST_STEPS
     return following, seen
 
@@ -66,7 +66,7 @@ def test_up_in_and_repeated_where_it_matters() -> None:
         (497, HELD),  # the answer: measured again
         (497, HELD),
     ]
-    assert found == Found(497, TARGET, 519)
+    assert found == SearchEnd(497, TARGET, 519)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_connections_are_whole_and_found_exactly_when_they_are_few() -> None:
         found = search(limit(float(at)), Bounds(10.0, 1.0, 50.0), whole=True)
         assert found.load is not None
         if at >= 50:
-            assert found == Found(50.0, BOUND, None)
+            assert found == SearchEnd(50.0, BOUND, None)
         else:
             assert found.failed_at is not None
             assert found.load <= at < found.failed_at <= max(found.load + 1, found.load * 1.05)
@@ -114,11 +114,11 @@ def test_one_bad_run_is_not_believed() -> None:
 
 
 def test_two_runs_that_differ_ask_for_a_third() -> None:
-    seen = [Seen(100, HELD), Seen(200, TARGET), Seen(200, HELD)]
+    seen = [MeasuredLoad(100, HELD), MeasuredLoad(200, TARGET), MeasuredLoad(200, HELD)]
     wanted = Search(WIDE, 0.05)
-    assert decide(wanted, seen) == Measure(200, held=100, failed=None)
-    assert decide(wanted, [*seen, Seen(200, HELD)]) == Measure(400, held=200, failed=None)
-    assert decide(wanted, [*seen, Seen(200, GENERATOR)]) == Measure(141, held=100, failed=200)
+    assert decide(wanted, seen) == NextLoad(200, held=100, failed=None)
+    assert decide(wanted, [*seen, MeasuredLoad(200, HELD)]) == NextLoad(400, held=200, failed=None)
+    assert decide(wanted, [*seen, MeasuredLoad(200, GENERATOR)]) == NextLoad(141, held=100, failed=200)
 
 
 def test_an_answer_that_fails_when_it_is_repeated_is_none() -> None:
@@ -141,7 +141,7 @@ def test_an_answer_that_fails_when_it_is_repeated_is_none() -> None:
 def test_a_target_that_failed_while_the_generator_was_well_is_the_limit(outcomes: list[str], expected: str) -> None:
     runs = iter(outcomes)
     found = search(lambda load: HELD if load <= 100 else next(runs, TARGET), Bounds(100.0, 10.0, 105.0))
-    assert found == Found(100.0, expected, 105.0)
+    assert found == SearchEnd(100.0, expected, 105.0)
 
 
 def test_runs_that_never_agree_end_the_search() -> None:
@@ -188,11 +188,16 @@ def test_one_that_is_noisy_near_its_edge_is_found_within_noise_and_tolerance(
 
 
 def test_the_answer_of_a_search_that_was_broken_off() -> None:
-    assert so_far([]) is None
-    assert so_far([Seen(100, TARGET)]) is None
-    assert so_far([Seen(100, HELD), Seen(200, HELD), Seen(400, TARGET)]) == 200
-    assert so_far([Seen(100, HELD), Seen(400, HELD), Seen(400, TARGET)]) == 100
-    assert so_far([Seen(100, HELD), Seen(400, TARGET), Seen(400, HELD), Seen(400, HELD)]) == 400
+    assert best_so_far([]) is None
+    assert best_so_far([MeasuredLoad(100, TARGET)]) is None
+    assert best_so_far([MeasuredLoad(100, HELD), MeasuredLoad(200, HELD), MeasuredLoad(400, TARGET)]) == 200
+    assert best_so_far([MeasuredLoad(100, HELD), MeasuredLoad(400, HELD), MeasuredLoad(400, TARGET)]) == 100
+    assert (
+        best_so_far(
+            [MeasuredLoad(100, HELD), MeasuredLoad(400, TARGET), MeasuredLoad(400, HELD), MeasuredLoad(400, HELD)]
+        )
+        == 400
+    )
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from helpers.sample_run import RUN
 from msgspec.structs import replace
 
-from wsbench.experiment.judge_step import assess, keeps_to_rate
+from wsbench.experiment.judge_step import judge_step, keeps_to_rate
 from wsbench.measure.findings import READ_LATE, Finding
 from wsbench.results.capacity_result import GENERATOR, HELD, TARGET, CapacityStep
 from wsbench.results.run_result import Connections, Generator, Latency, MessageCounts, Run, Throughput
@@ -52,7 +52,7 @@ def late_reader(**figures: Any) -> Run:
 
 
 def step(made: Run, *objectives: str) -> CapacityStep:
-    return assess(made, [parse_objective(text) for text in objectives or ("p99 < 10ms",)], load=7.0, where="runs/x")
+    return judge_step(made, [parse_objective(text) for text in objectives or ("p99 < 10ms",)], load=7.0, where="runs/x")
 
 
 def test_a_step_has_what_the_run_has() -> None:
@@ -166,7 +166,7 @@ def test_users_that_send_when_they_like_are_held_against_what_they_sent() -> Non
     assert not keeps_to_rate(made)
     assert keeps_to_rate(run())
     assert step(made).why == "50 replies/s came of 1,000"
-    found = assess(made, [parse_objective("p99 < 10ms")], load=7.0, where="", on_schedule=False)
+    found = judge_step(made, [parse_objective("p99 < 10ms")], load=7.0, where="", on_schedule=False)
     assert (found.outcome, found.due) == (HELD, 500)
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from wsbench.experiment.knee import knee, of_steps
+from wsbench.experiment.knee import capacity_knee, find_knee
 from wsbench.results.capacity_result import GENERATOR, HELD
 
 MS = 1e6
@@ -16,7 +16,7 @@ HOCKEY_STICK = [(100, 1.0), (200, 1.0), (400, 1.1), (476, 1.2), (500, 1.3), (520
 
 
 def test_the_last_load_before_the_climb() -> None:
-    place = knee([(load, ms * MS) for load, ms in HOCKEY_STICK])
+    place = find_knee([(load, ms * MS) for load, ms in HOCKEY_STICK])
     assert place is not None
     assert HOCKEY_STICK[place][0] == 500
 
@@ -24,7 +24,7 @@ def test_the_last_load_before_the_climb() -> None:
 def test_of_a_queue_it_lies_where_waiting_overtakes_serving() -> None:
     """M/M/1, of which every percentile is proportional to 1 / (1 - load)."""
     loads = [step / 100 for step in range(10, 100)]
-    place = knee([(load, MS / (1 - load)) for load in loads])
+    place = find_knee([(load, MS / (1 - load)) for load in loads])
     assert place is not None
     assert 0.7 <= loads[place] <= 0.85
 
@@ -42,30 +42,30 @@ def test_of_a_queue_it_lies_where_waiting_overtakes_serving() -> None:
     ids=["none", "too few", "flat", "a line on a logarithmic scale", "concave there", "falling"],
 )
 def test_no_knee(points: list[tuple[float, float]]) -> None:
-    assert knee(points) is None
+    assert find_knee(points) is None
 
 
 def test_noise_at_a_low_load_is_none() -> None:
     """A slow first point alone makes no knee of the second, as it would by its distance from the line."""
     points = [(300, 9.0), (600, 3.0), (9_600, 11.0), (19_200, 15.0), (22_900, 30.0), (45_700, 300.0)]
-    assert knee([(load, ms * MS) for load, ms in points]) is None
+    assert find_knee([(load, ms * MS) for load, ms in points]) is None
 
 
 @given(st.lists(st.tuples(st.integers(1, 10**6), st.floats(1, 1e12)), max_size=20, unique_by=lambda point: point[0]))
 def test_a_knee_is_never_at_an_end(points: list[tuple[int, float]]) -> None:
-    place = knee(sorted(points))
+    place = find_knee(sorted(points))
     assert place is None or 0 < place < len(points) - 1
 
 
 @given(st.floats(0.01, 100), st.floats(0.01, 100))
 def test_units_do_not_move_it(of_load: float, of_latency: float) -> None:
-    assert knee([(load * of_load, ms * of_latency) for load, ms in HOCKEY_STICK]) == 4
+    assert find_knee([(load * of_load, ms * of_latency) for load, ms in HOCKEY_STICK]) == 4
 
 
 def test_the_knee_is_of_p99_where_the_generator_was_well() -> None:
-    assert of_steps(CAPACITY) == CAPACITY.knee
+    assert capacity_knee(CAPACITY) == CAPACITY.knee
     # without a value in any run, the time allowed for a reply stands for it
     lost = replace(CAPACITY, steps=[each if each.load < 800 else replace(each, p99_ns=None) for each in STEPS])
-    assert of_steps(lost) == CAPACITY.knee
+    assert capacity_knee(lost) == CAPACITY.knee
     gone = [each if each.outcome == HELD else replace(each, outcome=GENERATOR) for each in STEPS]
-    assert of_steps(replace(CAPACITY, steps=gone)) != CAPACITY.knee
+    assert capacity_knee(replace(CAPACITY, steps=gone)) != CAPACITY.knee

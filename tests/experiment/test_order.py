@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from wsbench.cli.matrix import PARSERS
 from wsbench.experiment import spec
-from wsbench.experiment.order import plan, to_do
+from wsbench.experiment.order import missing_runs, plan_cells
 from wsbench.experiment.spec import Spec
 from wsbench.results import experiment_result
 from wsbench.results.experiment_result import DONE, FAILED, Cell, Experiment
@@ -38,7 +38,7 @@ def in_order(cells: list[Cell]) -> list[tuple[int, str]]:
 
 
 def test_cells_and_holes(sample: Spec) -> None:
-    cells = plan(sample, repetitions=2, seed=1)
+    cells = plan_cells(sample, repetitions=2, seed=1)
     assert len(cells) == 2 * 2 * 3 * 4
     assert len({cell.key for cell in cells}) == len(cells)
     assert [cell.key for cell in cells[:9:4]] == [
@@ -56,7 +56,7 @@ def test_cells_and_holes(sample: Spec) -> None:
 
 
 def test_every_block_has_every_cell_once_in_an_order_of_its_own(sample: Spec) -> None:
-    cells = plan(sample, repetitions=4, seed=1)
+    cells = plan_cells(sample, repetitions=4, seed=1)
     alive = [cell.key for cell in cells if cell.hole is None]
     order = in_order(cells)
     size = len(alive)
@@ -69,14 +69,14 @@ def test_every_block_has_every_cell_once_in_an_order_of_its_own(sample: Spec) ->
 
 
 def test_the_seed_decides_the_order(sample: Spec) -> None:
-    first, again, other = (in_order(plan(sample, repetitions=3, seed=seed)) for seed in (5, 5, 6))
+    first, again, other = (in_order(plan_cells(sample, repetitions=3, seed=seed)) for seed in (5, 5, 6))
     assert first == again
     assert first != other
 
 
 def test_every_cell_comes_early_and_late_over_many_blocks(sample: Spec) -> None:
     """A cell that always ran first in its block would have all of the machine's drift on its side."""
-    cells = plan(sample, repetitions=200, seed=3)
+    cells = plan_cells(sample, repetitions=200, seed=3)
     size = sum(cell.hole is None for cell in cells)
     for cell in cells:
         places = [run.order % size for run in cell.runs]
@@ -85,12 +85,12 @@ def test_every_cell_comes_early_and_late_over_many_blocks(sample: Spec) -> None:
 
 
 def test_what_is_missing_is_what_is_not_done_in_the_order_of_the_plan(sample: Spec) -> None:
-    cells = plan(sample, repetitions=2, seed=9)
+    cells = plan_cells(sample, repetitions=2, seed=9)
     wanted = [(cell.key, run.order) for cell in cells for run in cell.runs]
     for status, place in ((DONE, 0), (FAILED, 1)):
         cells[place] = replace(cells[place], runs=[replace(run, status=status) for run in cells[place].runs])
     experiment = Experiment(experiment_result.SCHEMA, "id", "name", False, "now", "0.1.0", 9, None, cells)
-    missing = [experiment.cells[place] for place, _ in to_do(experiment)]
-    orders = [experiment.cells[place].runs[number].order for place, number in to_do(experiment)]
+    missing = [experiment.cells[place] for place, _ in missing_runs(experiment)]
+    orders = [experiment.cells[place].runs[number].order for place, number in missing_runs(experiment)]
     assert orders == sorted(orders)
     assert {cell.key for cell in missing} == {key for key, _ in wanted} - {cells[0].key}

@@ -8,7 +8,7 @@ import pytest
 from helpers.comparisons import cell, run_with, spread_runs, write_experiment
 from msgspec.structs import replace
 
-from wsbench.experiment.overview import overview
+from wsbench.experiment.overview import make_overview
 from wsbench.results import experiment_result
 from wsbench.results.experiment_result import Cell, Load
 from wsbench.results.overview_result import FIGURES, Overview, OverviewRow
@@ -21,7 +21,7 @@ def using(run: Run, *, cpu_us: float | None, memory: int | None) -> Run:
 
 def overview_of(where: Path, *cells: tuple[Cell, list[Run | str]], baseline: str | None = "base") -> Overview:
     experiment = replace(experiment_result.load(write_experiment(where, cells)), baseline=baseline)
-    return overview(experiment, where)
+    return make_overview(experiment, where)
 
 
 def values(row: OverviewRow) -> list[float | None]:

@@ -54,7 +54,7 @@ def test_everything_that_can_be_said(tmp_path: Path) -> None:
         """,
     )
     assert (found.name, found.baseline, found.repetitions, found.seed) == ("tuesday", "mine", 5, 7)
-    assert [subject.name for subject in found.targets] == ["picows", "nginx>websockets", "mine"]
+    assert [own.name for own in found.targets] == ["picows", "nginx>websockets", "mine"]
     assert found.transport == ("wss", "ws")
     assert found.compression == ("off", "client_max_window_bits=12")
     assert found.payload_size == (128, 4000)
@@ -66,7 +66,7 @@ def test_everything_that_can_be_said(tmp_path: Path) -> None:
     )
     assert found.settings == {"duration": "1m30s", "warmup": "1", "drain": "100ms", "timeout": "2s", "binary": True}
     assert (found.connections_per_s, found.processes, found.run_ns) == (1000.0, 2, 91_000_000_000)
-    mine = found.subject("mine")
+    mine = found.target("mine")
     assert isinstance(mine.target, CommandTarget)
     assert (mine.transport, mine.target.version()) == ("wss", "1.2")
     assert mine.options == {"insecure": True, "header": ["X-Token: 1", "X-Room: 2"]}
@@ -84,16 +84,16 @@ def test_targets_alone_will_do(tmp_path: Path) -> None:
 
 def test_a_url_of_ones_own(tmp_path: Path) -> None:
     found = read(tmp_path, "target = { url = 'wss://example.org/echo' }")
-    (subject,) = found.targets
-    assert isinstance(subject.target, UrlTarget)
-    assert found.baseline == subject.name == "wss://example.org/echo"
-    assert subject.hole("wss", "on") is None
-    assert subject.hole("ws", "off") == "wss://example.org/echo is at a wss:// URL"
+    (own,) = found.targets
+    assert isinstance(own.target, UrlTarget)
+    assert found.baseline == own.name == "wss://example.org/echo"
+    assert own.hole("wss", "on") is None
+    assert own.hole("ws", "off") == "wss://example.org/echo is at a wss:// URL"
 
 
 def test_a_command_without_a_url_is_ws(tmp_path: Path) -> None:
-    (subject,) = read(tmp_path, "target = { command = 'serve {port}' }").targets
-    assert (subject.name, subject.transport) == ("serve", "ws")
+    (own,) = read(tmp_path, "target = { command = 'serve {port}' }").targets
+    assert (own.name, own.transport) == ("serve", "ws")
 
 
 def test_a_file_whose_name_no_directory_can_have(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from helpers.sample_comparison import ANYWAY, COMPARISON, PAIRS
 
 from wsbench.report.text.comparison_text import render
-from wsbench.results.comparison_result import Metric, Pair, Verdict, overall
+from wsbench.results.comparison_result import Metric, Pair, Verdict, overall_verdict
 
 
 def test_the_table() -> None:
@@ -38,7 +38,7 @@ def test_pairs_are_named_where_there_are_several() -> None:
 
 def of(*verdicts: tuple[Verdict, bool], missing: bool = False) -> Verdict:
     metrics = [Metric("p50", verdict, 0.05, not_slower=not_slower) for verdict, not_slower in verdicts]
-    return overall([Pair("a", metrics=metrics), Pair("b", reason="…", missing=missing)])
+    return overall_verdict([Pair("a", metrics=metrics), Pair("b", reason="…", missing=missing)])
 
 
 def test_the_overall_verdict() -> None:

@@ -17,10 +17,10 @@ from wsbench.cli.report import FILE as REPORT_FILE
 from wsbench.cli.report import of_experiment
 from wsbench.errors import ExitCode, UsageError, WsbenchError
 from wsbench.experiment import spec
-from wsbench.experiment.experiment_store import Store, latest
-from wsbench.experiment.matrix_runner import RunStart, conduct
-from wsbench.experiment.order import plan, to_do
-from wsbench.experiment.overview import alike, overview
+from wsbench.experiment.experiment_runner import RunStart, run_experiment
+from wsbench.experiment.experiment_store import ExperimentStore, latest_experiment
+from wsbench.experiment.order import missing_runs, plan_cells
+from wsbench.experiment.overview import make_overview, without_numbers
 from wsbench.experiment.spec import Spec
 from wsbench.launcher.cell_runs import CellRuns
 from wsbench.launcher.locust_process import interruptible
@@ -49,7 +49,7 @@ def _matrix(file: Path | None, **given: Any) -> int:
         raise click.UsageError("Missing argument 'FILE'.")
     with store:
         experiment, interrupted = _conducted(store, checked, experiment, quiet=given["quiet"])
-        found = overview(experiment, store.path)
+        found = make_overview(experiment, store.path)
         if any(row.done for row in found.rows):
             replace_file(store.path / REPORT_FILE, of_experiment(store.path))
     _say(experiment, found, store.path, as_json=given["json"], quiet=given["quiet"])
@@ -59,15 +59,15 @@ def _matrix(file: Path | None, **given: Any) -> int:
     return _exit_code(experiment, found, store.path, strict=given["strict"])
 
 
-def _begun(file: Path, given: dict[str, Any]) -> tuple[Store, Spec, Experiment]:
+def _begun(file: Path, given: dict[str, Any]) -> tuple[ExperimentStore, Spec, Experiment]:
     checked = spec.load(file, PARSERS)
     seed = checked.seed if given["seed"] is None else given["seed"]
-    cells = plan(checked, repetitions=given["repetitions"] or checked.repetitions, seed=seed)
+    cells = plan_cells(checked, repetitions=given["repetitions"] or checked.repetitions, seed=seed)
     _check(checked, cells, str(file))
     if not any(cell.runs for cell in cells):
         raise UsageError(f"{file}: there is nothing to run: {cells[0].hole}")
     name = given["name"] or checked.name
-    store = Store.create(given["results"], name, checked.text)
+    store = ExperimentStore.create(given["results"], name, checked.text)
     experiment = Experiment(
         schema=experiment_result.SCHEMA,
         id=store.id,
@@ -82,12 +82,14 @@ def _begun(file: Path, given: dict[str, Any]) -> tuple[Store, Spec, Experiment]:
     return store, checked, experiment
 
 
-def _resumed(file: Path | None, given: dict[str, Any]) -> tuple[Store, Spec, Experiment]:
+def _resumed(file: Path | None, given: dict[str, Any]) -> tuple[ExperimentStore, Spec, Experiment]:
     for option in ("seed", "repetitions", "name"):
         if given[option] is not None:
             raise UsageError(f"--{option} cannot be changed with --resume", remedy="Start a new experiment.")
-    store = Store(
-        Path(given["resume"]) if given["resume"] else latest(given["results"], None if file is None else _text(file))
+    store = ExperimentStore(
+        Path(given["resume"])
+        if given["resume"]
+        else latest_experiment(given["results"], None if file is None else _text(file))
     )
     experiment = store.load()
     checked = spec.load(store.toml, PARSERS)
@@ -110,7 +112,7 @@ def _text(file: Path) -> bytes:
 
 def _check(checked: Spec, cells: list[Cell], file: str) -> None:
     """Nothing in it that only the run in question would notice."""
-    names = [subject.name for subject in checked.targets]
+    names = [target.name for target in checked.targets]
     for cell in cells:
         if cell.target not in names:
             raise UsageError(f"{file}: targets: it has no {cell.target!r}, which experiment.json has")
@@ -120,7 +122,7 @@ def _check(checked: Spec, cells: list[Cell], file: str) -> None:
         raise UsageError(f"{file}: {error.what}", remedy=error.remedy) from error
 
 
-def _check_machine(experiment: Experiment, store: Store) -> None:
+def _check_machine(experiment: Experiment, store: ExperimentStore) -> None:
     done = [run.run for cell in experiment.cells for run in cell.runs if run.status == DONE and run.run]
     if done and load_run(store.path / done[0]).environment.host_id != machine.host_id():
         raise UsageError(
@@ -128,21 +130,23 @@ def _check_machine(experiment: Experiment, store: Store) -> None:
         )
 
 
-def _conducted(store: Store, checked: Spec, experiment: Experiment, *, quiet: bool) -> tuple[Experiment, bool]:
+def _conducted(
+    store: ExperimentStore, checked: Spec, experiment: Experiment, *, quiet: bool
+) -> tuple[Experiment, bool]:
     with ProgressLine(enabled=not quiet) as line, interruptible():
         line.say(_announced(experiment, store))
-        for subject in checked.targets:
-            if missing := subject.target.missing():
-                remedy = f"\n  Install it: {subject.target.install_command}" if subject.target.install_command else ""
-                line.say(f"target {subject.name} cannot be started: {missing}{remedy}")
+        for target in checked.targets:
+            if missing := target.target.missing():
+                remedy = f"\n  Install it: {target.target.install_command}" if target.target.install_command else ""
+                line.say(f"target {target.name} cannot be started: {missing}{remedy}")
         execute = CellRuns(checked, store.runs, line)
         expected_ns = checked.run_ns + _AROUND_A_RUN_NS
-        return conduct(store, experiment, execute, _Told(line), expected_run_ns=expected_ns)
+        return run_experiment(store, experiment, execute, _Told(line), expected_run_ns=expected_ns)
 
 
-def _announced(experiment: Experiment, store: Store) -> str:
+def _announced(experiment: Experiment, store: ExperimentStore) -> str:
     total = sum(len(cell.runs) for cell in experiment.cells)
-    missing = len(to_do(experiment))
+    missing = len(missing_runs(experiment))
     holes = sum(cell.hole is not None for cell in experiment.cells)
     without = f" ({holes} more cannot exist)" if holes else ""
     done = f", {total - missing} of them done" if missing < total else ""
@@ -157,14 +161,14 @@ class _Told:
         self._line = line
         self._said: set[tuple[str, str]] = set()
 
-    def begins(self, step: RunStart) -> None:
+    def run_started(self, step: RunStart) -> None:
         """What runs now, and how long all of it will take yet."""
         left = format_seconds(max(round(step.left_ns, -9), NS_PER_S))
         self._line.begin(f"[{step.number} of {step.total}, about {left} left] {step.cell.key}")
 
-    def failed(self, cell: Cell, reason: str) -> None:
+    def run_failed(self, cell: Cell, reason: str) -> None:
         """Every reason once for a target."""
-        news = (cell.target, alike(reason))
+        news = (cell.target, without_numbers(reason))
         if news not in self._said:
             self._line.say(f"failed: {cell.key}: {reason}")
         self._said.add(news)
@@ -183,7 +187,7 @@ def _say(experiment: Experiment, found: Overview, path: Path, *, as_json: bool, 
 
 def _say_how_to_go_on(experiment: Experiment, path: Path) -> None:
     total = sum(len(cell.runs) for cell in experiment.cells)
-    done = total - len(to_do(experiment))
+    done = total - len(missing_runs(experiment))
     print(f"wsbench: interrupted: {done} of {total} runs are done; to go on:", file=sys.stderr)
     print(f"  wsbench matrix --resume {path}", file=sys.stderr)
 

@@ -15,7 +15,7 @@ import psutil
 from wsbench import machine
 from wsbench.cli.params import RATE, SIZE, Parsed
 from wsbench.errors import ExitCode, ResultError, UsageError
-from wsbench.experiment.sizing import ASSUMED, MEASURED, STATED, Basis, Costs, Sizing, Wanted, size
+from wsbench.experiment.load_plan import ASSUMED, MEASURED, STATED, Basis, Costs, LoadPlan, WantedLoad, plan_load
 from wsbench.report.text import plan_text
 from wsbench.results import calibration_result
 from wsbench.results.calibration_result import CALIBRATION_FILE, Calibration
@@ -43,10 +43,10 @@ class PlanDocument(msgspec.Struct, frozen=True):
     """
 
     schema: int
-    wanted: Wanted
+    wanted: WantedLoad
     like: str | None
     costs: Costs
-    sizing: Sizing
+    sizing: LoadPlan
     commands: list[str]
     settings: list[str]
     notes: list[str]
@@ -54,7 +54,7 @@ class PlanDocument(msgspec.Struct, frozen=True):
 
 def _plan(**given: Any) -> ExitCode:
     """Print a plan."""
-    wanted = Wanted(
+    wanted = WantedLoad(
         connections=given["connections"],
         rate=given["rate"],
         payload_size=given["payload_size"],
@@ -66,7 +66,7 @@ def _plan(**given: Any) -> ExitCode:
     )
     calibration = _calibration(given)
     costs = _costs(calibration, given)
-    sizing = size(wanted, costs)
+    sizing = plan_load(wanted, costs)
     plan = PlanDocument(
         schema=_SCHEMA,
         wanted=wanted,
@@ -162,7 +162,7 @@ def _like(found: Calibration | None) -> str | None:
     return f"{environment.cpu}, {environment.cores} cores, {environment.kernel}, {environment.python}"
 
 
-def _notes(wanted: Wanted, found: Calibration | None, given: dict[str, Any]) -> Iterator[str]:
+def _notes(wanted: WantedLoad, found: Calibration | None, given: dict[str, Any]) -> Iterator[str]:
     """What the reader must know beside the numbers."""
     measured_size = found.machine.get("payload_size") if found and not given["rate_per_process"] else None
     if measured_size and wanted.payload_size > 8 * measured_size:

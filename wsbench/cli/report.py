@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from wsbench.errors import UsageError
-from wsbench.experiment.overview import overview
+from wsbench.experiment.overview import make_overview
 from wsbench.measure.histogram import Buckets, Sum
 from wsbench.report import stored_files
 from wsbench.report.html import capacity_page, experiment_page, run_page
@@ -83,7 +83,7 @@ def of_experiment(directory: Path) -> bytes:
             complete=experiment.complete,
             seed=experiment.seed,
             wsbench=experiment.wsbench,
-            overview=overview(experiment, directory),
+            overview=make_overview(experiment, directory),
             curves=curves,
             example=example,
         )

@@ -45,7 +45,7 @@ class Search:
 
 
 @dataclass(frozen=True)
-class Seen:
+class MeasuredLoad:
     """A load that was measured: its outcome, as in wsbench.results.capacity_result."""
 
     load: float
@@ -53,7 +53,7 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Measure:
+class NextLoad:
     """What is to be measured next, and between which loads the limit is known to lie so far (None: open)."""
 
     load: float
@@ -62,7 +62,7 @@ class Measure:
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchEnd:
     """The end of a search.
 
     Attributes:
@@ -78,7 +78,7 @@ class Found:
     settled: bool = True
 
 
-def decide(search: Search, seen: Sequence[Seen]) -> Measure | Found:
+def decide(search: Search, seen: Sequence[MeasuredLoad]) -> NextLoad | SearchEnd:
     """What comes after the steps that were made."""
     by_load = _by_load(seen)
     failed = min((load for load, outcomes in by_load.items() if _failed(outcomes)), default=None)
@@ -88,19 +88,19 @@ def decide(search: Search, seen: Sequence[Seen]) -> Measure | Found:
     )
     if len(seen) >= MOST_STEPS:
         limited_by = BOUND if failed is None else majority_outcome(by_load[failed])
-        return Found(held, limited_by, failed, settled=False)
+        return SearchEnd(held, limited_by, failed, settled=False)
     open_ = [load for load, outcomes in by_load.items() if not _failed(outcomes) and not _held(outcomes)]
     if open_ and (failed is None or min(open_) < failed):
-        return Measure(min(open_), held, failed)
+        return NextLoad(min(open_), held, failed)
     following = _next(search, held, failed)
     if following is not None:
-        return Measure(following, held, failed)
+        return NextLoad(following, held, failed)
     if held is not None and by_load[held].count(HELD) < AGREEING:
-        return Measure(held, held, failed)
-    return Found(held, BOUND if failed is None else majority_outcome(by_load[failed]), failed)
+        return NextLoad(held, held, failed)
+    return SearchEnd(held, BOUND if failed is None else majority_outcome(by_load[failed]), failed)
 
 
-def so_far(seen: Iterable[Seen]) -> float | None:
+def best_so_far(seen: Iterable[MeasuredLoad]) -> float | None:
     """The highest load that held and lies below all that failed: the answer of a search that was broken off."""
     outcomes = _by_load(seen)
     failed = min((load for load, its in outcomes.items() if majority_outcome(its) != HELD), default=math.inf)
@@ -123,7 +123,7 @@ def majority_outcome(outcomes: Sequence[str]) -> str:
     return TARGET if TARGET in outcomes else GENERATOR
 
 
-def _by_load(seen: Iterable[Seen]) -> dict[float, list[str]]:
+def _by_load(seen: Iterable[MeasuredLoad]) -> dict[float, list[str]]:
     found: dict[float, list[str]] = {}
     for step in seen:
         found.setdefault(step.load, []).append(step.outcome)

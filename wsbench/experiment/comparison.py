@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from wsbench import __version__
 from wsbench.errors import UsageError
 from wsbench.experiment import preconditions, sides
-from wsbench.experiment.sides import Matched, Source
+from wsbench.experiment.sides import MatchedRuns, SideSource
 from wsbench.experiment.statistics import (
     ASSUMED_SPREAD,
     ASSUMED_SPREAD_OF_HELD_RATE,
@@ -15,7 +15,7 @@ from wsbench.experiment.statistics import (
     Question,
     judge,
 )
-from wsbench.results.comparison_result import SCHEMA, Comparison, ComparisonSide, Metric, Pair, Verdict, overall
+from wsbench.results.comparison_result import SCHEMA, Comparison, ComparisonSide, Metric, Pair, Verdict, overall_verdict
 from wsbench.results.percentiles import PERCENTILES, figure_of
 from wsbench.results.run_result import Latency, Run
 from wsbench.units import format_count
@@ -35,14 +35,14 @@ def compare(
         ResultError: a side is no result.
         UsageError: they cannot be compared, and not `anyway`.
     """
-    sources = sides.read(base), sides.read(new)
-    matched = sides.match(*sources)
+    sources = sides.read_side(base), sides.read_side(new)
+    matched = sides.match_sides(*sources)
     differences = _differences(matched)
     if differences and not anyway:
         what = f"BASE and NEW are not comparable: {'; '.join(differences)}"
         raise UsageError(what, remedy=preconditions.remedy(differences))
     found = _judged(matched, margins, confidence)
-    verdict = overall(found)
+    verdict = overall_verdict(found)
     return Comparison(
         schema=SCHEMA,
         wsbench=__version__,
@@ -59,22 +59,22 @@ def compare(
     )
 
 
-def _side(source: Source) -> ComparisonSide:
+def _side(source: SideSource) -> ComparisonSide:
     kind = "run" if isinstance(source.content, Run) else "experiment"
     return ComparisonSide(source.given, kind, source.content.id, source.targets)
 
 
-def _differences(matched: Sequence[Matched]) -> list[str]:
+def _differences(matched: Sequence[MatchedRuns]) -> list[str]:
     """Of all pairs; one that several pairs have is named once, with their number."""
     return _by_pair(matched, lambda pair: preconditions.differences(pair.base, pair.new))
 
 
-def _pair_notes(matched: Sequence[Matched]) -> list[str]:
+def _pair_notes(matched: Sequence[MatchedRuns]) -> list[str]:
     failed = [note for pair in matched for note in pair.notes]
     return [*failed, *_by_pair(matched, lambda pair: preconditions.notes(pair.base, pair.new))]
 
 
-def _by_pair(matched: Sequence[Matched], of: Callable[[Matched], list[str]]) -> list[str]:
+def _by_pair(matched: Sequence[MatchedRuns], of: Callable[[MatchedRuns], list[str]]) -> list[str]:
     compared = [pair for pair in matched if not pair.reason]
     keys: dict[str, list[str]] = {}
     for pair in compared:
@@ -90,7 +90,7 @@ def _some(texts: Sequence[str]) -> str:
     return "; ".join(texts[:_NAMED_AT_MOST]) + (f"; and {more} more" if more > 0 else "")
 
 
-def _judged(matched: Sequence[Matched], margins: Mapping[str, float], confidence: float) -> list[Pair]:
+def _judged(matched: Sequence[MatchedRuns], margins: Mapping[str, float], confidence: float) -> list[Pair]:
     asked = [[_question(name, pair, margin) for name, margin in margins.items()] for pair in matched if not pair.reason]
     questions = [question for of_pair in asked for question in of_pair if isinstance(question, Question)]
     answers = iter(judge(questions, confidence))
@@ -110,7 +110,7 @@ def _judged(matched: Sequence[Matched], margins: Mapping[str, float], confidence
     ]
 
 
-def _question(metric: str, pair: Matched, margin: float) -> Question | Metric:
+def _question(metric: str, pair: MatchedRuns, margin: float) -> Question | Metric:
     """What is to be judged; or, where there is too little to judge by, the answer."""
     runs = (*pair.base, *pair.new)
     if metric != THROUGHPUT:
@@ -193,7 +193,7 @@ def _spread_notes(found: Sequence[Pair]) -> list[str]:
     return [f"the spread from run to run is assumed, not measured ({spreads}): a side has one run only"]
 
 
-def _source_notes(base: Source, new: Source) -> list[str]:
+def _source_notes(base: SideSource, new: SideSource) -> list[str]:
     notes = [
         f"{side} is an experiment that was not finished"
         for side, source in (("BASE", base), ("NEW", new))

@@ -13,7 +13,7 @@ from wsbench.results.directory import create_directory, replace_file, timed_id, 
 from wsbench.results.experiment_result import EXPERIMENT_FILE, RUNS, TOML_FILE, Experiment
 
 
-class Store:
+class ExperimentStore:
     """The directory of one experiment, which is this process's alone for as long as the context lasts."""
 
     def __init__(self, path: Path) -> None:
@@ -35,7 +35,7 @@ class Store:
             raise UsageError(f"{path}: another wsbench matrix is at work in it") from error
 
     @classmethod
-    def create(cls, results: Path, name: str, text: bytes) -> Store:
+    def create(cls, results: Path, name: str, text: bytes) -> ExperimentStore:
         """A new one in `results`, under an id that nobody else has; `text` is the experiment file.
 
         Raises:
@@ -91,7 +91,7 @@ def new_directory(results: Path, name: str) -> Path:
     return path
 
 
-def latest(results: Path, text: bytes | None) -> Path:
+def latest_experiment(results: Path, text: bytes | None) -> Path:
     """The directory of the latest experiment in `results` that was started with this text; with any, for None.
 
     Raises:

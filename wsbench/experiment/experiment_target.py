@@ -13,7 +13,7 @@ WS, WSS = "ws", "wss"
 
 
 @dataclass(frozen=True)
-class Subject:
+class ExperimentTarget:
     """One target of an experiment.
 
     Attributes:

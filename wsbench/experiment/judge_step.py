@@ -16,7 +16,7 @@ _FEW = 3
 """Messages: at a low rate, so many lie across the edges of the measure phase."""
 
 
-def assess(
+def judge_step(
     run: Run, objectives: Sequence[Condition], *, load: float, where: str, on_schedule: bool = True
 ) -> CapacityStep:
     """The step that a run was; `where` is its directory. Users that are not `on_schedule` send when they like.

@@ -23,7 +23,7 @@ _LEAST_DISTANCE = 0.1
 """Of 1. Less is a bend that noise makes as well."""
 
 
-def knee(points: Sequence[tuple[float, float]]) -> int | None:
+def find_knee(points: Sequence[tuple[float, float]]) -> int | None:
     """The place of the knee among points (load, latency), in the order of their loads; None when there is none."""
     if len(points) < _FEWEST_POINTS:
         return None
@@ -40,7 +40,7 @@ def knee(points: Sequence[tuple[float, float]]) -> int | None:
     return farthest if distances[farthest] >= _LEAST_DISTANCE else None
 
 
-def of_steps(capacity: Capacity) -> Knee | None:
+def capacity_knee(capacity: Capacity) -> Knee | None:
     """The knee of p99 over the loads that were measured, those left out where the generator gave out.
 
     Where too much was lost for a p99, the time allowed for a reply stands for it: it was no less.
@@ -48,5 +48,5 @@ def of_steps(capacity: Capacity) -> Knee | None:
     points = [point for point in load_curve(capacity.steps) if point.outcome != GENERATOR]
     at_least_ns = capacity.conditions.timeout_ns
     latencies_ns = [at_least_ns if point.p99_ns is None else point.p99_ns for point in points]
-    place = knee([(point.load, float(p99_ns)) for point, p99_ns in zip(points, latencies_ns, strict=True)])
+    place = find_knee([(point.load, float(p99_ns)) for point, p99_ns in zip(points, latencies_ns, strict=True)])
     return None if place is None else Knee(points[place].load, latencies_ns[place])

@@ -12,12 +12,12 @@ from itertools import product
 
 from msgspec.structs import replace
 
-from wsbench.experiment.experiment_target import Subject
+from wsbench.experiment.experiment_target import ExperimentTarget
 from wsbench.experiment.spec import Spec
 from wsbench.results.experiment_result import DONE, Cell, CellRun, Experiment, Load
 
 
-def plan(spec: Spec, *, repetitions: int, seed: int) -> list[Cell]:
+def plan_cells(spec: Spec, *, repetitions: int, seed: int) -> list[Cell]:
     """All cells, holes among them; every other one with its runs, pending."""
     cells = list(_cells(spec))
     runs: list[list[CellRun]] = [[] for _ in cells]
@@ -26,7 +26,7 @@ def plan(spec: Spec, *, repetitions: int, seed: int) -> list[Cell]:
     return [replace(cell, runs=its) for cell, its in zip(cells, runs, strict=True)]
 
 
-def to_do(experiment: Experiment) -> list[tuple[int, int]]:
+def missing_runs(experiment: Experiment) -> list[tuple[int, int]]:
     """What is missing, in order: (place of the cell, place of the run in it). What failed is tried again."""
     missing = [
         (run.order, place, number)
@@ -39,14 +39,16 @@ def to_do(experiment: Experiment) -> list[tuple[int, int]]:
 
 def _cells(spec: Spec) -> Iterator[Cell]:
     axes = product(spec.transport, spec.compression, spec.payload_size, spec.connections, spec.load, spec.targets)
-    for transport, compression, payload_size, connections, load, subject in axes:
-        yield _cell(subject, transport, compression, payload_size, connections, load)
+    for transport, compression, payload_size, connections, load, target in axes:
+        yield _cell(target, transport, compression, payload_size, connections, load)
 
 
-def _cell(subject: Subject, transport: str, compression: str, payload_size: int, connections: int, load: Load) -> Cell:
-    key = f"{subject.name} {transport} {compression} {payload_size}B {connections}c {_load_key(load)}"
-    hole = subject.hole(transport, compression)
-    return Cell(key, subject.name, transport, compression, payload_size, connections, load, hole=hole)
+def _cell(
+    target: ExperimentTarget, transport: str, compression: str, payload_size: int, connections: int, load: Load
+) -> Cell:
+    key = f"{target.name} {transport} {compression} {payload_size}B {connections}c {_load_key(load)}"
+    hole = target.hole(transport, compression)
+    return Cell(key, target.name, transport, compression, payload_size, connections, load, hole=hole)
 
 
 def _load_key(load: Load) -> str:

@@ -28,7 +28,7 @@ CONFIDENCE = 0.95
 _WRONG = ("duplicated", "reordered", "unexpected", "missed")
 
 
-def overview(experiment: Experiment, directory: Path) -> Overview:
+def make_overview(experiment: Experiment, directory: Path) -> Overview:
     """Of the runs that are done.
 
     Raises:
@@ -45,7 +45,7 @@ def overview(experiment: Experiment, directory: Path) -> Overview:
     return Overview(experiment.baseline, CONFIDENCE, rows)
 
 
-def alike(reason: str) -> str:
+def without_numbers(reason: str) -> str:
     """The same for reasons that differ in no more than a port or a process id."""
     return re.sub(r"\d+", "#", reason)
 
@@ -74,7 +74,9 @@ def _row(cell: Cell, runs: Sequence[Run], base: Sequence[Run], *, is_baseline: b
         verdicts=dict(Counter(run.generator.verdict for run in runs if run.generator.verdict != "ok")),
         remarks=list(_remarks(cell, runs)),
         failures=list(
-            {alike(run.reason): run.reason for run in cell.runs if run.status == FAILED and run.reason}.values()
+            {
+                without_numbers(run.reason): run.reason for run in cell.runs if run.status == FAILED and run.reason
+            }.values()
         ),
         hole=cell.hole,
     )

@@ -20,7 +20,7 @@ ONLY_BASE, ONLY_NEW = "only BASE has it", "only NEW has it"
 
 
 @dataclass(frozen=True)
-class Source:
+class SideSource:
     """One side, as it was given. `directory` is the experiment's (or the run's) own."""
 
     given: str
@@ -51,7 +51,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Matched:
+class MatchedRuns:
     """Runs of both sides under one set of conditions; `reason` where a side has none, `missing` if it should have."""
 
     key: str
@@ -62,7 +62,7 @@ class Matched:
     notes: list[str] = field(default_factory=list)
 
 
-def read(given: str) -> Source:
+def read_side(given: str) -> SideSource:
     """A side.
 
     Raises:
@@ -79,14 +79,14 @@ def read(given: str) -> Source:
         names = list(dict.fromkeys(cell.target for cell in experiment.cells))
         if target is not None and target not in names:
             raise UsageError(f"{given}: the experiment has no target {target!r}", remedy=f"It has {', '.join(names)}.")
-        return Source(given, path if path.is_dir() else path.parent, experiment, target)
+        return SideSource(given, path if path.is_dir() else path.parent, experiment, target)
     run = run_result.load(path)
     if target is not None:
         raise UsageError(f"{given}: a run has one target", remedy="Only of an experiment, a target can be chosen.")
-    return Source(given, path if path.is_dir() else path.parent, run)
+    return SideSource(given, path if path.is_dir() else path.parent, run)
 
 
-def match(base: Source, new: Source) -> list[Matched]:
+def match_sides(base: SideSource, new: SideSource) -> list[MatchedRuns]:
     """The pairs, in BASE's order.
 
     Raises:
@@ -94,7 +94,7 @@ def match(base: Source, new: Source) -> list[Matched]:
         UsageError: there is nothing to pair.
     """
     if isinstance(base.content, Run) and isinstance(new.content, Run):
-        return [Matched(base.content.name, [base.content], [new.content])]
+        return [MatchedRuns(base.content.name, [base.content], [new.content])]
     if isinstance(base.content, Run) or isinstance(new.content, Run):
         raise UsageError(
             f"{base.given} and {new.given}: a run cannot be compared with an experiment",
@@ -111,10 +111,12 @@ def match(base: Source, new: Source) -> list[Matched]:
         raise UsageError(f"no cell of {base.given} has the conditions of one of {new.given}")
     return [
         *(
-            _matched(base, cell, new, right[conditions]) if conditions in right else Matched(cell.key, reason=ONLY_BASE)
+            _matched(base, cell, new, right[conditions])
+            if conditions in right
+            else MatchedRuns(cell.key, reason=ONLY_BASE)
             for conditions, cell in left.items()
         ),
-        *(Matched(cell.key, reason=ONLY_NEW) for conditions, cell in right.items() if conditions not in left),
+        *(MatchedRuns(cell.key, reason=ONLY_NEW) for conditions, cell in right.items() if conditions not in left),
     ]
 
 
@@ -123,17 +125,17 @@ def _conditions(cell: Cell, *, by_target: bool) -> tuple[object, ...]:
     return (cell.target, *conditions) if by_target else conditions
 
 
-def _matched(base: Source, cell: Cell, new: Source, other: Cell) -> Matched:
+def _matched(base: SideSource, cell: Cell, new: SideSource, other: Cell) -> MatchedRuns:
     key = cell.key if cell.target == other.target else f"{cell.key} → {other.target}"
     if cell.hole or other.hole:
-        return Matched(key, reason=cell.hole or other.hole or "")
+        return MatchedRuns(key, reason=cell.hole or other.hole or "")
     left, right = base.runs(cell), new.runs(other)
     notes = [*_failed("BASE", cell, key), *_failed("NEW", other, key)]
     if left and right:
-        return Matched(key, left, right, notes=notes)
+        return MatchedRuns(key, left, right, notes=notes)
     sides = [side for side, runs in (("BASE", left), ("NEW", right)) if not runs]
     reason = f"{' and '.join(sides)} {'has' if len(sides) == 1 else 'have'} no run of it"
-    return Matched(key, reason=reason, missing=True, notes=notes)
+    return MatchedRuns(key, reason=reason, missing=True, notes=notes)
 
 
 def _failed(side: str, cell: Cell, key: str) -> Iterable[str]:

@@ -30,7 +30,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from wsbench.errors import UsageError
-from wsbench.experiment.experiment_target import WS, WSS, Subject
+from wsbench.experiment.experiment_target import WS, WSS, ExperimentTarget
 from wsbench.experiment.toml_reader import Table
 from wsbench.results.experiment_result import Load
 from wsbench.targets import catalogue
@@ -78,7 +78,7 @@ class Spec:
     """
 
     name: str
-    targets: tuple[Subject, ...]
+    targets: tuple[ExperimentTarget, ...]
     baseline: str
     repetitions: int
     seed: int
@@ -93,9 +93,9 @@ class Spec:
     run_ns: int
     text: bytes
 
-    def subject(self, name: str) -> Subject:
+    def target(self, name: str) -> ExperimentTarget:
         """The target of that name."""
-        return next(subject for subject in self.targets if subject.name == name)
+        return next(target for target in self.targets if target.name == name)
 
 
 def load(path: Path, parsers: Parsers) -> Spec:
@@ -189,16 +189,16 @@ def _loads(table: Table, parsers: Parsers) -> Iterator[Load]:
         yield load
 
 
-def _targets(table: Table, parsers: Parsers) -> tuple[Subject, ...]:
+def _targets(table: Table, parsers: Parsers) -> tuple[ExperimentTarget, ...]:
     found = []
     for name in table.many("targets", str, default=()):
         try:
             target = catalogue.find(name)
         except UsageError as error:
             raise table.error("targets", error.what, error.remedy) from error
-        found.append(Subject(target.name, target))
+        found.append(ExperimentTarget(target.name, target))
     found += [_own(each, parsers) for each in table.tables("target")]
-    names = [subject.name for subject in found]
+    names = [target.name for target in found]
     if not found:
         raise table.error("targets", "there is none", f"For example: targets = [{_BASELINE!r}, 'picows'].")
     if twice := {name for name in names if names.count(name) > 1}:
@@ -206,7 +206,7 @@ def _targets(table: Table, parsers: Parsers) -> tuple[Subject, ...]:
     return tuple(found)
 
 
-def _own(table: Table, parsers: Parsers) -> Subject:
+def _own(table: Table, parsers: Parsers) -> ExperimentTarget:
     table.only(_OWN_KEYS)
     texts = {key: table.one(key, str, default="") for key in ("name", "command", "url", "version")}
     if not texts["command"] and not texts["url"]:
@@ -222,7 +222,7 @@ def _own(table: Table, parsers: Parsers) -> Subject:
         for key in _OWN_OPTIONS
         if key in table
     }
-    return Subject(
+    return ExperimentTarget(
         target.name,
         target,
         transport=urlsplit(texts["url"]).scheme.lower() or WS,

@@ -16,7 +16,7 @@ from wsbench import machine
 from wsbench.cli.progress import ProgressLine
 from wsbench.cli.run import defaults, execute, forget_environment, reach
 from wsbench.errors import UsageError, WsbenchError
-from wsbench.experiment.matrix_runner import Outcome
+from wsbench.experiment.experiment_runner import RunOutcome
 from wsbench.experiment.spec import Spec
 from wsbench.launcher.locust_process import Interrupted, ignore_interruptions
 from wsbench.results.experiment_result import Cell
@@ -41,14 +41,14 @@ class CellRuns:
         self._line = line
         forget_environment()
 
-    def __call__(self, cell: Cell, repetition: int) -> Outcome:
+    def __call__(self, cell: Cell, repetition: int) -> RunOutcome:
         """One run.
 
         Raises:
             WsbenchError: nothing could be measured.
             KeyboardInterrupt: the user wants no more.
         """
-        with self._spec.subject(cell.target).start(cell.transport, cell.compression) as running:
+        with self._spec.target(cell.target).start(cell.transport, cell.compression) as running:
             where, target = reach(running)
             given = self._given(cell, repetition)
             try:
@@ -65,7 +65,7 @@ class CellRuns:
             raise ended.not_stored or WsbenchError("the result was not stored")
         if failure is None and not ended.run.complete:
             failure = "the run ended before its time"
-        return Outcome(ended.path, failure, ended.interrupted)
+        return RunOutcome(ended.path, failure, ended.interrupted)
 
     def check(self, cells: Iterable[Cell]) -> None:
         """Whether the options of every cell go together, before anything is started.
@@ -89,7 +89,7 @@ class CellRuns:
         """The options of `wsbench run`, as text."""
         spec, load = self._spec, cell.load
         open_loop = load.loop == "open"
-        shared = {"duration": DEFAULT_DURATION, **spec.settings, **spec.subject(cell.target).options}
+        shared = {"duration": DEFAULT_DURATION, **spec.settings, **spec.target(cell.target).options}
         return defaults(
             **shared,
             users=cell.connections,

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from wsbench import machine
 from wsbench.cli.progress import ProgressLine
 from wsbench.errors import WsbenchError
-from wsbench.experiment.capacity_search import Found, Measure, Search, Seen, decide, so_far
-from wsbench.experiment.knee import of_steps
+from wsbench.experiment.capacity_search import MeasuredLoad, NextLoad, Search, SearchEnd, best_so_far, decide
+from wsbench.experiment.knee import capacity_knee
 from wsbench.launcher.locust_process import Interrupted
 from wsbench.report.text import capacity_text
 from wsbench.results import capacity_result
@@ -30,7 +30,7 @@ def conduct(
     Raises:
         WsbenchError: the first one could not be made.
     """
-    while isinstance(following := decide(search, _seen(document)), Measure):
+    while isinstance(following := decide(search, _seen(document)), NextLoad):
         line.begin(capacity_text.step_started(document, following.load, following.held, following.failed))
         try:
             step = measure(following.load)
@@ -47,8 +47,8 @@ def conduct(
     return _stored(_found(document, following), directory)
 
 
-def _seen(document: Capacity) -> list[Seen]:
-    return [Seen(step.load, step.outcome) for step in document.steps]
+def _seen(document: Capacity) -> list[MeasuredLoad]:
+    return [MeasuredLoad(step.load, step.outcome) for step in document.steps]
 
 
 def _stored(document: Capacity, directory: Path) -> Capacity:
@@ -57,18 +57,18 @@ def _stored(document: Capacity, directory: Path) -> Capacity:
 
 
 def _stopped(document: Capacity, why: str) -> Capacity:
-    held = so_far(_seen(document))
-    return replace(document, answer=_answer(document, held, settled=False), knee=of_steps(document), stopped=why)
+    held = best_so_far(_seen(document))
+    return replace(document, answer=_answer(document, held, settled=False), knee=capacity_knee(document), stopped=why)
 
 
-def _found(document: Capacity, found: Found) -> Capacity:
+def _found(document: Capacity, found: SearchEnd) -> Capacity:
     document = replace(
         document,
         complete=True,
         answer=_answer(document, found.load, settled=found.settled),
         limited_by=found.limited_by,
         failed_at=found.failed_at,
-        knee=of_steps(document),
+        knee=capacity_knee(document),
     )
     if (
         found.limited_by == BOUND

@@ -14,7 +14,7 @@ from wsbench.cli.progress import ProgressLine
 from wsbench.cli.run import PLACEHOLDER, execute, forget_environment, reach, start_target
 from wsbench.errors import UsageError, WsbenchError
 from wsbench.experiment.capacity_search import step_ns
-from wsbench.experiment.judge_step import assess, keeps_to_rate
+from wsbench.experiment.judge_step import judge_step, keeps_to_rate
 from wsbench.launcher.cell_runs import death, with_its_end
 from wsbench.launcher.locust_process import FinishedRun, Interrupted, ignore_interruptions
 from wsbench.results.capacity_result import GENERATOR, TARGET, CapacityStep
@@ -142,7 +142,7 @@ class Steps:
             )
         assert ended.path is not None
         where = f"{RUNS}/{ended.path.name}"
-        step = assess(
+        step = judge_step(
             run, plan.objectives, load=load, where=where, on_schedule=not own_users or not plan.per_connection
         )
         if ended.run.complete:

@@ -110,7 +110,7 @@ class Comparison(msgspec.Struct, frozen=True):
     pairs: list[Pair]
 
 
-def overall(pairs: list[Pair]) -> Verdict:
+def overall_verdict(pairs: list[Pair]) -> Verdict:
     """Return the verdict of all pairs: slower if any metric is; faster if one is and no other may be slower."""
     metrics = [metric for pair in pairs for metric in pair.metrics if metric.verdict != Verdict.NOT_COMPARED]
     verdicts = {metric.verdict for metric in metrics}

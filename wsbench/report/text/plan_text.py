@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from wsbench.experiment.sizing import WIDE_PORTS, Basis, Costs, Sizing, SizingFigure, Wanted, usable_rate
+from wsbench.experiment.load_plan import WIDE_PORTS, Basis, Costs, LoadPlan, PlanFigure, WantedLoad, usable_rate
 from wsbench.units import format_bytes, format_count
 
 _WIDTH = 14
@@ -17,7 +17,9 @@ _TRACKED = 30_000
 """Connections of which a small machine's nf_conntrack is near its limit."""
 
 
-def render(wanted: Wanted, costs: Costs, sizing: Sizing, *, like: str | None, notes: Sequence[str]) -> Iterator[str]:
+def render(
+    wanted: WantedLoad, costs: Costs, sizing: LoadPlan, *, like: str | None, notes: Sequence[str]
+) -> Iterator[str]:
     """The numbers."""
     yield f"{describe(wanted)}"
     yield f"on machines like this one: {like}" if like else "on machines of which nothing was measured"
@@ -36,7 +38,7 @@ def render(wanted: Wanted, costs: Costs, sizing: Sizing, *, like: str | None, no
         yield from ("", note)
 
 
-def describe(wanted: Wanted) -> str:
+def describe(wanted: WantedLoad) -> str:
     """What is wanted, in one line."""
     how = ["wss" if wanted.tls else "ws", *(["compression"] if wanted.compression else [])]
     return (
@@ -45,7 +47,7 @@ def describe(wanted: Wanted) -> str:
     )
 
 
-def format_figure(figure: SizingFigure, value: float | None) -> str:
+def format_figure(figure: PlanFigure, value: float | None) -> str:
     """A number in its unit; nothing for None."""
     if value is None:
         return ""
@@ -61,7 +63,7 @@ def format_bit_rate(value: float) -> str:
     return format_bytes(value).replace("B", "bit/s")
 
 
-def basis_rows(wanted: Wanted, costs: Costs) -> Iterator[tuple[str, Basis]]:
+def basis_rows(wanted: WantedLoad, costs: Costs) -> Iterator[tuple[str, Basis]]:
     """What has a part in this plan, each with its value."""
     rate = f"{format_count(costs.rate.value)} messages/s a process"
     yield rate, costs.rate
@@ -87,7 +89,7 @@ def basis_rows(wanted: Wanted, costs: Costs) -> Iterator[tuple[str, Basis]]:
         yield f"{format_bit_rate(wanted.bandwidth)} a machine", Basis(wanted.bandwidth, "stated", "--bandwidth")
 
 
-def commands(wanted: Wanted, sizing: Sizing, *, opened_per_s: int) -> Iterator[str]:
+def commands(wanted: WantedLoad, sizing: LoadPlan, *, opened_per_s: int) -> Iterator[str]:
     """On the master, and on each of the machines. `opened_per_s`: connections, by one process."""
     scheme = "wss" if wanted.tls else "ws"
     options = f" --payload-size {wanted.payload_size}" if wanted.payload_size != 128 else ""
@@ -103,7 +105,7 @@ def commands(wanted: Wanted, sizing: Sizing, *, opened_per_s: int) -> Iterator[s
     yield f"locust -f scenarios/echo.py --worker --master-host MASTER{processes}{sources}"
 
 
-def settings(sizing: Sizing) -> Iterator[str]:
+def settings(sizing: LoadPlan) -> Iterator[str]:
     """For every load machine; those that Linux's own defaults do not cover."""
     if sizing.wide_ports:
         yield f"sysctl -w net.ipv4.ip_local_port_range='{WIDE_PORTS[0]} {WIDE_PORTS[1]}'"

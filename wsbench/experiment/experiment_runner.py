@@ -11,13 +11,13 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from wsbench.errors import WsbenchError
-from wsbench.experiment.experiment_store import Store
-from wsbench.experiment.order import to_do
+from wsbench.experiment.experiment_store import ExperimentStore
+from wsbench.experiment.order import missing_runs
 from wsbench.results.experiment_result import DONE, FAILED, PENDING, RUNS, Cell, CellRun, Experiment
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunOutcome:
     """What a run left.
 
     Attributes:
@@ -39,7 +39,7 @@ class Executor(Protocol):
         KeyboardInterrupt: the user wants no more.
     """
 
-    def __call__(self, cell: Cell, repetition: int) -> Outcome: ...
+    def __call__(self, cell: Cell, repetition: int) -> RunOutcome: ...
 
 
 @dataclass(frozen=True)
@@ -56,15 +56,15 @@ class RunStart:
 class Observer(Protocol):
     """Is told what happens."""
 
-    def begins(self, step: RunStart) -> None:
+    def run_started(self, step: RunStart) -> None:
         """A run does."""
 
-    def failed(self, cell: Cell, reason: str) -> None:
+    def run_failed(self, cell: Cell, reason: str) -> None:
         """One did not come about, or does not count."""
 
 
-def conduct(
-    store: Store,
+def run_experiment(
+    store: ExperimentStore,
     experiment: Experiment,
     execute: Executor,
     observer: Observer,
@@ -78,7 +78,7 @@ def conduct(
         expected_run_ns: what a run takes, as long as none was made.
     """
     store.save(experiment)
-    missing = to_do(experiment)
+    missing = missing_runs(experiment)
     total = sum(len(cell.runs) for cell in experiment.cells)
     began_ns = clock_ns()
     for made, (place, number) in enumerate(missing):
@@ -86,11 +86,11 @@ def conduct(
         run = cell.runs[number]
         per_run_ns = (clock_ns() - began_ns) // made if made else expected_run_ns
         left = len(missing) - made
-        observer.begins(RunStart(cell, run.repetition, total - left + 1, total, left * per_run_ns))
+        observer.run_started(RunStart(cell, run.repetition, total - left + 1, total, left * per_run_ns))
         ended, interrupted = _made(cell, run, execute)
         experiment = _with(experiment, place, number, ended)
         if ended.status == FAILED:
-            observer.failed(cell, ended.reason or "")
+            observer.run_failed(cell, ended.reason or "")
         store.save(experiment)
         if interrupted:
             return experiment, True

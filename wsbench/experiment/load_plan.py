@@ -66,7 +66,7 @@ class Costs(msgspec.Struct, frozen=True):
     memory: Basis | None = None
 
 
-class Wanted(msgspec.Struct, frozen=True):
+class WantedLoad(msgspec.Struct, frozen=True):
     """The load that is wanted.
 
     Attributes:
@@ -85,7 +85,7 @@ class Wanted(msgspec.Struct, frozen=True):
     destinations: int = 1
 
 
-class SizingFigure(msgspec.Struct, frozen=True):
+class PlanFigure(msgspec.Struct, frozen=True):
     """One number of the plan, of all machines together, of one, and of one process; None where it makes no sense.
 
     Attributes:
@@ -101,7 +101,7 @@ class SizingFigure(msgspec.Struct, frozen=True):
     source: str = PROJECTED
 
 
-class Sizing(msgspec.Struct, frozen=True):
+class LoadPlan(msgspec.Struct, frozen=True):
     """The plan.
 
     Attributes:
@@ -119,10 +119,10 @@ class Sizing(msgspec.Struct, frozen=True):
     source_addresses: int
     wide_ports: bool
     nofile: int
-    figures: list[SizingFigure]
+    figures: list[PlanFigure]
 
 
-def size(wanted: Wanted, costs: Costs) -> Sizing:
+def plan_load(wanted: WantedLoad, costs: Costs) -> LoadPlan:
     """What the load takes. All machines are alike, so that each runs as many processes as any other."""
     by_rate = math.ceil(wanted.rate / usable_rate(wanted, costs))
     by_connections = math.ceil(wanted.connections / costs.connections.value)
@@ -133,7 +133,7 @@ def size(wanted: Wanted, costs: Costs) -> Sizing:
     per_machine = math.ceil(wanted.connections / machines)
     wide = per_machine > _usable_ports(costs.ports.value, wanted)
     ports = WIDE_PORTS[1] - WIDE_PORTS[0] + 1 if wide else costs.ports.value
-    sizing = Sizing(
+    sizing = LoadPlan(
         processes=processes,
         processes_per_machine=a_machine,
         machines=machines,
@@ -149,7 +149,7 @@ def size(wanted: Wanted, costs: Costs) -> Sizing:
     return replace(sizing, figures=list(_figures(wanted, costs, sizing, why)))
 
 
-def usable_rate(wanted: Wanted, costs: Costs) -> float:
+def usable_rate(wanted: WantedLoad, costs: Costs) -> float:
     """Messages a second that a process is planned with."""
     factor = (costs.tls_factor.value if wanted.tls else 1.0) * (
         costs.compression_factor.value if wanted.compression else 1.0
@@ -164,11 +164,11 @@ def bytes_on_the_wire(payload_size: int, *, tls: bool, sent: bool) -> int:
     return frame + math.ceil(frame / _SEGMENT_PAYLOAD) * _PACKET_OVERHEAD
 
 
-def _usable_ports(ports: float, wanted: Wanted) -> float:
+def _usable_ports(ports: float, wanted: WantedLoad) -> float:
     return ports * PORTS_USED * wanted.destinations
 
 
-def _machines(wanted: Wanted, costs: Costs, processes: int) -> tuple[int, str]:
+def _machines(wanted: WantedLoad, costs: Costs, processes: int) -> tuple[int, str]:
     needed = {"processes": math.ceil(processes / costs.processes_per_machine.value)}
     if costs.memory is not None:
         needed["memory"] = math.ceil(_memory(wanted, costs, processes) / (costs.memory.value * MEMORY_USED))
@@ -178,20 +178,20 @@ def _machines(wanted: Wanted, costs: Costs, processes: int) -> tuple[int, str]:
     return needed[bound_by], bound_by
 
 
-def _memory(wanted: Wanted, costs: Costs, processes: int) -> float:
+def _memory(wanted: WantedLoad, costs: Costs, processes: int) -> float:
     a_connection = costs.connection_bytes.value + costs.kernel_bytes.value
     return processes * costs.process_bytes.value + wanted.connections * a_connection
 
 
-def _bits_per_s(wanted: Wanted, *, sent: bool) -> float:
+def _bits_per_s(wanted: WantedLoad, *, sent: bool) -> float:
     return 8 * wanted.rate * bytes_on_the_wire(wanted.payload_size, tls=wanted.tls, sent=sent)
 
 
-def _figures(wanted: Wanted, costs: Costs, sizing: Sizing, why: str) -> Iterator[SizingFigure]:
+def _figures(wanted: WantedLoad, costs: Costs, sizing: LoadPlan, why: str) -> Iterator[PlanFigure]:
     machines, processes = sizing.machines, sizing.processes
-    yield SizingFigure("worker processes", "", processes, sizing.processes_per_machine, None, why)
-    yield SizingFigure("machines", "", machines, None, None, f"what their {sizing.bound_by} take")
-    yield SizingFigure(
+    yield PlanFigure("worker processes", "", processes, sizing.processes_per_machine, None, why)
+    yield PlanFigure("machines", "", machines, None, None, f"what their {sizing.bound_by} take")
+    yield PlanFigure(
         "connections",
         "",
         wanted.connections,
@@ -200,8 +200,8 @@ def _figures(wanted: Wanted, costs: Costs, sizing: Sizing, why: str) -> Iterator
         "evenly spread",
     )
     rate = wanted.rate
-    yield SizingFigure("rate", "messages/s", rate, rate / machines, rate / processes, "evenly spread")
-    yield SizingFigure(
+    yield PlanFigure("rate", "messages/s", rate, rate / machines, rate / processes, "evenly spread")
+    yield PlanFigure(
         "open files",
         "",
         None,
@@ -210,7 +210,7 @@ def _figures(wanted: Wanted, costs: Costs, sizing: Sizing, why: str) -> Iterator
         f"one a connection, {OWN_DESCRIPTORS} of a process's own",
     )
     ports = f"ports {WIDE_PORTS[0]} to {WIDE_PORTS[1]}" if sizing.wide_ports else "the ports that are set here"
-    yield SizingFigure(
+    yield PlanFigure(
         "source addresses",
         "",
         sizing.source_addresses * machines,
@@ -220,10 +220,10 @@ def _figures(wanted: Wanted, costs: Costs, sizing: Sizing, why: str) -> Iterator
     )
     memory = _memory(wanted, costs, processes)
     how = "processes and connections, with what the kernel keeps of each"
-    yield SizingFigure("memory", "B", memory, memory / machines, None, how)
+    yield PlanFigure("memory", "B", memory, memory / machines, None, how)
     for name, sent in (("bandwidth, sent", True), ("bandwidth, received", False)):
         bits_per_s = _bits_per_s(wanted, sent=sent)
         size_ = bytes_on_the_wire(wanted.payload_size, tls=wanted.tls, sent=sent)
         saved = ", as if compression saved nothing" if wanted.compression else ""
         how = f"{size_} bytes a message on the wire{saved}"
-        yield SizingFigure(name, "bit/s", bits_per_s, bits_per_s / machines, None, how)
+        yield PlanFigure(name, "bit/s", bits_per_s, bits_per_s / machines, None, how)

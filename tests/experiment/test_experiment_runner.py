@@ -13,9 +13,9 @@ import pytest
 from wsbench.cli.matrix import PARSERS
 from wsbench.errors import TargetError, UsageError
 from wsbench.experiment import spec
-from wsbench.experiment.experiment_store import Store
-from wsbench.experiment.matrix_runner import Outcome, RunStart, conduct
-from wsbench.experiment.order import plan, to_do
+from wsbench.experiment.experiment_runner import RunOutcome, RunStart, run_experiment
+from wsbench.experiment.experiment_store import ExperimentStore
+from wsbench.experiment.order import missing_runs, plan_cells
 from wsbench.results import experiment_result
 from wsbench.results.experiment_result import DONE, FAILED, PENDING, Cell, CellRun, Experiment
 
@@ -31,19 +31,21 @@ EXPECTED_NS = 1000
 class Fake:
     """Notes what it is asked to run, beside what is stored by then."""
 
-    def __init__(self, store: Store, does: Callable[[int, Cell], Outcome | None] = lambda *_: None) -> None:
+    def __init__(
+        self, store: ExperimentStore, does: Callable[[int, Cell], RunOutcome | None] = lambda *_: None
+    ) -> None:
         self.store = store
         self.asked: list[tuple[int, str]] = []
         self.stored: list[Experiment] = []
         self._does = does
 
-    def __call__(self, cell: Cell, repetition: int) -> Outcome:
+    def __call__(self, cell: Cell, repetition: int) -> RunOutcome:
         self.asked.append((repetition, cell.key))
         self.stored.append(self.store.load())
         return self._does(len(self.asked), cell) or self.outcome()
 
-    def outcome(self, **more: object) -> Outcome:
-        return Outcome(self.store.runs / f"run-{len(self.asked)}", **more)  # type: ignore[arg-type]
+    def outcome(self, **more: object) -> RunOutcome:
+        return RunOutcome(self.store.runs / f"run-{len(self.asked)}", **more)  # type: ignore[arg-type]
 
 
 class Heard:
@@ -51,27 +53,29 @@ class Heard:
         self.steps: list[RunStart] = []
         self.failures: list[tuple[str, str]] = []
 
-    def begins(self, step: RunStart) -> None:
+    def run_started(self, step: RunStart) -> None:
         self.steps.append(step)
 
-    def failed(self, cell: Cell, reason: str) -> None:
+    def run_failed(self, cell: Cell, reason: str) -> None:
         self.failures.append((cell.key, reason))
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.create(tmp_path / "results", "sample", TEXT.encode()) as made:
+def store(tmp_path: Path) -> Iterator[ExperimentStore]:
+    with ExperimentStore.create(tmp_path / "results", "sample", TEXT.encode()) as made:
         yield made
 
 
-def fresh(store: Store, *, repetitions: int = 3, seed: int = 4) -> Experiment:
-    cells = plan(spec.load(store.toml, PARSERS), repetitions=repetitions, seed=seed)
+def fresh(store: ExperimentStore, *, repetitions: int = 3, seed: int = 4) -> Experiment:
+    cells = plan_cells(spec.load(store.toml, PARSERS), repetitions=repetitions, seed=seed)
     return Experiment(experiment_result.SCHEMA, store.id, "sample", False, "now", "0.1.0", seed, "websockets", cells)
 
 
-def run(store: Store, experiment: Experiment, execute: Fake, **more: object) -> tuple[Experiment, bool, Heard]:
+def run(
+    store: ExperimentStore, experiment: Experiment, execute: Fake, **more: object
+) -> tuple[Experiment, bool, Heard]:
     heard = Heard()
-    ended, interrupted = conduct(store, experiment, execute, heard, expected_run_ns=EXPECTED_NS, **more)  # type: ignore[arg-type]
+    ended, interrupted = run_experiment(store, experiment, execute, heard, expected_run_ns=EXPECTED_NS, **more)  # type: ignore[arg-type]
     assert store.load() == ended
     return ended, interrupted, heard
 
@@ -85,7 +89,7 @@ def runs_of(experiment: Experiment) -> list[CellRun]:
     return [run for cell in experiment.cells for run in cell.runs]
 
 
-def test_runs_are_made_in_the_order_of_the_plan(store: Store) -> None:
+def test_runs_are_made_in_the_order_of_the_plan(store: ExperimentStore) -> None:
     execute, experiment = Fake(store), fresh(store)
     ended, interrupted, heard = run(store, experiment, execute)
     assert execute.asked == planned(experiment)
@@ -97,7 +101,7 @@ def test_runs_are_made_in_the_order_of_the_plan(store: Store) -> None:
     assert [(step.number, step.total) for step in heard.steps] == [(n, 3 * CELLS) for n in range(1, 3 * CELLS + 1)]
 
 
-def test_each_run_is_stored_as_it_ends(store: Store) -> None:
+def test_each_run_is_stored_as_it_ends(store: ExperimentStore) -> None:
     execute = Fake(store)
     run(store, fresh(store), execute)
     for number, stored in enumerate(execute.stored):
@@ -106,13 +110,13 @@ def test_each_run_is_stored_as_it_ends(store: Store) -> None:
         assert not stored.complete
 
 
-def test_the_time_left_is_that_of_the_runs_so_far(store: Store) -> None:
+def test_the_time_left_is_that_of_the_runs_so_far(store: ExperimentStore) -> None:
     now = iter(range(0, 10_000_000, 50))  # each look at the clock is 50 ns after the last
     _, _, heard = run(store, fresh(store, repetitions=1), Fake(store), clock_ns=lambda: next(now))
     assert [step.left_ns for step in heard.steps] == [CELLS * EXPECTED_NS, 250, 200, 150, 100, 50]
 
 
-def test_a_failure_is_recorded_and_the_rest_goes_on(store: Store) -> None:
+def test_a_failure_is_recorded_and_the_rest_goes_on(store: ExperimentStore) -> None:
     def picows_cannot(number: int, cell: Cell) -> None:
         if cell.target == "picows":
             raise TargetError("picows cannot be started", remedy="Install it:\n  pip install picows")
@@ -129,20 +133,20 @@ def test_a_failure_is_recorded_and_the_rest_goes_on(store: Store) -> None:
     assert [why for _, why in heard.failures] == [reason] * 4
 
 
-def test_a_run_that_does_not_count_keeps_its_result_for_who_wants_to_know(store: Store) -> None:
+def test_a_run_that_does_not_count_keeps_its_result_for_who_wants_to_know(store: ExperimentStore) -> None:
     execute = Fake(store, lambda number, _: execute.outcome(failure="it died") if number == 2 else None)
     ended, _, _ = run(store, fresh(store, repetitions=1), execute)
     (failed,) = [each for each in runs_of(ended) if each.status == FAILED]
     assert (failed.order, failed.run, failed.reason) == (1, "runs/run-2", "it died")
 
 
-def press(number: int, cell: Cell) -> Outcome | None:
+def press(number: int, cell: Cell) -> RunOutcome | None:
     if number == 4:
         raise KeyboardInterrupt
     return None
 
 
-def test_an_interruption_leaves_the_rest_pending_and_going_on_makes_just_that(store: Store) -> None:
+def test_an_interruption_leaves_the_rest_pending_and_going_on_makes_just_that(store: ExperimentStore) -> None:
     execute, experiment = Fake(store, press), fresh(store)
     broken_off, interrupted, _ = run(store, experiment, execute)
     assert (interrupted, broken_off.complete) == (True, False)
@@ -157,7 +161,7 @@ def test_an_interruption_leaves_the_rest_pending_and_going_on_makes_just_that(st
     assert {cell.key for cell in ended.cells} == {cell.key for cell in experiment.cells}
 
 
-def test_a_run_that_was_interrupted_is_made_again(store: Store) -> None:
+def test_a_run_that_was_interrupted_is_made_again(store: ExperimentStore) -> None:
     execute = Fake(store, lambda number, _: execute.outcome(interrupted=True) if number == 2 else None)
     broken_off, interrupted, _ = run(store, fresh(store), execute)
     assert interrupted
@@ -170,21 +174,21 @@ def test_a_run_that_was_interrupted_is_made_again(store: Store) -> None:
     assert (whole.status, whole.reason) == (DONE, None)
 
 
-def test_going_on_tries_again_what_failed(store: Store) -> None:
+def test_going_on_tries_again_what_failed(store: ExperimentStore) -> None:
     def second_fails(number: int, cell: Cell) -> None:
         if number == 2:
             raise TargetError("no")
 
     execute = Fake(store, second_fails)
     first, _, _ = run(store, fresh(store), execute)
-    assert len(to_do(first)) == 1
+    assert len(missing_runs(first)) == 1
     again = Fake(store)
     ended, _, _ = run(store, first, again)
     assert again.asked == [execute.asked[1]]
-    assert to_do(ended) == []
+    assert missing_runs(ended) == []
 
 
-def test_a_crash_of_our_own_leaves_what_was_done(store: Store) -> None:
+def test_a_crash_of_our_own_leaves_what_was_done(store: ExperimentStore) -> None:
     def breaks(number: int, cell: Cell) -> None:
         if number == 3:
             raise ZeroDivisionError
@@ -194,13 +198,13 @@ def test_a_crash_of_our_own_leaves_what_was_done(store: Store) -> None:
     assert [each.status for each in runs_of(store.load())].count(DONE) == 2
 
 
-def test_an_experiment_is_one_process_at_a_time(store: Store) -> None:
+def test_an_experiment_is_one_process_at_a_time(store: ExperimentStore) -> None:
     with pytest.raises(UsageError, match="another wsbench matrix is at work"):
-        Store(store.path)
+        ExperimentStore(store.path)
 
 
 def test_two_experiments_of_one_second_have_two_ids(tmp_path: Path) -> None:
-    stores = [Store.create(tmp_path, "same", b"") for _ in range(3)]
+    stores = [ExperimentStore.create(tmp_path, "same", b"") for _ in range(3)]
     assert len({each.id for each in stores}) == 3
     assert all(each.toml.read_bytes() == b"" and each.runs.is_dir() for each in stores)
     for each in stores:
@@ -211,4 +215,4 @@ def test_two_experiments_of_one_second_have_two_ids(tmp_path: Path) -> None:
 def test_where_nothing_can_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="--results"):
-        Store.create(tmp_path / "file", "name", b"")
+        ExperimentStore.create(tmp_path / "file", "name", b"")

@@ -10,16 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from wsbench.experiment.sizing import (
+from wsbench.experiment.load_plan import (
     ASSUMED,
     MEASURED,
     PROJECTED,
     Basis,
     Costs,
-    Sizing,
-    Wanted,
+    LoadPlan,
+    WantedLoad,
     bytes_on_the_wire,
-    size,
+    plan_load,
     usable_rate,
 )
 
@@ -35,35 +35,35 @@ COSTS = Costs(
     processes_per_machine=Basis(4, MEASURED, ""),
     memory=Basis(16e9, MEASURED, ""),
 )
-MILLION = Wanted(connections=1_000_000, rate=200_000.0)
+MILLION = WantedLoad(connections=1_000_000, rate=200_000.0)
 
 
-def plan(wanted: Wanted, **costs: Basis) -> Sizing:
-    return size(wanted, replace(COSTS, **costs))
+def plan(wanted: WantedLoad, **costs: Basis) -> LoadPlan:
+    return plan_load(wanted, replace(COSTS, **costs))
 
 
 @pytest.mark.parametrize(
     ("wanted", "costs", "expected"),
     [
         # (processes, a machine, machines, bound by)
-        (Wanted(100, 1_000.0), {}, (1, 1, 1, "processes")),
-        (Wanted(100, 14_000.0), {}, (1, 1, 1, "processes")),  # 30 % of 20,000 kept back
-        (Wanted(100, 14_001.0), {}, (2, 2, 1, "processes")),
-        (Wanted(20_001, 1.0), {}, (2, 2, 1, "processes")),
+        (WantedLoad(100, 1_000.0), {}, (1, 1, 1, "processes")),
+        (WantedLoad(100, 14_000.0), {}, (1, 1, 1, "processes")),  # 30 % of 20,000 kept back
+        (WantedLoad(100, 14_001.0), {}, (2, 2, 1, "processes")),
+        (WantedLoad(20_001, 1.0), {}, (2, 2, 1, "processes")),
         (MILLION, {}, (52, 4, 13, "processes")),  # 50 for the connections, but four on each of 13 machines
         (replace(MILLION, rate=1_400_000.0), {}, (100, 4, 25, "processes")),
         (replace(MILLION, rate=1_400_000.0, headroom=0.0), {}, (72, 4, 18, "processes")),
-        (Wanted(100, 14_000.0, tls=True), {}, (2, 2, 1, "processes")),
-        (Wanted(100, 14_000.0, tls=True, compression=True), {}, (6, 3, 2, "processes")),
+        (WantedLoad(100, 14_000.0, tls=True), {}, (2, 2, 1, "processes")),
+        (WantedLoad(100, 14_000.0, tls=True, compression=True), {}, (6, 3, 2, "processes")),
         # 50 x 80 MB and a million of 25 kB: 29 GB
         (MILLION, {"memory": Basis(2e9, MEASURED, "")}, (57, 3, 19, "memory")),
         # 200,000 x 206 bytes: 330 Mbit/s, of which 80 % of 10 Mbit/s fit
         (replace(MILLION, bandwidth=10e6), {}, (84, 2, 42, "bandwidth")),
         # one process is enough, but no machine could send so much
-        (Wanted(10, 1_000.0, payload_size=100_000, bandwidth=500e6), {}, (3, 1, 3, "bandwidth")),
+        (WantedLoad(10, 1_000.0, payload_size=100_000, bandwidth=500e6), {}, (3, 1, 3, "bandwidth")),
     ],
 )
-def test_processes_and_machines(wanted: Wanted, costs: dict[str, Basis], expected: tuple[Any, ...]) -> None:
+def test_processes_and_machines(wanted: WantedLoad, costs: dict[str, Basis], expected: tuple[Any, ...]) -> None:
     found = plan(wanted, **costs)
     assert (found.processes, found.processes_per_machine, found.machines, found.bound_by) == expected
 
@@ -83,7 +83,9 @@ def test_processes_and_machines(wanted: Wanted, costs: dict[str, Basis], expecte
 )
 def test_source_addresses(connections: int, destinations: int, addresses: int, wide: bool) -> None:
     one = Basis(10_000_000, ASSUMED, "")
-    found = plan(Wanted(connections, 1.0, destinations=destinations), connections=one, memory=Basis(1e15, MEASURED, ""))
+    found = plan(
+        WantedLoad(connections, 1.0, destinations=destinations), connections=one, memory=Basis(1e15, MEASURED, "")
+    )
     assert found.machines == 1
     assert (found.source_addresses, found.wide_ports) == (addresses, wide)
     assert found.nofile == connections + 64
@@ -123,7 +125,7 @@ def test_every_number_of_the_plan() -> None:
 
 @given(
     st.builds(
-        Wanted,
+        WantedLoad,
         connections=st.integers(1, 10**8),
         rate=st.floats(0.1, 1e9),
         payload_size=st.integers(40, 10**6),
@@ -134,7 +136,7 @@ def test_every_number_of_the_plan() -> None:
         destinations=st.integers(1, 100),
     )
 )
-def test_no_process_and_no_machine_is_asked_for_more_than_it_can(wanted: Wanted) -> None:
+def test_no_process_and_no_machine_is_asked_for_more_than_it_can(wanted: WantedLoad) -> None:
     found = plan(wanted)
     assert found.processes == found.machines * found.processes_per_machine
     assert found.processes_per_machine <= 4
