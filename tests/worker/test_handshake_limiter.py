@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
 
 import gevent
 import pytest
@@ -15,7 +14,6 @@ from wsbench.measure.phases import FOREVER_NS, PhasePlan
 from wsbench.run.options import RunOptions
 from wsbench.run.protocol import PhaseUpdate
 from wsbench.units import NS_PER_S
-from wsbench.worker import engine as engine_module
 from wsbench.worker.echo import driver_for
 from wsbench.worker.engine import Engine
 from wsbench.worker.handshake_limiter import HandshakeLimiter
@@ -98,12 +96,10 @@ def test_who_waits_next_has_a_patience_of_his_own() -> None:
 class Engaged:
     """An engine that lets one handshake be under way at a time, and one user of its own that is connected."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, **raw: str) -> None:
-        monkeypatch.setattr(engine_module, "_HANDSHAKES_AT_A_TIME", 1)
-        monkeypatch.setattr(engine_module, "HandshakeLimiter", partial(HandshakeLimiter, patience_s=60))
+    def __init__(self, **raw: str) -> None:
         self.peer = Peer()
         options = RunOptions.from_mapping({"timeout": "60s", **raw}, url=self.peer.url, users=3)
-        self.engine = Engine(options, worker=0, send=lambda _: None)
+        self.engine = Engine(options, worker=0, send=lambda _: None, handshakes=1, handshake_patience_s=60)
         self.driver = driver_for(self.engine)
         connecting = self.connect(self.driver)
         self.peer.accept()
@@ -111,7 +107,7 @@ class Engaged:
         self.asked: list[gevent.Greenlet] = []
 
     def connect(self, driver: object) -> gevent.Greenlet:
-        return gevent.spawn(self.engine.connect, driver)
+        return gevent.spawn(self.engine.connections.connect, driver)
 
     def crowd(self) -> None:
         """Two more connections are asked for, and the server is slow to answer."""
@@ -128,11 +124,11 @@ Engage = Callable[..., Engaged]
 
 
 @pytest.fixture
-def engage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Engage]:
+def engage() -> Iterator[Engage]:
     engaged: list[Engaged] = []
 
     def make(**raw: str) -> Engaged:
-        engaged.append(Engaged(monkeypatch, **raw))
+        engaged.append(Engaged(**raw))
         return engaged[-1]
 
     yield make

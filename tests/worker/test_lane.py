@@ -65,10 +65,10 @@ class Conversation:
         options = RunOptions.from_mapping(raw, url=self.peer.url, users=1)
         self.engine = Engine(options, worker=0, send=self._reports.append)
         self.driver = kind(self.engine, 1)
-        self.engine.register(self.driver)
+        self.engine.connections.register(self.driver)
         self.said: list[bytes] = []
         self.counts: Counter[str] = Counter()
-        connecting = gevent.spawn(self.engine.connect, self.driver)
+        connecting = gevent.spawn(self.engine.connections.connect, self.driver)
         self.peer.accept()
         connecting.get(timeout=PATIENCE_S)
 

@@ -237,7 +237,7 @@ class Session:
     def _user_error(self, exception: Exception, **_: Any) -> None:
         """A task raised what it should not have. Called in the user's greenlet; Locust begins the next task at once."""
         if self.engine is not None:
-            self.engine.scenario_failed(exception, logged=True)
+            self.engine.errors.count_scenario_failure(exception, logged=True)
         gevent.sleep(_FAILED_TASK_DELAY_S)
 
     def _spawning_complete(self, **_: Any) -> None:

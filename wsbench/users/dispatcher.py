@@ -152,7 +152,7 @@ class MessageDispatcher:
     def dropped(self, error: ConnectionLost) -> None:
         """Fail all requests of a dropped connection, and reopen it if the options say so."""
         self._end(Disconnected(error.what, side=error.side))
-        self._engine.dropped(error)
+        self._engine.connections.count_dropped(error)
         if self._engine.options.reconnect and not self._closed:
             gevent.spawn(self._reopen, _now())
 
@@ -169,14 +169,14 @@ class MessageDispatcher:
             return self._decode(message)
         except Exception as error:
             what = f"the server broke the protocol on top of WebSocket: {type(error).__name__}: {error}"
-            self._engine.count_error(WsbenchError(what, side=Side.TARGET, kind="protocol-on-top"))
+            self._engine.errors.count(WsbenchError(what, side=Side.TARGET, kind="protocol-on-top"))
             return None
 
     def _accepts(self, accepts: Callable[[Message], bool], message: Message) -> bool:
         try:
             return accepts(message)
         except Exception as error:  # raised by the scenario's code: gevent would print it and drop the message
-            self._engine.scenario_failed(error)
+            self._engine.errors.count_scenario_failure(error)
             return False
 
     def _count_received(self, tally: Tally, message: Message) -> None:
@@ -197,7 +197,7 @@ class MessageDispatcher:
         # Its tally may already have been reported and dropped.
         self._recorder.tally_at(request.due_ns).corrupted += 1
         what = f"{request.name}: {reason}"
-        self._engine.count_error(WsbenchError(what, side=Side.TARGET, kind=rejected_reply_kind(request.name)))
+        self._engine.errors.count(WsbenchError(what, side=Side.TARGET, kind=rejected_reply_kind(request.name)))
 
     def _give_up(self, request: PendingRequest) -> None:
         if request not in self._requests:
@@ -214,7 +214,7 @@ class MessageDispatcher:
         what += f"; this came and matched nothing: {request.first_unmatched.excerpt}"
         failure = NoReply(what, side=Side.TARGET, kind="no-match")
         if self._ready:  # in `on_open` the failure that ends it is counted instead
-            self._engine.count_error(failure)
+            self._engine.errors.count(failure)
         return failure
 
     def _fail_request(self, request: PendingRequest, failure: TaskFailed) -> None:
@@ -262,4 +262,4 @@ class MessageDispatcher:
         except TaskFailed:
             pass
         except Exception as error:  # raised by the scenario's code
-            self._engine.scenario_failed(error)
+            self._engine.errors.count_scenario_failure(error)

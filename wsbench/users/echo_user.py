@@ -40,7 +40,7 @@ class EchoUser(User):
             super().run()
         except Exception:
             if self._driver is None:
-                plugin.engine_of(self.environment).user_failed()
+                plugin.engine_of(self.environment).connections.count_failed_user()
             raise
 
     @task
@@ -49,7 +49,7 @@ class EchoUser(User):
         engine = self._engine = plugin.engine_of(self.environment)
         driver = self._driver = driver_for(engine)
         try:
-            engine.connect(driver)
+            engine.connections.connect(driver)
         except ConnectError:
             engine.finished.wait()
         while not engine.finished.is_set():
@@ -71,4 +71,4 @@ class EchoUser(User):
             with gevent.Timeout(engine.options.timeout_ns / NS_PER_S, False):
                 while driver.outstanding:
                     gevent.sleep(0.01)
-        engine.disconnect(driver)
+        engine.connections.disconnect(driver)

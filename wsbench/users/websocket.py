@@ -203,7 +203,7 @@ class WebSocket(MessageDispatcher):
             if not waiter.wait(timeout_ns / NS_PER_S):
                 self._recorder.tally_at(sent_ns).unanswered(name)
                 problem = NoReply(f"no pong within {format_seconds(timeout_ns)}", side=Side.TARGET, kind="no-pong")
-                self._engine.count_error(problem)
+                self._engine.errors.count(problem)
                 raise problem
         finally:
             self._pings.pop(payload, None)
@@ -215,8 +215,8 @@ class WebSocket(MessageDispatcher):
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Close with the closing handshake. Requests without a reply are lost."""
         self._closed = True
-        self._engine.disconnect(self, code, reason)
-        self._engine.unregister(self)
+        self._engine.connections.disconnect(self, code, reason)
+        self._engine.connections.unregister(self)
         self._changed.set()
 
     @property
@@ -238,11 +238,11 @@ class WebSocket(MessageDispatcher):
         Raises:
             ConnectError: it could not be opened; the error has been counted.
         """
-        self._engine.register(self)
+        self._engine.connections.register(self)
         try:
-            self._engine.connect(self, options=self._options)
+            self._engine.connections.connect(self, options=self._options)
         except ConnectError:
-            self._engine.unregister(self)
+            self._engine.connections.unregister(self)
             raise
         self._opened()
 
@@ -254,9 +254,9 @@ class WebSocket(MessageDispatcher):
                 self._on_open(self)
         except TaskFailed as error:
             if self.connection is opened:  # if not, the connection dropped: that is counted elsewhere
-                self._engine.count_error(error)
+                self._engine.errors.count(error)
         except Exception as error:
-            self._engine.scenario_failed(error)
+            self._engine.errors.count_scenario_failure(error)
         if self._opening is me:  # if not, it dropped meanwhile and another greenlet has reopened it
             self._opening = None
             if self.connection is opened is not None:
@@ -265,7 +265,7 @@ class WebSocket(MessageDispatcher):
     def _reopen(self, dropped_ns: int) -> None:
         if reconnect(self._engine, self, self._options, wanted=lambda: not self._closed):
             if self._closed:  # closed while it was being opened
-                self._engine.disconnect(self)
+                self._engine.connections.disconnect(self)
                 return
             now = _now()
             self._recorder.advance(now).value("away", now - dropped_ns)

@@ -69,7 +69,7 @@ class WebSocketUser(User):
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)
         self._engine: Engine = plugin.engine_of(environment)
-        self._engine.quiet_s = max(self._engine.quiet_s, self.quiet_s)
+        self._engine.connections.quiet_s = max(self._engine.connections.quiet_s, self.quiet_s)
         self.number = self._engine.new_user()
         self._sockets: list[WebSocket] = []
         if not self.tasks:  # the scenario consists of callbacks
@@ -245,7 +245,7 @@ class WebSocketUser(User):
             self.idle()
         except Exception:
             if not self._sockets:
-                self._engine.user_failed()
+                self._engine.connections.count_failed_user()
             raise
         finally:
             for socket in self._sockets:

@@ -31,7 +31,7 @@ def reconnect(
         if not wanted():
             return False
         try:
-            engine.connect(driver, again=True, options=options)
+            engine.connections.connect(driver, again=True, options=options)
         except ConnectError:
             pause_s = min(pause_s * 2, _MOST_S)
         else:

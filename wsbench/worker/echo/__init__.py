@@ -27,5 +27,5 @@ def driver_for(engine: Engine) -> EchoDriver:
         long_way = options.in_flight > 1 or options.request_events or options.connect.uri.secure
         kind = ClosedLoop if long_way else OneInFlight
     driver = kind(engine, engine.new_id())
-    engine.register(driver)
+    engine.connections.register(driver)
     return driver

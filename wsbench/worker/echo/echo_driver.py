@@ -200,7 +200,7 @@ class EchoDriver(ABC):
     def dropped(self, error: ConnectionLost) -> None:
         """The connection is gone: so are the messages under way."""
         self.abandon()
-        self._engine.dropped(error)
+        self._engine.connections.count_dropped(error)
         self.drop_event.set()
 
     def _give_up(self, due_before_ns: int) -> bool:

@@ -1,0 +1,204 @@
+"""The connections of one process: they are opened, counted, and closed at the end of the run."""
+
+from __future__ import annotations
+
+import time
+
+import gevent
+from gevent.pool import Pool
+
+from wsbench.errors import ConnectError, ConnectionLost, Side
+from wsbench.measure.recorder import Recorder
+from wsbench.run.protocol import ConnectionTally
+from wsbench.transport.connect import Connector
+from wsbench.transport.connect_attempt import HandshakeResult
+from wsbench.transport.connection import Connection
+from wsbench.transport.traffic import Traffic
+from wsbench.websocket.handshake import ConnectOptions
+from wsbench.worker.background import resume_closed_loops, sweep_timeouts
+from wsbench.worker.driver import Driver
+from wsbench.worker.error_counter import ErrorCounter
+from wsbench.worker.handshake_limiter import HandshakeLimiter
+from wsbench.worker.pacer import Pacer
+
+_CLOSES_AT_A_TIME = 256
+_CLOSE_TIMEOUT_S = 2.0
+_TOO_LATE = "too-late"
+_CHECK_S = 0.01
+
+
+class Connections:
+    """Opens, counts and closes the connections of all drivers of one process.
+
+    Attributes:
+        tally: counts so far, as reports carry them.
+        negotiated: what the server granted the first connection; None before.
+        quiet_s: at the end, connections are closed when nothing has arrived for this long.
+    """
+
+    def __init__(
+        self,
+        connector: Connector,
+        *,
+        traffic: Traffic,
+        recorder: Recorder,
+        tally: ConnectionTally,
+        errors: ErrorCounter,
+        pacer: Pacer,
+        timeout_ns: int,
+        handshakes: int,
+        handshake_patience_s: float,
+    ) -> None:
+        self.tally = tally
+        self.negotiated: dict[str, str | None] | None = None
+        self.quiet_s = 0.0
+        self._connector = connector
+        self._traffic = traffic
+        self._recorder = recorder
+        self._errors = errors
+        self._pacer = pacer
+        self._limiter = HandshakeLimiter(handshakes, self._pause_closed_loops, patience_s=handshake_patience_s)
+        self._drivers: dict[Driver, None] = {}
+        self._opening = 0
+        self._unanswered_closes = 0
+        self._ramping = True
+        self._ending = False
+        self._sweep = gevent.spawn(sweep_timeouts, self._drivers, timeout_ns)
+
+    @property
+    def open_now(self) -> int:
+        """Number of open connections."""
+        return self.tally.opened + self.tally.reconnected - sum(self.tally.close_codes.values())
+
+    def register(self, driver: Driver) -> None:
+        """Add a driver, whose connection will be opened next."""
+        self._drivers[driver] = None
+        self._pacer.has_waiters |= driver.has_waiters
+        self.tally.attempted += 1
+
+    def unregister(self, driver: Driver) -> None:
+        """Remove a driver whose connection is closed and will not be opened again."""
+        self._drivers.pop(driver, None)
+
+    def count_failed_user(self) -> None:
+        """Count a user of the scenario that ended before it registered a driver."""
+        self.tally.attempted += 1
+        self.tally.failed += 1
+
+    def connect(self, driver: Driver, *, again: bool = False, options: ConnectOptions | None = None) -> None:
+        """Open a connection for a driver, with its own `options` if given, and attach it.
+
+        Raises:
+            ConnectError: it failed; this has been counted, unless the run ends and it was not tried.
+        """
+        try:
+            with self._limiter.slot():
+                handshake = self._open(options)
+        except ConnectError as error:
+            if error.kind == _TOO_LATE:
+                self.tally.attempted -= not again
+                raise
+            if not again:
+                self.tally.failed += 1
+            self._errors.count(error)
+            raise
+        self._count_opened(handshake, again)
+        driver.attach(Connection(handshake, driver, self._traffic))
+
+    def _open(self, options: ConnectOptions | None) -> HandshakeResult:
+        if self._ending:
+            raise ConnectError("the run is about to end", step="tcp", side=Side.GENERATOR, kind=_TOO_LATE)
+        self._opening += 1
+        try:
+            return self._connector.connect(options)
+        finally:
+            self._opening -= 1
+
+    def _count_opened(self, handshake: HandshakeResult, again: bool) -> None:
+        times = handshake.times
+        steps = {"connect": times.total_ns, "tcp": times.tcp_ns, "upgrade": times.upgrade_ns}
+        if times.tls_ns is not None:
+            steps["tls"] = times.tls_ns
+        self._recorder.connected(steps)
+        self.tally.tls_resumed += handshake.resumed
+        if again:
+            self.tally.reconnected += 1
+        else:
+            self.tally.opened += 1
+        if self.negotiated is None:
+            granted = handshake.negotiated
+            self.negotiated = {
+                "compression": granted.compression,
+                "subprotocol": granted.subprotocol,
+                "tls_version": granted.tls_version,
+                "tls_cipher": granted.tls_cipher,
+            }
+
+    def disconnect(self, driver: Driver, code: int = 1000, reason: str = "") -> None:
+        """Close a driver's connection with a closing handshake, and count how it closed."""
+        connection = driver.connection
+        if connection is None:
+            return
+        driver.abandon()
+        # After this many closes without an answer the server answers none: the others get little time.
+        hopeless = self._unanswered_closes >= _CLOSES_AT_A_TIME
+        connection.close(code, reason, timeout_s=_CLOSE_TIMEOUT_S / 50 if hopeless else _CLOSE_TIMEOUT_S)
+        self._count_closed(connection.close_code)
+        if connection.unanswered is not None:
+            self._unanswered_closes += 1
+            self._errors.count(connection.unanswered)
+
+    def count_dropped(self, error: ConnectionLost) -> None:
+        """Count a connection that ended without our closing it."""
+        self.tally.dropped += 1
+        self._count_closed(error.code)
+        self._errors.count(error)
+
+    def _count_closed(self, code: int | None) -> None:
+        codes = self.tally.close_codes
+        key = str(code or 1006)
+        codes[key] = codes.get(key, 0) + 1
+
+    # -- ramp ------------------------------------------------------------------------------------------------------
+
+    def end_ramp(self) -> None:
+        """From now on, closed loops do not pause for handshakes."""
+        self._ramping = False
+        self._pause_closed_loops(False)
+
+    def _pause_closed_loops(self, contended: bool) -> None:
+        """In the ramp, pause closed loops while handshakes queue."""
+        paused = contended and self._ramping
+        if paused is not self._recorder.paused:
+            self._recorder.pause_closed_loops(paused)
+            if not paused:
+                gevent.spawn(resume_closed_loops, self._drivers, self._recorder)
+
+    # -- end of the run --------------------------------------------------------------------------------------------
+
+    def drain(self, patience_s: float) -> None:
+        """Open no more connections, and wait up to `patience_s` until replies in flight have arrived."""
+        self._ending = True
+        with gevent.Timeout(patience_s, False):
+            while any(driver.outstanding for driver in self._drivers):
+                gevent.sleep(_CHECK_S)
+            self._await_quiet()
+
+    def _await_quiet(self) -> None:
+        """Wait until nothing has arrived for `quiet_s`: how much the server still pushes is not known."""
+        quiet_since, received = time.monotonic(), self._traffic.received
+        while time.monotonic() - quiet_since < self.quiet_s:
+            gevent.sleep(_CHECK_S)
+            if self._traffic.received != received:
+                quiet_since, received = time.monotonic(), self._traffic.received
+
+    def close_all(self) -> None:
+        """Close every connection, those that are being opened included: the server has counted them too."""
+        with gevent.Timeout(_CLOSE_TIMEOUT_S, False):
+            while self._opening:
+                gevent.sleep(_CHECK_S)
+        closing = Pool(_CLOSES_AT_A_TIME)
+        for driver in list(self._drivers):
+            closing.spawn(self.disconnect, driver)
+        closing.join()
+        self._sweep.kill()
