@@ -187,7 +187,7 @@ def test_the_most_connections_up_to_a_bound(tmp_path: Path, run_cli: RunCli) -> 
         True,
     )
     assert "capacity     at least 6 connections hold the objectives\n" in ended.stdout
-    assert "limited by   the bound: 6 connections hold, and no more were to be tried (--max)\n" in ended.stdout
+    assert "limited by   the bound: 6 connections hold, and --max allows no more\n" in ended.stdout
 
 
 def test_users_that_send_when_they_like_have_no_rate_to_be_searched(tmp_path: Path, run_cli: RunCli) -> None:

@@ -13,10 +13,10 @@ def test_the_table() -> None:
     assert rows[:2] == ["BASE  results/a   (websockets)", "NEW   results/b   (picows)"]
     assert rows[3].split() == ["base", "new", "ratio", "interval", "spread", "margin", "verdict"]
     assert rows[4].split("  ")[-1].strip() == "no difference"
-    assert "50.0 µs    2.05 ms    41.0      27.1 – 62.1   15 % (assumed)     5 %   slower" in rows[5]
-    assert rows[6].endswith("1.100    0.900 – 1.300             10 %    10 %   inconclusive: about 12")
-    assert rows[7] == "  p99.9         not compared: too few | <messages>"
-    assert len({row.rindex(" %   ") for row in rows[4:7]}) == 1
+    assert "50.0 µs  2.05 ms    41.0    27.1 – 62.1  15 % (assumed)     5 %  slower" in rows[5]
+    assert rows[6].endswith("1.100  0.900 – 1.300            10 %    10 %  inconclusive: about 12")
+    assert rows[7] == "  p99.9       not compared: too few | <messages>"
+    assert len({row.rindex(" %  ") for row in rows[4:7]}) == 1
     assert rows[-1] == "verdict: NEW is slower: p50 ×41"
     assert "95 % confidence interval; latencies are of `response`; verdicts hold for all 3 comparisons" in render(
         COMPARISON
@@ -26,7 +26,7 @@ def test_the_table() -> None:
 
 def test_what_was_compared_anyway_is_said() -> None:
     assert "COMPARED ANYWAY" not in render(COMPARISON)
-    assert "COMPARED ANYWAY, although they are not comparable:\n  payload: 128 B against 256 B\n" in render(ANYWAY)
+    assert "COMPARED ANYWAY, although the two are not comparable:\n  payload: 128 B against 256 B\n" in render(ANYWAY)
 
 
 def test_pairs_are_named_where_there_are_several() -> None:

@@ -34,7 +34,7 @@ def test_a_row_has_all_figures_in_their_units_and_the_verification() -> None:
     figures = "base 12,346 50.0 µs 60.0 µs – 1.50 ms 2.00 ms 3.00 s 7.2 12.4 kB 0 0"
     assert " ".join(one(shown, "base").split()) == figures
     assert one(shown, "verified:") == "verified: every echo of 1 cells, none lost, none corrupted"
-    assert "Medians over 3 runs a cell." in shown
+    assert "Medians over 3 runs per cell." in shown
 
 
 def test_ratios_stand_below_with_their_interval() -> None:
@@ -56,8 +56,8 @@ def test_an_interval_that_says_nothing_is_short() -> None:
 def test_an_assumed_spread_says_so() -> None:
     shown = lines(row(done=1, asked=1), row("new", done=1, asked=1, ratio=Ratio(1.0, 0.5, 2.0, assumed=True)))
     assert any("0.50–2.00?" in line for line in shown)
-    assert one(shown, "?:").startswith("?: the spread from run to run is assumed")
-    assert one(shown, "One run a cell.")
+    assert one(shown, "?:").startswith("?: the spread between runs is assumed")
+    assert one(shown, "One run per cell.")
 
 
 def test_the_baseline_comes_first_and_conditions_apart() -> None:
@@ -69,15 +69,15 @@ def test_the_baseline_comes_first_and_conditions_apart() -> None:
 
 def test_losses_and_corruption_are_marked() -> None:
     shown = lines(row(lost=3), row("new", corrupted=2, wrong={"reordered": 4}))
-    assert one(shown, "base").endswith("3         0   LOSSES")
-    assert one(shown, "new").endswith("0         2   CORRUPTED, 4 reordered")
+    assert one(shown, "base").endswith("3          0  LOSSES")
+    assert one(shown, "new").endswith("0          2  CORRUPTED, 4 reordered")
     assert one(shown, "verified:").endswith("2 of them with messages lost or corrupted")
 
 
 def test_verdicts_are_marked_and_explained() -> None:
     shown = lines(row(verdicts={"saturated": 3}), row("new", verdicts={"late": 1}, remarks=["2 connections dropped"]))
-    assert one(shown, "base").endswith("   saturated")
-    assert one(shown, "new").endswith("   late (1 of 3), 2 connections dropped")
+    assert one(shown, "base").endswith("0  saturated")
+    assert one(shown, "new").endswith("0  late (1 of 3), 2 connections dropped")
     assert "`service`" in one(shown, "saturated:")
     assert one(shown, "late:")
     assert not any(line.startswith(("saturated:", "late:")) for line in lines(row()))
@@ -95,7 +95,7 @@ def test_holes_and_failures_are_named() -> None:
     assert one(shown, "dead").split(maxsplit=2) == ["dead", "–", "FAILED"]
     assert one(shown, "failed: it died")
     assert one(shown, "todo").split(maxsplit=2) == ["todo", "–", "not run yet"]
-    assert one(shown, "half").endswith("   2 of 3 runs")
+    assert one(shown, "half").endswith("0  2 of 3 runs")
     assert len(one(shown, "failed: xxx")) < 260
     assert one(shown, "failed: xxx").endswith("the end")
 

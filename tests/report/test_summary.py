@@ -1,4 +1,4 @@
-"""The closing summary: what a person reads in ten seconds."""
+"""The summary at the end of a run: read in ten seconds."""
 
 from __future__ import annotations
 
@@ -123,15 +123,15 @@ def test_memory_of_many_connections() -> None:
     few = msgspec.structs.replace(RUN, generator=generator)
     assert "memory" not in rows(few)
     many = msgspec.structs.replace(few, connections=Connections(asked=5000, opened=5000))
-    assert rows(many)["memory"] == "memory       generator 21.5 kB a connection"
+    assert rows(many)["memory"] == "memory       generator 21.5 kB per connection"
     both = msgspec.structs.replace(many, target=TargetResult(bytes_per_connection=15_000))
-    assert rows(both)["memory"] == "memory       target 15.0 kB, generator 21.5 kB a connection"
+    assert rows(both)["memory"] == "memory       target 15.0 kB, generator 21.5 kB per connection"
 
 
 def test_the_verdict_has_its_findings_and_their_remedies() -> None:
     finding = Finding("cpu-saturated", "worker 0 used 100 % of a core", "Use more --processes.", "saturated")
     text = render(msgspec.structs.replace(RUN, generator=Generator("saturated", [finding], 11.54)), PATH)
-    assert "verdict      saturated   generator 11.5 µs CPU a message, kernel timestamps\n" in text
+    assert "verdict      saturated   generator 11.5 µs CPU per message, kernel timestamps\n" in text
     assert "  cpu-saturated: worker 0 used 100 % of a core\n    Use more --processes.\n" in text
 
 

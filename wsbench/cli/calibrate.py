@@ -16,6 +16,7 @@ from wsbench import machine
 from wsbench.cli.progress import ProgressLine
 from wsbench.cli.run import defaults, execute, reach
 from wsbench.errors import ExitCode, WsbenchError
+from wsbench.report.text.text_table import draw, left
 from wsbench.results import calibration_result
 from wsbench.results.calibration_result import CALIBRATION_FILE, Calibration, KnownAnswer, LoopSpeed
 from wsbench.results.directory import ResultNotStored, Staging, replace_file
@@ -159,37 +160,45 @@ def _answers(run: Run) -> Iterator[KnownAnswer]:
         yield KnownAnswer(name, expected, measured, round(_TOLERANCE * expected))
 
 
-def _times(what: str, factor: float | None) -> str:
-    return f"{what:<15}{'–' if factor is None else f'{factor:.2f} times the CPU a round trip'}"
-
-
 def _text(found: Calibration) -> list[str]:
-    m, environment = found.machine, found.environment
+    return draw([left(), left()], _rows(found))
+
+
+def _rows(found: Calibration) -> Iterator[tuple[str, str]]:
+    m, environment, closed, held = found.machine, found.environment, found.closed_loop, found.open_loop
     timer, plain, trip = m["timer"], m["plain_timer"], m["round_trip"]
-    kind = "timerfd" if m["exact_timer"] else "plain timer"
-    closed = found.closed_loop
-    held = found.open_loop
-    limit = f" (not {format_count(found.open_loop_limit)})" if found.open_loop_limit else ""
-    return [
-        f"machine        {environment.cpu}, {environment.cores} cores, {environment.kernel}, {environment.python}",
-        f"timer          {kind}: {format_duration(timer['p50_ns'])} late at p50, "
+    yield "machine", f"{environment.cpu}, {environment.cores} cores, {environment.kernel}, {environment.python}"
+    yield (
+        "timer",
+        f"{'timerfd' if m['exact_timer'] else 'plain timer'}: {format_duration(timer['p50_ns'])} late at p50, "
         f"{format_duration(timer['p99_ns'])} at p99 (gevent's own: {format_duration(plain['p50_ns'])})",
-        f"timestamps     {'kernel' if m['kernel_timestamps'] else 'user space only: the kernel gives none'}",
-        f"loopback floor {format_duration(trip['p50_ns'])} a round trip at p50, "
-        f"{format_duration(trip['p99_ns'])} at p99 (bare TCP, {m['payload_size']} bytes)",
-        f"closed loop    {format_count(closed.per_s)} replies/s from one process, "
-        f"{closed.cpu_us_per_message:.1f} µs CPU a round trip (verdict {closed.verdict})",
-        f"open loop      {format_count(held.per_s) if held else 'no rate'} messages/s with verdict ok{limit}",
-        *(
-            _times(name, found.cpu_factor(loop))
-            for name, loop in (("TLS", found.tls), ("compression", found.compression))
-        ),
-        f"memory         {format_bytes(found.connection_bytes)} a connection, "
-        f"{format_bytes(found.process_bytes)} a process without any",
-        *(
-            f"known answer   response {answer.figure}: {format_duration(answer.measured_ns)}, expected "
+    )
+    yield "timestamps", "kernel" if m["kernel_timestamps"] else "user space only: the kernel gives none"
+    yield (
+        "loopback floor",
+        f"{format_duration(trip['p50_ns'])} per round trip at p50, {format_duration(trip['p99_ns'])} at p99 "
+        f"(bare TCP, {m['payload_size']} bytes)",
+    )
+    yield (
+        "closed loop",
+        f"{format_count(closed.per_s)} replies/s from one process, "
+        f"{closed.cpu_us_per_message:.1f} µs CPU per round trip (verdict {closed.verdict})",
+    )
+    rate = f"{format_count(held.per_s)} messages/s" if held else "no rate"
+    limit = f" (not {format_count(found.open_loop_limit)})" if found.open_loop_limit else ""
+    yield "open loop", f"{rate} with verdict ok{limit}"
+    for name, loop in (("TLS", found.tls), ("compression", found.compression)):
+        factor = found.cpu_factor(loop)
+        yield name, "–" if factor is None else f"{factor:.2f} times the CPU per round trip"
+    yield (
+        "memory",
+        f"{format_bytes(found.connection_bytes)} per connection, "
+        f"{format_bytes(found.process_bytes)} for a process without connections",
+    )
+    for answer in found.known_answers:
+        yield (
+            "known answer",
+            f"response {answer.figure}: {format_duration(answer.measured_ns)}, expected "
             f"{format_duration(answer.expected_ns)} ± {format_duration(answer.tolerance_ns)}: "
-            f"{'right' if answer.right else 'WRONG'}"
-            for answer in found.known_answers
-        ),
-    ]
+            f"{'right' if answer.right else 'WRONG'}",
+        )

@@ -6,12 +6,12 @@ import click
 import msgspec
 
 from wsbench.errors import TargetError
+from wsbench.report.text.text_table import draw, left
 from wsbench.results.json_files import encode_json
 from wsbench.targets import catalogue
 from wsbench.targets.catalogue import Proxy, Target
 
 _HEADINGS = ("target", "version", "protocol", "tls", "compression", "workers")
-_WIDTHS = (20, 28, 11, 5, 13, 7)
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -101,19 +101,21 @@ def _version(target: Target | Proxy) -> tuple[str | None, str | None]:
 
 
 def _lines(document: Document) -> list[str]:
-    lines = [_row(*_HEADINGS)]
+    targets: list[list[str] | str] = []
     for entry in document.targets:
         able = ("yes" if has else "no" for has in (entry.tls, entry.compression, entry.workers))
-        lines += [_row(entry.name, entry.version or "-", entry.protocol, *able), *_remedy(entry)]
-    lines += ["", _row("proxy", "version")]
+        targets += [[entry.name, entry.version or "-", entry.protocol, *able], *_remedy(entry)]
+    proxies: list[list[str] | str] = []
     for proxy in document.proxies:
-        lines += [_row(proxy.name, proxy.version or "-", f"in front of a target: '{proxy.name}>websockets'")]
-        lines += _remedy(proxy)
-    return [*lines, "", "wsbench run --target NAME starts one, puts load on it, and stops it."]
-
-
-def _row(*cells: str) -> str:
-    return "".join(f"{cell:<{width}}" for cell, width in zip(cells, _WIDTHS, strict=False)).rstrip()
+        usage = f"in front of a target: '{proxy.name}>websockets'"
+        proxies += [[proxy.name, proxy.version or "-", usage], *_remedy(proxy)]
+    return [
+        *draw([*map(left, _HEADINGS)], targets),
+        "",
+        *draw([left("proxy", 18), left("version", 26), left()], proxies),
+        "",
+        "wsbench run --target NAME starts one, puts load on it, and stops it.",
+    ]
 
 
 def _remedy(entry: Entry | ProxyEntry) -> list[str]:

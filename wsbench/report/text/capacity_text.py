@@ -1,4 +1,4 @@
-"""A capacity in words: for the terminal, for the progress of a search, and for the head of its report."""
+"""A capacity as text: for the terminal, the progress of a search, and the report."""
 
 from __future__ import annotations
 
@@ -6,48 +6,47 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from wsbench.experiment.load_curve import LoadPoint, load_curve
+from wsbench.report.text.text_table import draw, facts, left, right
 from wsbench.results.capacity_result import BOUND, GENERATOR, HELD, RATE, TARGET, Capacity, CapacityStep
 from wsbench.results.percentiles import PERCENTILES, figure_of
 from wsbench.units import format_bytes, format_count, format_duration
 
 INTERRUPTED = "interrupted"
 _LATENCIES = ("p50", "p99", "p99.9")
-_HEADINGS = (*_LATENCIES, "runs")
-_WIDTH = 11
 
 
 def format_load(capacity: Capacity, value: float) -> str:
-    """A load with its unit: '400 messages/s', '20 connections'."""
+    """Return a load with its unit: '400 messages/s', '20 connections'."""
     return f"{format_number(value)} {load_unit(capacity, value)}"
 
 
 def load_unit(capacity: Capacity, value: float = 2) -> str:
-    """What is searched."""
+    """Return the unit of the load that is searched."""
     if capacity.searched == RATE:
         return "messages/s"
     return "connection" if value == 1 else "connections"
 
 
 def format_number(value: float) -> str:
-    """Thousands apart; with decimals where they matter."""
+    """Return a load with thousands separators; below 100 with decimals, if it has any."""
     return format_count(value) if value >= 100 or value == int(value) else f"{value:.3g}"
 
 
 def describe(capacity: Capacity) -> str:
-    """What is measured, of what, in one line."""
+    """Describe in one line what the search looks for."""
     objectives = " and ".join(capacity.objectives)
-    default = " (wsbench's default: --slo sets another)" if capacity.default_objectives else ""
-    what = "rate" if capacity.searched == RATE else "number of connections"
-    return f"the highest {what} at which {objectives}{default}; {describe_conditions(capacity)}"
+    default = " (wsbench's default; set another with --slo)" if capacity.default_objectives else ""
+    quantity = "rate" if capacity.searched == RATE else "number of connections"
+    return f"the highest {quantity} at which {objectives}{default}; {describe_conditions(capacity)}"
 
 
 def describe_conditions(capacity: Capacity) -> str:
-    """What every step has in common, in one line."""
+    """Describe in one line the conditions that all steps share."""
     c = capacity.conditions
     parts = [
         f"{format_count(c.connections)} connections"
         if c.rate_per_connection is None
-        else f"{format_number(c.rate_per_connection)} messages/s a connection",
+        else f"{format_number(c.rate_per_connection)} messages/s per connection",
         f"{c.arrivals} arrivals",
         f"{format_bytes(c.payload_size)} {'binary' if c.binary else 'text'}",
         f"compression {c.compression}",
@@ -58,7 +57,7 @@ def describe_conditions(capacity: Capacity) -> str:
 
 
 def step_started(capacity: Capacity, at: float, held: float | None, failed: float | None) -> str:
-    """A step that begins, and what is known by then."""
+    """Return the progress line of a step that starts, with the bounds found so far."""
     known = [f"{format_number(held)} held"] if held is not None else []
     known += [f"{format_number(failed)} did not"] if failed is not None else []
     between = f" ({', '.join(known)})" if known else ""
@@ -66,7 +65,7 @@ def step_started(capacity: Capacity, at: float, held: float | None, failed: floa
 
 
 def step_finished(capacity: Capacity, step: CapacityStep) -> str:
-    """A step that ended."""
+    """Return the progress line of a step that has ended."""
     if step.outcome == HELD:
         shown = ", ".join(f"{each.expression}: {each.value}" for each in step.objectives)
         return f"{format_load(capacity, step.load)} held ({shown})"
@@ -74,13 +73,13 @@ def step_finished(capacity: Capacity, step: CapacityStep) -> str:
 
 
 def describe_limit(capacity: Capacity) -> str:
-    """Whose limit it was, with the evidence: a sentence."""
+    """Return whose limit it was, with the evidence."""
     if capacity.limited_by == BOUND:
-        return f"the bound: {format_load(capacity, capacity.bounds.most)} hold, and no more were to be tried (--max)"
+        return f"the bound: {format_load(capacity, capacity.bounds.most)} hold, and --max allows no more"
     if capacity.failed_at is None:
         return (
             f"the generator: more than {format_load(capacity, capacity.bounds.most)} need more open files than "
-            f"{_processes(capacity)} may have here"
+            f"{_processes(capacity)} may have on this machine"
         )
     failed = [step for step in capacity.steps if step.load == capacity.failed_at]
     why = next((step.why for step in reversed(failed) if step.outcome == capacity.limited_by), "")
@@ -94,14 +93,14 @@ def _processes(capacity: Capacity) -> str:
 
 
 def remedy(capacity: Capacity) -> str:
-    """What would show more; empty when nothing is to be done."""
+    """Return what to do to measure a higher load; empty when the target was the limit."""
     if capacity.limited_by == GENERATOR:
-        return "The target may hold more: use more --processes (one a core), or more machines (`wsbench plan`)."
-    return "The target may hold more: give a higher --max." if capacity.limited_by == BOUND else ""
+        return "The target may hold more: use more --processes (one per core), or more machines (`wsbench plan`)."
+    return "The target may hold more: use a higher --max." if capacity.limited_by == BOUND else ""
 
 
 def describe_answer(capacity: Capacity) -> str:
-    """The answer, in a sentence without a full stop."""
+    """Return the answer as a sentence without a full stop."""
     if capacity.answer is None:
         lowest = min((step.load for step in capacity.steps), default=capacity.bounds.least)
         return f"none: not even {format_load(capacity, lowest)} hold the objective{_s(capacity.objectives)}"
@@ -115,47 +114,47 @@ def _s(several: Sequence[object]) -> str:
 
 
 def so_far(capacity: Capacity) -> str:
-    """What a search had found when it was broken off."""
+    """Return what a search had found when it stopped."""
     if capacity.answer is None:
-        return "Nothing had held so far."
+        return "No load has held so far."
     return f"Held so far: {format_load(capacity, capacity.answer.load)}."
 
 
 def describe_knee(capacity: Capacity) -> str:
-    """Where latency begins to rise."""
+    """Return where latency begins to rise."""
     if capacity.knee is None:
-        return "none: latency does not turn up within what was measured"
+        return "none: latency does not rise steeply within the measured loads"
     return (
         f"{format_load(capacity, capacity.knee.load)}: p99 is {format_duration(capacity.knee.p99_ns)} there, "
-        "and rises steeply beyond"
+        "and rises steeply above it"
     )
 
 
 def render(capacity: Capacity, path: str) -> str:
-    """All of it for a terminal; `path` is where it lies."""
+    """Return the whole text for a terminal. `path` is the result's directory."""
     where = capacity.url or f"target {capacity.target}"
-    rows = [where, describe(capacity), "", *_table(capacity), ""]
+    rows = [where, describe(capacity), "", *_table(capacity), "", *facts(_findings(capacity)), "", f"result: {path}"]
+    return "\n".join(rows) + "\n"
+
+
+def _findings(capacity: Capacity) -> Iterator[tuple[str, str]]:
     if capacity.stopped is not None:
-        rows += [f"STOPPED      {capacity.stopped}", f"             {so_far(capacity)}"]
+        yield "STOPPED", capacity.stopped
+        yield "", so_far(capacity)
     else:
-        rows += [f"capacity     {describe_answer(capacity)}", f"limited by   {capacity.limit}"]
-    if capacity.stopped is None and remedy(capacity):
-        rows.append(f"             {remedy(capacity)}")
-    rows += list(_unsettled(capacity))
-    return "\n".join([*rows, f"knee         {describe_knee(capacity)}", "", f"result: {path}"]) + "\n"
-
-
-def _unsettled(capacity: Capacity) -> Iterator[str]:
+        yield "capacity", describe_answer(capacity)
+        yield "limited by", capacity.limit
+        if remedy(capacity):
+            yield "", remedy(capacity)
     if capacity.complete and capacity.answer is not None and not capacity.answer.settled:
-        yield "             Runs near there contradict each other: the machine or the target is not steady."
+        yield "", "Runs near this load contradict each other: the machine or the target is not steady."
+    yield "knee", describe_knee(capacity)
 
 
-def _table(capacity: Capacity) -> Iterator[str]:
-    yield f"{load_unit(capacity):<13}" + "".join(f"{name:>{_WIDTH}}" for name in _HEADINGS)
-    for point in load_curve(capacity.steps):
-        cells = (*latency_cells(point), str(point.steps))
-        figures = "".join(f"{cell:>{_WIDTH}}" for cell in cells)
-        yield f"  {format_number(point.load):>11}{figures}   {outcome_label(point)}"
+def _table(capacity: Capacity) -> list[str]:
+    columns = [right(load_unit(capacity)), *map(right, _LATENCIES), right("runs", 6), left()]
+    points = load_curve(capacity.steps)
+    return draw(columns, ((format_number(p.load), *latency_cells(p), str(p.steps), outcome_label(p)) for p in points))
 
 
 def latency_cells(point: LoadPoint) -> list[str]:
@@ -169,12 +168,12 @@ def _latency(point: LoadPoint, label: str) -> str:
 
 
 def outcome_label(point: LoadPoint) -> str:
-    """What became of a load, in a few words."""
-    return {HELD: "held", TARGET: "did not hold", GENERATOR: "the generator gave out"}[point.outcome]
+    """Return how a load ended, in a few words."""
+    return {HELD: "held", TARGET: "did not hold", GENERATOR: "generator at its limit"}[point.outcome]
 
 
-def facts(capacity: Capacity) -> list[tuple[str, str]]:
-    """What was asked for, as rows of (what, value)."""
+def request_rows(capacity: Capacity) -> list[tuple[str, str]]:
+    """Return what was requested, as rows of (name, value)."""
     least, most, start = map(format_number, (capacity.bounds.least, capacity.bounds.most, capacity.bounds.start))
     return [
         ("target", capacity.url or str(capacity.target)),

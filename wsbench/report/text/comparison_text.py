@@ -1,24 +1,22 @@
-"""A comparison for the terminal: a table a pair, what it rests on, and the verdict as its last line."""
+"""A comparison for the terminal: one table per pair, notes, and the verdict as its last line."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
+from wsbench.report.text.text_table import draw, left, right
 from wsbench.results.comparison_result import Comparison, ComparisonSide, Metric, Pair, Verdict
 from wsbench.units import format_count, format_duration
 
 HEADINGS = ("base", "new", "ratio", "interval", "spread", "margin")
-_WIDTHS = (11, 11, 8, 17, 17, 8)
 
 
 def render(comparison: Comparison) -> str:
-    """All of it."""
+    """Return the whole text."""
     rows = [_side("BASE", comparison.base), _side("NEW", comparison.new), ""]
     for pair in comparison.pairs:
         rows += [*_table(pair, named=len(comparison.pairs) > 1), ""]
     rows.append(basis(comparison))
     if comparison.differences:
-        rows.append("COMPARED ANYWAY, although they are not comparable:")
+        rows.append("COMPARED ANYWAY, although the two are not comparable:")
         rows += [f"  {difference}" for difference in comparison.differences]
     rows += [f"note: {note}" for note in comparison.notes]
     rows += ["", f"verdict: {comparison.said}"]
@@ -26,7 +24,7 @@ def render(comparison: Comparison) -> str:
 
 
 def basis(comparison: Comparison) -> str:
-    """What ratios and intervals are, in a sentence or two."""
+    """Explain the ratios and intervals."""
     several = sum(metric.p is not None for pair in comparison.pairs for metric in pair.metrics)
     corrected = f"; verdicts hold for all {several} comparisons together (Holm)" if several > 1 else ""
     return (
@@ -36,14 +34,14 @@ def basis(comparison: Comparison) -> str:
 
 
 def format_metric(metric: Metric, value: float | None) -> str:
-    """A value of a metric in its unit."""
+    """Return a value of a metric with its unit."""
     if metric.metric == "throughput":
         return "–" if value is None else f"{format_count(value)}/s"
     return format_duration(value)
 
 
 def metric_cells(metric: Metric) -> tuple[str, str, str, str, str, str]:
-    """What stands under `HEADINGS`."""
+    """Return the cells under `HEADINGS`."""
     interval = "–" if metric.low is None or metric.high is None else f"{_ratio(metric.low)} – {_ratio(metric.high)}"
     ratio = "–" if metric.ratio is None else _ratio(metric.ratio)
     spread = "–" if metric.spread is None else f"{100 * metric.spread:.2g} %"
@@ -77,16 +75,12 @@ def _table(pair: Pair, *, named: bool) -> list[str]:
     if pair.reason:
         return [f"{pair.key}: not compared: {pair.reason}"]
     heading = [f"{pair.key}   ({runs})"] if named else []
-    return [*heading, f"  {'':<11}{_columns(HEADINGS)}   verdict", *map(_row, pair.metrics)]
+    columns = [left(), *(right(heading, 6) for heading in HEADINGS), left("verdict")]
+    return [*heading, *draw(columns, map(_row, pair.metrics), indent=2)]
 
 
-def _columns(texts: Sequence[str]) -> str:
-    return "".join(f"{text:>{width}}" for text, width in zip(texts, _WIDTHS, strict=True))
-
-
-def _row(metric: Metric) -> str:
+def _row(metric: Metric) -> list[str] | str:
+    verdict = f"{metric.verdict}: {metric.reason}" if metric.reason else f"{metric.verdict}"
     if metric.verdict == Verdict.NOT_COMPARED:
-        return f"  {metric.metric:<11}   not compared: {metric.reason}"
-    return f"  {metric.metric:<11}{_columns(metric_cells(metric))}   {metric.verdict}" + (
-        f": {metric.reason}" if metric.reason else ""
-    )
+        return f"  {metric.metric:<10}  {verdict}"
+    return [metric.metric, *metric_cells(metric), verdict]

@@ -1,30 +1,28 @@
-"""An experiment's overview for the terminal: under every set of conditions a row a target, with ratios below it."""
+"""An experiment's overview for the terminal: one table per set of conditions, one row per target, ratios below it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import groupby
 
+from wsbench.report.text.text_table import draw, left, right
 from wsbench.results.overview_result import FIGURES, CellFigure, Overview, OverviewRow, Ratio
 from wsbench.units import format_bytes, format_count, format_duration
 
-_NAME = 22
-_WIDTHS = (11,) * len(FIGURES) + (7, 10)
-_ABOVE = ("", "response", "", "", "service", "", "", "target", "target")
-_HEADINGS = ("replies/s", "p50", "p99", "p99.9", "p50", "p99", "p99.9", "µs CPU/msg", "mem/conn.")
-_COUNTS = ("lost", "corrupted")
-_LONGEST_REASON, _BEGIN = 240, 100
-_LEAST, _MOST = 0.01, 100
-"""Ratios beyond are not told apart."""
+_GROUPS = ("", "", "response", "", "", "service", "", "", "target", "target")
+_HEADINGS = ("replies/s", "p50", "p99", "p99.9", "p50", "p99", "p99.9", "µs CPU/msg", "mem/conn.", "lost", "corrupted")
+_LONGEST_REASON, _REASON_START = 240, 100
+_LOWEST_RATIO, _HIGHEST_RATIO = 0.01, 100
+"""Ratios outside are shown as `<0.01` and `>100`."""
 _SATURATED = (
-    "saturated: the generator was at its limit, as in every closed loop whose target is not slower: latency there is "
-    "`service`, the target's under full load, and throughput is no less than what is shown."
+    "saturated: the generator was at its limit, as in every closed loop whose target is faster. Its latency is "
+    "`service` at full load, and the target's throughput may be higher than shown."
 )
-_LATE = "late: messages left so late that `response` is spoiled; `service` holds: use a lower rate, or more processes."
+_LATE = "late: messages left so late that `response` is not valid; `service` is. Use a lower rate, or more processes."
 
 
 def render(overview: Overview, path: str) -> str:
-    """The tables and what they rest on; `path` is where the experiment lies."""
+    """Return the tables and their explanation. `path` is the experiment's directory."""
     rows: list[str] = []
     for conditions, group in groupby(overview.rows, lambda row: row.conditions):
         rows += [conditions, *_table(list(group), overview.baseline), ""]
@@ -33,40 +31,37 @@ def render(overview: Overview, path: str) -> str:
 
 
 def _table(rows: list[OverviewRow], baseline: str | None) -> list[str]:
-    lines = []
+    lines: list[list[str] | str] = []
     if any(row.done for row in rows):
-        lines += [_line("", *_ABOVE), _line("", *_HEADINGS, *_COUNTS)]
+        lines += [[*_GROUPS], ["", *_HEADINGS]]
     for row in sorted(rows, key=lambda row: row.target != baseline):
         lines += _cell(row)
-    return lines
+    return draw([left(width=18), *(right(width=6) for _ in _HEADINGS), left()], lines, indent=2)
 
 
-def _cell(row: OverviewRow) -> Iterator[str]:
-    name = f"  {row.target}"
-    if row.hole is not None:
-        yield f"{name:<{_NAME}}  – {row.hole}"
-        return
+def _cell(row: OverviewRow) -> Iterator[list[str] | str]:
     if not row.done:
-        yield f"{name:<{_NAME}}  – {'FAILED' if row.failures else 'not run yet'}"
+        yield f"  {row.target:<18}  – {row.hole or ('FAILED' if row.failures else 'not run yet')}"
     else:
         figures = (figure_cell(figure, row.figures[figure]) for figure in FIGURES)
-        counts = (format_count(row.lost), format_count(row.corrupted))
-        yield _line(name, *figures, *counts, after=marks(row))
+        yield [row.target, *figures, format_count(row.lost), format_count(row.corrupted), marks(row)]
         ratios = [row.figures[figure].ratio for figure in FIGURES]
         if any(ratios):
-            yield _line("    × baseline", *map(ratio_cell, ratios))
-            yield _line("", *map(interval_cell, ratios))
+            yield ["  × baseline", *map(ratio_cell, ratios)]
+            yield ["", *map(interval_cell, ratios)]
     for reason in row.failures:
         yield f"    failed: {_shortened(reason)}"
 
 
 def _shortened(reason: str) -> str:
-    """Begin and end: a traceback has what matters at its end. experiment.json has all of it."""
-    return reason if len(reason) <= _LONGEST_REASON else f"{reason[:_BEGIN]} ... {reason[_BEGIN - _LONGEST_REASON :]}"
+    """Keep the start and the end: the cause is at a traceback's end. experiment.json has all of it."""
+    if len(reason) <= _LONGEST_REASON:
+        return reason
+    return f"{reason[:_REASON_START]} ... {reason[_REASON_START - _LONGEST_REASON :]}"
 
 
 def marks(row: OverviewRow) -> str:
-    """What a reader of a row must know beside its figures."""
+    """Return the warnings about a row: losses, missing runs, verdicts, remarks."""
     marks = []
     if row.lost or row.corrupted:
         marks.append("LOSSES" if not row.corrupted else "CORRUPTED")
@@ -74,12 +69,12 @@ def marks(row: OverviewRow) -> str:
         marks.append(f"{row.done} of {row.asked} runs")
     for verdict, count in row.verdicts.items():
         marks.append(verdict if count == row.done else f"{verdict} ({count} of {row.done})")
-    marks += [f"{format_count(count)} {what}" for what, count in row.wrong.items()]
+    marks += [f"{format_count(count)} {name}" for name, count in row.wrong.items()]
     return ", ".join([*marks, *row.remarks])
 
 
 def figure_cell(name: str, figure: CellFigure) -> str:
-    """A figure of `FIGURES` in its unit."""
+    """Return a figure of `FIGURES` with its unit; CPU without."""
     if name.endswith("_ns"):
         return format_duration(figure.value)
     if name == "target_bytes_per_connection":
@@ -90,48 +85,43 @@ def figure_cell(name: str, figure: CellFigure) -> str:
 
 
 def ratio_cell(ratio: Ratio | None) -> str:
-    """Empty where there is none."""
+    """Return a ratio; empty for None."""
     return "" if ratio is None else _digits(ratio.ratio)
 
 
 def interval_cell(ratio: Ratio | None) -> str:
-    """The confidence interval of a ratio; empty where there is none."""
+    """Return the confidence interval of a ratio; empty for None."""
     if ratio is None:
         return ""
     return f"{_digits(ratio.low)}–{_digits(ratio.high)}{'?' if ratio.assumed else ''}"
 
 
 def _digits(value: float) -> str:
-    if value < _LEAST:
-        return f"<{_LEAST}"
-    if value >= _MOST:
-        return f">{_MOST}"
+    if value < _LOWEST_RATIO:
+        return f"<{_LOWEST_RATIO}"
+    if value >= _HIGHEST_RATIO:
+        return f">{_HIGHEST_RATIO}"
     return f"{value:.1f}" if value >= 9.95 else f"{value:.2f}"
 
 
-def _line(name: str, *texts: str, after: str = "") -> str:
-    cells = "".join(f"{text:>{width}}" for text, width in zip(texts, _WIDTHS, strict=False))
-    return f"{name:<{_NAME}}{cells}{'   ' if after else ''}{after}".rstrip()
-
-
 def basis(overview: Overview) -> list[str]:
-    """What figures and ratios rest on, in a sentence or two."""
-    most = max((row.done for row in overview.rows), default=0)
-    lines = [f"Medians over {most} runs a cell." if most > 1 else "One run a cell."]
-    found = [figure.ratio for row in overview.rows for figure in row.figures.values() if figure.ratio is not None]
-    if found:
+    """Explain the figures and ratios."""
+    runs = max((row.done for row in overview.rows), default=0)
+    lines = [f"Medians over {runs} runs per cell." if runs > 1 else "One run per cell."]
+    ratios = [figure.ratio for row in overview.rows for figure in row.figures.values() if figure.ratio is not None]
+    if ratios:
         lines[0] += (
             f" × baseline: ratio to {overview.baseline} (of the geometric means over runs) with its "
-            f"{100 * overview.confidence:g} % confidence interval, each for itself: `wsbench compare` gives verdicts "
-            "that hold together."
+            f"{100 * overview.confidence:g} % confidence interval. Each interval stands alone: the verdicts of "
+            "`wsbench compare` hold together."
         )
-    if any(ratio.assumed for ratio in found):
-        lines.append("?: the spread from run to run is assumed, not measured: one run a cell.")
+    if any(ratio.assumed for ratio in ratios):
+        lines.append("?: the spread between runs is assumed, not measured: there is one run per cell.")
     return lines
 
 
 def legend(overview: Overview) -> Iterator[str]:
-    """What the marks of the rows mean, and whether all was verified."""
+    """Explain the verdicts of the rows, and report whether all echoes were verified."""
     verdicts = {verdict for row in overview.rows for verdict in row.verdicts}
     if "saturated" in verdicts:
         yield _SATURATED

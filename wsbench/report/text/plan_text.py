@@ -1,4 +1,4 @@
-"""A plan for a large load, for a terminal: its numbers with what they rest on, commands, settings."""
+"""A plan for a large load, for the terminal: its numbers, their basis, commands and settings."""
 
 from __future__ import annotations
 
@@ -6,49 +6,50 @@ import math
 from collections.abc import Iterator, Sequence
 
 from wsbench.experiment.load_plan import WIDE_PORTS, Basis, Costs, LoadPlan, PlanFigure, WantedLoad, usable_rate
+from wsbench.report.text.text_table import draw, left, right
 from wsbench.units import format_bytes, format_count
 
-_WIDTH = 14
 _DESCRIPTOR_CEILING = 1_048_576
-"""fs.nr_open as Linux sets it."""
+"""Linux's default of fs.nr_open."""
 _DESCRIPTORS = 4_096
-"""A hard limit of open files that every system grants."""
+"""The hard limit of open files that every system grants."""
 _TRACKED = 30_000
-"""Connections of which a small machine's nf_conntrack is near its limit."""
+"""Connections that bring a small machine's nf_conntrack table near its limit."""
 
 
 def render(
     wanted: WantedLoad, costs: Costs, sizing: LoadPlan, *, like: str | None, notes: Sequence[str]
 ) -> Iterator[str]:
-    """The numbers."""
-    yield f"{describe(wanted)}"
+    """Yield the lines with the plan's numbers and their basis."""
+    yield describe(wanted)
     yield f"on machines like this one: {like}" if like else "on machines of which nothing was measured"
     yield ""
-    yield f"{'':<22}" + "".join(f"{name:>{_WIDTH}}" for name in ("all together", "a machine", "a process"))
-    for figure in sizing.figures:
-        cells = (format_figure(figure, value) for value in (figure.whole, figure.a_machine, figure.a_process))
-        yield (
-            f"{figure.name:<22}" + "".join(f"{cell:>{_WIDTH}}" for cell in cells) + f"   {figure.source}: {figure.how}"
-        )
+    columns = [left(), *map(right, ("in total", "per machine", "per process")), left()]
+    yield from draw(columns, map(_figure_row, sizing.figures))
     yield ""
-    yield "resting on"
-    for what, basis in basis_rows(wanted, costs):
-        yield f"  {what:<42}{basis.source}: {basis.how}"
+    yield "based on"
+    rows = ((value, f"{basis.source}: {basis.how}") for value, basis in basis_rows(wanted, costs))
+    yield from draw([left(), left()], rows, indent=2)
     for note in notes:
         yield from ("", note)
 
 
+def _figure_row(figure: PlanFigure) -> list[str]:
+    values = (figure.whole, figure.a_machine, figure.a_process)
+    return [figure.name, *(format_figure(figure, value) for value in values), f"{figure.source}: {figure.how}"]
+
+
 def describe(wanted: WantedLoad) -> str:
-    """What is wanted, in one line."""
-    how = ["wss" if wanted.tls else "ws", *(["compression"] if wanted.compression else [])]
+    """Describe the wanted load in one line."""
+    options = ["wss" if wanted.tls else "ws", *(["compression"] if wanted.compression else [])]
     return (
         f"{format_count(wanted.connections)} connections, {format_count(wanted.rate)} messages/s of "
-        f"{format_bytes(wanted.payload_size)}, {', '.join(how)}"
+        f"{format_bytes(wanted.payload_size)}, {', '.join(options)}"
     )
 
 
 def format_figure(figure: PlanFigure, value: float | None) -> str:
-    """A number in its unit; nothing for None."""
+    """Return a number with its unit; empty for None."""
     if value is None:
         return ""
     if figure.unit == "B":
@@ -59,38 +60,38 @@ def format_figure(figure: PlanFigure, value: float | None) -> str:
 
 
 def format_bit_rate(value: float) -> str:
-    """'1.63 Gbit/s'."""
+    """Return a bit rate with its unit: '1.63 Gbit/s'."""
     return format_bytes(value).replace("B", "bit/s")
 
 
 def basis_rows(wanted: WantedLoad, costs: Costs) -> Iterator[tuple[str, Basis]]:
-    """What has a part in this plan, each with its value."""
-    rate = f"{format_count(costs.rate.value)} messages/s a process"
+    """Yield the costs that this plan is based on, each as text and basis."""
+    rate = f"{format_count(costs.rate.value)} messages/s per process"
     yield rate, costs.rate
-    kept = Basis(
+    headroom = Basis(
         wanted.headroom,
         "stated",
-        f"--headroom (30% unless said); planned with {format_count(usable_rate(wanted, costs))}/s",
+        f"--headroom (30% by default); planned with {format_count(usable_rate(wanted, costs))}/s",
     )
-    yield f"{100 * wanted.headroom:g} % of it kept back", kept
+    yield f"{100 * wanted.headroom:g} % of it as headroom", headroom
     if wanted.tls:
         yield f"{costs.tls_factor.value:.2f} times for TLS", costs.tls_factor
     if wanted.compression:
         yield f"{costs.compression_factor.value:.2f} times for compression", costs.compression_factor
-    yield f"{format_count(costs.connections.value)} connections a process", costs.connections
-    yield f"{format_bytes(costs.connection_bytes.value)} a connection", costs.connection_bytes
-    yield f"{format_bytes(costs.kernel_bytes.value)} a connection in the kernel", costs.kernel_bytes
-    yield f"{format_bytes(costs.process_bytes.value)} a process", costs.process_bytes
-    yield f"{format_count(costs.ports.value)} ports an address", costs.ports
-    yield f"{format_count(costs.processes_per_machine.value)} processes a machine", costs.processes_per_machine
+    yield f"{format_count(costs.connections.value)} connections per process", costs.connections
+    yield f"{format_bytes(costs.connection_bytes.value)} per connection", costs.connection_bytes
+    yield f"{format_bytes(costs.kernel_bytes.value)} per connection in the kernel", costs.kernel_bytes
+    yield f"{format_bytes(costs.process_bytes.value)} per process", costs.process_bytes
+    yield f"{format_count(costs.ports.value)} ports per address", costs.ports
+    yield f"{format_count(costs.processes_per_machine.value)} processes per machine", costs.processes_per_machine
     if costs.memory is not None:
-        yield f"{format_bytes(costs.memory.value)} of memory a machine", costs.memory
+        yield f"{format_bytes(costs.memory.value)} of memory per machine", costs.memory
     if wanted.bandwidth is not None:
-        yield f"{format_bit_rate(wanted.bandwidth)} a machine", Basis(wanted.bandwidth, "stated", "--bandwidth")
+        yield f"{format_bit_rate(wanted.bandwidth)} per machine", Basis(wanted.bandwidth, "stated", "--bandwidth")
 
 
 def commands(wanted: WantedLoad, sizing: LoadPlan, *, opened_per_s: int) -> Iterator[str]:
-    """On the master, and on each of the machines. `opened_per_s`: connections, by one process."""
+    """Yield the master's command and that of every load machine. One process opens `opened_per_s` connections/s."""
     scheme = "wss" if wanted.tls else "ws"
     options = f" --payload-size {wanted.payload_size}" if wanted.payload_size != 128 else ""
     options += " --compression on" if wanted.compression else ""
@@ -106,7 +107,7 @@ def commands(wanted: WantedLoad, sizing: LoadPlan, *, opened_per_s: int) -> Iter
 
 
 def settings(sizing: LoadPlan) -> Iterator[str]:
-    """For every load machine; those that Linux's own defaults do not cover."""
+    """Yield the kernel settings that a load machine needs beyond Linux's defaults."""
     if sizing.wide_ports:
         yield f"sysctl -w net.ipv4.ip_local_port_range='{WIDE_PORTS[0]} {WIDE_PORTS[1]}'"
         yield "sysctl -w net.ipv4.tcp_tw_reuse=1"
@@ -119,18 +120,18 @@ def settings(sizing: LoadPlan) -> Iterator[str]:
 
 
 def _rounded(value: float) -> int:
-    """Up, to two digits."""
+    """Round up to two significant digits."""
     step: int = 10 ** max(0, math.floor(math.log10(value)) - 1)
     return math.ceil(value / step) * step
 
 
-def instructions(its_commands: Sequence[str], its_settings: Sequence[str]) -> Iterator[str]:
-    """How it is carried out."""
-    if its_settings:
-        yield "on every load machine, before, as root (nf_conntrack only where it is loaded)"
-        yield from (f"  {line}" for line in its_settings)
+def instructions(commands: Sequence[str], settings: Sequence[str]) -> Iterator[str]:
+    """Yield the lines that tell how to carry out the plan."""
+    if settings:
+        yield "on every load machine, before the test, as root (nf_conntrack only where it is loaded)"
+        yield from (f"  {line}" for line in settings)
         yield ""
     yield "on the master"
-    yield f"  {its_commands[0]}"
+    yield f"  {commands[0]}"
     yield "on every load machine"
-    yield f"  {its_commands[1]}"
+    yield f"  {commands[1]}"
