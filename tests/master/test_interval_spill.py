@@ -12,8 +12,9 @@ from pathlib import Path
 
 from helpers import runs
 
+from wsbench.master import result_builder, result_files
 from wsbench.master.interval_spill import IntervalSpill
-from wsbench.master.result_builder import ResultBuilder
+from wsbench.master.measurement import Measurement, RunDescription
 from wsbench.master.target_usage import TargetUsage
 from wsbench.measure.delta import IntervalDelta
 from wsbench.measure.histogram import record
@@ -67,12 +68,11 @@ def _stored(where: Path, spill: IntervalSpill, settled_after_s: int | None) -> d
     held = len(totals.intervals())
     assert held == 63 if settled_after_s is None else held < 25, "what has settled is not in memory"
     options = RunOptions.from_mapping({option.name: option.default for option in OPTIONS}, url="ws://h/", users=40)
-    builder = ResultBuilder(
-        options, "echo", "20261122T091500Z-echo", datetime(2026, 11, 22, tzinfo=UTC), [],
-        PhasePlan(BEGIN + S, BEGIN + 2 * S, DRAIN), totals, spill, [], True, TargetUsage(), {}, {},
-    )  # fmt: skip
-    staging = Staging.of_id(where, builder.run_id)
-    staging.store(builder.result()[1])
+    described = RunDescription(options, "echo", "20261122T091500Z-echo", datetime(2026, 11, 22, tzinfo=UTC), [], {})
+    plan = PhasePlan(BEGIN + S, BEGIN + 2 * S, DRAIN)
+    measured = Measurement(plan, totals, spill, [], True, TargetUsage(), {})
+    staging = Staging.of_id(where, described.run_id)
+    staging.store(result_files.build(result_builder.build(described, measured), measured))
     return {path.name: path.read_bytes() for path in staging.final.iterdir()}
 
 

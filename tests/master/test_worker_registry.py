@@ -62,7 +62,7 @@ def test_only_replies_of_the_measure_phase_are_received() -> None:
 def test_a_worker_that_has_said_nothing_has_an_empty_report() -> None:
     worker = WorkerState(3)
     assert (worker.report.worker, worker.report.number, worker.report.final) == (3, 0, False)
-    assert (worker.received, worker.cpu_percent(), worker.cpu_of_measure()) == (0, {}, (0.0, 0.0))
+    assert (worker.received, worker.cpu_percent(), worker.cpu_mean, worker.cpu_max) == (0, {}, 0.0, 0.0)
 
 
 def test_cpu_of_an_interval_adds_up_over_reports() -> None:
@@ -84,13 +84,27 @@ def test_cpu_of_the_measure_phase_is_weighed_by_the_length_of_its_intervals() ->
             delta("drain", 4, cpu_ms=1000, wall_ms=1000),
         )
     )
-    assert worker.cpu_of_measure() == (61.7, 70.0)
+    assert (worker.cpu_mean, worker.cpu_max) == (61.7, 70.0)
 
 
 def test_when_there_are_only_slivers_the_maximum_is_the_mean() -> None:
     worker = WorkerState(0)
     worker.take(report(1, delta("measure", 1, cpu_ms=45, wall_ms=90)))
-    assert worker.cpu_of_measure() == (50.0, 50.0)
+    assert (worker.cpu_mean, worker.cpu_max) == (50.0, 50.0)
+
+
+def test_the_busiest_interval_is_known_over_all_reports_of_it() -> None:
+    worker = WorkerState(0)
+    worker.take(report(1, delta("measure", 1, cpu_ms=300, wall_ms=300)))
+    assert worker.cpu_max == 100.0, "so far"
+    worker.take(report(2, delta("measure", 1, cpu_ms=100, wall_ms=700), delta("measure", 2, cpu_ms=60, wall_ms=300)))
+    assert worker.cpu_max == 40.0
+    late = report(3, delta("measure", 2, cpu_ms=0, wall_ms=700))
+    worker.take(report(4, delta("measure", 3, cpu_ms=1, wall_ms=1000), delta("measure", 2, cpu_ms=540, wall_ms=600)))
+    worker.take(late)
+    worker.take(report(5, delta("measure", 4, cpu_ms=1, wall_ms=1000)))
+    assert worker.cpu_max == 40.0, "a report that came late is in it"
+    assert worker.cpu_now == 0.1
 
 
 # -- all of them -----------------------------------------------------------------------------------------------------

@@ -17,11 +17,11 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
 import gevent
-import msgspec
 from locust.env import Environment
 from locust.runners import STATE_MISSING, LocalRunner, MasterRunner, WorkerRunner
 
@@ -30,18 +30,18 @@ from wsbench.errors import ExitCode, UsageError
 from wsbench.locust_plugin import locust_stats
 from wsbench.locust_plugin.worker_session import WorkerSession
 from wsbench.master.director import Director, Ending
-from wsbench.report.text import summary
+from wsbench.master.measurement import RunDescription
+from wsbench.master.result_writer import WrittenResult, leave_failure, print_summary
+from wsbench.measure.histogram import Buckets
 from wsbench.results.directory import LOG_FILE, Staging
 from wsbench.run import gates, settings
-from wsbench.run.handoff import FAILURE_FILE, Failure, Handoff
+from wsbench.run.handoff import Handoff
 from wsbench.run.options import OPTIONS, RunOptions
-from wsbench.run.protocol import ACK, PHASE_UPDATE, REPORT, SETUP, PhaseUpdate, pack, unpack_report
+from wsbench.run.protocol import ACK, PHASE_UPDATE, REPORT, SETUP, PhaseUpdate, Report, pack, unpack_report
 from wsbench.units import NS_PER_MS
 from wsbench.worker.engine import Engine
 
 logger = logging.getLogger("wsbench")
-console = logging.getLogger("locust.stats_logger")
-"""Locust's logger for its own closing tables: plain lines, on the terminal."""
 
 _ONE_PRESS_S = 1.0
 _FAILED_TASK_DELAY_S = 1.0
@@ -70,6 +70,7 @@ class Session:
         self._runner = runner
         self._engine: Engine | None = None
         self._worker: WorkerSession | None = None
+        self._stats: locust_stats.StatsFeed | None = None
         self._log: logging.Handler | None = None
         self._interrupted = 0.0
         inspect.stack()  # Locust does this when a run is stopped: the first time takes 0.1 s, in which messages are due
@@ -147,27 +148,27 @@ class Session:
 
     def _start_local(self) -> None:
         options = self._options(self._runner.target_user_count, 1)
-        director = self._direct(options, self._apply_locally)
-        director.registry.expect(0)
-        self._engine = Engine(options, worker=0, send=director.receive, on_request=self._fire_request)
+        collector = self._direct(options).collector
+        collector.registry.expect(0)
+        self._engine = Engine(options, worker=0, send=collector.receive, on_request=self._fire_request)
 
     def _start_master(self) -> None:
         runner = self._runner
         workers = [*runner.clients.ready, *runner.clients.running, *runner.clients.spawning]
         options = self._options(runner.target_user_count, len(workers))
-        director = self._direct(options, self._order_workers)
+        director = self._direct(options)
         for worker in workers:
-            director.registry.expect(runner.get_worker_index(worker.id))
-        self._set_up(director, PhaseUpdate(director.plan))
+            director.collector.registry.expect(runner.get_worker_index(worker.id))
+        self._set_up(director, PhaseUpdate(director.phases.plan))
 
     def _set_up(self, director: Director, order: PhaseUpdate) -> None:
         """What workers are told that begin from now on: those of the start, and whoever joins while the run goes on."""
-        options = director.options
+        described, options = director.described, director.described.options
         setup = {
-            "run_id": director.staging.run_id,
-            "scenario": director.scenario,
-            "settings": self._settings(options),
-            "started_s": director.started.timestamp(),
+            "run_id": described.run_id,
+            "scenario": described.scenario,
+            "settings": described.settings,
+            "started_s": described.started.timestamp(),
             "options": json.dumps(self._given()),
             "url": options.connect.url,
             "users": options.users,
@@ -204,35 +205,33 @@ class Session:
         if not any(hasattr(user, "settings") for user in self._environment.user_classes):
             gates.check_known(options.gates)
 
-    def _direct(self, options: RunOptions, broadcast: Callable[[PhaseUpdate], None]) -> Director:
-        told = Handoff.from_environment()
-        if told is None or not Path(told.staging).is_dir():  # the web UI can start one run after another
+    def _direct(self, options: RunOptions) -> Director:
+        handoff = Handoff.from_environment()
+        if handoff is None or not Path(handoff.staging).is_dir():  # the web UI can start one run after another
             staging = Staging.create(options.results, options.name)
-            command = told.command if told else ["locust", *sys.argv[1:]]
-            told = Handoff(str(staging.path), command, told.target if told else None)
+            command = handoff.command if handoff else ["locust", *sys.argv[1:]]
+            handoff = Handoff(str(staging.path), command, handoff.target if handoff else None)
             self._log = _RunLog(staging.path / LOG_FILE)
             self._log.setFormatter(logging.Formatter("[%(asctime)s] %(levelname)s/%(name)s: %(message)s"))
             logging.getLogger().addHandler(self._log)
+        staging = Staging(Path(handoff.staging))
+        # With --request-events Locust counts requests itself.
+        self._stats = None if options.request_events else locust_stats.StatsFeed(self._environment.stats)
         self.director = Director(
-            options,
-            scenario=self._scenario(),
-            staging=Staging(Path(told.staging)),
-            launch=told,
-            broadcast=broadcast,
-            missing=self._missing_workers,
-            settings=self._settings(options),
-            conclude=self._conclude,
-            # With --request-events Locust counts by itself.
-            feed=None if options.request_events else locust_stats.StatsFeed(self._environment.stats),
-            on_done=self._done,
+            RunDescription(
+                options=options,
+                scenario=self._scenario(),
+                run_id=staging.run_id,
+                started=datetime.now(UTC),
+                command=handoff.command,
+                settings=self._settings(options),
+            ),
+            staging=staging,
+            handoff=handoff,
+            host=self,
             beside_engine=isinstance(self._runner, LocalRunner),
         )
         return self.director
-
-    def _conclude(self, counters: dict[str, int]) -> None:
-        for user in self._environment.user_classes:
-            if hasattr(user, "finalize_counters"):
-                user.finalize_counters(counters)
 
     def _user_error(self, exception: Exception, **_: Any) -> None:
         """A task raised what it should not have. Called in the user's greenlet; Locust begins the next task at once."""
@@ -242,7 +241,7 @@ class Session:
 
     def _spawning_complete(self, **_: Any) -> None:
         if self.director is not None:
-            self.director.spawning_complete()
+            self.director.phases.spawning_complete()
 
     def _test_stopping(self, **_: Any) -> None:
         """Locust is about to stop all users: --run-time is up, or somebody pressed Stop."""
@@ -257,32 +256,6 @@ class Session:
             self.director.finish(ending)
         elif self._worker is not None:
             self._worker.finish()
-
-    def _done(self, code: ExitCode) -> None:
-        if self._log is not None:
-            logging.getLogger().removeHandler(self._log)
-            with contextlib.suppress(OSError):  # a full disk
-                self._log.close()
-            self._log = None
-        runner, parsed = self._runner, self._environment.parsed_options
-        if code is not ExitCode.OK:
-            self._environment.process_exit_code = int(code)
-        director = self.director
-        if director is not None and director.stored is not None:
-            self.finished.append(director.stored)
-        if director is not None and Handoff.from_environment() is None:
-            self._print_summary(director)
-        # Not from here: this may be a greenlet that quitting would kill.
-        gevent.spawn(runner.quit if parsed.headless else runner.stop)
-
-    @staticmethod
-    def _print_summary(director: Director) -> None:
-        if director.run is not None and (director.stored is None or not director.options.quiet):
-            text = summary.render(director.run, str(director.stored or "not stored"))
-            for row in summary.legible(text, sys.stdout.encoding).splitlines():
-                console.info(row)
-        if director.failure is not None:
-            print(f"wsbench: error: {director.failure}", file=sys.stderr)
 
     def check_form(self, check: Callable[..., str | None]) -> str | None:
         """What `check` has against a start form that was posted; logged, as Locust logs its own complaints."""
@@ -302,31 +275,68 @@ class Session:
         self._interrupted = time.monotonic()
         os.kill(os.getpid(), signal.SIGTERM)
 
-    def _missing_workers(self) -> set[int]:
-        """Workers that Locust has not heard of for some seconds, or that have left."""
+    # -- what the director needs (`RunHost`) -----------------------------------------------------------------------
+
+    def broadcast(self, update: PhaseUpdate) -> None:
+        """Send the phases to every worker."""
+        if self._engine is not None:
+            self._engine.apply_plan(update)
+        elif self.director is not None:
+            self._set_up(self.director, update)
+            self._runner.send_message(PHASE_UPDATE, {"body": pack(update)})
+
+    def missing_workers(self) -> set[int]:
+        """Return the workers that Locust has not heard of for some seconds, or that have left."""
         runner = self._runner
         if not isinstance(runner, MasterRunner):
             return set()
         here = {runner.get_worker_index(client.id) for client in runner.clients.all if client.state != STATE_MISSING}
         return set(runner.worker_indexes.values()) - here
 
+    def show(self, report: Report, response: Buckets) -> None:
+        """Add a report to Locust's statistics."""
+        if self._stats is not None:
+            self._stats.take(report, response)
+
+    def finalize_counters(self, counters: dict[str, int]) -> None:
+        """Let the user classes complete the scenario's counters."""
+        for user in self._environment.user_classes:
+            if hasattr(user, "finalize_counters"):
+                user.finalize_counters(counters)
+
+    def run_ended(self, code: ExitCode) -> None:
+        """Show the result and end Locust's run."""
+        if self._log is not None:
+            logging.getLogger().removeHandler(self._log)
+            with contextlib.suppress(OSError):  # a full disk
+                self._log.close()
+            self._log = None
+        runner, parsed = self._runner, self._environment.parsed_options
+        if code is not ExitCode.OK:
+            self._environment.process_exit_code = int(code)
+        if self.director is not None:
+            self._keep(self.director.result, quiet=self.director.described.options.quiet)
+        # In a greenlet of its own: quitting may kill the present one.
+        gevent.spawn(runner.quit if parsed.headless else runner.stop)
+
+    def _keep(self, result: WrittenResult, *, quiet: bool) -> None:
+        if result.directory is not None:
+            self.finished.append(result.directory)
+        if Handoff.from_environment() is not None:
+            return  # the launcher prints it
+        if result.run is not None and (result.directory is None or not quiet):
+            print_summary(result.run, result.directory)
+        if result.failure is not None:
+            print(f"wsbench: error: {result.failure}", file=sys.stderr)
+
     # -- messages --------------------------------------------------------------------------------------------------
-
-    def _apply_locally(self, order: PhaseUpdate) -> None:
-        assert self._engine is not None
-        self._engine.apply_plan(order)
-
-    def _order_workers(self, order: PhaseUpdate) -> None:
-        assert self.director is not None
-        self._set_up(self.director, order)
-        self._runner.send_message(PHASE_UPDATE, {"body": pack(order)})
 
     def _on_report(self, msg: Any, **_: Any) -> None:
         director, run_id = self.director, msg.data["run"]
-        if director is None or director.staging.run_id != run_id:
+        if director is None or director.described.run_id != run_id:
             return  # of a run that is over: the worker must not think that it was counted
         report = unpack_report(msg.data["body"])
-        if director.receive(report):
+        if director.collector.receive(report):
             answer = {"run": run_id, "number": report.number, "clock_ns": time.time_ns(), "host": machine.host_id()}
             self._runner.send_message(ACK, answer, client_id=msg.node_id)
 
@@ -344,9 +354,8 @@ class Session:
 
 
 def _exit(error: UsageError) -> NoReturn:
-    told = Handoff.from_environment()
-    if told is not None:
-        failure = Failure(error.what, error.remedy, str(error.side), error.kind, usage=True)
-        Staging(Path(told.staging)).write({FAILURE_FILE: msgspec.json.encode(failure)})
+    handoff = Handoff.from_environment()
+    if handoff is not None:
+        leave_failure(error, Staging(Path(handoff.staging)), usage=True)
     print(f"wsbench: error: {error}", file=sys.stderr)
     sys.exit(int(error.exit_code))

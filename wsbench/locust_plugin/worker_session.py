@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import gevent
@@ -21,6 +23,7 @@ from locust.env import Environment
 from wsbench import machine
 from wsbench.errors import ExitCode, UsageError
 from wsbench.master import orphan_result
+from wsbench.master.measurement import RunDescription
 from wsbench.run.options import RunOptions
 from wsbench.run.protocol import ACK, PHASE_UPDATE, REPORT, SETUP, PhaseUpdate, unpack_phase_update
 from wsbench.worker.clock_sync import ClockOffsetEstimator
@@ -120,9 +123,23 @@ class WorkerSession:
         return _SILENT_MASTER_S if silent else _MASTER_S
 
     def _save_result(self, engine: Engine, reports: ReportQueue) -> None:
-        assert self._setup is not None
-        plan = engine.recorder.plan.shifted(engine.clock_offset_ns)
-        orphan_result.save(reports, engine.options, self._setup, worker=engine.worker, plan=plan)
+        setup = self._setup
+        assert setup is not None
+        orphan_result.save(
+            reports.replay(),
+            RunDescription(
+                options=engine.options,
+                scenario=setup["scenario"],
+                run_id=setup["run_id"],
+                started=datetime.fromtimestamp(setup["started_s"], UTC),
+                command=["locust", *sys.argv[1:]],
+                settings=setup["settings"],
+            ),
+            worker=engine.worker,
+            plan=engine.recorder.plan.shifted(engine.clock_offset_ns),
+            unacknowledged=reports.unacknowledged,
+            persistent=reports.persistent,
+        )
         self._environment.process_exit_code = int(ExitCode.NOT_MEASURED)
 
     def _watch_parent(self, parent: int) -> None:

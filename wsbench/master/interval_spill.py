@@ -1,8 +1,8 @@
-"""Seconds that have settled, in a file instead of in memory: a day has 86,400 of them, and each takes 100 KB as dicts.
+"""A file for settled seconds: a day has 86,400 of them, and each takes 100 KB in memory.
 
-What is kept in memory of a second is its row of timeline.csv; its distributions are written as the lines of
-latency.hlog that they will be. When something comes for a second that was thought to have settled (a worker was cut
-off and is back), it waits in memory, and is put together with what lies in the file when the run is over.
+The distributions of a second are written as the lines of latency.hlog that they will become; only its row of
+timeline.csv stays in memory. If a report arrives late for a spilled second (its worker had been cut off), the second
+is kept in memory as well and merged with its lines in the file at the end of the run.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import IO
 from wsbench.measure.delta import IntervalDelta
 from wsbench.measure.totals import Totals
 from wsbench.report import hlog, timeline
-from wsbench.units import NS_PER_S
+from wsbench.units import NS_PER_MS, NS_PER_S
 
 logger = logging.getLogger(__name__)
 
@@ -29,29 +29,29 @@ class IntervalSpill:
     """The settled seconds of one run's measure phase.
 
     Attributes:
-        begin_ns: what the times of its lines are relative to; None while there are none.
+        begin_ns: the instant that times in the lines are relative to; None before the first line.
     """
 
     def __init__(self, directory: Path | None = None) -> None:
-        """`directory`: on whose disk the file lies. It has no name there, and is gone with the process."""
+        """Open an unnamed file on the disk of `directory`; it disappears with the process."""
         self.begin_ns: int | None = None
         self._rows: dict[int, timeline.TimelineRow] = {}
         self._late: dict[int, IntervalDelta] = {}
         self._full = False
         self._file: IO[bytes] = io.BytesIO()
         try:
-            self._file = tempfile.TemporaryFile(dir=directory, buffering=0)  # noqa: SIM115 - lives as long
+            self._file = tempfile.TemporaryFile(dir=directory, buffering=0)  # noqa: SIM115 - open as long as the run
         except OSError as error:
             self._give_up(error)
 
     def spill(self, totals: Totals, before_ns: int, yield_control: Callable[[], None] = lambda: None) -> None:
-        """Take over the seconds that began before `before_ns`. It works in pieces, and breathes in between."""
+        """Move the seconds that began before `before_ns` from `totals` to the file; yield control in between."""
         if self._full:
             return
         for interval in totals.settled(before_ns):
             if self.begin_ns is None:
                 first = min((each.start_ns for each in totals.intervals()), default=interval.start_ns)
-                self.begin_ns = min(first, interval.start_ns) // 1_000_000 * 1_000_000
+                self.begin_ns = min(first, interval.start_ns) // NS_PER_MS * NS_PER_MS
             if interval.start_ns in self._rows:
                 self._late.setdefault(interval.start_ns, IntervalDelta(interval.phase, interval.start_ns)).add(interval)
             elif not self._write(interval, yield_control):
@@ -79,35 +79,33 @@ class IntervalSpill:
 
     def _give_up(self, error: OSError) -> None:
         self._full = True
-        logger.warning("What has settled stays in memory: %s", error.strerror or error)
+        logger.warning("Settled seconds stay in memory: they cannot be written to disk: %s", error.strerror or error)
 
     def late_intervals(self) -> list[IntervalDelta]:
-        """The seconds for which something came late, whole; they are in neither `rows` nor `log_rows`."""
+        """Return the spilled seconds that got a late report, whole, and leave them out of `rows` and `log_rows`."""
         late = {self._time(start_ns): interval for start_ns, interval in self._late.items()}
         for text, tag, row in self._lines() if late else ():
             if text in late:
                 (line,) = hlog.of_rows([row], "the spill file")
                 late[text].add(IntervalDelta("", 0, {}, {tag: line.counts.buckets()}))
         for start_ns, interval in self._late.items():
-            interval.add(IntervalDelta("", 0, self._rows[start_ns].counts(), {}))
-        for start_ns in self._late:
-            del self._rows[start_ns]
-        found, self._late = list(self._late.values()), {}
-        return found
+            interval.add(IntervalDelta("", 0, self._rows.pop(start_ns).counts(), {}))
+        self._late = {}
+        return list(late.values())
 
     def rows(self) -> list[timeline.TimelineRow]:
-        """The timeline's rows, in order of time."""
+        """Return the timeline's rows in order of time."""
         return [self._rows[start_ns] for start_ns in sorted(self._rows)]
 
     def log_rows(self) -> Iterator[LogRow]:
-        """The log's lines, in order of time."""
+        """Yield the log's lines in order of time."""
         starts = {self._time(start_ns): start_ns for start_ns in self._rows}
         for text, tag, row in self._lines():
             if text in starts:
                 yield starts[text], tag, row
 
     def close(self) -> None:
-        """Give the file back."""
+        """Close the file, which deletes it."""
         self._file.close()
 
     def _time(self, start_ns: int) -> str:

@@ -1,9 +1,8 @@
-"""What a run looks like while it goes on: coarse figures of the last seconds and of the measure phase so far.
+"""Live figures of a run: coarse ones of the last seconds and of the measure phase so far.
 
-It works beside an engine, in which whatever takes a millisecond makes messages a millisecond late. So distributions
-are added up in buckets 3 % wide, of which there are a few hundred; what is done takes some tens of microseconds at a
-time, with a pause in between (`yield_control`); and what nobody asks for is not worked out at all. The result, which is
-made when the run is over, rests on the exact distributions instead.
+They are made beside an engine, where a task of a millisecond makes messages a millisecond late. Therefore distributions
+have a few hundred buckets, each 3 % wide; `yield_control` is called after every few tens of microseconds of work; and
+figures are computed only on request. The result does not use them: it is made from the exact distributions.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import Any
 import msgspec
 
 from wsbench.master import worker_totals
-from wsbench.master.worker_registry import WorkerRegistry
+from wsbench.master.worker_registry import SLIVER_NS, WorkerRegistry
 from wsbench.measure import findings
 from wsbench.measure.delta import IntervalDelta, merge_counts
 from wsbench.measure.histogram import COARSE_WIDTH, Buckets, highest_value, merge, merge_coarsely, percentiles, pieces
@@ -26,18 +25,16 @@ from wsbench.run.protocol import Report
 from wsbench.units import NS_PER_S
 
 _PIECE = 500
-"""Buckets that are worked through in a few tens of microseconds."""
+"""This many buckets take a few tens of microseconds."""
 _KEPT_POINTS = 600
 _SETTLED_AFTER = 15
 """Seconds after which a late reply no longer changes the percentiles of its second."""
-_SLIVER_NS = NS_PER_S // 10
-"""A shorter part of a second says nothing about a rate."""
 _LAST_FINE = COARSE_WIDTH - 1
 _LEAST_JUDGED_NS = NS_PER_S // 2
 
 
 class ChartPoint(msgspec.Struct):
-    """One second, or part of one, for a chart. Rates a second, latencies in ns; None where there is no figure."""
+    """The figures of a second, or part of one, in a chart: rates per second, latencies in ns; None for no value."""
 
     start_ns: int
     phase: str
@@ -53,7 +50,7 @@ class ChartPoint(msgspec.Struct):
 
 
 class LiveInterval:
-    """One interval as it builds up."""
+    """The coarse figures of one interval."""
 
     def __init__(self, phase: str, start_ns: int) -> None:
         self.phase = phase
@@ -66,7 +63,7 @@ class LiveInterval:
         self._percentiles: tuple[int, list[list[int | None]]] = (-1, [])
 
     def settle(self) -> bool:
-        """Nothing changes its percentiles any more: forget what they come from. False when that was done before."""
+        """Fix the percentiles and drop their buckets; return False if that was done before."""
         if self._settled:
             return False
         self._latencies()
@@ -75,14 +72,17 @@ class LiveInterval:
         return True
 
     def add(self, name: str, coarse: Buckets) -> None:
-        """Add to one series, unless it has settled."""
+        """Add buckets to one series, unless the percentiles are fixed."""
         if not self._settled:
             merge(self.series.setdefault(name, {}), coarse)
 
     def figures(self, workers: int) -> ChartPoint | None:
-        """For a chart; None when it is too short. Of `workers`, some may not have reported it yet."""
+        """Return the figures for a chart; None for an interval that is too short.
+
+        Rates are scaled up to all `workers`, some of which may not have reported the interval yet.
+        """
         wall_ns = self.counts.get("wall_ns", 0)
-        if wall_ns < _SLIVER_NS:
+        if wall_ns < SLIVER_NS:
             return None
         per_s = NS_PER_S / wall_ns * workers
         response, service, send_lag, read_lag = self._latencies()
@@ -113,13 +113,13 @@ class LiveInterval:
 
 
 class LiveView:
-    """Collects what workers report.
+    """The live figures of one run.
 
     Attributes:
         version: grows with every report.
-        verdict: of the generator on itself so far, with its findings; None as long as nobody asked.
-        connections_open: at this moment.
-        yield_control: to be called between pieces of work.
+        verdict: the generator's verdict on itself so far, with its findings; None before the first `judge`.
+        connections_open: number of connections that are open now.
+        yield_control: is called between pieces of work.
     """
 
     def __init__(self, options: RunOptions, registry: WorkerRegistry, *, yield_control: Callable[[], None]) -> None:
@@ -134,24 +134,20 @@ class LiveView:
         self._series: dict[str, dict[str, Buckets]] = {}
         self._counts: dict[str, dict[str, int]] = {}
         self.connections_open = 0
-        self._use: dict[int, WorkerUse] = {}
 
-    # -- what comes in ---------------------------------------------------------------------------------------------
+    # -- adding reports --------------------------------------------------------------------------------------------
 
     def take(self, report: Report) -> Buckets:
-        """Add a report; its response times, coarsely. Takes its time: in between it breathes."""
+        """Add a report and return its response times in coarse buckets. Yields control in between."""
         response: Buckets = {}
         self.version += 1
-        use = self._use.setdefault(report.worker, WorkerUse())
-        use.turn()
         for delta in report.deltas:
-            use.add(delta)
             point = self._point(delta)
             for name in self._names:
                 coarse = self._coarse(delta.series.get(name, {}))
                 if name == self._names[0]:
                     merge(response, coarse)
-                # As HdrHistogram has it, a bucket stands for its greatest value: of a coarse one, the last fine one's.
+                # As in HdrHistogram, a bucket counts as its highest value: here, that of its last fine bucket.
                 coarse = {key | _LAST_FINE: count for key, count in coarse.items()}
                 point.add(name, coarse)
                 merge(self._series.setdefault(delta.phase, {}).setdefault(name, {}), coarse)
@@ -161,7 +157,7 @@ class LiveView:
         return response
 
     def _take_named(self, delta: IntervalDelta) -> None:
-        """What a scenario measures under names of its own."""
+        """Add the series that the scenario named."""
         for name, buckets in delta.series.items():
             if name not in SERIES:
                 coarse = {key | _LAST_FINE: count for key, count in self._coarse(buckets).items()}
@@ -185,7 +181,7 @@ class LiveView:
                 self._points[delta.phase, delta.start_ns] = point
         point.version = self.version
         merge_counts(point.counts, counts)
-        if "wall_ns" in counts:  # the interval of now, not one that a late reply belongs to
+        if "wall_ns" in counts:  # the present interval, not an earlier one of a late reply
             point.connections = self.connections_open
         return point
 
@@ -196,28 +192,28 @@ class LiveView:
             if point.settle():
                 self.yield_control()
 
-    # -- what is asked for -----------------------------------------------------------------------------------------
+    # -- reading figures -------------------------------------------------------------------------------------------
 
     @property
     def phase_shown(self) -> str:
-        """The phase that figures over more than a second speak of: measure, and before it begins, the one before."""
+        """The phase of all figures that cover more than a second: the measure phase, or before it, the present one."""
         return next((phase for phase in reversed(Phase) if phase != Phase.DRAIN and phase in self._counts), Phase.RAMP)
 
     def counts(self) -> dict[str, int]:
-        """Counts of `phase_shown`."""
+        """Return the counts of `phase_shown`."""
         return self._counts.get(self.phase_shown, {})
 
     def series(self) -> dict[str, Buckets]:
-        """Latencies of `phase_shown`, coarsely."""
+        """Return the series of `phase_shown` in coarse buckets."""
         known = self._series.get(self.phase_shown, {})
         if self._options.closed_loop and known:
             sent = self.counts().get("sent", 0)
             return {"response": known["service"], **known, "send_lag": {0: sent} if sent else {}}
-        # A copy: whoever goes through it breathes, and a report may bring another series meanwhile.
+        # A copy: the caller yields control while it iterates, and a report may add a series meanwhile.
         return dict(known)
 
     def points(self, since: int) -> Iterator[ChartPoint]:
-        """Seconds that changed after version `since`, the oldest first; in the drain nothing is sent any more."""
+        """Yield the seconds that changed after version `since`, the oldest first, without those of the drain."""
         workers = len(self._registry.workers)
         for index, point in enumerate(list(self._points.values())):
             if point.phase == Phase.DRAIN or point.version <= since:
@@ -228,7 +224,7 @@ class LiveView:
                     self.yield_control()
 
     def latest(self) -> ChartPoint | None:
-        """The last second there is."""
+        """Return the latest second; None before the first one."""
         workers = len(self._registry.workers)
         for point in reversed(self._points.values()):
             if point.phase != Phase.DRAIN and (figures := point.figures(workers)) is not None:
@@ -236,7 +232,7 @@ class LiveView:
         return None
 
     def latencies(self) -> Iterator[tuple[str, dict[str, Any], Curve]]:
-        """Each series with its table (`count`, `lost`, `p50_ns` ..., `max_ns`) and its percentile curve."""
+        """Yield each series with its table (`count`, `lost`, `p50_ns` …, `max_ns`) and its percentile curve."""
         counts = self.counts()
         for name, buckets in self.series().items():
             lost = worker_totals.lost_of(name, counts)
@@ -248,64 +244,15 @@ class LiveView:
             self.yield_control()
             yield name, table, curve(buckets, lost)
 
-    def use_of(self, worker: int) -> WorkerUse:
-        """CPU of a worker."""
-        return self._use.setdefault(worker, WorkerUse())
-
     def judge(self, missing: set[int]) -> None:
-        """Bring `verdict` up to date: the rules of the result's, on what is known so far."""
+        """Update `verdict` by applying the rules of the final verdict to the figures so far."""
         if self._counts.get(Phase.MEASURE, {}).get("wall_ns", 0) < _LEAST_JUDGED_NS:
             return
         workers = self._registry.workers
-        fitness = []
-        for worker in workers:
-            use = self.use_of(worker.index)
-            fitness.append(worker_totals.fitness(worker, mean=use.mean, most=use.most, polling=use.polling))
         gone = [worker.index for worker in workers if worker.index in missing and not worker.final]
-        evidence = worker_totals.evidence(self._options, workers, fitness, self.series(), self.counts(), gone)
+        evidence = worker_totals.evidence(self._options, workers, self.series(), self.counts(), gone)
         found: list[findings.Finding] = []
         for rule in findings.RULES:
             self.yield_control()
             found += rule(evidence)
         self.verdict = findings.verdict_of(found)
-
-
-class WorkerUse:
-    """How busy a worker is, in percent of one core: since its last report, and over the measure phase."""
-
-    def __init__(self) -> None:
-        self._now = [0, 0]
-        self._measured = [0, 0, 0]
-        self.most = 0.0
-
-    def turn(self) -> None:
-        """A new report begins."""
-        self._now = [0, 0]
-
-    def add(self, delta: IntervalDelta) -> None:
-        """One interval of a report."""
-        cpu, wall, polled = (delta.counts.get(name, 0) for name in ("cpu_ns", "wall_ns", "polled_ns"))
-        self._now = [self._now[0] + cpu, self._now[1] + wall]
-        if delta.phase == Phase.MEASURE:
-            self._measured = [total + part for total, part in zip(self._measured, (cpu, wall, polled), strict=True)]
-            if wall >= _SLIVER_NS:
-                self.most = max(self.most, _percent(cpu, wall))
-
-    @property
-    def now(self) -> float:
-        """Since its last report."""
-        return _percent(*self._now)
-
-    @property
-    def mean(self) -> float:
-        """Over the measure phase."""
-        return _percent(self._measured[0], self._measured[1])
-
-    @property
-    def polling(self) -> float:
-        """The part of `mean` that was spent waiting for messages to be due."""
-        return _percent(self._measured[2], self._measured[1])
-
-
-def _percent(part: int, whole: int) -> float:
-    return round(100 * part / whole, 1) if whole else 0.0

@@ -1,4 +1,4 @@
-"""What a target that wsbench started used: CPU of the measure phase and memory a connection, its children included."""
+"""CPU and memory of a target that wsbench started, its child processes included."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from wsbench.run.handoff import StartedTarget
 
 @dataclass(frozen=True)
 class TargetUsage:
-    """The target's name and use of the machine; None for what is not known."""
+    """A target's name, its CPU time in the measure phase and its memory; None for an unknown figure."""
 
     name: str | None = None
     version: str | None = None
@@ -22,7 +22,7 @@ class TargetUsage:
 
 
 class TargetSampler:
-    """Reads the target's processes at the turns of a run. Without a target of ours it does nothing."""
+    """Samples the target's processes where phases begin; without a started target it does nothing."""
 
     def __init__(self, info: StartedTarget | None) -> None:
         self._info = info
@@ -33,26 +33,26 @@ class TargetSampler:
         self._rss: int | None = None
 
     def sample_before_ramp(self) -> None:
-        """No connection is open yet."""
+        """Sample the memory before any connection is open."""
         self._rss_before = self._memory()
 
     def sample_after_ramp(self, connections: int) -> None:
-        """All are."""
+        """Sample the memory when all `connections` are open."""
         rss = self._memory()
         if rss is not None and self._rss_before is not None and connections:
             self._per_connection = max(0, (rss - self._rss_before) // connections)
 
     def sample_measure_begin(self) -> None:
-        """The measure phase begins."""
+        """Sample the CPU time at the begin of the measure phase."""
         self._cpu_begin = self._cpu()
 
     def sample_measure_end(self) -> None:
-        """The measure phase is over; only the first call counts."""
+        """Sample CPU time and memory at the end of the measure phase; only the first call counts."""
         if self._cpu_begin is not None and self._cpu_end is None:
             self._cpu_end, self._rss = self._cpu(), self._memory()
 
     def usage(self) -> TargetUsage:
-        """What was found."""
+        """Return the figures."""
         if self._info is None:
             return TargetUsage()
         known = self._cpu_begin is not None and self._cpu_end is not None

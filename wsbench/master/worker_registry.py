@@ -1,72 +1,108 @@
-"""The workers as the master knows them: who has said what, so that nothing is counted twice and nobody is forgotten."""
+"""The workers as the master knows them: which reports have come, so that each counts once and no worker is missed."""
 
 from __future__ import annotations
 
+from wsbench.measure.delta import IntervalDelta
 from wsbench.measure.phases import Phase
 from wsbench.run.protocol import ConnectionTally, Health, Report
+from wsbench.units import NS_PER_S
+
+SLIVER_NS = NS_PER_S // 10
+"""A part of a second that is too short for a rate or for a CPU figure."""
 
 
 class WorkerState:
-    """One worker.
+    """A worker.
 
     Attributes:
-        report: its latest; before the first one, an empty one numbered 0.
+        report: the latest report; before the first one, an empty report with number 0.
         received: replies in the measure phase so far.
-        gaps: numbers of reports that were sent before the latest one and have not come.
+        gaps: numbers of reports that were sent before the latest one and have not arrived.
+        cpu_now: CPU during the last report taken, in percent of one core.
     """
 
     def __init__(self, index: int) -> None:
         self.index = index
         self.report = Report(index, 0, [], ConnectionTally(), [], Health())
         self.received = 0
-        self.polled_ns = 0
         self.gaps: set[int] = set()
+        self.cpu_now = 0.0
+        self._measured = dict.fromkeys(("cpu_ns", "wall_ns", "polled_ns"), 0)
         self._cpu: dict[tuple[str, int], tuple[int, int]] = {}
+        # Intervals of the measure phase that may still grow are kept apart: a day has too many to go through all of
+        # them each time `cpu_max` is shown.
+        self._open: set[tuple[str, int]] = set()
+        self._max_of_closed = 0.0
 
     def knows(self, report: Report) -> bool:
-        """Whether it came before."""
+        """Return whether the report was taken before."""
         return report.number <= self.report.number and report.number not in self.gaps
 
     @property
     def final(self) -> bool:
-        """Whether it has sent its last report, and all before that came too."""
+        """True when the last report and all before it have arrived."""
         return self.report.final and not self.gaps
 
     def take(self, report: Report) -> bool:
-        """Note a report; False when it came before and must not be counted again."""
+        """Record a report; return False for one that was taken before and must not be counted again."""
         if self.knows(report):
             return False
         if report.number > self.report.number:
             self.gaps.update(range(self.report.number + 1, report.number))
             self.report = report
-        else:  # said again: with the connection that carried it broken, it got lost the first time
+        else:  # sent again: it was lost when the connection broke
             self.gaps.remove(report.number)
+        cpu = wall = 0
         for delta in report.deltas:
-            key = (delta.phase, delta.start_ns)
-            cpu, wall = self._cpu.get(key, (0, 0))
-            self._cpu[key] = (cpu + delta.counts.get("cpu_ns", 0), wall + delta.counts.get("wall_ns", 0))
-            if delta.phase == Phase.MEASURE:
-                self.received += delta.counts.get("received", 0)
-                self.polled_ns += delta.counts.get("polled_ns", 0)
+            cpu, wall = cpu + delta.counts.get("cpu_ns", 0), wall + delta.counts.get("wall_ns", 0)
+            self._add(delta)
+        self.cpu_now = _percent(cpu, wall)
+        self._close_intervals()
         return True
 
+    def _add(self, delta: IntervalDelta) -> None:
+        key, counts = (delta.phase, delta.start_ns), delta.counts
+        cpu, wall = self._cpu.get(key, (0, 0))
+        self._cpu[key] = (cpu + counts.get("cpu_ns", 0), wall + counts.get("wall_ns", 0))
+        if delta.phase == Phase.MEASURE:
+            self._open.add(key)
+            self.received += counts.get("received", 0)
+            for name in self._measured:
+                self._measured[name] += counts.get(name, 0)
+
+    def _close_intervals(self) -> None:
+        """Close all open intervals but the latest, unless a missing report may belong to them."""
+        if not self.gaps and len(self._open) > 1:
+            latest = max(self._open)
+            self._max_of_closed = max(self._max_of_closed, *map(self._percent_of, self._open - {latest}))
+            self._open = {latest}
+
     def cpu_percent(self) -> dict[tuple[str, int], float]:
-        """CPU of each interval, by phase and start, in percent of one core."""
+        """Return the CPU of each interval, by phase and start, in percent of one core."""
         return {key: 100 * cpu / wall for key, (cpu, wall) in self._cpu.items() if wall > 0}
 
-    def cpu_of_measure(self) -> tuple[float, float]:
-        """(mean, maximum) over the measure phase, in percent of one core; intervals cut short count by their length."""
-        measured = [use for (phase, _), use in self._cpu.items() if phase == Phase.MEASURE and use[1] > 0]
-        total = sum(wall for _, wall in measured)
-        mean = 100 * sum(cpu for cpu, _ in measured) / total if total else 0.0
-        # A sliver of an interval says nothing about how busy the worker was.
-        long = [100 * cpu / wall for cpu, wall in measured if wall > 100_000_000]
-        return round(mean, 1), round(max(long, default=mean), 1)
+    @property
+    def cpu_mean(self) -> float:
+        """CPU over the measure phase in percent of one core; intervals that were cut short count by their length."""
+        return _percent(self._measured["cpu_ns"], self._measured["wall_ns"])
 
-    def polling_of_measure(self) -> float:
-        """The part of the mean of `cpu_of_measure` that was spent waiting for the next message to be due."""
-        total = sum(wall for (phase, _), (_, wall) in self._cpu.items() if phase == Phase.MEASURE)
-        return round(100 * self.polled_ns / total, 1) if total else 0.0
+    @property
+    def cpu_max(self) -> float:
+        """CPU in the busiest interval of the measure phase, without slivers; `cpu_mean` if there are only slivers."""
+        return round(max((self._max_of_closed, *map(self._percent_of, self._open))), 1) or self.cpu_mean
+
+    @property
+    def polling(self) -> float:
+        """The part of `cpu_mean` that was spent polling until the next message was due."""
+        return _percent(self._measured["polled_ns"], self._measured["wall_ns"])
+
+    def _percent_of(self, key: tuple[str, int]) -> float:
+        cpu, wall = self._cpu[key]
+        return 100 * cpu / wall if wall > SLIVER_NS else 0.0
+
+
+def _percent(part: int, whole: int) -> float:
+    return round(100 * part / whole, 1) if whole else 0.0
 
 
 class WorkerRegistry:
@@ -76,22 +112,22 @@ class WorkerRegistry:
         self._workers: dict[int, WorkerState] = {}
 
     def expect(self, index: int) -> WorkerState:
-        """A worker takes part, whether or not it has said anything yet."""
+        """Return the state of a worker, which from now on takes part whether or not it has reported."""
         if index not in self._workers:
             self._workers[index] = WorkerState(index)
         return self._workers[index]
 
     def knows(self, report: Report) -> bool:
-        """Whether a report came before."""
+        """Return whether the report was taken before."""
         return self.expect(report.worker).knows(report)
 
     def take(self, report: Report) -> bool:
-        """Note a report; False when it came before."""
+        """Record a report; return False for one that was taken before."""
         return self.expect(report.worker).take(report)
 
     @property
     def workers(self) -> list[WorkerState]:
-        """By index."""
+        """All workers by index."""
         return [self._workers[index] for index in sorted(self._workers)]
 
     @property
@@ -110,10 +146,10 @@ class WorkerRegistry:
         return sum(worker.report.connections.failed for worker in self._workers.values())
 
     def all_final_but(self, missing: set[int]) -> bool:
-        """Whether everybody who can still say something has sent a last report."""
+        """Return whether every worker except the `missing` ones has sent its last report."""
         return all(worker.final or index in missing for index, worker in self._workers.items())
 
     @property
     def all_final(self) -> bool:
-        """Whether everybody has sent a last report."""
-        return all(worker.final for worker in self._workers.values())
+        """True when every worker has sent its last report."""
+        return self.all_final_but(set())

@@ -1,4 +1,4 @@
-"""What the master knows of its workers at any moment: the same sums while a run goes on and when it is over."""
+"""Sums over the workers of a run, for the live figures and for the result."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ Workers = Sequence[WorkerState]
 
 
 def negotiated(workers: Workers) -> run_result.NegotiatedWith:
-    """What the server granted."""
+    """Return what the server granted to the first connection."""
     granted = next((w.report.negotiated for w in workers if w.report.negotiated is not None), None)
     return run_result.NegotiatedWith(**(granted or {}))
 
 
 def connections(workers: Workers, asked: int) -> run_result.Connections:
-    """All workers' connections, of which at least `asked` were wanted: a user may open several."""
+    """Return the connections of all workers; `asked` is the minimum asked for, because a user may open several."""
     tallies = [worker.report.connections for worker in workers]
     codes: dict[str, int] = {}
     for tally in tallies:
@@ -40,14 +40,14 @@ def connections(workers: Workers, asked: int) -> run_result.Connections:
 
 
 def bytes_per_connection(workers: Workers) -> int | None:
-    """What a connection takes here, its user included: by how much memory grew while they were opened."""
+    """Return the memory of the workers per connection, its user included: their growth during the ramp."""
     health = [worker.report.health for worker in workers]
     opened = sum(each.ramp_connections for each in health)
     return max(0, sum(each.ramp_bytes for each in health) // opened) if opened else None
 
 
 def errors(workers: Workers) -> list[run_result.ErrorCount]:
-    """All workers' errors, the most frequent first."""
+    """Return the errors of all workers, the most frequent first."""
     merged: dict[tuple[str, str], run_result.ErrorCount] = {}
     for worker in workers:
         for error in worker.report.errors:
@@ -60,21 +60,21 @@ def errors(workers: Workers) -> list[run_result.ErrorCount]:
 
 
 def lost_of(series: str, counts: Mapping[str, int]) -> int:
-    """How many values a series lacks because there was no reply."""
+    """Return the number of values that a series lacks because there was no reply."""
     if series == "response":
-        # What was due and could not even be sent has no reply either.
+        # A message that was due and could not be sent has no reply either.
         return counts.get("lost", 0) + counts.get("missed", 0)
     return counts.get("lost", 0) if series in ("service", "read_lag") else lost_under(series, counts)
 
 
-def fitness(worker: WorkerState, *, mean: float, most: float, polling: float) -> findings.WorkerFitness:
-    """A worker on itself; CPU of the measure phase in percent of one core."""
+def fitness(worker: WorkerState) -> findings.WorkerFitness:
+    """Return what a worker reported about itself; CPU of the measure phase in percent of one core."""
     health = worker.report.health
     return findings.WorkerFitness(
         index=worker.index,
-        cpu_percent_mean=mean,
-        cpu_percent_max=most,
-        polling_percent=polling,
+        cpu_percent_mean=worker.cpu_mean,
+        cpu_percent_max=worker.cpu_max,
+        polling_percent=worker.polling,
         stall_max_ns=health.stall_max_ns,
         gc_pause_max_ns=health.gc_pause_max_ns,
         clock_steps=health.clock_steps,
@@ -88,16 +88,18 @@ def fitness(worker: WorkerState, *, mean: float, most: float, polling: float) ->
 def evidence(
     options: RunOptions,
     workers: Workers,
-    fitness_of: list[findings.WorkerFitness],
     series: Mapping[str, Buckets],
     counts: Mapping[str, int],
     missing: list[int],
 ) -> findings.Evidence:
-    """What a verdict rests on. `series` and `counts` are of the measure phase; `missing` workers said no last word."""
+    """Return the evidence for a verdict.
+
+    `series` and `counts` are those of the measure phase; `missing` workers have not sent their last report.
+    """
     opened, granted = connections(workers, options.users), negotiated(workers)
     return findings.Evidence(
         closed_loop=options.closed_loop,
-        workers=fitness_of,
+        workers=[fitness(worker) for worker in workers],
         series=series,
         counts=counts,
         users=opened.asked,

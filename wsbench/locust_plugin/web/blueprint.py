@@ -17,7 +17,7 @@ from flask import Blueprint, Response, abort, jsonify, request
 
 from wsbench.locust_plugin.web import locust_tab, start_form
 from wsbench.locust_plugin.web.snapshot import files_of, snapshot
-from wsbench.master.director import YIELD_S
+from wsbench.master.collector import YIELD_S
 
 if TYPE_CHECKING:
     from wsbench.locust_plugin.session import Session

@@ -29,11 +29,14 @@ def statistics(director: Director | None) -> list[dict[str, Any]]:
 
 
 def _rows(director: Director) -> Iterator[tuple[str, str]]:
-    director.watch()
-    live, options = director.live, director.options
-    left = director.left_ns()
-    yield "phase", f"{director.phase}, {format_seconds(round(left, -9))} left" if left else str(director.phase)
-    connections = worker_totals.connections(director.registry.workers, options.users)
+    director.progress.watch()
+    live, options = director.collector.live, director.described.options
+    left = director.phases.left_ns()
+    yield (
+        "phase",
+        f"{director.phases.phase}, {format_seconds(round(left, -9))} left" if left else str(director.phases.phase),
+    )
+    connections = worker_totals.connections(director.collector.registry.workers, options.users)
     codes = ", ".join(f"{code}: {format_count(count)}" for code, count in connections.close_codes.items())
     yield (
         "connections",
@@ -49,9 +52,8 @@ def _rows(director: Director) -> Iterator[tuple[str, str]]:
         f"messages ({live.phase_shown})",
         ", ".join(f"{format_count(counts.get(name, 0))} {name}" for name in ("sent", "received", "lost", "missed")),
     )
-    for worker in director.registry.workers:
-        use = live.use_of(worker.index)
-        yield f"CPU of worker {worker.index}", f"{use.now:.0f} % of a core (mean {use.mean:.0f} %)"
+    for worker in director.collector.registry.workers:
+        yield f"CPU of worker {worker.index}", f"{worker.cpu_now:.0f} % of a core (mean {worker.cpu_mean:.0f} %)"
     judged = verdict(director)
     if judged is not None:
         yield "verdict", judged["verdict"] if judged["final"] else f"{judged['verdict']} so far"

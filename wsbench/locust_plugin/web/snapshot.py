@@ -25,31 +25,35 @@ def snapshot(director: Director | None, finished: Sequence[Path], *, run_id: str
     results = [{"id": path.name, "files": files_of(path)} for path in reversed(finished)]
     if director is None:
         return {"state": "waiting", "results": results}
-    director.watch()
-    live = director.live
+    director.progress.watch()
+    live = director.collector.live
     version = live.version
     document = {
         "state": _state(director),
         "version": version,
         "results": results,
-        "run": {"id": director.staging.run_id, "url": director.options.connect.url, "asked": _asked(director)},
-        "closed_loop": director.options.closed_loop,
-        "phase": director.phase,
-        "left_ns": director.left_ns(),
+        "run": {
+            "id": director.described.run_id,
+            "url": director.described.options.connect.url,
+            "asked": _asked(director),
+        },
+        "closed_loop": director.described.options.closed_loop,
+        "phase": director.phases.phase,
+        "left_ns": director.phases.left_ns(),
         "now_ns": time.time_ns(),
         "phase_shown": live.phase_shown,
-        "failure": str(director.failure) if director.failure is not None else None,
+        "failure": str(director.result.failure) if director.result.failure is not None else None,
         **_totals(director),
     }
     live.yield_control()
-    document["points"] = list(live.points(since if run_id == director.staging.run_id else 0))
+    document["points"] = list(live.points(since if run_id == director.described.run_id else 0))
     document["series"] = {
         name: {**_exactly(director, name, table), "curve": [drawn.reciprocals, drawn.values_ns]}
         for name, table, drawn in live.latencies()
     }
     document["latest"] = live.latest()
-    document["throughput"] = director.run.throughput if director.run is not None else None
-    if live.verdict is None and director.run is None:
+    document["throughput"] = director.result.run.throughput if director.result.run is not None else None
+    if live.verdict is None and director.result.run is None:
         live.judge(set())
     document["verdict"] = verdict(director)
     return document
@@ -62,12 +66,12 @@ def files_of(path: Path) -> list[str]:
 
 def verdict(director: Director) -> dict[str, Any] | None:
     """The generator's on itself, with its findings; None before there is one."""
-    if director.run is not None:
-        generator = director.run.generator
+    if director.result.run is not None:
+        generator = director.result.run.generator
         return {"verdict": generator.verdict, "final": True, "findings": [_finding(f) for f in generator.findings]}
-    if director.live.verdict is None:
+    if director.collector.live.verdict is None:
         return None
-    word, found = director.live.verdict
+    word, found = director.collector.live.verdict
     return {"verdict": word, "final": False, "findings": [_finding(f) for f in found]}
 
 
@@ -78,11 +82,11 @@ def _finding(finding: Finding) -> dict[str, str]:
 def _state(director: Director) -> str:
     if not director.done.is_set():
         return "running"
-    return "done" if director.run is not None else "failed"
+    return "done" if director.result.run is not None else "failed"
 
 
 def _asked(director: Director) -> str:
-    options = director.options
+    options = director.described.options
     parts = [describe(options)]
     parts += [f"compression {options.connect.compression}"] if options.connect.compression != "off" else []
     parts += [f"{options.processes} workers"] if options.processes > 1 else []
@@ -91,8 +95,8 @@ def _asked(director: Director) -> str:
 
 def _totals(director: Director) -> dict[str, Any]:
     """Connections, messages, errors, what was granted, workers: of small size all of them."""
-    workers, live = director.registry.workers, director.live
-    connections = worker_totals.connections(workers, director.options.users)
+    workers, live = director.collector.registry.workers, director.collector.live
+    connections = worker_totals.connections(workers, director.described.options.users)
     counts = live.counts()
     return {
         "connections": {
@@ -106,23 +110,22 @@ def _totals(director: Director) -> dict[str, Any]:
         "workers": [
             {
                 "index": worker.index,
-                "cpu_percent": use.now,
-                "cpu_percent_mean": use.mean,
-                "cpu_percent_max": use.most,
-                "polling_percent": use.polling,
+                "cpu_percent": worker.cpu_now,
+                "cpu_percent_mean": worker.cpu_mean,
+                "cpu_percent_max": worker.cpu_max,
+                "polling_percent": worker.polling,
                 "rss_bytes": worker.report.health.rss_bytes,
                 "messages": worker.received,
             }
             for worker in workers
-            for use in [live.use_of(worker.index)]
         ],
     }
 
 
 def _exactly(director: Director, name: str, coarse: dict[str, Any]) -> dict[str, Any]:
     """A series' table as the result has it, once there is one."""
-    if director.run is None:
+    if director.result.run is None:
         return coarse
-    latency = director.run.latency[name]
+    latency = director.result.run.latency[name]
     # p99.9_ns is p99_9_ns in Python
     return {key: getattr(latency, key.replace(".", "_")) for key in coarse}

@@ -1,0 +1,67 @@
+"""A process for a director to run in: it takes the part of Locust's, without Locust and without a network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wsbench.errors import ExitCode
+from wsbench.measure.delta import IntervalDelta
+from wsbench.measure.histogram import Buckets, record
+from wsbench.run.options import RunOptions
+from wsbench.run.protocol import ConnectionTally, Health, PhaseUpdate, Report
+
+MS, S = 1_000_000, 1_000_000_000
+
+
+class RecordingHost:
+    """Keeps what the director sends and shows.
+
+    Attributes:
+        missing: workers that cannot be reached.
+        counters: counters of the scenario, added at the end; None for a scenario that raises instead.
+    """
+
+    def __init__(self) -> None:
+        self.updates: list[PhaseUpdate] = []
+        self.missing: set[int] = set()
+        self.shown: list[tuple[Report, Buckets]] = []
+        self.counters: dict[str, int] | None = {}
+        self.code: ExitCode | None = None
+
+    def broadcast(self, update: PhaseUpdate) -> None:
+        self.updates.append(update)
+
+    def missing_workers(self) -> set[int]:
+        return self.missing
+
+    def show(self, report: Report, response: Buckets) -> None:
+        self.shown.append((report, response))
+
+    def finalize_counters(self, counters: dict[str, int]) -> None:
+        if self.counters is None:
+            raise ZeroDivisionError("a scenario's own mistake")
+        counters |= self.counters
+
+    def run_ended(self, code: ExitCode) -> None:
+        self.code = code
+
+
+def options(users: int = 2, **texts: Any) -> RunOptions:
+    """Options of a run that hardly waits: no warm-up, 100 ms of measuring, and as long for a reply."""
+    short = {"rate": "100", "warmup": "0s", "duration": "100ms", "timeout": "100ms"}
+    return RunOptions.from_mapping({**short, **texts}, url="ws://127.0.0.1/echo", users=users)
+
+
+def delta(phase: str, start_ns: int, *latencies_ms: float, **counts: int) -> IntervalDelta:
+    """An interval with these service and response times."""
+    series: dict[str, Buckets] = {name: {} for name in ("service", "response")} if latencies_ms else {}
+    for buckets in series.values():
+        for latency in latencies_ms:
+            record(buckets, int(latency * MS))
+    common = {"sent": len(latencies_ms), "received": len(latencies_ms), "replied": len(latencies_ms)}
+    return IntervalDelta(phase, start_ns, {**common, **counts}, series)
+
+
+def report(number: int, *deltas: IntervalDelta, worker: int = 0, final: bool = False, **connections: int) -> Report:
+    """A worker's report; `connections` are fields of its `ConnectionTally`."""
+    return Report(worker, number, list(deltas), ConnectionTally(**connections), [], Health(), final=final)

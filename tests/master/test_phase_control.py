@@ -1,0 +1,110 @@
+"""When the ramp ends, and what follows; without workers, from their reports alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import gevent
+import pytest
+from helpers.process import scaled
+from helpers.run_hosts import RecordingHost, S, options, report
+
+from wsbench.master.collector import Collector
+from wsbench.master.phase_control import PhaseControl
+from wsbench.master.target_usage import TargetSampler
+from wsbench.measure.phases import FOREVER_NS, Phase
+from wsbench.run.options import RunOptions
+
+
+class Run:
+    """Phases, and the collector whose registry they go by."""
+
+    def __init__(self, directory: Path, asked: RunOptions) -> None:
+        self.host = RecordingHost()
+        self.ended: list[float] = []
+        self.collector = Collector(asked, directory, self.host, beside_engine=False, after_report=lambda: None)
+        self.phases = PhaseControl(
+            asked,
+            self.collector,
+            TargetSampler(None),
+            self.host,
+            on_end=lambda: self.ended.append(time.monotonic()),
+        )
+
+    def report(self, number: int, worker: int = 0, **connections: int) -> None:
+        self.collector.receive(report(number, worker=worker, **connections))
+
+    def close(self) -> None:
+        self.phases.end()
+        self.collector.close()
+        self.collector.spill.close()
+
+
+def until(true: Callable[[], object]) -> None:
+    with gevent.Timeout(scaled(10)):
+        while not true():
+            gevent.sleep(0.005)
+
+
+def test_the_ramp_ends_when_every_connection_is_open_and_every_user_started(tmp_path: Path) -> None:
+    run = Run(tmp_path, options(users=3))
+    run.report(1, attempted=3, opened=2, failed=1)
+    gevent.sleep(0.05)
+    assert run.phases.phase is Phase.RAMP and run.host.updates == [], "Locust still starts users"
+    run.phases.spawning_complete()
+    until(lambda: run.ended)
+    [update] = run.host.updates
+    assert update.plan.drain_ns - update.plan.measure_ns == S // 10
+    assert update.plan.measure_ns == update.plan.warmup_ns
+    assert run.phases.phase is Phase.DRAIN
+    run.close()
+
+
+def test_without_a_duration_the_measure_phase_goes_on_until_it_is_ended(tmp_path: Path) -> None:
+    run = Run(tmp_path, options(users=1, duration=""))
+    run.phases.spawning_complete()
+    run.report(1, attempted=1, opened=1)
+    until(lambda: run.phases.phase is Phase.MEASURE)
+    assert run.phases.left_ns() is None and run.phases.plan.drain_ns == FOREVER_NS
+    run.phases.end()
+    assert run.phases.phase is Phase.DRAIN and not run.ended
+    assert run.host.updates[-1].plan == run.phases.plan
+    run.close()
+
+
+def test_what_is_left_of_a_phase_is_known_where_its_end_is(tmp_path: Path) -> None:
+    run = Run(tmp_path, options(users=1, warmup="100s", duration="5s"))
+    assert run.phases.left_ns() is None, "a ramp takes as long as it takes"
+    run.phases.spawning_complete()
+    run.report(1, attempted=1, opened=1)
+    until(lambda: run.phases.phase is Phase.WARMUP)
+    left = run.phases.left_ns()
+    assert left is not None and 50 * S < left <= 100 * S
+    run.close()
+
+
+@pytest.mark.parametrize(("users", "failed"), [(3, 3), (50, 10)])
+def test_without_one_open_connection_it_gives_up(tmp_path: Path, users: int, failed: int) -> None:
+    run = Run(tmp_path, options(users=users))
+    run.report(1, attempted=users, failed=failed)
+    until(lambda: run.ended)
+    assert run.host.updates == [], "there is no measure phase"
+    run.close()
+    assert run.phases.plan.measure_ns == FOREVER_NS
+
+
+def test_a_lost_worker_ends_the_ramp_if_it_is_one_of_this_run(tmp_path: Path) -> None:
+    run = Run(tmp_path, options(users=4))
+    run.collector.registry.expect(0)
+    run.host.missing = {5}
+    run.phases.spawning_complete()
+    run.report(1, attempted=2, opened=2)
+    gevent.sleep(0.05)
+    assert run.phases.lost_workers() == set() and run.phases.phase is Phase.RAMP
+    run.host.missing = {0, 5}
+    run.report(2, attempted=2, opened=2)
+    until(lambda: run.host.updates)
+    assert run.phases.lost_workers() == {0}
+    run.close()

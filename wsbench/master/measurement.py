@@ -1,0 +1,119 @@
+"""The input of a result: how the run was described, and what was counted in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+from wsbench.errors import Side, WsbenchError
+from wsbench.master import worker_totals
+from wsbench.master.interval_spill import IntervalSpill
+from wsbench.master.target_usage import TargetUsage
+from wsbench.master.worker_registry import WorkerState
+from wsbench.measure.delta import IntervalDelta
+from wsbench.measure.histogram import Buckets
+from wsbench.measure.phases import FOREVER_NS, Phase, PhasePlan
+from wsbench.measure.series import CONNECT_SERIES, SERIES
+from wsbench.measure.totals import Totals
+from wsbench.run.options import RunOptions
+from wsbench.run.protocol import SCENARIO_FAILED
+
+
+@dataclass(frozen=True)
+class RunDescription:
+    """The description of a run before it begins.
+
+    Attributes:
+        command: the command line that the user typed.
+        settings: the scenario's settings in effect.
+    """
+
+    options: RunOptions
+    scenario: str
+    run_id: str
+    started: datetime
+    command: list[str]
+    settings: Mapping[str, str]
+
+
+@dataclass
+class Measurement:
+    """The counts of a run that has ended.
+
+    Attributes:
+        plan: the phases as they were in the end.
+        totals, spill: the counts; settled intervals are in `spill`.
+        complete: whether the measure phase had its full length and every worker sent its last report.
+        counters: the scenario's own counters.
+        master_lost: evidence for the finding that a worker wrote this result because its master was lost; else empty.
+    """
+
+    plan: PhasePlan
+    totals: Totals
+    spill: IntervalSpill
+    workers: Sequence[WorkerState]
+    complete: bool
+    target: TargetUsage
+    counters: dict[str, int]
+    master_lost: str = ""
+
+    @property
+    def opened(self) -> int:
+        """Number of connections that were opened."""
+        return sum(worker.report.connections.opened for worker in self.workers)
+
+    @property
+    def empty(self) -> bool:
+        """True if there is nothing to keep: no connection, or a scenario that failed before it did anything."""
+        failed = any(error.kind == SCENARIO_FAILED for error in worker_totals.errors(self.workers))
+        counts = self.totals.counts()
+        did = counts["sent"] or counts["received"] or self.counters or self.totals.names()
+        return self.opened == 0 or (failed and not did)
+
+    def failure(self) -> WsbenchError:
+        """Return the most frequent error as the reason why nothing was measured."""
+        errors = worker_totals.errors(self.workers)
+        if not errors:
+            return WsbenchError("no connection was opened before the run was ended", side=Side.GENERATOR)
+        worst = errors[0]
+        return WsbenchError(worst.example, remedy=worst.remedy, side=Side(worst.side), kind=worst.kind)
+
+    @property
+    def measured_ns(self) -> int:
+        """Length of the measure phase; 0 if the run ended before it."""
+        return 0 if self.plan.drain_ns == FOREVER_NS else max(0, self.plan.drain_ns - self.plan.measure_ns)
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """Counts of the measure phase."""
+        return self.totals.counts(Phase.MEASURE)
+
+    @cached_property
+    def intervals(self) -> list[IntervalDelta]:
+        """The intervals of which nothing is in the spill file."""
+        return [*self.totals.intervals(), *self.spill.late_intervals()]
+
+    @cached_property
+    def whole_run_series(self) -> set[str]:
+        """Series that cover all phases: those of connections, and a scenario's without a value in the measure phase."""
+        measured = self.totals.names_in(Phase.MEASURE)
+        return {*CONNECT_SERIES, *(name for name in self.totals.names() if name not in measured)}
+
+    @cached_property
+    def series(self) -> dict[str, Buckets]:
+        """Every series of the result, summed over its phases."""
+        return {
+            name: self.totals.series(name, None if name in self.whole_run_series else Phase.MEASURE)
+            for name in [*SERIES, *self.totals.names()]
+        }
+
+    @cached_property
+    def cpu_by_interval(self) -> dict[tuple[str, int], float]:
+        """CPU of the busiest worker in percent of one core, by phase and start of the interval."""
+        busiest: dict[tuple[str, int], float] = {}
+        for worker in self.workers:
+            for key, percent in worker.cpu_percent().items():
+                busiest[key] = max(busiest.get(key, 0.0), percent)
+        return busiest

@@ -1,0 +1,121 @@
+"""Sets the phases of a run: the ramp ends when all connections are open, the others after the time asked for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import gevent
+
+from wsbench.master.collector import Collector
+from wsbench.master.run_host import RunHost
+from wsbench.master.target_usage import TargetSampler
+from wsbench.measure.phases import FOREVER_NS, Phase, PhasePlan
+from wsbench.run.options import RunOptions
+from wsbench.run.protocol import PhaseUpdate
+from wsbench.units import NS_PER_S
+
+_GIVE_UP_AFTER = 10
+"""The target cannot be measured if this many connections failed and none was opened."""
+_LATECOMERS_NS = 3 * NS_PER_S
+"""No user asks for a connection any more this long after the last one was started."""
+
+
+class PhaseControl:
+    """The phases of one run, and the sampling of the target where they begin.
+
+    Attributes:
+        plan: the phases as far as they are known.
+    """
+
+    def __init__(
+        self,
+        options: RunOptions,
+        collector: Collector,
+        target: TargetSampler,
+        host: RunHost,
+        *,
+        on_end: Callable[[], None],
+    ) -> None:
+        """Start the ramp.
+
+        `on_end` is called in a greenlet of its own when the measure phase is over, or when no connection can be opened.
+        """
+        self.plan = PhasePlan()
+        self._options = options
+        self._registry = collector.registry
+        self._changed = collector.changed
+        self._target = target
+        self._host = host
+        self._on_end = on_end
+        self._spawned_ns: int | None = None
+        self._greenlet = gevent.spawn(self._run)
+
+    @property
+    def phase(self) -> Phase:
+        """The present phase."""
+        return self.plan.phase_at(time.time_ns())
+
+    def left_ns(self) -> int | None:
+        """Return the remaining time of the present phase; None where its end is not known."""
+        end = {Phase.WARMUP: self.plan.measure_ns, Phase.MEASURE: self.plan.drain_ns}.get(self.phase, FOREVER_NS)
+        return max(0, end - time.time_ns()) if end != FOREVER_NS else None
+
+    def spawning_complete(self) -> None:
+        """Record that Locust has started all users."""
+        self._spawned_ns = time.monotonic_ns()
+        self._changed.set()
+
+    def lost_workers(self) -> set[int]:
+        """Return the workers of this run that the master has lost."""
+        return self._host.missing_workers() & {worker.index for worker in self._registry.workers}
+
+    def end(self) -> None:
+        """Begin the drain now, if it has not begun."""
+        self._greenlet.kill()
+        self._target.sample_measure_end()
+        self._update(self.plan.ended_at(time.time_ns()))
+
+    def _run(self) -> None:
+        self._target.sample_before_ramp()
+        while not self._ramp_is_over():
+            if self._hopeless():
+                gevent.spawn(self._on_end)
+                return
+            self._changed.wait(1.0)
+            self._changed.clear()
+        self._target.sample_after_ramp(self._registry.opened)
+        now, options = time.time_ns(), self._options
+        measure = now + options.warmup_ns
+        drain = measure + options.duration_ns if options.duration_ns is not None else FOREVER_NS
+        self._update(PhasePlan(now, measure, drain))
+        _sleep_until(measure)
+        self._target.sample_measure_begin()
+        if drain != FOREVER_NS:
+            _sleep_until(drain)
+            self._target.sample_measure_end()
+            gevent.spawn(self._on_end)
+
+    def _update(self, plan: PhasePlan) -> None:
+        self.plan = plan
+        self._host.broadcast(PhaseUpdate(plan))
+
+    def _ramp_is_over(self) -> bool:
+        if self._spawned_ns is None or self._hopeless():
+            return False
+        settled = self._registry.opened + self._registry.failed
+        return settled >= self._options.users or self._no_more_to_come() or bool(self.lost_workers())
+
+    def _no_more_to_come(self) -> bool:
+        """A scenario may have users without a connection: the ramp ends some time after the last one was started."""
+        assert self._spawned_ns is not None
+        registry, waited_ns = self._registry, time.monotonic_ns() - self._spawned_ns
+        return registry.attempted == registry.opened + registry.failed > 0 and waited_ns > _LATECOMERS_NS
+
+    def _hopeless(self) -> bool:
+        return self._registry.opened == 0 and self._registry.failed >= min(self._options.users, _GIVE_UP_AFTER)
+
+
+def _sleep_until(instant_ns: int) -> None:
+    while (left := instant_ns - time.time_ns()) > 0:
+        gevent.sleep(left / NS_PER_S)

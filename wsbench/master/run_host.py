@@ -1,0 +1,28 @@
+"""The interface between a run's director and the process it runs in."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from wsbench.errors import ExitCode
+from wsbench.measure.histogram import Buckets
+from wsbench.run.protocol import PhaseUpdate, Report
+
+
+class RunHost(Protocol):
+    """The process of a director."""
+
+    def broadcast(self, update: PhaseUpdate) -> None:
+        """Send the phases to every worker."""
+
+    def missing_workers(self) -> set[int]:
+        """Return the indexes of the workers that cannot be reached now."""
+
+    def show(self, report: Report, response: Buckets) -> None:
+        """Add a report to the process's own statistics; `response` are its response times in coarse buckets."""
+
+    def finalize_counters(self, counters: dict[str, int]) -> None:
+        """Let the scenario complete its counters."""
+
+    def run_ended(self, code: ExitCode) -> None:
+        """React to the end of the run."""
