@@ -1,1 +1,1 @@
-"""Load on gevent and Locust. Only this package (and what it imports) lives in a monkey-patched process."""
+"""Locust's events, options, statistics and web pages, connected to the worker and the master."""

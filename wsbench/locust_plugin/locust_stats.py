@@ -1,8 +1,7 @@
-"""Locust's own statistics (console, web UI, --csv, --html), fed in bulk from what the master merged.
+"""Locust's own statistics (console, web UI, --csv, --html), updated in bulk from the reports that the master collects.
 
-Locust was made for requests of milliseconds: it rounds to whole ones in its buckets, its tables and its files.
-`install` replaces just the places that round, for all entries alike; Locust's documentation names the first of them
-for that.
+Locust rounds to whole milliseconds in its buckets, its tables and its files. `install` replaces only the functions that
+round, for all entries; Locust's documentation suggests this for the first of them.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ CONNECT = "connect"
 
 
 def install() -> None:
-    """Keep sub-millisecond values as they are, in every table and file of Locust's; and its files whole."""
+    """Make Locust keep fractions of milliseconds in its tables and files, and complete its files at the end."""
     locust_stats.bucket_response_time = two_digits
     StatsEntry.to_string = _to_string
     StatsEntry.percentile = _percentile_row
@@ -45,19 +44,19 @@ def install() -> None:
 
 
 class StatsFeed:
-    """Gives Locust's statistics what a worker's report says, in one go.
+    """Adds workers' reports to Locust's statistics.
 
-    Echoes by response time, connections by time to open, a scenario's own series by their names; what went wrong as
-    Locust's failures.
+    Entries are echoes (response time), connections (time to open) and the series that a scenario named; losses and
+    errors become Locust's failures.
     """
 
     def __init__(self, stats: RequestStats) -> None:
         self._stats = stats
-        self._told: dict[tuple[int, str], int] = {}
+        self._totals: dict[tuple[int, str], int] = {}
         self._corrupted: dict[int, int] = {}
 
     def take(self, report: Report, response: Buckets) -> None:
-        """A report, and its response times summed up: coarsely will do, for Locust keeps two digits."""
+        """Add a report and its response times, in coarse buckets because Locust keeps two digits."""
         counts: dict[str, int] = {}
         connect: Buckets = {}
         for delta in report.deltas:
@@ -68,35 +67,35 @@ class StatsFeed:
         if not named or lost:
             extremes_ms = _extremes_ms(report.deltas, "response", response)
             self._extend(ECHO, response, extremes_ms, lost, counts.get("payload_received", 0))
-        # Connections and errors are totals of the worker's.
+        # Connections and errors are running totals of the worker.
         extremes_ms = _extremes_ms(report.deltas, "connect", connect)
-        self._extend(CONNECT, connect, extremes_ms, self._news(report.worker, "", report.connections.failed), 0)
+        self._extend(CONNECT, connect, extremes_ms, self._gained(report.worker, "", report.connections.failed), 0)
         self._error(ECHO, "lost: no reply within --timeout", lost)
         self._errors(report)
         self._error(ECHO, "corrupted: the reply is not what was sent", self._echoes_corrupted(report, counts))
 
     def _errors(self, report: Report) -> None:
-        """What went wrong, each under the name of what it happened to."""
+        """Add new errors, each under the name of the entry that it concerns."""
         for error in report.errors:
-            count = self._news(report.worker, f"{error.side} {error.kind}", error.count)
+            count = self._gained(report.worker, f"{error.side} {error.kind}", error.count)
             name = rejected_reply_name(error.kind)
             if name is not None:
                 self._extend(name, {}, (0.0, 0.0), 0, 0, wrong=count)
             self._error(name or (SCENARIO_FAILED if error.kind == SCENARIO_FAILED else CONNECT), error.example, count)
 
     def _echoes_corrupted(self, report: Report, counts: dict[str, int]) -> int:
-        """What of the corrupted is new, and no reply that a scenario found wrong: `_errors` told of those.
+        """Return the number of new corrupted echoes, without replies that a scenario rejected: `_errors` adds those.
 
-        Counts come a little later than errors: of replies found wrong, for a while fewer are known than were told.
+        Counts arrive a little later than errors, so the count may for a while be less than the rejected replies.
         """
         worker = report.worker
         self._corrupted[worker] = self._corrupted.get(worker, 0) + counts.get("corrupted", 0)
-        found_wrong = sum(error.count for error in report.errors if rejected_reply_name(error.kind) is not None)
-        total = max(self._corrupted[worker] - found_wrong, self._told.get((worker, "corrupted"), 0))
-        return self._news(worker, "corrupted", total)
+        rejected = sum(error.count for error in report.errors if rejected_reply_name(error.kind) is not None)
+        total = max(self._corrupted[worker] - rejected, self._totals.get((worker, "corrupted"), 0))
+        return self._gained(worker, "corrupted", total)
 
     def _named(self, report: Report) -> dict[str, int]:
-        """What a scenario has named; how many of each were lost."""
+        """Add the series that a scenario named; return how many values of each were lost."""
         found: dict[str, Buckets] = {}
         lost: dict[str, int] = {}
         for delta in report.deltas:
@@ -111,15 +110,15 @@ class StatsFeed:
             self._error(name, "lost: nothing came in time", lost.get(name, 0))
         return {name: lost.get(name, 0) for name in found}
 
-    def _news(self, worker: int, what: str, total: int) -> int:
-        gained = total - self._told.get((worker, what), 0)
-        self._told[worker, what] = total
+    def _gained(self, worker: int, what: str, total: int) -> int:
+        gained = total - self._totals.get((worker, what), 0)
+        self._totals[worker, what] = total
         return gained
 
     def _extend(
         self, name: str, coarse: Buckets, extremes_ms: tuple[float, float], lost: int, size: int, *, wrong: int = 0
     ) -> None:
-        """`lost` ones are in no bucket; `wrong` ones are in those of this report, or of one before."""
+        """Extend an entry: `lost` requests are in no bucket, `wrong` ones in one of this or an earlier report."""
         if not (coarse or lost or size or wrong):
             return
         now = time.time()
@@ -153,27 +152,27 @@ class StatsFeed:
 
 
 def _extremes_ms(deltas: Sequence[IntervalDelta], series: str, coarse: Buckets) -> tuple[float, float]:
-    """The least and the greatest value of a series: not of the coarse buckets, whose edges are up to 3 % away."""
+    """Return minimum and maximum of a series, from its exact buckets: edges of coarse ones are up to 3 % away."""
     if not coarse:
         return 0, 0
-    least, most = extreme_keys((delta.series.get(series, {}) for delta in deltas), coarse)
-    return three_digits(lowest_value(least) / NS_PER_MS), three_digits(highest_value(most) / NS_PER_MS)
+    low, high = extreme_keys((delta.series.get(series, {}) for delta in deltas), coarse)
+    return three_digits(lowest_value(low) / NS_PER_MS), three_digits(highest_value(high) / NS_PER_MS)
 
 
 @functools.cache
 def _milliseconds(key: int) -> tuple[float, float]:
-    """The middle of a coarse bucket, as it is and in Locust's precision. Cached: a few hundred come up again."""
+    """Return the middle of a coarse bucket, exact and in Locust's precision. Cached, as a few hundred keys recur."""
     middle = (lowest_value(key) + highest_value(key + COARSE_WIDTH - 1)) / 2 / NS_PER_MS
     return middle, two_digits(middle)
 
 
 def two_digits(value: float) -> float:
-    """Rounded to two significant digits, as Locust does, but at any size: few enough keys for its dicts."""
+    """Round to two significant digits, as Locust does above 100 ms: its dicts then have few keys."""
     return _rounded(value, 2)
 
 
 def three_digits(value: float) -> float:
-    """Rounded to three significant digits, for a smallest and a largest value."""
+    """Round to three significant digits, for minimum and maximum."""
     return _rounded(value, 3)
 
 
@@ -198,11 +197,11 @@ def _to_string(self: Any, current: bool = True) -> str:
     )
     name_width = locust_stats.STATS_NAME_WIDTH - locust_stats.STATS_TYPE_WIDTH + 4
     times = (self.avg_response_time, self.min_response_time, self.max_response_time, self.median_response_time)
-    average, least, most, median = map(_shown, times)
+    average, low, high, median = map(_shown, times)
     failures = f"{self.num_failures}({self.fail_ratio:.2%})"
     return (
         f"{self.method or '':<{locust_stats.STATS_TYPE_WIDTH}} {self.name:<{name_width}} {self.num_requests:7d} "
-        f"{failures:>12} |{average:>7} {least:>7} {most:>7}{median:>7} | {rps or 0:7.2f} {failing or 0:11.2f}"
+        f"{failures:>12} |{average:>7} {low:>7} {high:>7}{median:>7} | {rps or 0:7.2f} {failing or 0:11.2f}"
     )
 
 
@@ -239,7 +238,7 @@ _locusts_close_files = StatsCSVFileWriter.close_files
 
 
 def _close_files(self: Any) -> None:
-    """Locust writes its files once a second; what came after the last time, the final reports above all, is missing."""
+    """Write Locust's files once more: it writes once a second, and the final reports came after the last time."""
     for file, writer, columns, rows in (
         (self.requests_csv_filehandle, self.requests_csv_writer, self.requests_csv_columns, self._requests_data_rows),
         (self.failures_csv_filehandle, self.failures_csv_writer, self.failures_columns, self._failures_data_rows),

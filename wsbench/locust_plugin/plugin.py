@@ -1,4 +1,4 @@
-"""Hooks wsbench into Locust: its options, and a `Session` for every Locust process."""
+"""The registration of wsbench with Locust: its options, and a `Session` in every Locust process."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from wsbench.run.options import DEFAULT_SPAWN_RATE, DEFAULT_USERS, OPTIONS, Opti
 from wsbench.worker.engine import Engine
 
 _registered = False
-_LOOK_S, _PATIENCE = 0.01, 3000
-_OF_RUN_ALONE = {
+_POLL_S, _POLLS = 0.01, 3000
+_OPTIONS_OF_RUN = {
     "--tls": "under Locust, the URL says it: --host wss://…",
     "--target": "under Locust, start one (wsbench serve) and give its URL: --host ws://…",
     "--scenario": "under Locust, it is -f FILE",
@@ -29,34 +29,34 @@ _OF_RUN_ALONE = {
 
 
 def register() -> None:
-    """Hook into Locust's events; once a process."""
+    """Listen to Locust's events; only the first call has an effect."""
     global _registered
     if not _registered:
         _registered = True
         locust_stats.install()
-        # A worker asks for them once for each option whenever users are to be started, and each time a whole parser is
-        # built: 0.2 s of every second of the ramp in which nothing else happens, and on a busy machine no heartbeat.
+        # On every order to spawn users, a worker calls this once per option, and each call builds a parser: that would
+        # block the worker for 0.2 s of every second of the ramp, and on a busy machine delay its heartbeats.
         argument_parser.default_args_dict = functools.cache(argument_parser.default_args_dict)
         events.init_command_line_parser.add_listener(_add_options)
         events.init.add_listener(_init)
 
 
 def engine_of(environment: Environment) -> Engine:
-    """The engine of this process, for its users.
+    """Return the engine of this process, for its users.
 
-    A worker that joins just as a run begins may be told to spawn users before Locust has fired `init`, and so before
-    anybody here could hear that a run has begun: then they wait for it.
+    A worker that joins as a run begins may have to spawn users before Locust has fired `init`, and so before there is a
+    session that knows of the run: then this function waits.
 
     Raises:
-        RuntimeError: no run is going on here.
+        RuntimeError: no run is in progress in this process.
     """
-    patience = _PATIENCE if isinstance(environment.runner, WorkerRunner) else 1
-    for _ in range(patience):
+    polls = _POLLS if isinstance(environment.runner, WorkerRunner) else 1
+    for _ in range(polls):
         session: Session | None = getattr(environment, "wsbench", None)
-        engine = session.engine_of_now() if session is not None else None
+        engine = session.current_engine() if session is not None else None
         if engine is not None:
             return engine
-        gevent.sleep(_LOOK_S)
+        gevent.sleep(_POLL_S)
     raise RuntimeError("wsbench users can only run in a Locust process that runs a test")
 
 
@@ -64,14 +64,14 @@ def engine_of(environment: Environment) -> Engine:
 
 
 def _add_options(parser: Any, **_: Any) -> None:
-    group = parser.add_argument_group("wsbench options", "What the WebSocket users of wsbench do.")
+    group = parser.add_argument_group("wsbench options", "Options of the WebSocket users of wsbench.")
     for option in OPTIONS:
         action = group.add_argument(*option.flags, **_argument(option))
-        # Locust's parser takes these as arguments, but the groups it makes do not.
+        # Locust's parser accepts these as arguments; the groups that it makes do not.
         action.include_in_web_ui = option.web
         action.is_secret = action.is_required = action.is_multiple = False
-    for flag, instead in _OF_RUN_ALONE.items():
-        refused = raise_argument_type_error(f"is an option of `wsbench run` alone: {instead}")
+    for flag, alternative in _OPTIONS_OF_RUN.items():
+        refused = raise_argument_type_error(f"is an option of `wsbench run` alone: {alternative}")
         group.add_argument(flag, nargs="?", action=refused, help=configargparse.SUPPRESS, dest=f"no{flag}")
     parser.set_defaults(num_users=DEFAULT_USERS, spawn_rate=DEFAULT_SPAWN_RATE)
 
@@ -84,13 +84,13 @@ def _argument(option: Option) -> dict[str, Any]:
     common |= {"metavar": option.metavar or None, "type": _checker(option)}
     if option.repeatable:
         common["help"] = _Verbatim(f"{option.help} Repeatable; on the web form, several with commas between them.")
-        # Not an empty list: Locust's form takes that for one of numbers.
+        # Not an empty list: Locust's web form would treat it as a list of numbers.
         return {**common, "action": "append", "default": [""]}
     return {**common, "default": option.default, "choices": list(option.choices) or None}
 
 
 class _Verbatim(str):
-    """A help text as it is: argparse would format it with %, and the web form shows it without."""
+    """A help text that argparse does not format with %: the web form shows it unformatted."""
 
     __slots__ = ()
 
@@ -110,5 +110,7 @@ def _checker(option: Option) -> Callable[[str], str]:
 
 def _init(environment: Environment, runner: Any, web_ui: Any = None, **_: Any) -> None:
     environment.wsbench = Session(environment, runner)
+    # libev starts timers from its cached time, which is older than all imports: --run-time would end early.
+    gevent.get_hub().loop.update_now()
     if web_ui is not None:
         blueprint.install(web_ui, environment.wsbench)

@@ -120,7 +120,7 @@ class Session:
         """Where users run; None in a master, and before the first run."""
         return self._worker.engine if self._worker is not None else self._engine
 
-    def engine_of_now(self) -> Engine | None:
+    def current_engine(self) -> Engine | None:
         """The engine of the run that goes on; of a worker that missed its beginning, it is made now."""
         if self._worker is not None:
             self._worker.catch_up()

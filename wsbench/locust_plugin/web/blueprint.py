@@ -1,7 +1,7 @@
-"""The page's routes, under `/wsbench/` beside Locust's, and what is added to Locust's own pages.
+"""The routes of the live page, under `/wsbench/`, and additions to Locust's own pages.
 
-Everything but words of ours came from elsewhere (servers, above all) and is hostile: it travels as JSON, the page
-makes text of it, and its policy allows no script but ours. Who may see Locust's pages may see these.
+Texts from servers and users may be hostile: they are sent as JSON, the page inserts them as text, and its
+Content-Security-Policy allows only the scripts of this package. Access needs the same login as Locust's pages.
 """
 
 from __future__ import annotations
@@ -27,32 +27,32 @@ _POLICY = (
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _REPORT_POLICY = "sandbox allow-scripts allow-downloads allow-popups"
-"""A report brings scripts of its own: they may draw it, and not speak to Locust."""
-_FRESH = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-_PIECE = 64 * 1024
+"""The scripts in a report may draw it, but they may not send requests to Locust."""
+_NO_STORE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+_CHUNK_BYTES = 64 * 1024
 _ROOT = '<div id="root"></div>'
 _BAR = '<p id="wsbench"><a href="./wsbench/">WebSocket: live page, histograms and reports</a></p>'
 
 
 def _in_package(name: str, path: str) -> Path:
-    """A package's file. The package is not imported: plotly's would take a third of a second of a run."""
+    """Return the path of a package's file without importing the package: plotly takes a third of a second."""
     spec = find_spec(name)
     assert spec is not None and spec.submodule_search_locations is not None
     return Path(spec.submodule_search_locations[0]) / path
 
 
-_OURS = Path(__file__).parent
+_HERE = Path(__file__).parent
 _FILES = {
-    "live.js": (_OURS / "live.js", "text/javascript"),
-    "live.css": (_OURS / "live.css", "text/css"),
-    "locust.css": (_OURS / "locust.css", "text/css"),
+    "live.js": (_HERE / "live.js", "text/javascript"),
+    "live.css": (_HERE / "live.css", "text/css"),
+    "locust.css": (_HERE / "locust.css", "text/css"),
     "page.css": (_in_package("wsbench.report.html", "templates/page.css"), "text/css"),
     "plotly.js": (_in_package("plotly", "package_data/plotly.min.js"), "text/javascript"),
 }
 
 
 def install(web_ui: Any, session: Session) -> None:
-    """Add our routes to Locust's web UI, before it is started."""
+    """Add the routes to Locust's web UI, before it is started."""
     parsed = web_ui.environment.parsed_options
     base = (getattr(parsed, "web_base_path", None) or "").rstrip("/")
     web_ui.template_args.update(locust_tab.TEMPLATE_ARGS)
@@ -70,11 +70,11 @@ def install(web_ui: Any, session: Session) -> None:
     web_ui.app.after_request(lambda response: _extend(response, session))
 
 
-# -- our own pages -----------------------------------------------------------------------------------------------------
+# -- pages of wsbench --------------------------------------------------------------------------------------------------
 
 
 def _page() -> Response:
-    return _send(_OURS / "live.html", "text/html", {"Content-Security-Policy": _POLICY, **_FRESH})
+    return _send(_HERE / "live.html", "text/html", {"Content-Security-Policy": _POLICY, **_NO_STORE})
 
 
 def _live(session: Session) -> Response:
@@ -85,7 +85,7 @@ def _live(session: Session) -> Response:
         run_id=request.args.get("run", ""),
         since=int(since) if since.isascii() and since.isdigit() else 0,
     )
-    return Response(msgspec.json.encode(document), mimetype="application/json", headers=_FRESH)
+    return Response(msgspec.json.encode(document), mimetype="application/json", headers=_NO_STORE)
 
 
 def _file(name: str) -> Response:
@@ -100,32 +100,32 @@ def _download(session: Session, run_id: str, name: str) -> Response:
     if directory is None or name not in files_of(directory):
         abort(404)
     kind = "text/html" if name == "report.html" else "application/octet-stream"
-    response = _send(directory / name, kind, {"Content-Security-Policy": _REPORT_POLICY, **_FRESH})
+    response = _send(directory / name, kind, {"Content-Security-Policy": _REPORT_POLICY, **_NO_STORE})
     if name != "report.html":
         response.headers.set("Content-Disposition", "attachment", filename=f"{run_id}-{name}")
     return response
 
 
 def _send(path: Path, kind: str, headers: dict[str, str]) -> Response:
-    """A file in pieces: megabytes in one go would keep an engine in this process from its work."""
+    """Return a response that sends a file in chunks: megabytes at once would block an engine in this process."""
     size = str(path.stat().st_size)
-    return Response(_pieces(path), mimetype=kind, headers={"Content-Length": size, **headers})
+    return Response(_chunks(path), mimetype=kind, headers={"Content-Length": size, **headers})
 
 
-def _pieces(path: Path) -> Iterator[bytes]:
+def _chunks(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
-        while piece := file.read(_PIECE):
-            yield piece
+        while chunk := file.read(_CHUNK_BYTES):
+            yield chunk
             gevent.sleep(YIELD_S)
 
 
-# -- Locust's ----------------------------------------------------------------------------------------------------------
+# -- pages of Locust ---------------------------------------------------------------------------------------------------
 
 
 def _check_form(session: Session) -> Response | None:
     if request.endpoint != "locust.swarm":
         return None
-    problem = session.check_form(lambda **given: start_form.check(request.form, **given))
+    problem = session.check_form(lambda **context: start_form.check(request.form, **context))
     return None if problem is None else jsonify({"success": False, "message": problem})
 
 

@@ -1,4 +1,4 @@
-"""The WebSocket tab of Locust's web UI: a table of what `snapshot` knows, in words. Locust's tabs can hold no more."""
+"""The WebSocket tab of Locust's web UI: the live figures as a table of texts, which is all that a tab can show."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ TEMPLATE_ARGS: dict[str, Any] = {
 
 
 def statistics(director: Director | None) -> list[dict[str, Any]]:
-    """For Locust's `/stats/requests`: the rows of the tab."""
-    # Not "name": Locust would sort by it.
+    """Return the rows of the tab for Locust's `/stats/requests`."""
+    # Not "name": Locust would sort the rows by it.
     rows = [] if director is None else [{"what": what, "value": value} for what, value in _rows(director)]
     return [{"key": KEY, "data": rows}]
 

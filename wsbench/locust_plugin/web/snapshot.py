@@ -1,6 +1,6 @@
-"""What the page asks for once a second, as one document. Whoever makes it breathes between its parts: see `load.live`.
+"""The document that the live page requests once a second; making it yields control between its parts.
 
-Instants and durations are in ns, CPU in percent of one core; what is not known is null.
+Instants and durations are in ns, CPU in percent of one core; unknown values are null.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ DOWNLOADS = ("report.html", "latency.hlog", "response.hgrm", "service.hgrm", "ru
 
 
 def snapshot(director: Director | None, finished: Sequence[Path], *, run_id: str, since: int) -> dict[str, Any]:
-    """Where things stand, for somebody who knows version `since` of run `run_id` and needs only what is new since."""
+    """Return the document for a page that has version `since` of run `run_id`: it contains later seconds only."""
     results = [{"id": path.name, "files": files_of(path)} for path in reversed(finished)]
     if director is None:
         return {"state": "waiting", "results": results}
@@ -35,7 +35,7 @@ def snapshot(director: Director | None, finished: Sequence[Path], *, run_id: str
         "run": {
             "id": director.described.run_id,
             "url": director.described.options.connect.url,
-            "asked": _asked(director),
+            "asked": _description(director),
         },
         "closed_loop": director.described.options.closed_loop,
         "phase": director.phases.phase,
@@ -60,12 +60,12 @@ def snapshot(director: Director | None, finished: Sequence[Path], *, run_id: str
 
 
 def files_of(path: Path) -> list[str]:
-    """What there is to download of a result, in the order of interest."""
+    """Return the files of a result that can be downloaded, the most interesting first."""
     return [name for name in DOWNLOADS if (path / name).is_file()]
 
 
 def verdict(director: Director) -> dict[str, Any] | None:
-    """The generator's on itself, with its findings; None before there is one."""
+    """Return the generator's verdict on itself with its findings; None before the first one."""
     if director.result.run is not None:
         generator = director.result.run.generator
         return {"verdict": generator.verdict, "final": True, "findings": [_finding(f) for f in generator.findings]}
@@ -85,7 +85,7 @@ def _state(director: Director) -> str:
     return "done" if director.result.run is not None else "failed"
 
 
-def _asked(director: Director) -> str:
+def _description(director: Director) -> str:
     options = director.described.options
     parts = [describe(options)]
     parts += [f"compression {options.connect.compression}"] if options.connect.compression != "off" else []
@@ -94,7 +94,7 @@ def _asked(director: Director) -> str:
 
 
 def _totals(director: Director) -> dict[str, Any]:
-    """Connections, messages, errors, what was granted, workers: of small size all of them."""
+    """Return connections, messages, errors, negotiated features and workers; all of them are small."""
     workers, live = director.collector.registry.workers, director.collector.live
     connections = worker_totals.connections(workers, director.described.options.users)
     counts = live.counts()
@@ -123,7 +123,7 @@ def _totals(director: Director) -> dict[str, Any]:
 
 
 def _exactly(director: Director, name: str, coarse: dict[str, Any]) -> dict[str, Any]:
-    """A series' table as the result has it, once there is one."""
+    """Return the figures of a series from the result once there is one; until then, the coarse ones."""
     if director.result.run is None:
         return coarse
     latency = director.result.run.latency[name]

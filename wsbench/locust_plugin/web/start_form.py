@@ -1,4 +1,4 @@
-"""Locust's start form: what is wrong with the options of wsbench in it is said there, before anything is started."""
+"""Checks of wsbench's options in Locust's start form, before a run is started."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from wsbench.run.options import OPTIONS, RunOptions
 
 
 def check(form: Any, parsed: Mapping[str, Any], *, host: str, processes: int) -> str | None:
-    """What is wrong, or None. `form` is what was posted (of werkzeug's kind), `parsed` what holds without it.
+    """Return the first error of a posted form, or None.
 
-    Values are taken from the form as Locust will take them.
+    Args:
+        form: the form, as werkzeug parses it; its values are read as Locust reads them.
+        parsed: the options in effect where the form has none.
     """
     raw = {option.name: parsed.get(option.name) for option in OPTIONS}
     for option in OPTIONS:
@@ -30,7 +32,7 @@ def check(form: Any, parsed: Mapping[str, Any], *, host: str, processes: int) ->
         RunOptions.from_mapping(
             raw,
             url=form.get("host") or host,
-            users=int(users) if users.isdecimal() else 1,  # Locust complains about it itself
+            users=int(users) if users.isdecimal() else 1,  # Locust reports this error itself
             processes=processes,
         )
     except UsageError as error:
