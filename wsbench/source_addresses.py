@@ -13,6 +13,7 @@ import socket
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 
 from wsbench.errors import UsageError
@@ -25,23 +26,21 @@ searches for a free one (a quarter of the ramp's CPU at 15,000), and others need
 IP_BIND_ADDRESS_NO_PORT = 24
 """Linux: bind to an address, and leave the port to connect(), which may share it between destinations."""
 
-_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-
 
 @dataclass(frozen=True)
 class SourceRange:
-    """Addresses from `first` to `last`, both included."""
+    """Addresses from `first` to `last`, both included; of one family, IPv4 or IPv6."""
 
-    first: _Address
-    last: _Address
+    first: str
+    last: str
 
     def __len__(self) -> int:
-        return min(int(self.last) - int(self.first) + 1, sys.maxsize)
+        return min(int(ip_address(self.last)) - int(ip_address(self.first)) + 1, sys.maxsize)
 
     def __getitem__(self, index: int) -> str:
         if not 0 <= index < len(self):
             raise IndexError(index)
-        return str(self.first + index)
+        return str(ip_address(self.first) + index)
 
 
 def parse_sources(text: str) -> SourceRange:
@@ -54,14 +53,15 @@ def parse_sources(text: str) -> SourceRange:
         if "/" in text:
             network = ipaddress.ip_network(text.strip(), strict=False)
             edge = 1 if network.num_addresses > 2 else 0
-            return SourceRange(network[edge], network[-1 - edge])
+            return SourceRange(str(network[edge]), str(network[-1 - edge]))
         first, _, last = text.partition("-")
-        found = SourceRange(ipaddress.ip_address(first.strip()), ipaddress.ip_address((last or first).strip()))
+        low, high = ip_address(first.strip()), ip_address((last or first).strip())
+        valid = type(low) is type(high) and int(low) <= int(high)
     except ValueError:
-        found = None
-    if found is None or type(found.first) is not type(found.last) or int(found.first) > int(found.last):
+        valid = False
+    if not valid:
         raise ValueError(f"{text!r} is no address, range or network: use 10.0.0.5, 10.0.0.5-10.0.0.9 or 127.0.0.0/8")
-    return found
+    return SourceRange(str(low), str(high))
 
 
 def check_sources(sources: Sequence[SourceRange]) -> None:
@@ -100,14 +100,14 @@ def for_loopback(host: str, connections: int) -> tuple[SourceRange, ...]:
     if sys.platform != "linux" or not is_loopback(host):
         return ()
     needed = -(-connections // int(ephemeral_ports() * _PORTS_USED))
-    first = ipaddress.IPv4Address("127.0.0.1")
-    return (SourceRange(first, first + needed - 1),) if needed > 1 else ()
+    first = ip_address("127.0.0.1")
+    return (SourceRange(str(first), str(first + needed - 1)),) if needed > 1 else ()
 
 
 def is_loopback(host: str) -> bool:
     """Whether a host is `localhost` or one of 127.0.0.0/8."""
     try:
-        return ipaddress.ip_address(host) in ipaddress.ip_network("127.0.0.0/8")
+        return ip_address(host) in ipaddress.ip_network("127.0.0.0/8")
     except ValueError:
         return host == "localhost"
 

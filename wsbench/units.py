@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from datetime import datetime
 
 NS_PER_S = 1_000_000_000
@@ -90,6 +91,32 @@ def parse_rate(text: str) -> float:
     if not math.isfinite(rate) or rate <= 0:
         raise ValueError(f"{text!r} is not a rate: it must be above zero")
     return rate
+
+
+def parse_share(text: str) -> float:
+    """Return the fraction that a percentage stands for: 0.05 of '5%'; the sign may be left out.
+
+    Raises:
+        ValueError: not a percentage, or negative.
+    """
+    try:
+        share = float(text.strip().removesuffix("%")) / 100
+    except ValueError:
+        share = math.nan
+    if not 0 <= share < math.inf:  # false for NaN as well
+        raise ValueError(f"{text!r} is not a percentage: use for example 5%")
+    return share
+
+
+def one_of(*names: str) -> Callable[[str], str]:
+    """Return a parser that accepts these names and raises ValueError for any other text."""
+
+    def parse(text: str) -> str:
+        if text not in names:
+            raise ValueError(f"{text!r} is none of {', '.join(names)}")
+        return text
+
+    return parse
 
 
 def format_duration(duration_ns: float | None) -> str:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from wsbench.cli.matrix import PARSERS
 from wsbench.errors import TargetError, UsageError
 from wsbench.experiment import spec
 from wsbench.experiment.experiment_runner import RunOutcome, RunStart, run_experiment
@@ -67,7 +66,7 @@ def store(tmp_path: Path) -> Iterator[ExperimentStore]:
 
 
 def fresh(store: ExperimentStore, *, repetitions: int = 3, seed: int = 4) -> Experiment:
-    cells = plan_cells(spec.load(store.toml, PARSERS), repetitions=repetitions, seed=seed)
+    cells = plan_cells(spec.load(store.toml), repetitions=repetitions, seed=seed)
     return Experiment(experiment_result.SCHEMA, store.id, "sample", False, "now", "0.1.0", seed, "websockets", cells)
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from wsbench.cli.matrix import PARSERS
 from wsbench.experiment import spec
 from wsbench.experiment.order import missing_runs, plan_cells
 from wsbench.experiment.spec import Spec
@@ -27,7 +26,7 @@ def sample(tmp_path: Path) -> Spec:
         load = [{ in_flight = 4 }, { rate = 1000 }, { rate = 1000, arrivals = "poisson" }]
         """
     )
-    return spec.load(file, PARSERS)
+    return spec.load(file)
 
 
 def in_order(cells: list[Cell]) -> list[tuple[int, str]]:

@@ -17,7 +17,6 @@ from helpers import frames as by_hand
 from helpers.reference import client, cut, in_pieces, put_together, whole
 from websockets.http11 import Response
 
-from wsbench.cli.matrix import PARSERS
 from wsbench.errors import ConnectError, ResultError, UsageError
 from wsbench.experiment import spec
 from wsbench.report import hlog, junit, markdown, openmetrics
@@ -25,6 +24,7 @@ from wsbench.report.html.timeline_reader import read_timeline
 from wsbench.report.text import summary
 from wsbench.results import experiment_result, run_result
 from wsbench.run import gates
+from wsbench.run.options import OPTIONS
 from wsbench.source_addresses import parse_sources
 from wsbench.targets.echo.delays import parse_stall
 from wsbench.transport.connect_attempt import ConnectAttempt
@@ -207,7 +207,7 @@ def experiment_file(data: bytes) -> None:
         file.write(data)
         file.flush()
         try:
-            found = spec.load(Path(file.name), PARSERS)
+            found = spec.load(Path(file.name))
         except UsageError as error:
             assert error.what.startswith(file.name), error.what
         else:
@@ -215,7 +215,7 @@ def experiment_file(data: bytes) -> None:
 
 
 _TEXTS: list[tuple[Callable[[str], object], type[Exception]]] = [
-    *((parse, ValueError) for parse in PARSERS.values()),
+    *((parse, ValueError) for parse in (option.parse for option in OPTIONS) if parse is not None),
     (gates.parse, ValueError),
     (parse_header, ValueError),
     (parse_compression, ValueError),

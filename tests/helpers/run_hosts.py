@@ -49,7 +49,7 @@ class RecordingHost:
 def options(users: int = 2, **texts: Any) -> RunOptions:
     """Options of a run that hardly waits: no warm-up, 100 ms of measuring, and as long for a reply."""
     short = {"rate": "100", "warmup": "0s", "duration": "100ms", "timeout": "100ms"}
-    return RunOptions.from_mapping({**short, **texts}, url="ws://127.0.0.1/echo", users=users)
+    return RunOptions.from_texts({**short, **texts}, url="ws://127.0.0.1/echo", users=users)
 
 
 def delta(phase: str, start_ns: int, *latencies_ms: float, **counts: int) -> IntervalDelta:

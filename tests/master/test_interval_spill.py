@@ -67,7 +67,7 @@ def _stored(where: Path, spill: IntervalSpill, settled_after_s: int | None) -> d
             spill.spill(totals, BEGIN + (second - settled_after_s) * S)
     held = len(totals.intervals())
     assert held == 63 if settled_after_s is None else held < 25, "what has settled is not in memory"
-    options = RunOptions.from_mapping({option.name: option.default for option in OPTIONS}, url="ws://h/", users=40)
+    options = RunOptions.from_texts({option.name: option.default for option in OPTIONS}, url="ws://h/", users=40)
     described = RunDescription(options, "echo", "20261122T091500Z-echo", datetime(2026, 11, 22, tzinfo=UTC), [], {})
     plan = PhasePlan(BEGIN + S, BEGIN + 2 * S, DRAIN)
     measured = Measurement(plan, totals, spill, [], True, TargetUsage(), {})

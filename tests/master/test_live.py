@@ -19,7 +19,7 @@ MS = 1_000_000
 
 
 def options(**given: Any) -> RunOptions:
-    return RunOptions.from_mapping({"rate": "100", **given}, url="ws://127.0.0.1/echo", users=2)
+    return RunOptions.from_texts({"rate": "100", **given}, url="ws://127.0.0.1/echo", users=2)
 
 
 def values(*latencies_ms: float) -> Buckets:

@@ -7,15 +7,13 @@ import pytest
 from wsbench.master.worker_registry import WorkerRegistry, WorkerState
 from wsbench.measure.delta import IntervalDelta
 from wsbench.measure.phases import PhasePlan
+from wsbench.run.packing import pack, unpack
 from wsbench.run.protocol import (
     ConnectionTally,
     ErrorTally,
     Health,
     PhaseUpdate,
     Report,
-    pack,
-    unpack_phase_update,
-    unpack_report,
 )
 
 MS, S = 1_000_000, 1_000_000_000
@@ -162,9 +160,9 @@ def test_a_report_arrives_as_it_was_sent() -> None:
         negotiated={"compression": None, "subprotocol": "chat"},
         final=True,
     )
-    assert unpack_report(pack(sent)) == sent
+    assert unpack(pack(sent), Report) == sent
 
 
 @pytest.mark.parametrize("plan", [PhasePlan(), PhasePlan(1_795_000_000 * S), PhasePlan(1, 2, 3)])
 def test_an_order_arrives_as_it_was_sent(plan: PhasePlan) -> None:
-    assert unpack_phase_update(pack(PhaseUpdate(plan))) == PhaseUpdate(plan)
+    assert unpack(pack(PhaseUpdate(plan)), PhaseUpdate) == PhaseUpdate(plan)

@@ -43,7 +43,12 @@ def probed(
 
     serving = gevent.spawn(run)
     options = ProbeOptions(
-        ConnectOptions(peer.url, timeout_ns=int(timeout_s * 1e9), **options), PAYLOAD, False, same, version="0"
+        ConnectOptions(peer.url, connect_timeout_ns=int(timeout_s * 1e9), **options),
+        PAYLOAD,
+        False,
+        same,
+        version="0",
+        timeout_ns=int(timeout_s * 1e9),
     )
     try:
         result, error = probe(options, told.append)

@@ -11,15 +11,15 @@ import pytest
 import trustme
 
 from wsbench.errors import UsageError
-from wsbench.run.options import DEFAULT_DURATION, DEFAULT_USERS, OPTIONS, Option, RunOptions, check_value, describe
+from wsbench.run.options import BY_NAME, DEFAULT_DURATION_NS, DEFAULT_USERS, OPTIONS, Option, RunOptions, describe
+from wsbench.run.packing import pack, unpack
 
 URL = "ws://127.0.0.1:8765/echo"
 MS, S = 1_000_000, 1_000_000_000
-BY_NAME = {option.name: option for option in OPTIONS}
 
 
 def options(url: str = URL, users: int = 50, **raw: Any) -> RunOptions:
-    return RunOptions.from_mapping(raw, url=url, users=users)
+    return RunOptions.from_texts(raw, url=url, users=users)
 
 
 # -- the declaration -------------------------------------------------------------------------------------------------
@@ -27,13 +27,13 @@ def options(url: str = URL, users: int = 50, **raw: Any) -> RunOptions:
 
 def test_defaults_are_those_of_the_contract() -> None:
     plain = options()
-    assert (DEFAULT_USERS, DEFAULT_DURATION) == (50, "10s")
+    assert (DEFAULT_USERS, DEFAULT_DURATION_NS) == (50, 10 * S)
     assert plain.duration_ns is None, "open-ended under Locust; `wsbench run` gives its own"
     assert (plain.warmup_ns, plain.drain_ns, plain.timeout_ns) == (2 * S, 5 * S, 10 * S)
     assert (plain.rate, plain.closed_loop, plain.arrivals, plain.in_flight) == (None, True, "constant", 1)
     assert (plain.payload_size, plain.payload, plain.binary) == (128, None, False)
     assert (plain.reconnect, plain.request_events, plain.strict, plain.gates) == (True, False, False, ())
-    assert (plain.results, plain.name, plain.processes) == (Path("results"), "echo", 1)
+    assert (plain.results, plain.name, plain.processes) == (Path("results"), "", 1)
     connect = plain.connect
     assert (connect.url, connect.compression, connect.ca_file, connect.insecure) == (URL, "off", None, False)
     assert (connect.headers, connect.subprotocols, connect.origin) == ((), (), None)
@@ -56,9 +56,9 @@ def test_names_and_environment_follow_from_the_flags() -> None:
 def test_every_default_is_a_value_the_option_takes(option: Option) -> None:
     assert option.help.endswith(".")
     if option.default is not None:
-        assert check_value(option, option.default) == option.default
+        assert option.value_of(option.default) == option.value_of(None)
     for choice in option.choices:
-        check_value(option, choice)
+        assert option.value_of(choice) == choice
 
 
 def test_the_module_needs_neither_locust_nor_gevent() -> None:
@@ -216,10 +216,43 @@ def test_an_empty_payload_file_is_a_mistake(tmp_path: Path) -> None:
         options(payload_file=str(tmp_path))
 
 
-def test_a_worker_elsewhere_takes_the_payload_the_master_read() -> None:
-    raw = {"payload_file": "/only/on/the/masters/machine"}
-    given = RunOptions.from_mapping(raw, url=URL, users=1, payload=b"\xff")
-    assert (given.payload, given.binary) == (b"\xff", True)
+# -- on the way to other processes ------------------------------------------------------------------------------------
+
+
+def test_another_process_has_the_same_options_and_parses_nothing(tmp_path: Path) -> None:
+    payload = tmp_path / "payload"
+    payload.write_bytes(b"\xff")
+    sent = options(
+        payload_file=str(payload),
+        header=["A: b"],
+        source_ip=["127.0.0.2-127.0.0.9", "::1"],
+        fail_if=["errors > 0.1%"],
+        set=["room=7"],
+        duration="1m",
+    )
+    payload.unlink()
+    received = unpack(pack(sent), RunOptions)
+    assert received == sent
+    assert (received.payload, received.connect.uri) == (b"\xff", sent.connect.uri)
+
+
+def test_values_make_the_same_options_as_their_texts() -> None:
+    texts = {"rate": "1k", "duration": "3s", "timeout": "1s", "header": ["A: b"], "compression": "on", "binary": True}
+    values = {"rate": 1000.0, "duration": 3 * S, "timeout": S, "header": [("A", "b")], "compression": "on"}
+    assert RunOptions.from_values({**values, "binary": True}, url=URL) == options(**texts)
+
+
+def test_the_same_run_against_another_server() -> None:
+    moved = options(rate="10").against("wss://127.0.0.1:1/", "ca.pem")
+    assert (moved.connect.url, moved.connect.ca_file, moved.rate) == ("wss://127.0.0.1:1/", "ca.pem", 10.0)
+    assert options(rate="10").against(URL) == options(rate="10")
+
+
+def test_loopback_has_as_many_source_addresses_as_the_connections_need() -> None:
+    few, many = options(users=10), options(users=200_000)
+    assert few.sources == ()
+    assert sum(map(len, many.sources)) > 1
+    assert many.against("ws://10.0.0.1/").sources == ()
 
 
 # -- in words --------------------------------------------------------------------------------------------------------

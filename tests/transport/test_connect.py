@@ -25,7 +25,7 @@ MakePair = Callable[..., Pair]
 
 
 def attempt(url: str, *, timeout_s: float = 20, ca_file: Path | None = None, **asked: Any) -> HandshakeResult:
-    options = ConnectOptions(url, timeout_ns=int(timeout_s * 1e9), **asked)
+    options = ConnectOptions(url, connect_timeout_ns=int(timeout_s * 1e9), **asked)
     context = None
     if options.uri.secure:
         context = client_context(ca_file=str(ca_file) if ca_file else None, insecure=options.insecure)

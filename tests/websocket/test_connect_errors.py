@@ -64,6 +64,6 @@ def test_why_a_certificate_failed_the_check(code: int, kind: str, told: str) -> 
     ],
 )
 def test_what_had_not_come_when_time_was_over(step: str, received: int, kind: str, side: Side, told: str) -> None:
-    error = timed_out(ConnectOptions("wss://server.test/", timeout_ns=1_500_000_000), step, received)
+    error = timed_out(ConnectOptions("wss://server.test/", connect_timeout_ns=1_500_000_000), step, received)
     assert (error.kind, error.step, error.side) == (kind, step, side)
     assert told in error.what and "within 1.5 s" in error.what and error.remedy

@@ -98,7 +98,7 @@ class Engaged:
 
     def __init__(self, **raw: str) -> None:
         self.peer = Peer()
-        options = RunOptions.from_mapping({"timeout": "60s", **raw}, url=self.peer.url, users=3)
+        options = RunOptions.from_texts({"timeout": "60s", **raw}, url=self.peer.url, users=3)
         self.engine = Engine(options, worker=0, send=lambda _: None, handshakes=1, handshake_patience_s=60)
         self.driver = driver_for(self.engine)
         connecting = self.connect(self.driver)

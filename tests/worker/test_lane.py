@@ -62,7 +62,7 @@ class Conversation:
     def __init__(self, kind: type[ClosedLoop], **raw: str) -> None:
         self.peer = Peer()
         self._reports: list[Report] = []
-        options = RunOptions.from_mapping(raw, url=self.peer.url, users=1)
+        options = RunOptions.from_texts(raw, url=self.peer.url, users=1)
         self.engine = Engine(options, worker=0, send=self._reports.append)
         self.driver = kind(self.engine, 1)
         self.engine.connections.register(self.driver)

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from wsbench.measure.delta import IntervalDelta
-from wsbench.run.protocol import ConnectionTally, Health, Report, unpack_report
+from wsbench.run.packing import unpack
+from wsbench.run.protocol import ConnectionTally, Health, Report
 from wsbench.worker.report_queue import ReportQueue
 
 
@@ -27,7 +28,7 @@ def sent() -> list[int]:
 
 @pytest.fixture
 def queue(sent: list[int]) -> Iterator[ReportQueue]:
-    with contextlib.closing(ReportQueue(lambda packed: sent.append(unpack_report(packed).number))) as queue:
+    with contextlib.closing(ReportQueue(lambda packed: sent.append(unpack(packed, Report).number))) as queue:
         yield queue
 
 

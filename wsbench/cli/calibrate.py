@@ -14,8 +14,8 @@ import msgspec
 
 from wsbench import machine
 from wsbench.cli.progress import ProgressLine
-from wsbench.cli.run import defaults, execute, reach
 from wsbench.errors import ExitCode, WsbenchError
+from wsbench.launcher.execution import RunRequest, execute
 from wsbench.report.text.text_table import draw, left
 from wsbench.results import calibration_result
 from wsbench.results.calibration_result import CALIBRATION_FILE, Calibration, KnownAnswer, LoopSpeed
@@ -29,12 +29,13 @@ from wsbench.units import NS_PER_MS, NS_PER_S, format_bytes, format_count, forma
 
 _PAYLOAD = 128
 _USERS = 100
+_SPAWN_RATE = 500.0
 _MANY = 1_100
 """Connections; with 100, for the memory of one."""
 _STEPS = 4
 _DELAY_NS = 5 * NS_PER_MS
 _STALL = Stall(stop_ns=NS_PER_S // 2, every_ns=5 * NS_PER_S // 2)
-_STALL_RATE = 500
+_STALL_RATE = 500.0
 _TOLERANCE = 0.05
 _DELAY_TOLERANCE_NS = NS_PER_MS
 
@@ -67,19 +68,19 @@ def _calibrate(line: ProgressLine) -> Calibration:
     of_machine = _of_machine()
     with TargetProcess.start_embedded() as target:
         line.say("closed loop at full speed")
-        closed = _run(target, duration="3s")
+        closed = _run(target, duration=3 * NS_PER_S)
         held, limit = _highest_open_loop(target, closed.throughput.received_per_s, line)
         users = min(_MANY, machine.connections_of_a_process() or _MANY)
         line.say(f"{format_count(users)} connections")
-        many = _run(target, users=users, spawn_rate=float(users), rate=f"{_STALL_RATE}", duration="1s")
+        many = _run(target, users=users, spawn_rate=float(users), rate=_STALL_RATE, duration=NS_PER_S)
     line.say("closed loop with TLS, and with compression")
     with TargetProcess.start_embedded(tls=True) as target:
-        tls = _run(target, duration="2s")
+        tls = _run(target, duration=2 * NS_PER_S)
     with TargetProcess.start_embedded(compression="on") as target:
-        compression = _run(target, compression="on", duration="2s")
+        compression = _run(target, compression="on", duration=2 * NS_PER_S)
     line.say(f"known answers: a delay of {format_duration(_DELAY_NS)}, a stall of {format_duration(_STALL.stop_ns)}")
     with TargetProcess.start_embedded(delay_ns=_DELAY_NS, stall=_STALL) as target:
-        stalled = _run(target, rate=f"{_STALL_RATE}", duration=f"{3 * _STALL.every_ns}ns")
+        stalled = _run(target, rate=_STALL_RATE, duration=3 * _STALL.every_ns)
     return Calibration(
         schema=calibration_result.SCHEMA,
         environment=environment(),
@@ -114,17 +115,14 @@ def _of_machine() -> dict[str, Any]:
     return measured
 
 
-def _run(target: TargetProcess, **changed: Any) -> Run:
-    usual = {"users": _USERS, "payload_size": str(_PAYLOAD), "warmup": "500ms", "spawn_rate": 500.0}
-    given = defaults(**{**usual, **changed})
-    where, info = reach(target)
+def _run(target: TargetProcess, *, users: int = _USERS, spawn_rate: float = _SPAWN_RATE, **values: Any) -> Run:
     with tempfile.TemporaryDirectory(prefix="wsbench-") as directory:
-        given["results"] = directory
-        options = RunOptions.from_mapping(given, url=target.url, users=given["users"])
-        ended = execute(options, given, where, info)
-        if ended.interrupted:
+        values = {"payload_size": _PAYLOAD, "warmup": NS_PER_S // 2, "name": "calibration", **values}
+        options = RunOptions.from_values({**values, "results": directory}, url=target.url, users=users)
+        finished = execute(RunRequest(options, spawn_rate).against(target))
+        if finished.interrupted:
             raise KeyboardInterrupt
-        return ended.run
+        return finished.run
 
 
 def _loop(run: Run) -> LoopSpeed:
@@ -141,7 +139,7 @@ def _highest_open_loop(
     for _ in range(_STEPS):
         rate = (low + high) / 2
         line.say(f"open loop at {format_count(rate)} messages/s")
-        run = _run(target, rate=f"{rate:.0f}", duration="2s")
+        run = _run(target, rate=float(round(rate)), duration=2 * NS_PER_S)
         if run.generator.verdict == "ok" and run.throughput.received_per_s > 0.99 * rate:
             low, held = rate, _loop(run)
         else:

@@ -21,6 +21,7 @@ from wsbench.cli.report import of_capacity
 from wsbench.errors import ExitCode, UsageError, WsbenchError
 from wsbench.experiment.capacity_search import Search
 from wsbench.experiment.experiment_store import new_directory
+from wsbench.launcher.local_target import check_target
 from wsbench.launcher.locust_process import interruptible
 from wsbench.launcher.search_loop import MOST, conduct, most_connections
 from wsbench.launcher.step_runs import Steps, StepSpec
@@ -70,13 +71,13 @@ _OF_RUN = (
 
 def _capacity(url: str | None, **given: Any) -> int:
     """A search; its exit code."""
-    plan, search = _checked(url, given)
+    spec, search = _checked(url, given)
     directory = new_directory(Path(given["results"]), given["name"] or _NAME)
-    document = _begun(plan, search, directory, given)
+    document = _begun(spec, search, directory, given)
     with ProgressLine(enabled=not given["quiet"]) as line, interruptible():
         line.say(f"{directory}: {capacity_text.describe(document)}")
         try:
-            document = conduct(document, search, Steps(plan, directory, line), directory, line)
+            document = conduct(document, search, Steps(spec, directory, line), directory, line)
         except WsbenchError:
             shutil.rmtree(directory, ignore_errors=True)
             raise
@@ -87,7 +88,7 @@ def _capacity(url: str | None, **given: Any) -> int:
 
 def _checked(url: str | None, given: dict[str, Any]) -> tuple[StepSpec, Search]:
     """What is to be done, all of it checked before anything is started."""
-    cli_run.check_target(url, given)
+    check_target(url, given["target"], tls=given["tls"], scenario=given["scenario"])
     searched = CONNECTIONS if given["connections"] else RATE
     _check_users(given)
     per_connection = (given["per_connection"] or 1.0) if given["connections"] else None
@@ -95,17 +96,25 @@ def _checked(url: str | None, given: dict[str, Any]) -> tuple[StepSpec, Search]:
         raise UsageError("--per-connection goes with --connections", remedy="Without it, the rate is searched.")
     bounds = _bounds(searched, given)
     shortest_ns, longest_ns = given["duration"], max(given["longest"], given["duration"])
-    of_run = cli_run.defaults(**{name: given[name] for name in _OF_RUN})
     objectives = given["slo"] or [parse_objective(text) for text in DEFAULT_OBJECTIVES]
     if given["scenario"] is None:
         check_known(objectives, "--slo")
-    plan = StepSpec(url, of_run, objectives, per_connection, shortest_ns, longest_ns)
-    if "tls" in {objective.series for objective in plan.objectives} and not plan.tls:
+    tls = given["tls"] if url is None else url.lower().startswith("wss:")
+    if "tls" in {objective.series for objective in objectives} and not tls:
         raise UsageError("--slo: a connection without TLS has no tls series", remedy="Say wss://, or --tls.")
+    spec = StepSpec(
+        request=cli_run.request_of(url, {name: given[name] for name in _OF_RUN}),
+        target=given["target"] if url is None else None,
+        tls=tls,
+        objectives=objectives,
+        per_connection=per_connection,
+        shortest_ns=shortest_ns,
+        longest_ns=longest_ns,
+    )
     for load in (bounds.start, bounds.most):
-        plan.checked(load)
-    machine.check_descriptors(plan.checked(bounds.most).users, given["processes"])
-    return plan, Search(bounds, given["tolerance"], whole=searched == CONNECTIONS)
+        spec.at(load)
+    machine.check_descriptors(spec.at(bounds.most).options.users, given["processes"])
+    return spec, Search(bounds, given["tolerance"], whole=searched == CONNECTIONS)
 
 
 def _check_users(given: dict[str, Any]) -> None:
@@ -134,8 +143,8 @@ def _bounds(searched: str, given: dict[str, Any]) -> Bounds:
     return bounds
 
 
-def _begun(plan: StepSpec, search: Search, directory: Path, given: dict[str, Any]) -> Capacity:
-    options = plan.checked(search.bounds.start)
+def _begun(spec: StepSpec, search: Search, directory: Path, given: dict[str, Any]) -> Capacity:
+    options = spec.at(search.bounds.start).options
     return Capacity(
         schema=capacity_result.SCHEMA,
         id=directory.name,
@@ -144,21 +153,21 @@ def _begun(plan: StepSpec, search: Search, directory: Path, given: dict[str, Any
         started=format_utc(datetime.now(UTC)),
         wsbench=__version__,
         command=["wsbench", *sys.argv[1:]],
-        url=plan.url,
-        target=None if plan.url else given["target"],
+        url=None if spec.target else options.connect.url,
+        target=spec.target,
         conditions=capacity_result.SearchConditions(
             connections=None if given["connections"] else options.users,
-            rate_per_connection=plan.per_connection,
+            rate_per_connection=spec.per_connection,
             processes=options.processes,
             arrivals=options.arrivals,
             payload_size=options.payload_size,
             binary=options.binary,
             compression=options.connect.compression,
-            tls=plan.tls,
+            tls=spec.tls,
             timeout_ns=options.timeout_ns,
         ),
         searched=CONNECTIONS if given["connections"] else RATE,
-        objectives=[objective.expression for objective in plan.objectives],
+        objectives=[objective.expression for objective in spec.objectives],
         default_objectives=not given["slo"],
         bounds=search.bounds,
         tolerance=search.tolerance,

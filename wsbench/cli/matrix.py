@@ -31,10 +31,9 @@ from wsbench.results.experiment_result import DONE, FAILED, Cell, Experiment
 from wsbench.results.json_files import encode_json
 from wsbench.results.overview_result import Overview, OverviewRow
 from wsbench.results.run_result import load as load_run
-from wsbench.run.options import OPTIONS
+from wsbench.run.options import parse_name
 from wsbench.units import NS_PER_S, format_seconds, format_utc
 
-PARSERS = {option.name: option.parse for option in OPTIONS if option.parse is not None}
 _AROUND_A_RUN_NS = 4 * NS_PER_S
 """For target and Locust to start and to end."""
 
@@ -60,7 +59,7 @@ def _matrix(file: Path | None, **given: Any) -> int:
 
 
 def _begun(file: Path, given: dict[str, Any]) -> tuple[ExperimentStore, Spec, Experiment]:
-    checked = spec.load(file, PARSERS)
+    checked = spec.load(file)
     seed = checked.seed if given["seed"] is None else given["seed"]
     cells = plan_cells(checked, repetitions=given["repetitions"] or checked.repetitions, seed=seed)
     _check(checked, cells, str(file))
@@ -92,7 +91,7 @@ def _resumed(file: Path | None, given: dict[str, Any]) -> tuple[ExperimentStore,
         else latest_experiment(given["results"], None if file is None else _text(file))
     )
     experiment = store.load()
-    checked = spec.load(store.toml, PARSERS)
+    checked = spec.load(store.toml)
     if file is not None and _text(file) != checked.text:
         raise UsageError(
             f"{file} is not what {store.path} was started with",
@@ -117,7 +116,7 @@ def _check(checked: Spec, cells: list[Cell], file: str) -> None:
         if cell.target not in names:
             raise UsageError(f"{file}: targets: it has no {cell.target!r}, which experiment.json has")
     try:
-        CellRuns(checked, Path(), ProgressLine(enabled=False)).check(cells)
+        CellRuns(checked, Path(), lambda _: None).check(cells)
     except UsageError as error:
         raise UsageError(f"{file}: {error.what}", remedy=error.remedy) from error
 
@@ -139,7 +138,7 @@ def _conducted(
             if missing := target.target.missing():
                 remedy = f"\n  Install it: {target.target.install_command}" if target.target.install_command else ""
                 line.say(f"target {target.name} cannot be started: {missing}{remedy}")
-        execute = CellRuns(checked, store.runs, line)
+        execute = CellRuns(checked, store.runs, line.update)
         expected_ns = checked.run_ns + _AROUND_A_RUN_NS
         return run_experiment(store, experiment, execute, _Told(line), expected_run_ns=expected_ns)
 
@@ -231,7 +230,7 @@ command = click.Command(
         ),
         click.Option(
             ["--name"],
-            type=Parsed("name", PARSERS["name"]),
+            type=Parsed("name", parse_name),
             metavar="NAME",
             help="A name for the experiment (default: the file's).",
         ),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from wsbench.run.options import DEFAULT_DURATION, Option, check_value
+from wsbench.run.options import OPTIONS, Option
 from wsbench.units import parse_duration, parse_positive_duration, parse_rate, parse_size
 
 if TYPE_CHECKING:
@@ -47,19 +47,44 @@ SIZE = Parsed("size", parse_size)  # bytes
 RATE = Parsed("rate", parse_rate)  # events a second, above zero
 
 
+_TEXTS = "wsbench.texts"
+_GIVEN = (click.core.ParameterSource.COMMANDLINE, click.core.ParameterSource.ENVIRONMENT)
+
+
+class _RunOption(click.Option):
+    """An option of `OPTIONS` that keeps its text beside its value, for the start form of --web."""
+
+    def type_cast_value(self, ctx: click.Context, value: Any) -> Any:
+        ctx.meta.setdefault(_TEXTS, {})[self.name] = value
+        return super().type_cast_value(ctx, value)
+
+
 def click_option(option: Option) -> click.Option:
-    """An option of `OPTIONS` for click. Its value stays text: it goes on to `RunOptions`, or to Locust first."""
+    """Return an option of `OPTIONS` for click."""
     if option.parse is None:
-        return click.Option(option.flags, is_flag=True, help=option.help, envvar=option.env)
-    default = DEFAULT_DURATION if option.name == "duration" else option.default
-    return click.Option(
+        return _RunOption(option.flags, is_flag=True, help=option.help, envvar=option.env)
+    return _RunOption(
         option.flags,
-        type=Parsed(option.name, lambda text: check_value(option, text)),
+        type=Parsed(option.name, option.parse),
         metavar=option.metavar or "|".join(option.choices),
-        # --name and --duration depend on other options
-        default=None if option.name in ("name", "duration") else default,
-        show_default=default if not option.repeatable and default is not None else False,
+        default=option.default,
+        show_default=option.default is not None,
         multiple=option.repeatable,
-        help=option.help.replace(" Under Locust without it: until --run-time is over or somebody presses Stop.", ""),
+        help=option.help,
         envvar=option.env,
     )
+
+
+def texts_of(ctx: click.Context) -> list[str]:
+    """Return the options of `OPTIONS` that the user gave, in a shape that Locust's parser takes as well."""
+    arguments = []
+    for option in OPTIONS:
+        if ctx.get_parameter_source(option.name) not in _GIVEN:
+            continue
+        text = ctx.meta[_TEXTS][option.name]
+        if option.parse is None:
+            arguments += [option.flags[-1]] if ctx.params[option.name] else []
+        else:
+            # '=': a value may begin with a dash
+            arguments += [f"{option.flags[-1]}={each}" for each in (text if option.repeatable else [text])]
+    return arguments

@@ -70,8 +70,7 @@ def _run(url: str, **given: Any) -> None:
 
 
 def _probe_options(url: str, given: dict[str, Any]) -> ProbeOptions:
-    nothing = {option.name: option.default for option in OPTIONS}
-    options = RunOptions.from_mapping({**nothing, **{name: given[name] for name in _OF_RUN}}, url=url, users=1)
+    options = RunOptions.from_values({name: given[name] for name in _OF_RUN}, url=url, users=1)
     own = options.payload
     messages = FixedMessages(own) if own is not None else JsonMessages(1, options.payload_size)
     return ProbeOptions(
@@ -80,6 +79,7 @@ def _probe_options(url: str, given: dict[str, Any]) -> ProbeOptions:
         binary=options.binary,
         matches=lambda payload: messages.same(payload, 1),
         version=__version__,
+        timeout_ns=options.timeout_ns,
         show_credentials=given["show_credentials"],
     )
 

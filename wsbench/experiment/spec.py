@@ -16,14 +16,14 @@
     command = "./my-server --port {port}"
     url = "ws://127.0.0.1:{port}/echo"
 
-How a single value is read is not decided here: the parsers of `wsbench run`'s options are passed in.
+Values of `wsbench run`'s options are parsed by its table.
 """
 
 from __future__ import annotations
 
 import secrets
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,20 +33,19 @@ from wsbench.errors import UsageError
 from wsbench.experiment.experiment_target import WS, WSS, ExperimentTarget
 from wsbench.experiment.toml_reader import Table
 from wsbench.results.experiment_result import Load
+from wsbench.run.options import BY_NAME, DEFAULT_DURATION_NS, parse_name
 from wsbench.targets import catalogue
 from wsbench.targets.catalogue import CommandTarget, Target, UrlTarget
-from wsbench.units import parse_rate
+from wsbench.units import one_of, parse_rate
 
 DEFAULT_REPETITIONS = 3
 DEFAULT_CONNECTIONS = 50
 _BASELINE = "websockets"
 _MOST_REPETITIONS = 1000
 
-Parsers = Mapping[str, Callable[[str], Any]]
-"""By an option's name: from text to a checked value, raising ValueError with a sentence."""
-
 _AXES = ("transport", "compression", "payload_size", "connections", "load")
 _SETTINGS = ("duration", "warmup", "drain", "timeout")
+_DEFAULT_SETTINGS = {"duration": DEFAULT_DURATION_NS, "warmup": BY_NAME["warmup"].value_of(None)}
 _KEYS = (
     "name",
     "targets",
@@ -62,7 +61,6 @@ _KEYS = (
 )
 _OWN_OPTIONS = ("ca", "origin", "header", "subprotocol")
 _OWN_KEYS = ("name", "command", "url", "version", "insecure", *_OWN_OPTIONS)
-_REPEATABLE = ("header", "subprotocol")
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,7 @@ class Spec:
 
     Attributes:
         seed: of the order of runs.
-        settings: options of `wsbench run` that are the same for all cells, as text; a switch is True or False.
+        settings: options of `wsbench run` that are the same for all cells, parsed.
         connections_per_s: opened a second, at the start of a run; None for `wsbench run`'s own choice.
         run_ns: length of warm-up and measure phase of one run.
         text: the file, as it was read.
@@ -98,7 +96,7 @@ class Spec:
         return next(target for target in self.targets if target.name == name)
 
 
-def load(path: Path, parsers: Parsers) -> Spec:
+def load(path: Path) -> Spec:
     """The experiment in a file.
 
     Raises:
@@ -114,60 +112,51 @@ def load(path: Path, parsers: Parsers) -> Spec:
         raise UsageError(f"{path}: it is not text in UTF-8") from error
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path}: it is not TOML: {error}", remedy="See https://toml.io, or scenarios/.") from error
-    return _spec(Table(str(path), content), parsers, text)
+    return _spec(Table(str(path), content), text)
 
 
-def _spec(table: Table, parsers: Parsers, text: bytes) -> Spec:
+def _spec(table: Table, text: bytes) -> Spec:
     table.only(_KEYS)
-    targets = _targets(table, parsers)
+    targets = _targets(table)
     names = [target.name for target in targets]
     default_baseline = _BASELINE if _BASELINE in names else names[0]
-    settings = {key: table.text(key, parsers[key]) for key in _SETTINGS if key in table}
+    settings = _DEFAULT_SETTINGS | {key: table.one(key, _parser(key)) for key in _SETTINGS if key in table}
     return Spec(
-        name=table.one("name", parsers["name"], default=_name_of(table.file, parsers)),
+        name=table.one("name", parse_name, default=_name_of(table.file)),
         targets=targets,
-        baseline=table.one("baseline", _one_of(names), default=default_baseline),
+        baseline=table.one("baseline", one_of(*names), default=default_baseline),
         repetitions=table.count("repetitions", default=DEFAULT_REPETITIONS, most=_MOST_REPETITIONS),
         seed=table.count("seed", least=0, default=secrets.randbelow(2**31)),
-        transport=table.many("transport", _one_of((WS, WSS)), default=(WS,)),
-        compression=table.many("compression", parsers["compression"], default=("off",)),
-        payload_size=table.many("payload_size", parsers["payload_size"], default=(128,)),
+        transport=table.many("transport", one_of(WS, WSS), default=(WS,)),
+        compression=table.many("compression", _parser("compression"), default=("off",)),
+        payload_size=table.many("payload_size", _parser("payload_size"), default=(128,)),
         connections=table.counts("connections", default=DEFAULT_CONNECTIONS),
-        load=tuple(_loads(table, parsers)),
+        load=tuple(_loads(table)),
         settings={**settings, "binary": table.switch("binary")},
         connections_per_s=table.one("spawn_rate", parse_rate, default=None),
         processes=table.count("processes", default=1),
-        run_ns=sum(_duration_ns(settings, key, parsers) for key in ("warmup", "duration")),
+        run_ns=settings["warmup"] + settings["duration"],
         text=text,
     )
 
 
-def _name_of(file: str, parsers: Parsers) -> str:
+def _name_of(file: str) -> str:
     """The file's own, if a directory can be called so."""
     stem = Path(file).stem
     try:
-        parsers["name"](stem)
+        parse_name(stem)
     except ValueError:
         return "experiment"
     return stem
 
 
-def _duration_ns(settings: Mapping[str, str], key: str, parsers: Parsers) -> int:
-    defaults = {"warmup": "2s", "duration": "10s"}
-    duration_ns: int = parsers[key](settings.get(key, defaults[key]))
-    return duration_ns
-
-
-def _one_of(names: Sequence[str]) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text not in names:
-            raise ValueError(f"{text!r} is none of {', '.join(names)}")
-        return text
-
+def _parser(name: str) -> Callable[[str], Any]:
+    parse = BY_NAME[name].parse
+    assert parse is not None
     return parse
 
 
-def _loads(table: Table, parsers: Parsers) -> Iterator[Load]:
+def _loads(table: Table) -> Iterator[Load]:
     found = list(table.tables("load"))
     if not found:
         yield Load("closed", in_flight=1)
@@ -181,15 +170,15 @@ def _loads(table: Table, parsers: Parsers) -> Iterator[Load]:
                 raise each.error("arrivals", "a closed loop has none: it goes with rate")
             load = Load("closed", in_flight=each.count("in_flight"))
         else:
-            arrivals = each.one("arrivals", parsers["arrivals"], default="constant")
-            load = Load("open", rate=each.one("rate", parsers["rate"]), arrivals=arrivals)
+            arrivals = each.one("arrivals", _parser("arrivals"), default="constant")
+            load = Load("open", rate=each.one("rate", _parser("rate")), arrivals=arrivals)
         if load in seen:
             raise each.error("", "it is there twice")
         seen.append(load)
         yield load
 
 
-def _targets(table: Table, parsers: Parsers) -> tuple[ExperimentTarget, ...]:
+def _targets(table: Table) -> tuple[ExperimentTarget, ...]:
     found = []
     for name in table.many("targets", str, default=()):
         try:
@@ -197,7 +186,7 @@ def _targets(table: Table, parsers: Parsers) -> tuple[ExperimentTarget, ...]:
         except UsageError as error:
             raise table.error("targets", error.what, error.remedy) from error
         found.append(ExperimentTarget(target.name, target))
-    found += [_own(each, parsers) for each in table.tables("target")]
+    found += [_own(each) for each in table.tables("target")]
     names = [target.name for target in found]
     if not found:
         raise table.error("targets", "there is none", f"For example: targets = [{_BASELINE!r}, 'picows'].")
@@ -206,7 +195,7 @@ def _targets(table: Table, parsers: Parsers) -> tuple[ExperimentTarget, ...]:
     return tuple(found)
 
 
-def _own(table: Table, parsers: Parsers) -> ExperimentTarget:
+def _own(table: Table) -> ExperimentTarget:
     table.only(_OWN_KEYS)
     texts = {key: table.one(key, str, default="") for key in ("name", "command", "url", "version")}
     if not texts["command"] and not texts["url"]:
@@ -216,9 +205,7 @@ def _own(table: Table, parsers: Parsers) -> ExperimentTarget:
     except UsageError as error:
         raise table.error("", error.what, error.remedy) from error
     options: dict[str, Any] = {
-        key: list(table.many(key, parsers[key], keep_text=True))
-        if key in _REPEATABLE
-        else table.text(key, parsers[key])
+        key: table.many(key, _parser(key)) if BY_NAME[key].repeatable else table.one(key, _parser(key))
         for key in _OWN_OPTIONS
         if key in table
     }

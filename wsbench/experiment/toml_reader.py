@@ -50,15 +50,8 @@ class Table:
             return default
         return self._parsed(key, self._content[key], parse)
 
-    def text(self, key: str, parse: Callable[[str], Any]) -> str:
-        """The value's text, which `parse` can take."""
-        self.one(key, parse)
-        return str(self._content[key])
-
-    def many(
-        self, key: str, parse: Callable[[str], Any], *, default: Sequence[Any] = (), keep_text: bool = False
-    ) -> tuple[Any, ...]:
-        """The values of a list, or the one value; none of them twice. `keep_text`: as text, which `parse` can take."""
+    def many(self, key: str, parse: Callable[[str], Any], *, default: Sequence[Any] = ()) -> tuple[Any, ...]:
+        """Return the parsed values of a list, or the one value; none of them twice."""
         if key not in self._content:
             return tuple(default)
         given = self._content[key]
@@ -68,7 +61,7 @@ class Table:
         parsed = [self._parsed(key, value, parse) for value in values]
         if twice := [value for place, value in enumerate(parsed) if value in parsed[:place]]:
             raise self.error(key, f"{twice[0]!r} is there twice")
-        return tuple(map(str, values) if keep_text else parsed)
+        return tuple(parsed)
 
     def count(self, key: str, *, default: int | None = None, least: int = 1, most: int | None = None) -> int:
         """A whole number."""

@@ -18,12 +18,13 @@ from typing import IO, Any, NoReturn
 
 import msgspec
 import psutil
+from msgspec.structs import replace
 
 from wsbench import machine
 from wsbench.errors import ExitCode, Side, UsageError, WsbenchError
 from wsbench.results.directory import LOG_FILE, Staging
 from wsbench.results.run_result import Run, load
-from wsbench.run.handoff import FAILURE_FILE, Failure, Handoff, NotStored, Progress, StartedTarget
+from wsbench.run.handoff import FAILURE_FILE, VARIABLE, Failure, Handoff, NotStored, Progress
 
 _LAST_WORDS_S = 10.0
 _ONE_PRESS_S = 1.0
@@ -103,8 +104,7 @@ def run_locust(
     arguments: Sequence[str],
     *,
     staging: Staging,
-    command: list[str],
-    target: StartedTarget | None,
+    handoff: Handoff,
     on_progress: Callable[[Progress], None],
     patience_s: float,
 ) -> FinishedRun:
@@ -114,15 +114,14 @@ def run_locust(
         WsbenchError: nothing could be measured, with the reason that the process left; or it broke.
     """
     reading, writing = os.pipe()
-    handoff = Handoff(str(staging.path.absolute()), command, target, progress_fd=writing)
-    with (staging.path / LOG_FILE).open("ab") as log:
+    with (staging.path / LOG_FILE).open("ab") as log, replace(handoff, progress_fd=writing).file() as handed_over:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "locust", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env={**os.environ, **handoff.environment()},
-            pass_fds=(writing,),
+            env={**os.environ, VARIABLE: str(handed_over)},
+            pass_fds=(writing, handed_over),
             # Ctrl-C in the terminal reaches only us: the workers are the master's to stop.
             start_new_session=True,
         )

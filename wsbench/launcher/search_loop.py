@@ -8,10 +8,10 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from wsbench import machine
-from wsbench.cli.progress import ProgressLine
 from wsbench.errors import WsbenchError
 from wsbench.experiment.capacity_search import MeasuredLoad, NextLoad, Search, SearchEnd, best_so_far, decide
 from wsbench.experiment.knee import capacity_knee
+from wsbench.launcher.display import Display
 from wsbench.launcher.locust_process import Interrupted
 from wsbench.report.text import capacity_text
 from wsbench.results import capacity_result
@@ -23,7 +23,7 @@ MOST = 1e6
 
 
 def conduct(
-    document: Capacity, search: Search, measure: Callable[[float], CapacityStep], directory: Path, line: ProgressLine
+    document: Capacity, search: Search, measure: Callable[[float], CapacityStep], directory: Path, display: Display
 ) -> Capacity:
     """Make steps until the search is at its end, and store each.
 
@@ -31,7 +31,7 @@ def conduct(
         WsbenchError: the first one could not be made.
     """
     while isinstance(following := decide(search, _seen(document)), NextLoad):
-        line.begin(capacity_text.step_started(document, following.load, following.held, following.failed))
+        display.begin(capacity_text.step_started(document, following.load, following.held, following.failed))
         try:
             step = measure(following.load)
         except KeyboardInterrupt:
@@ -43,7 +43,7 @@ def conduct(
                 raise
             return _stored(_stopped(document, f"{error.what}; {error.remedy}".removesuffix("; ")), directory)
         document = _stored(replace(document, steps=[*document.steps, step]), directory)
-        line.say(f"  {capacity_text.step_finished(document, step)}")
+        display.say(f"  {capacity_text.step_finished(document, step)}")
     return _stored(_found(document, following), directory)
 
 

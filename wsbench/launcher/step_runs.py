@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from msgspec.structs import replace
+import msgspec
 
-from wsbench.cli.progress import ProgressLine
-from wsbench.cli.run import PLACEHOLDER, execute, forget_environment, reach, start_target
 from wsbench.errors import UsageError, WsbenchError
 from wsbench.experiment.capacity_search import step_ns
 from wsbench.experiment.judge_step import judge_step, keeps_to_rate
-from wsbench.launcher.cell_runs import death, with_its_end
+from wsbench.launcher.display import Display
+from wsbench.launcher.execution import RunRequest, execute
+from wsbench.launcher.local_target import death_of, explain_by_death, start_target
 from wsbench.launcher.locust_process import FinishedRun, Interrupted, ignore_interruptions
 from wsbench.results.capacity_result import GENERATOR, TARGET, CapacityStep
 from wsbench.results.experiment_result import RUNS
 from wsbench.results.run_result import Run
 from wsbench.run.gates import Condition
-from wsbench.run.handoff import StartedTarget
-from wsbench.run.options import RunOptions
 
 
 @dataclass(frozen=True)
@@ -30,47 +27,37 @@ class StepSpec:
     """What the steps have in common.
 
     Attributes:
-        url: None for a target of our own, which every step starts afresh.
-        given: the options of `wsbench run`, as text.
+        request: the run of every step, but for its load, length and name.
+        target: the target that every step starts afresh; None for a server at the URL of the options.
+        tls: whether the connections have TLS.
         per_connection: messages a second on each connection, when these are searched; None when the rate is.
     """
 
-    url: str | None
-    given: dict[str, Any]
+    request: RunRequest
+    target: str | None
+    tls: bool
     objectives: Sequence[Condition]
     per_connection: float | None
     shortest_ns: int
     longest_ns: int
 
-    @property
-    def tls(self) -> bool:
-        """Whether the connections have TLS."""
-        return bool(self.given["tls"]) if self.url is None else self.url.lower().startswith("wss:")
-
-    def options(self, load: float) -> dict[str, Any]:
-        """The options of a step, but for where its result goes."""
-        rate = load if self.per_connection is None else load * self.per_connection
-        users = self.given["users"] if self.per_connection is None else round(load)
-        what = "rate" if self.per_connection is None else "connections"
-        samples = max(objective.samples for objective in self.objectives)
-        measure_ns = step_ns(samples, rate, shortest_ns=self.shortest_ns, longest_ns=self.longest_ns)
-        return {
-            **self.given,
-            "rate": f"{rate:.9g}",
-            "users": users,
-            "duration": f"{measure_ns}ns",
-            "name": f"{what}-{load:.9g}",
-        }
-
-    def checked(self, load: float) -> RunOptions:
-        """The same, checked.
+    def at(self, load: float) -> RunRequest:
+        """Return the run of the step at a load.
 
         Raises:
-            UsageError: they do not go together.
+            UsageError: its options do not go together.
         """
-        given = self.options(load)
-        url = self.url or PLACEHOLDER
-        return RunOptions.from_mapping(given, url=url, users=given["users"], processes=given["processes"])
+        connections = self.per_connection is not None
+        rate = load if self.per_connection is None else load * self.per_connection
+        samples = max(objective.samples for objective in self.objectives)
+        options = replace(
+            self.request.options,
+            rate=float(f"{rate:.9g}"),
+            users=round(load) if connections else self.request.options.users,
+            duration_ns=step_ns(samples, rate, shortest_ns=self.shortest_ns, longest_ns=self.longest_ns),
+            name=f"{'connections' if connections else 'rate'}-{load:.9g}",
+        )
+        return replace(self.request, options=options)
 
 
 class Steps:
@@ -78,83 +65,80 @@ class Steps:
 
     Args:
         directory: the capacity's; results of runs go into it.
-        line: shows where a run stands.
+        display: shows where a run stands.
     """
 
-    def __init__(self, plan: StepSpec, directory: Path, line: ProgressLine) -> None:
-        self._plan = plan
+    def __init__(self, spec: StepSpec, directory: Path, display: Display) -> None:
+        self._spec = spec
         self._runs = directory / RUNS
-        self._line = line
+        self._display = display
         self._rest_s = 0.0
-        forget_environment()
 
     def __call__(self, load: float) -> CapacityStep:
-        """The step at a load.
+        """Make the step at a load.
 
         Raises:
             WsbenchError: nothing could be measured.
-            KeyboardInterrupt: the user wants no more.
+            KeyboardInterrupt: the user pressed Ctrl-C.
         """
-        if self._plan.url is None:
-            return self._on_our_own(load)
+        request = self._spec.at(load)
+        request = replace(request, options=replace(request.options, results=self._runs))
+        if self._spec.target is not None:
+            return self._on_fresh_target(load, request, self._spec.target)
         if self._rest_s >= 1:
-            self._line.say(f"  waits {self._rest_s:.0f} s for the target to work off what it left unanswered")
+            self._display.say(f"  waits {self._rest_s:.0f} s for the target to work off what it left unanswered")
         time.sleep(self._rest_s)
-        ended = self._ended(load, {"url": self._plan.url}, None)
-        self._rest_s = rest_s(ended.run, longest_s=self._plan.longest_ns / 1e9)
-        return self._assessed(load, ended)
+        finished = self._execute(request)
+        self._rest_s = rest_s(finished.run, longest_s=self._spec.longest_ns / 1e9)
+        return self._assess(load, finished)
 
-    def _on_our_own(self, load: float) -> CapacityStep:
-        """A fresh target, so that none is measured that the step before has left busy or broken."""
-        with start_target(self._plan.checked(load), self._plan.given) as running:
-            where, target = reach(running, self._plan.given["scenario"])
+    def _on_fresh_target(self, load: float, request: RunRequest, target: str) -> CapacityStep:
+        """Make the step on a target that no step before can have left busy or broken."""
+        with start_target(target, tls=self._spec.tls, compression=request.options.connect.compression) as running:
             try:
-                ended = self._ended(load, where, target)
+                finished = self._execute(request.against(running))
             except WsbenchError as error:
                 if running.running:
                     raise
-                return self._died(load, str(with_its_end(error, running)))
-            step = self._assessed(load, ended)
-            return step if running.running else self._died(load, death(running), step)
+                why = _one_line(str(explain_by_death(error, running)))
+                return CapacityStep(load, request.options.rate or 0.0, request.options.users, TARGET, why)
+            step = self._assess(load, finished)
+            if running.running:
+                return step
+            return msgspec.structs.replace(step, outcome=TARGET, why=_one_line(death_of(running)))
 
-    def _ended(self, load: float, where: dict[str, str], target: StartedTarget | None) -> FinishedRun:
-        given = {**self._plan.options(load), "results": str(self._runs)}
-        options = RunOptions.from_mapping(given, url=where["url"], users=given["users"], processes=given["processes"])
+    def _execute(self, request: RunRequest) -> FinishedRun:
         try:
-            ended = execute(options, given, where, target, on_progress=self._line.update)
+            finished = execute(request, on_progress=self._display.update)
         except Interrupted:
             ignore_interruptions()
             raise KeyboardInterrupt from None
-        if ended.interrupted:
+        if finished.interrupted:
             ignore_interruptions()
             raise KeyboardInterrupt
-        if ended.path is None:
-            raise ended.not_stored or WsbenchError("the result was not stored")
-        return ended
+        if finished.path is None:
+            raise finished.not_stored or WsbenchError("the result was not stored")
+        return finished
 
-    def _assessed(self, load: float, ended: FinishedRun) -> CapacityStep:
-        plan, run = self._plan, ended.run
-        own_users = plan.given["scenario"] is not None
-        if own_users and plan.per_connection is None and run.generator.verdict == "ok" and not keeps_to_rate(run):
+    def _assess(self, load: float, finished: FinishedRun) -> CapacityStep:
+        spec, run, scenario = self._spec, finished.run, self._spec.request.scenario
+        rate_searched = scenario is not None and spec.per_connection is None
+        if rate_searched and run.generator.verdict == "ok" and not keeps_to_rate(run):
             raise UsageError(
-                f"{plan.given['scenario']}: its users do not send at a --rate",
+                f"{scenario}: its users do not send at a --rate",
                 remedy="Derive them from EchoUser, or search how many of them: --connections.",
             )
-        assert ended.path is not None
-        where = f"{RUNS}/{ended.path.name}"
-        step = judge_step(
-            run, plan.objectives, load=load, where=where, on_schedule=not own_users or not plan.per_connection
-        )
-        if ended.run.complete:
+        assert finished.path is not None
+        where = f"{RUNS}/{finished.path.name}"
+        on_schedule = scenario is None or not spec.per_connection
+        step = judge_step(run, spec.objectives, load=load, where=where, on_schedule=on_schedule)
+        if run.complete:
             return step
-        return replace(step, outcome=GENERATOR, why="the run ended before its time")
+        return msgspec.structs.replace(step, outcome=GENERATOR, why="the run ended before its time")
 
-    def _died(self, load: float, how: str, step: CapacityStep | None = None) -> CapacityStep:
-        why = "; ".join(filter(None, (line.strip() for line in how.splitlines())))
-        if step is None:
-            given = self._plan.options(load)
-            return CapacityStep(load, float(given["rate"]), given["users"], TARGET, why)
-        return replace(step, outcome=TARGET, why=why)
+
+def _one_line(text: str) -> str:
+    return "; ".join(filter(None, (line.strip() for line in text.splitlines())))
 
 
 def rest_s(run: Run, *, longest_s: float) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from typing import Any
 
 import configargparse
@@ -16,7 +15,7 @@ from locust.runners import WorkerRunner
 from wsbench.locust_plugin import locust_stats
 from wsbench.locust_plugin.session import Session
 from wsbench.locust_plugin.web import blueprint
-from wsbench.run.options import DEFAULT_SPAWN_RATE, DEFAULT_USERS, OPTIONS, Option, check_value
+from wsbench.run.options import DEFAULT_SPAWN_RATE, DEFAULT_USERS, OPTIONS, Option
 from wsbench.worker.engine import Engine
 
 _registered = False
@@ -77,11 +76,11 @@ def _add_options(parser: Any, **_: Any) -> None:
 
 
 def _argument(option: Option) -> dict[str, Any]:
-    # Values stay text: they travel to workers and through the web form, and are parsed where they are used.
+    # Values stay text, because the web form shows and changes them: the session parses them.
     common: dict[str, Any] = {"dest": option.name, "help": _Verbatim(option.help), "env_var": option.env}
     if option.parse is None:
         return {**common, "action": "store_true", "default": False}
-    common |= {"metavar": option.metavar or None, "type": _checker(option)}
+    common |= {"metavar": option.metavar or None}
     if option.repeatable:
         common["help"] = _Verbatim(f"{option.help} Repeatable; on the web form, several with commas between them.")
         # Not an empty list: Locust's web form would treat it as a list of numbers.
@@ -96,16 +95,6 @@ class _Verbatim(str):
 
     def __mod__(self, _: object) -> str:
         return str(self)
-
-
-def _checker(option: Option) -> Callable[[str], str]:
-    def check(text: str) -> str:
-        try:
-            return check_value(option, text)
-        except ValueError as error:
-            raise configargparse.ArgumentTypeError(str(error)) from error
-
-    return check
 
 
 def _init(environment: Environment, runner: Any, web_ui: Any = None, **_: Any) -> None:

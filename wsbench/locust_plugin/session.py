@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-import json
 import logging
 import os
 import re
@@ -17,6 +16,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
@@ -36,8 +36,9 @@ from wsbench.measure.histogram import Buckets
 from wsbench.results.directory import LOG_FILE, Staging
 from wsbench.run import gates, settings
 from wsbench.run.handoff import Handoff
-from wsbench.run.options import OPTIONS, RunOptions
-from wsbench.run.protocol import ACK, PHASE_UPDATE, REPORT, SETUP, PhaseUpdate, Report, pack, unpack_report
+from wsbench.run.options import RunOptions
+from wsbench.run.packing import pack, unpack
+from wsbench.run.protocol import ACK, PHASE_UPDATE, REPORT, SETUP, PhaseUpdate, Report, RunSetup
 from wsbench.units import NS_PER_MS
 from wsbench.worker.engine import Engine
 
@@ -94,7 +95,7 @@ class Session:
             )
         try:
             users, processes = parsed.num_users or 1, parsed.processes or 1
-            options = RunOptions.from_mapping(self._given(), url=host or "ws://localhost", users=users)
+            options = self._options(users, processes, url=host or "ws://localhost")
             self._settings(options)
             self._check_gates(options)
             if isinstance(self._runner, LocalRunner) or parsed.processes:
@@ -163,34 +164,34 @@ class Session:
 
     def _set_up(self, director: Director, order: PhaseUpdate) -> None:
         """What workers are told that begin from now on: those of the start, and whoever joins while the run goes on."""
-        described, options = director.described, director.described.options
-        setup = {
-            "run_id": described.run_id,
-            "scenario": described.scenario,
-            "settings": described.settings,
-            "started_s": described.started.timestamp(),
-            "options": json.dumps(self._given()),
-            "url": options.connect.url,
-            "users": options.users,
-            "processes": options.processes,
-            "payload": options.payload,
-            "order": pack(order),
-        }
-        setattr(self._environment.parsed_options, SETUP, setup)
+        described = director.described
+        setup = RunSetup(
+            run_id=described.run_id,
+            scenario=described.scenario,
+            settings=dict(described.settings),
+            started_s=described.started.timestamp(),
+            options=described.options,
+            phases=order,
+        )
+        setattr(self._environment.parsed_options, SETUP, pack(setup))
 
-    def _options(self, users: int, processes: int) -> RunOptions:
-        host = self._environment.host or ""
-        return RunOptions.from_mapping(self._given(), url=host, users=users, processes=processes)
+    def _options(self, users: int, processes: int, url: str | None = None) -> RunOptions:
+        """Return the options of a run that begins now, with the scenario's defaults for the rate and the name.
 
-    def _given(self) -> dict[str, Any]:
-        """The options as texts, with a scenario's own defaults for the rate and the name."""
-        parsed = self._environment.parsed_options
-        given = {option.name: getattr(parsed, option.name) for option in OPTIONS}
+        They are the launcher's, if it handed over any; else those of Locust's command line and start form.
+        """
+        handoff = Handoff.from_environment()
+        if handoff is not None and handoff.options is not None:
+            options = replace(handoff.options, users=users, processes=processes)
+        else:
+            texts = vars(self._environment.parsed_options)
+            options = RunOptions.from_texts(
+                texts, url=url or self._environment.host or "", users=users, processes=processes
+            )
         rates = [rate for user in self._environment.user_classes if (rate := getattr(user, "rate", None)) is not None]
-        if not given["rate"] and rates:
-            given["rate"] = repr(sum(rates))
-        given["name"] = given["name"] or re.sub(r"[^\w.+-]+", "-", self._scenario())
-        return given
+        if options.rate is None and rates:
+            options = replace(options, rate=float(sum(rates)))
+        return replace(options, name=options.name or re.sub(r"[^\w.+-]+", "-", self._scenario()))
 
     def _scenario(self) -> str:
         """What the locustfile is called; `locustfile.py`, as ours is, says nothing."""
@@ -210,7 +211,7 @@ class Session:
         if handoff is None or not Path(handoff.staging).is_dir():  # the web UI can start one run after another
             staging = Staging.create(options.results, options.name)
             command = handoff.command if handoff else ["locust", *sys.argv[1:]]
-            handoff = Handoff(str(staging.path), command, handoff.target if handoff else None)
+            handoff = Handoff(str(staging.path), command, target=handoff.target if handoff else None)
             self._log = _RunLog(staging.path / LOG_FILE)
             self._log.setFormatter(logging.Formatter("[%(asctime)s] %(levelname)s/%(name)s: %(message)s"))
             logging.getLogger().addHandler(self._log)
@@ -335,7 +336,7 @@ class Session:
         director, run_id = self.director, msg.data["run"]
         if director is None or director.described.run_id != run_id:
             return  # of a run that is over: the worker must not think that it was counted
-        report = unpack_report(msg.data["body"])
+        report = unpack(msg.data["body"], Report)
         if director.collector.receive(report):
             answer = {"run": run_id, "number": report.number, "clock_ns": time.time_ns(), "host": machine.host_id()}
             self._runner.send_message(ACK, answer, client_id=msg.node_id)

@@ -6,12 +6,12 @@ from its master for a minute. What the master has not acknowledged by then, nobo
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,8 +24,10 @@ from wsbench import machine
 from wsbench.errors import ExitCode, UsageError
 from wsbench.master import orphan_result
 from wsbench.master.measurement import RunDescription
-from wsbench.run.options import RunOptions
-from wsbench.run.protocol import ACK, PHASE_UPDATE, REPORT, SETUP, PhaseUpdate, unpack_phase_update
+from wsbench.run.handoff import Handoff
+from wsbench.run.options import BY_NAME
+from wsbench.run.packing import unpack
+from wsbench.run.protocol import ACK, PHASE_UPDATE, REPORT, SETUP, PhaseUpdate, RunSetup
 from wsbench.worker.clock_sync import ClockOffsetEstimator
 from wsbench.worker.engine import Engine
 from wsbench.worker.report_queue import ReportQueue
@@ -48,14 +50,16 @@ class WorkerSession:
         self._environment = environment
         self._runner = runner
         self._on_request = on_request
-        self._setup: dict[str, Any] | None = None
+        self._setup: RunSetup | None = None
         self._reports: ReportQueue | None = None
         self._ended: Event | None = None
         self._orphan = False
         self._offset = ClockOffsetEstimator(machine.host_id())
-        # Addresses are a machine's own. Locust replaces a worker's options by the master's, later on.
-        own = getattr(environment.parsed_options, "source_ip", None)
-        self._own_sources = {"source_ip": list(own)} if own else {}
+        # Addresses belong to a machine: the master's are of use only to the workers that it forked. A worker's own are
+        # kept here, because Locust replaces its options by the master's later on.
+        handoff = Handoff.from_environment()
+        self._shares_sources = handoff is not None and handoff.options is not None
+        self._sources = BY_NAME["source_ip"].value_of(getattr(environment.parsed_options, "source_ip", None))
         runner.register_message(PHASE_UPDATE, self._on_order)
         runner.register_message(ACK, self._on_ack)
         parsed = environment.parsed_options
@@ -68,19 +72,16 @@ class WorkerSession:
         Raises:
             UsageError: the master has said nothing of it.
         """
-        setup = self._setup = getattr(self._environment.parsed_options, SETUP, None)
+        setup = self._setup = self._setup_of_now()
         if setup is None:
             raise UsageError("the master runs no wsbench scenario", remedy="Give master and workers the same -f FILE.")
-        options = RunOptions.from_mapping(
-            {**json.loads(setup["options"]), **self._own_sources},
-            url=setup["url"],
-            users=setup["users"],
-            processes=setup["processes"],
-            payload=setup["payload"],
-        )
+        options = setup.options
+        if not self._shares_sources:
+            options = replace(options, connect=replace(options.connect, sources=self._sources))
+        options.check_machine()
         if self._reports is not None:
             self._reports.close()
-        run = setup["run_id"]
+        run = setup.run_id
         self._reports = ReportQueue(lambda packed: self._runner.send_message(REPORT, {"run": run, "body": packed}))
         self._ended = None
         self.engine = Engine(
@@ -88,16 +89,20 @@ class WorkerSession:
             worker=self._runner.worker_index,
             send=self._reports.send,
             on_request=self._on_request,
-            shared_sources=not self._own_sources,
+            shared_sources=self._shares_sources,
         )
-        order: PhaseUpdate = unpack_phase_update(setup["order"])
-        self.engine.apply_plan(order)
+        self.engine.apply_plan(setup.phases)
 
     def catch_up(self) -> None:
         """Begin the run that the master's latest order to spawn belongs to, if that has not been done."""
-        setup = getattr(self._environment.parsed_options, SETUP, None)
-        if setup is not None and (self._setup is None or setup["run_id"] != self._setup["run_id"]):
+        setup = self._setup_of_now()
+        if setup is not None and (self._setup is None or setup.run_id != self._setup.run_id):
             self.start()
+
+    def _setup_of_now(self) -> RunSetup | None:
+        """Return the setup that came with the master's latest spawn message; None if there is none."""
+        packed = getattr(self._environment.parsed_options, SETUP, None)
+        return None if packed is None else unpack(packed, RunSetup)
 
     def finish(self) -> None:
         """End the run. Blocks until the master has everything, or, without a master, until it is stored here."""
@@ -129,11 +134,11 @@ class WorkerSession:
             reports.replay(),
             RunDescription(
                 options=engine.options,
-                scenario=setup["scenario"],
-                run_id=setup["run_id"],
-                started=datetime.fromtimestamp(setup["started_s"], UTC),
+                scenario=setup.scenario,
+                run_id=setup.run_id,
+                started=datetime.fromtimestamp(setup.started_s, UTC),
                 command=["locust", *sys.argv[1:]],
-                settings=setup["settings"],
+                settings=setup.settings,
             ),
             worker=engine.worker,
             plan=engine.recorder.plan.shifted(engine.clock_offset_ns),
@@ -154,11 +159,11 @@ class WorkerSession:
 
     def _on_order(self, msg: Any, **_: Any) -> None:
         if self.engine is not None:
-            self.engine.apply_plan(unpack_phase_update(msg.data["body"]))
+            self.engine.apply_plan(unpack(msg.data["body"], PhaseUpdate))
 
     def _on_ack(self, msg: Any, **_: Any) -> None:
         answer, reports = msg.data, self._reports
-        if reports is None or self._setup is None or answer["run"] != self._setup["run_id"]:
+        if reports is None or self._setup is None or answer["run"] != self._setup.run_id:
             return
         sent_ns = reports.acknowledged(answer["number"])
         if sent_ns is not None and self.engine is not None:

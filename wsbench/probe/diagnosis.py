@@ -77,9 +77,9 @@ def _of_grants(result: Probe, options: ConnectOptions) -> Iterator[ProbeFinding]
         )
 
 
-def findings_of_exchange(result: Probe, step: str, options: ConnectOptions) -> Iterator[ProbeFinding]:
+def findings_of_exchange(result: Probe, step: str, timeout_ns: int) -> Iterator[ProbeFinding]:
     """What a step after the opening leaves to say."""
-    waited = format_seconds(options.timeout_ns)
+    waited = format_seconds(timeout_ns)
     if step == "echo":
         yield from _of_echo(result, waited)
     if step == "ping" and result.ping is not None and result.ping.service_ns is None:

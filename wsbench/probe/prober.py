@@ -43,6 +43,7 @@ class ProbeOptions:
         payload: the message to be echoed, sent as binary or as text.
         matches: whether a reply says the same as the payload, if maybe in other bytes.
         version: wsbench's.
+        timeout_ns: how long to wait for each of echo, pong and close.
         show_credentials: leave them in what is shown of the request and the answer.
     """
 
@@ -51,6 +52,7 @@ class ProbeOptions:
     binary: bool
     matches: Callable[[bytes], bool]
     version: str
+    timeout_ns: int
     show_credentials: bool = False
 
 
@@ -82,6 +84,7 @@ class _Prober:
     def __init__(self, options: ProbeOptions, on_step: Callable[[Probe], None]) -> None:
         self._options = options
         self._connect = connect = options.connect
+        self._timeout_ns = options.timeout_ns
         self._on_step = on_step
         self.result = Probe(
             schema=SCHEMA,
@@ -189,7 +192,10 @@ class _Prober:
                     self._fail(error, name, time.monotonic_ns() - began)
                     raise
                 self._update(
-                    findings=[*self.result.findings, *diagnosis.findings_of_exchange(self.result, name, self._connect)]
+                    findings=[
+                        *self.result.findings,
+                        *diagnosis.findings_of_exchange(self.result, name, self._timeout_ns),
+                    ]
                 )
                 self._step_done(name, took_ns)
         finally:
@@ -204,7 +210,7 @@ class _Prober:
         self._update(echo=echo)
         began = time.monotonic_ns()
         sent_ns = connection.send(lambda: send(options.payload))
-        for arrival in self._arrivals(connection, began + self._connect.timeout_ns, "our message"):
+        for arrival in self._arrivals(connection, began + self._timeout_ns, "our message"):
             if not arrival.is_message:
                 continue
             if options.matches(arrival.payload):
@@ -229,7 +235,7 @@ class _Prober:
         self._update(ping=Ping(None, None))
         began = time.monotonic_ns()
         sent_ns = connection.send(lambda: protocol.send_ping(data))
-        for arrival in self._arrivals(connection, began + self._connect.timeout_ns, "our ping"):
+        for arrival in self._arrivals(connection, began + self._timeout_ns, "our ping"):
             if arrival.opcode is Opcode.PONG and arrival.payload == data:
                 self._update(ping=Ping(arrival.arrived_ns - sent_ns, _clock(arrival)))
                 break
@@ -241,11 +247,11 @@ class _Prober:
         protocol = connection.protocol
         began = time.monotonic_ns()
         connection.send(lambda: protocol.send_close(_NORMAL))
-        while (arrival := connection.next(began + self._connect.timeout_ns)) is not None:
+        while (arrival := connection.next(began + self._timeout_ns)) is not None:
             if arrival.opcode is Opcode.CLOSE:
                 break
         took_ns = time.monotonic_ns() - began
-        fin_deadline_ns = time.monotonic_ns() + min(_FIN_PATIENCE_NS, self._connect.timeout_ns)
+        fin_deadline_ns = time.monotonic_ns() + min(_FIN_PATIENCE_NS, self._timeout_ns)
         while connection.next(fin_deadline_ns) is not None:
             pass
         received = protocol.close_rcvd

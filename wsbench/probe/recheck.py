@@ -91,5 +91,5 @@ def _bare(options: ConnectOptions, scheme: str) -> ConnectOptions:
     """Only whom to ask: no path, no credentials."""
     return ConnectOptions(
         f"{scheme}://{options.where}/",
-        timeout_ns=min(options.timeout_ns, _PATIENCE_NS),
+        connect_timeout_ns=min(options.connect_timeout_ns, _PATIENCE_NS),
     )

@@ -1,22 +1,27 @@
-"""What `wsbench run` tells the Locust process that it starts, in one environment variable.
+"""What `wsbench run` hands to the Locust process that it starts, and what comes back beside the result.
 
-Under plain Locust there is none, and everything in it is found out or made up on the spot.
+Under plain Locust nothing is handed over: the Locust process makes its own result directory and parses its own options.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import msgspec
 
 from wsbench.results.run_result import Run
+from wsbench.run.options import RunOptions
+from wsbench.run.packing import pack, unpack
 
 VARIABLE = "WSBENCH_LAUNCH"
+"""The environment variable with the number of the file descriptor from which the process reads its `Handoff`."""
 
 
 class StartedTarget(msgspec.Struct, frozen=True):
-    """The target that wsbench started: its processes (`pids`, and what descends from them) are measured along."""
+    """A target that wsbench started: its processes (`pids` and their descendants) are measured too."""
 
     name: str
     version: str
@@ -24,28 +29,38 @@ class StartedTarget(msgspec.Struct, frozen=True):
 
 
 class Handoff(msgspec.Struct, frozen=True):
-    """Where to write, what to record as the command, and the target.
+    """The launcher's orders for one Locust process.
 
     Attributes:
-        staging: the result directory in the making.
+        staging: directory in which the result is made.
         command: what the user typed.
-        progress_fd: a pipe for one `Progress` a second, as lines of JSON; and, if need be, for a `NotStored`.
+        options: of the run; None with --web, where the start form shows and changes them: they are then on Locust's
+            command line.
+        progress_fd: a pipe for one `Progress` a second, as lines of JSON, and for a `NotStored`.
     """
 
     staging: str
     command: list[str]
+    options: RunOptions | None = None
     target: StartedTarget | None = None
     progress_fd: int | None = None
 
-    def environment(self) -> dict[str, str]:
-        """The variable to set."""
-        return {VARIABLE: msgspec.json.encode(self).decode()}
+    @contextmanager
+    def file(self) -> Iterator[int]:
+        """Write this to an unnamed file, for a process that inherits its descriptor: no list of processes shows it."""
+        with tempfile.TemporaryFile() as file:
+            file.write(pack(self))
+            file.flush()
+            yield file.fileno()
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Handoff | None:
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Handoff | None:
         """Return what the launcher handed to this process; None under plain Locust."""
-        text = (os.environ if environment is None else environment).get(VARIABLE)
-        return msgspec.json.decode(text.encode(), type=cls) if text else None
+        number = environment.get(VARIABLE)
+        if number is None:
+            return None
+        size = os.fstat(int(number)).st_size
+        return unpack(os.pread(int(number), size, 0), cls)
 
 
 class Progress(msgspec.Struct, frozen=True, tag="progress"):

@@ -1,13 +1,14 @@
-"""The options of a run: declared once, for Locust's parser, its web form and `wsbench run` alike.
+"""The options of a run: one table for `wsbench run`, Locust's parser, its web form and experiment files.
 
-`OPTIONS` is the declaration; `RunOptions.from_mapping` turns raw values (strings from a command line, an environment
-variable, a web form, or a message from the master) into checked ones. This module imports neither Locust nor gevent.
+`OPTIONS` is the table. `RunOptions` holds the parsed values: click and experiment files parse each value by the table
+(`RunOptions.from_values`), Locust keeps texts, which its session parses (`RunOptions.from_texts`). Every other process
+receives `RunOptions` and parses nothing. This module imports neither Locust nor gevent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,24 @@ from wsbench.measure.payloads import SMALLEST_JSON
 from wsbench.run import settings
 from wsbench.run.gates import Condition
 from wsbench.run.gates import parse as parse_gate
-from wsbench.source_addresses import check_sources, for_loopback, parse_sources
-from wsbench.units import format_seconds, parse_duration, parse_positive_duration, parse_rate, parse_size
+from wsbench.source_addresses import SourceRange, check_sources, for_loopback, parse_sources
+from wsbench.units import (
+    NS_PER_S,
+    format_seconds,
+    one_of,
+    parse_duration,
+    parse_positive_duration,
+    parse_rate,
+    parse_size,
+)
 from wsbench.websocket.compression import parse_compression
-from wsbench.websocket.handshake import ConnectOptions, parse_header, parse_url
+from wsbench.websocket.handshake import ConnectOptions, parse_header
 from wsbench.websocket.tls import client_context
 
 DEFAULT_USERS = 50
 DEFAULT_SPAWN_RATE = 100.0
-DEFAULT_DURATION = "10s"
+DEFAULT_DURATION_NS = 10 * NS_PER_S
+"""Of `wsbench run` and of an experiment; under Locust the measure phase is open-ended unless given."""
 _MAX_SIZE = 64 * 1024 * 1024
 
 
@@ -33,15 +43,6 @@ def _count(text: str) -> int:
     if value < 1:
         raise ValueError(f"{text!r} is not a whole number of at least 1")
     return value
-
-
-def _choice(*names: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text not in names:
-            raise ValueError(f"{text!r} is none of {', '.join(names)}")
-        return text
-
-    return parse
 
 
 def _compression(text: str) -> str:
@@ -56,7 +57,12 @@ def _payload_size(text: str) -> int:
     return size
 
 
-def _name(text: str) -> str:
+def parse_name(text: str) -> str:
+    """Check that a result's directory can be called so.
+
+    Raises:
+        ValueError: it cannot.
+    """
     if not text or any(not (c.isalnum() or c in "._-+") for c in text) or text.startswith("."):
         raise ValueError(f"{text!r} cannot be part of a directory's name: use letters, digits and ._-+")
     return text
@@ -67,12 +73,12 @@ class Option:
     """One option.
 
     Attributes:
-        flags: as typed; the last long one gives the name.
-        parse: from text to a value, raising ValueError with a sentence; None for a switch.
-        default: as text; None for absent.
-        metavar: what the help shows for the value.
-        web: whether it stands on Locust's start form.
-        internal: known to Locust's parser, shown nowhere.
+        flags: the last one, a long one, gives the name.
+        parse: function from text to value that raises ValueError with a sentence; None for a switch.
+        default: as text; None if the option has none.
+        metavar: placeholder for the value in help texts.
+        choices: the values allowed, if they are few.
+        web: whether Locust's start form shows the option.
     """
 
     flags: tuple[str, ...]
@@ -94,11 +100,33 @@ class Option:
         """`WSBENCH_PAYLOAD_SIZE` for --payload-size."""
         return f"WSBENCH_{self.name.upper()}"
 
+    def value_of(self, raw: Any) -> Any:
+        """Parse `raw`: a text, the texts of a repeatable option, or a switch. The default stands for an empty one.
+
+        Raises:
+            UsageError: the option cannot take it.
+        """
+        if self.parse is None:
+            return str(raw).lower() in ("true", "1", "on", "yes")
+        if self.repeatable:
+            texts = [raw] if isinstance(raw, str) else list(raw or ())
+            return tuple(self._parsed(text) for text in texts if text)
+        text = self.default if raw is None or raw == "" else str(raw)
+        return None if text is None else self._parsed(text)
+
+    def _parsed(self, text: str) -> Any:
+        assert self.parse is not None
+        try:
+            return self.parse(text)
+        except ValueError as error:
+            raise UsageError(f"{self.flags[-1]}: {error}") from error
+
 
 OPTIONS: tuple[Option, ...] = (
     Option(
         ("-d", "--duration"),
-        "Length of the measure phase. Under Locust without it: until --run-time is over or somebody presses Stop.",
+        "Length of the measure phase. Default: what --run-time leaves; else 10s with `wsbench run`, until stopped with "
+        "Locust.",
         parse_positive_duration,
         metavar="T",
     ),
@@ -114,7 +142,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         ("--arrivals",),
         "Open loop: evenly spaced and staggered, or a Poisson process.",
-        _choice("constant", "poisson"),
+        one_of("constant", "poisson"),
         "constant",
         choices=("constant", "poisson"),
     ),
@@ -144,11 +172,17 @@ OPTIONS: tuple[Option, ...] = (
         metavar="ADDRESSES",
         repeatable=True,
     ),
-    Option(("--timeout",), "A reply later than this is lost.", parse_positive_duration, "10s", "T"),
+    Option(
+        ("--timeout",),
+        "A message without a reply after this time is lost. Bounds opening a connection as well.",
+        parse_positive_duration,
+        "10s",
+        "T",
+    ),
     Option(
         ("--reconnect",),
         "Whether a dropped connection is opened again (with back-off and jitter).",
-        _choice("never", "on-drop"),
+        one_of("never", "on-drop"),
         "on-drop",
         choices=("on-drop", "never"),
     ),
@@ -174,8 +208,12 @@ OPTIONS: tuple[Option, ...] = (
     Option(("--strict",), "Fail the run (exit code 4) if the generator's verdict is not ok.", None),
     Option(("--quiet",), "Print no summary.", None, web=False),
     Option(("--results",), "Where results are stored.", metavar="DIR", default="results", web=False),
-    Option(("--name",), "A name for the result, if not the scenario's.", _name, metavar="NAME"),
+    Option(("--name",), "A name for the result, if not the scenario's.", parse_name, metavar="NAME"),
 )
+
+
+BY_NAME = {option.name: option for option in OPTIONS}
+_DEFAULTS = {option.name: option.value_of(None) for option in OPTIONS}
 
 
 @dataclass(frozen=True)
@@ -183,10 +221,14 @@ class RunOptions:
     """The checked options of a run. Durations in ns.
 
     Attributes:
+        connect: how each connection is opened.
+        users: connections of all processes together.
         duration_ns: length of the measure phase, None for open-ended.
         rate: messages a second over all connections; None for a closed loop.
-        payload: a message of the user's own instead of ours.
-        settings: what was given with `--set`; whether the scenario has such settings is for it to say.
+        payload: the message of --payload-file, sent instead of a JSON message.
+        timeout_ns: a message without a reply after this time is lost.
+        settings: the values of `--set`; only the scenario knows whether it has such settings.
+        name: empty for the scenario's.
     """
 
     connect: ConnectOptions
@@ -195,6 +237,7 @@ class RunOptions:
     duration_ns: int | None
     warmup_ns: int
     drain_ns: int
+    timeout_ns: int
     rate: float | None
     arrivals: str
     in_flight: int
@@ -210,35 +253,50 @@ class RunOptions:
     results: Path
     name: str
 
-    @property
-    def timeout_ns(self) -> int:
-        """A reply later than this is lost."""
-        return self.connect.timeout_ns
+    def __post_init__(self) -> None:
+        """Check that the values go together.
+
+        Raises:
+            UsageError: they do not.
+        """
+        if self.users < 1:
+            raise UsageError(f"--users {self.users} is not at least 1")
+        if self.rate is not None and self.rate / self.users > 1e6:
+            raise UsageError(
+                f"--rate {self.rate:g} is more than a million messages a second on each of {self.users} connections"
+            )
 
     @property
     def closed_loop(self) -> bool:
         """Whether the next message waits for a reply."""
         return self.rate is None
 
+    @property
+    def sources(self) -> Sequence[SourceRange]:
+        """Addresses to connect from: those of --source-ip, or as many of loopback's as its server needs."""
+        return self.connect.sources or for_loopback(self.connect.uri.host, self.users)
+
     @classmethod
-    def from_mapping(
-        cls, raw: Mapping[str, Any], *, url: str, users: int, processes: int = 1, payload: bytes | None = None
-    ) -> RunOptions:
-        """Check raw values. `payload` is what the master read from its --payload-file, for a worker elsewhere.
+    def from_texts(cls, texts: Mapping[str, Any], *, url: str, users: int, processes: int = 1) -> RunOptions:
+        """Parse texts by option name, as Locust's parser and its start form have them.
 
         Raises:
             UsageError: the first one that is wrong, by its name.
         """
-        values = {option.name: _checked(option, raw.get(option.name)) for option in OPTIONS}
-        if payload is None:
-            payload = _payload(values["payload_file"])
-        binary = bool(values["binary"]) or (payload is not None and not _is_text(payload))
-        if users < 1:
-            raise UsageError(f"--users {users} is not at least 1")
-        if values["rate"] is not None and values["rate"] / users > 1e6:
-            raise UsageError(
-                f"--rate {values['rate']:g} is more than a million messages a second on each of {users} connections"
-            )
+        values = {option.name: option.value_of(texts.get(option.name)) for option in OPTIONS}
+        return cls.from_values(values, url=url, users=users, processes=processes)
+
+    @classmethod
+    def from_values(
+        cls, values: Mapping[str, Any], *, url: str, users: int = DEFAULT_USERS, processes: int = 1
+    ) -> RunOptions:
+        """Build the options from parsed values by option name; a missing one has its default.
+
+        Raises:
+            UsageError: they do not go together, or this machine lacks a file or an address that they name.
+        """
+        values = {**_DEFAULTS, **values}
+        payload = _payload(values["payload_file"])
         payload_size = len(payload) if payload is not None else values["payload_size"]
         connect = ConnectOptions(
             url=url,
@@ -247,68 +305,52 @@ class RunOptions:
             origin=values["origin"],
             compression=values["compression"],
             ca_file=values["ca"],
-            insecure=bool(values["insecure"]),
-            timeout_ns=values["timeout"],
-            sources=tuple(values["source_ip"]) or for_loopback(parse_url(url).host, users),
-            resume_tls=bool(values["tls_resume"]),
+            insecure=values["insecure"],
+            connect_timeout_ns=values["timeout"],
+            sources=tuple(values["source_ip"]),
+            resume_tls=values["tls_resume"],
             # An echo is as long as the message; a server that answers a little longer is not refused for it.
             max_size=max(_MAX_SIZE, 2 * payload_size),
             message_size=payload_size,
         )
-        check_sources(values["source_ip"])
-        client_context(ca_file=connect.ca_file, insecure=connect.insecure)
-        return cls(
+        options = cls(
             connect=connect,
             users=users,
             processes=processes,
             duration_ns=values["duration"],
             warmup_ns=values["warmup"],
             drain_ns=values["drain"],
+            timeout_ns=values["timeout"],
             rate=values["rate"],
             arrivals=values["arrivals"],
             in_flight=values["in_flight"],
             payload_size=payload_size,
             payload=payload,
-            binary=binary,
+            binary=values["binary"] or (payload is not None and not _is_text(payload)),
             reconnect=values["reconnect"] == "on-drop",
-            request_events=bool(values["request_events"]),
+            request_events=values["request_events"],
             settings=dict(values["set"]),
             gates=tuple(values["fail_if"]),
-            strict=bool(values["strict"]),
-            quiet=bool(values["quiet"]),
+            strict=values["strict"],
+            quiet=values["quiet"],
             results=Path(values["results"]),
-            name=values["name"] or "echo",
+            name=values["name"] or "",
         )
+        options.check_machine()
+        return options
 
+    def check_machine(self) -> None:
+        """Check that this machine has what the options name: source addresses and the CA's file.
 
-def check_value(option: Option, text: str) -> str:
-    """The text itself, if the option can take it.
+        Raises:
+            UsageError: it lacks one.
+        """
+        check_sources(self.connect.sources)
+        client_context(ca_file=self.connect.ca_file, insecure=self.connect.insecure)
 
-    Raises:
-        ValueError: a sentence on why not.
-    """
-    if option.parse is not None:
-        option.parse(text)
-    return text
-
-
-def _checked(option: Option, raw: Any) -> Any:
-    if option.parse is None:
-        return str(raw).lower() in ("true", "1", "on", "yes")
-    if option.repeatable:
-        texts = [raw] if isinstance(raw, str) else list(raw or ())
-        return [_parsed(option, text) for text in texts if text]
-    if raw is None or raw == "":
-        raw = option.default
-    return None if raw is None else _parsed(option, str(raw))
-
-
-def _parsed(option: Option, text: str) -> Any:
-    assert option.parse is not None
-    try:
-        return option.parse(text)
-    except ValueError as error:
-        raise UsageError(f"{option.flags[-1]}: {error}") from error
+    def against(self, url: str, ca_file: str | None = None) -> RunOptions:
+        """Return the same run against the server at `url`; `ca_file` is the CA of a target that wsbench started."""
+        return replace(self, connect=replace(self.connect, url=url, ca_file=ca_file or self.connect.ca_file))
 
 
 def _payload(path: str | None) -> bytes | None:

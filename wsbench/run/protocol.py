@@ -1,4 +1,4 @@
-"""What a worker and the master tell each other. In one process they tell it directly, between processes over Locust."""
+"""Messages between a worker and the master: passed directly within one process, over Locust between processes."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import msgspec
 
 from wsbench.measure.delta import IntervalDelta
 from wsbench.measure.phases import PhasePlan
+from wsbench.run.options import RunOptions
 
 PHASE_UPDATE, REPORT, ACK = "wsbench-order", "wsbench-report", "wsbench-ack"
-"""Names of the messages: the phases, what a worker has to say, and that the master has it."""
+"""Names of the messages: the phases, a worker's report, and the master's acknowledgement of one."""
 SETUP = "wsbench_setup"
-"""What a run is to be goes with the options that Locust gives every worker whom it tells to start users. So it reaches
-workers that join late as well, and never too late."""
+"""The name of the run's setup, a packed `RunSetup`, in Locust's parsed options, which every spawn message carries: so
+late workers get it too."""
 
 
 class ErrorTally(msgspec.Struct):
@@ -98,26 +99,24 @@ class Report(msgspec.Struct):
 
 
 class PhaseUpdate(msgspec.Struct):
-    """What the master says: the phases, as far as they are known."""
+    """The phases, as far as the master knows them."""
 
     plan: PhasePlan
 
 
-_encoder = msgspec.msgpack.Encoder()
-_reports = msgspec.msgpack.Decoder(Report)
-_phase_updates = msgspec.msgpack.Decoder(PhaseUpdate)
+class RunSetup(msgspec.Struct, frozen=True):
+    """All that a worker needs to know of a run before its first user starts.
 
+    Attributes:
+        scenario: the locustfile's name, for results.
+        settings: all settings of the scenario, as text.
+        started_s: begin of the run on the master's clock.
+        phases: as far as they are known.
+    """
 
-def pack(message: Report | PhaseUpdate) -> bytes:
-    """The message as bytes."""
-    return _encoder.encode(message)
-
-
-def unpack_report(data: bytes) -> Report:
-    """The reverse for a report."""
-    return _reports.decode(data)
-
-
-def unpack_phase_update(data: bytes) -> PhaseUpdate:
-    """The reverse for an order."""
-    return _phase_updates.decode(data)
+    run_id: str
+    scenario: str
+    settings: dict[str, str]
+    started_s: float
+    options: RunOptions
+    phases: PhaseUpdate

@@ -123,7 +123,7 @@ class ConnectAttempt:
         Raises:
             ConnectError: which step failed, on whose side, what to do. The socket is closed.
         """
-        timer = gevent.Timeout(self._options.timeout_ns / 1e9)
+        timer = gevent.Timeout(self._options.connect_timeout_ns / 1e9)
         timer.start()
         began = time.monotonic_ns()
         try:

@@ -115,7 +115,7 @@ def closed_during_tls(options: ConnectOptions) -> ConnectError:
 
 def timed_out(options: ConnectOptions, step: str, received: int) -> ConnectError:
     """A step, and the `received` bytes that it had brought, when time was over."""
-    waited = f"{options.timeout_ns / 1e9:g} s"
+    waited = f"{options.connect_timeout_ns / 1e9:g} s"
     if step == "dns":
         return ConnectError(
             f"no name server told the address of {options.uri.host} within {waited} (timeout)",

@@ -37,7 +37,7 @@ class ConnectOptions:
     compression: str = "off"
     ca_file: str | None = None
     insecure: bool = False
-    timeout_ns: int = 10_000_000_000
+    connect_timeout_ns: int = 10_000_000_000
     max_size: int = 64 * 1024 * 1024
     message_size: int = 16_384
     sources: tuple[SourceRange, ...] = ()

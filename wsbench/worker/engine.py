@@ -258,10 +258,10 @@ def _wait_until(instant_ns: Callable[[], int]) -> None:
 
 def _connector(options: RunOptions, traffic: Traffic, *, worker: int, share: int) -> Connector:
     """Return a connector that takes every `share`-th source address, beginning with the worker's."""
-    connect = options.connect
+    connect, sources = options.connect, options.sources
     return Connector(
         connect,
         context=client_context(ca_file=connect.ca_file, insecure=connect.insecure),
         traffic=traffic,
-        sources=round_robin(connect.sources, start=worker, step=share) if connect.sources else None,
+        sources=round_robin(sources, start=worker, step=share) if sources else None,
     )

@@ -16,7 +16,8 @@ from typing import IO
 
 import gevent
 
-from wsbench.run.protocol import Report, pack, unpack_report
+from wsbench.run.packing import pack, unpack
+from wsbench.run.protocol import Report
 
 logger = logging.getLogger("wsbench")
 
@@ -75,7 +76,7 @@ class ReportQueue:
         """Yield all reports of the run, in order."""
         self._file.seek(0)
         while head := self._file.read(_LENGTH_BYTES):
-            yield unpack_report(self._file.read(int.from_bytes(head, "little")))
+            yield unpack(self._file.read(int.from_bytes(head, "little")), Report)
 
     def close(self) -> None:
         """Delete the kept reports."""

@@ -29,7 +29,7 @@ def check(form: Any, parsed: Mapping[str, Any], *, host: str, processes: int) ->
             raw[option.name] = value
     users = form.get("user_count", "1")
     try:
-        RunOptions.from_mapping(
+        RunOptions.from_texts(
             raw,
             url=form.get("host") or host,
             users=int(users) if users.isdecimal() else 1,  # Locust reports this error itself

@@ -1,0 +1,102 @@
+"""One run in a Locust process: what is asked for, Locust's command line, and the result."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import urljoin
+
+import wsbench.users
+from wsbench.launcher.local_target import DEFAULT_TARGET
+from wsbench.launcher.locust_process import FinishedRun, free_port, run_locust
+from wsbench.results.directory import Staging
+from wsbench.run.handoff import Handoff, Progress, StartedTarget
+from wsbench.run.options import DEFAULT_SPAWN_RATE, RunOptions
+from wsbench.targets.running import RunningTarget
+from wsbench.units import NS_PER_S
+
+RAMP_S = 10
+"""Without --spawn-rate, many connections are opened within so many seconds."""
+_SAVING_S = 15.0
+"""So long, beside the drain, workers that outlive their master have to save what they measured."""
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """A run to be made.
+
+    Attributes:
+        spawn_rate: connections opened a second; None for a rate that opens all within `RAMP_S`.
+        run_time_s: length of the whole run, None for what its phases take.
+        scenario: a locustfile, None for ours.
+        target: what wsbench started for it, None if the URL is a server of the user's.
+        form: with Locust's web UI: the options as on a command line, which its start form shows and changes.
+    """
+
+    options: RunOptions
+    spawn_rate: float | None = None
+    run_time_s: int | None = None
+    scenario: Path | None = None
+    target: StartedTarget | None = None
+    form: Sequence[str] | None = None
+
+    def against(self, running: RunningTarget) -> RunRequest:
+        """Return the same run against a target that wsbench started."""
+        url = running.url
+        if self.scenario is not None and running.name == DEFAULT_TARGET:
+            url = urljoin(url, "/")  # the scenario decides on the path; / echoes as well
+        ca_file = None if running.ca_file is None else str(running.ca_file)
+        # A target without processes is a server that somebody else started.
+        target = StartedTarget(running.name, running.version, running.pids) if running.children else None
+        return replace(self, options=self.options.against(url, ca_file), target=target)
+
+
+def execute(request: RunRequest, *, on_progress: Callable[[Progress], None] = lambda _: None) -> FinishedRun:
+    """Run Locust.
+
+    Raises:
+        WsbenchError: nothing could be measured.
+    """
+    options = request.options
+    staging = Staging.create(options.results, options.name)
+    handoff = Handoff(
+        staging=str(staging.path.absolute()),
+        command=["wsbench", *sys.argv[1:]],
+        options=None if request.form is not None else options,
+        target=request.target,
+    )
+    try:
+        return run_locust(
+            _arguments(request),
+            staging=staging,
+            handoff=handoff,
+            on_progress=on_progress,
+            patience_s=min(options.drain_ns, options.timeout_ns) / NS_PER_S + _SAVING_S,
+        )
+    finally:
+        staging.discard()
+
+
+def _arguments(request: RunRequest) -> list[str]:
+    """Return Locust's command line."""
+    options = request.options
+    locustfile = request.scenario or Path(wsbench.users.__file__).parent / "locustfile.py"
+    spawn_rate = request.spawn_rate or max(DEFAULT_SPAWN_RATE, options.users / RAMP_S)
+    arguments = ["-f", str(locustfile), "--host", options.connect.url, "--users", str(options.users)]
+    arguments += ["--spawn-rate", f"{spawn_rate:g}", "--only-summary"]
+    if request.form is None:
+        arguments += ["--headless"]
+    else:
+        # Locust's own default is every interface, which is for its users to choose, not for us.
+        arguments += ["--autostart", "--web-host", "127.0.0.1", *request.form]
+        if options.connect.ca_file is not None:
+            arguments.append(f"--ca={options.connect.ca_file}")
+    if request.run_time_s is not None:
+        arguments += ["--run-time", f"{request.run_time_s}s"]
+    if options.processes > 1:
+        port = str(free_port())
+        arguments += ["--processes", str(options.processes), "--master-port", port]
+        arguments += ["--master-bind-host", "127.0.0.1", "--master-bind-port", port]
+    return arguments
