@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urljoin
 
-import wsbench.users
+import wsbench
 from wsbench.launcher.local_target import DEFAULT_TARGET
 from wsbench.launcher.locust_process import FinishedRun, free_port, run_locust
 from wsbench.results.directory import Staging
@@ -82,7 +82,7 @@ def execute(request: RunRequest, *, on_progress: Callable[[Progress], None] = la
 def _arguments(request: RunRequest) -> list[str]:
     """Return Locust's command line."""
     options = request.options
-    locustfile = request.scenario or Path(wsbench.users.__file__).parent / "locustfile.py"
+    locustfile = request.scenario or Path(wsbench.__file__).parent / "users" / "locustfile.py"
     spawn_rate = request.spawn_rate or max(DEFAULT_SPAWN_RATE, options.users / RAMP_S)
     arguments = ["-f", str(locustfile), "--host", options.connect.url, "--users", str(options.users)]
     arguments += ["--spawn-rate", f"{spawn_rate:g}", "--only-summary"]
