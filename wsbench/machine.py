@@ -1,4 +1,4 @@
-"""This machine: its limit of open files, its identity, and the scheduling class of a process that watches."""
+"""This machine: its limit of open files, its identity, and the scheduling class of a process that observes."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from pathlib import Path
 from wsbench.errors import UsageError
 
 OWN_DESCRIPTORS = 64
-"""What a process needs for itself: libraries, logs, the hub, Locust's own sockets."""
+"""Files that a process needs besides its connections: libraries, logs, gevent's hub, Locust's sockets."""
 
 
 @contextmanager
 def in_background() -> Iterator[None]:
-    """While this lasts, the calling thread and those it starts never push another process off its core (Linux).
+    """Keep the calling thread, and threads it starts, from preempting other processes (Linux, SCHED_BATCH).
 
-    Whoever watches a generator wakes up once a second: on the generator's core, that would make messages late.
+    A process that observes a generator wakes up once a second; on the generator's core, that would delay messages.
     """
     if not hasattr(os, "SCHED_BATCH") or os.sched_getscheduler(0) != os.SCHED_OTHER:
         yield
@@ -33,19 +33,19 @@ def in_background() -> Iterator[None]:
 
 
 def raise_descriptor_limit() -> int:
-    """Raise the soft limit of open files to the hard one; what it is then."""
+    """Raise the soft limit of open files to the hard one, and return the new soft limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == hard:
         return hard
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    except (OSError, ValueError):  # macOS has a limit of its own below an unlimited hard one
+    except (OSError, ValueError):  # macOS has another limit below an unlimited hard one
         return soft
     return hard
 
 
 def check_descriptors(connections: int, processes: int) -> None:
-    """Whether so many connections can be opened from so many processes, before the first one is.
+    """Check that the processes can open this many connections.
 
     Raises:
         UsageError: they cannot.
@@ -60,13 +60,13 @@ def check_descriptors(connections: int, processes: int) -> None:
 
 
 def connections_of_a_process() -> int | None:
-    """How many a process may hold by the hard limit of open files; None where there is no limit."""
+    """Return the connections that a process may hold by the hard limit of open files; None without a limit."""
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     return None if limit == resource.RLIM_INFINITY else limit - OWN_DESCRIPTORS
 
 
 def host_id() -> str:
-    """The same for every process of a machine, different for different machines, and telling nothing about either."""
+    """Return an id that all processes of a machine share, that differs between machines, and that reveals nothing."""
     for path in ("/etc/machine-id", "/proc/sys/kernel/random/boot_id"):
         try:
             text = Path(path).read_text().strip()

@@ -1,7 +1,7 @@
-"""Durations, sizes and rates: from what people type to integers, and back to what people read.
+"""Durations, sizes and rates: parsed from options, formatted for people.
 
-Inside wsbench a duration is an integer of nanoseconds (`*_ns`) and a size an integer of bytes. Every parser
-raises `ValueError` with a sentence that names the value and shows one that would do.
+Inside wsbench a duration is an integer of nanoseconds (`*_ns`) and a size an integer of bytes. Every parser raises
+`ValueError` with a sentence that names the value and shows a valid one.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ _SIZE_UNITS |= {"kib": 1024, "mib": 1024**2, "gib": 1024**3}
 _SIZE = re.compile(r"(\d+)\s*([a-z]*)", re.IGNORECASE | re.ASCII)
 _RATE = re.compile(r"(\d+(?:\.\d+)?(?:e\d+)?)\s*(k?)\s*(?:/\s*(s|min|m|h))?", re.IGNORECASE | re.ASCII)
 _LONGEST_NS = 2**62
-"""So that an instant and a duration together still fit 64 bits."""
+"""The sum of an instant and a duration must fit 64 bits."""
 
 
 def parse_duration(text: str) -> int:
-    """Nanoseconds of '10s', '250ms', '1m30s', '20us', or a bare number of seconds.
+    """Parse nanoseconds from '10s', '250ms', '1m30s', '20us', or a bare number of seconds.
 
     Raises:
-        ValueError: not a duration, negative, or longer than 146 years.
+        ValueError: the text is not a duration, or it is negative or longer than 146 years.
     """
     stripped = text.strip()
     try:
@@ -58,7 +58,7 @@ def parse_duration(text: str) -> int:
 
 
 def parse_positive_duration(text: str) -> int:
-    """As `parse_duration`, but zero is an error as well."""
+    """Parse a duration as `parse_duration` does, but refuse zero."""
     duration_ns = parse_duration(text)
     if duration_ns == 0:
         raise ValueError(f"{text!r} must be longer than zero")
@@ -66,10 +66,10 @@ def parse_positive_duration(text: str) -> int:
 
 
 def parse_size(text: str) -> int:
-    """Bytes of '128', '64k', '1MiB'.
+    """Parse bytes from '128', '64k', '1MiB'.
 
     Raises:
-        ValueError: not a size.
+        ValueError: the text is not a size.
     """
     match = _SIZE.fullmatch(text.strip())
     if match is None or match[2].lower() not in _SIZE_UNITS:
@@ -78,10 +78,10 @@ def parse_size(text: str) -> int:
 
 
 def parse_rate(text: str) -> float:
-    """Events a second of '1000', '1000/s', '2.5k', '600/min'.
+    """Parse events a second from '1000', '1000/s', '2.5k', '600/min'.
 
     Raises:
-        ValueError: not a rate, or not above zero.
+        ValueError: the text is not a rate, or the rate is not above zero.
     """
     match = _RATE.fullmatch(text.strip())
     if match is None:
@@ -120,7 +120,7 @@ def one_of(*names: str) -> Callable[[str], str]:
 
 
 def format_duration(duration_ns: float | None) -> str:
-    """Three significant digits and the unit that fits: '24.1 µs', '1.51 ms', '2.00 s'; '–' for None."""
+    """Format with three significant digits and the unit that fits: '24.1 µs', '1.51 ms', '2.00 s'; '–' for None."""
     if duration_ns is None:
         return "–"
     for unit, size in (("s", NS_PER_S), ("ms", NS_PER_MS), ("µs", NS_PER_US)):
@@ -131,7 +131,7 @@ def format_duration(duration_ns: float | None) -> str:
 
 
 def format_seconds(duration_ns: int) -> str:
-    """A configured duration as a person would write it: '10s', '1m30s', '250ms'."""
+    """Format a configured duration as an option would have it: '10s', '1m30s', '250ms'."""
     if duration_ns % NS_PER_S:
         if duration_ns < NS_PER_S:
             return f"{duration_ns / NS_PER_MS:g}ms"
@@ -148,12 +148,12 @@ def format_utc(moment: datetime) -> str:
 
 
 def format_count(count: float | None) -> str:
-    """Thousands apart: '128,400'; '–' for None."""
+    """Format with separated thousands: '128,400'; '–' for None."""
     return "–" if count is None else f"{count:,.0f}"
 
 
 def format_bytes(size: float | None) -> str:
-    """'512 B', '12.4 kB', '3.10 MB' (powers of ten); '–' for None."""
+    """Format in powers of ten: '512 B', '12.4 kB', '3.10 MB'; '–' for None."""
     if size is None:
         return "–"
     for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):

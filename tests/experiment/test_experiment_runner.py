@@ -198,7 +198,7 @@ def test_a_crash_of_our_own_leaves_what_was_done(store: ExperimentStore) -> None
 
 
 def test_an_experiment_is_one_process_at_a_time(store: ExperimentStore) -> None:
-    with pytest.raises(UsageError, match="another wsbench matrix is at work"):
+    with pytest.raises(UsageError, match="another wsbench matrix is running in it"):
         ExperimentStore(store.path)
 
 

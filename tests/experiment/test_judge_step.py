@@ -71,7 +71,7 @@ NO_P99 = replace(SLOW, p99_ns=None)
 CASES: dict[str, tuple[Run, str, str]] = {
     "slow": (run(response=SLOW, service=SLOW), TARGET, "p99 was 50.0 ms"),
     "too much lost": (run(response=NO_P99, service=NO_P99), TARGET, "p99 has no value: too much was lost"),
-    "the rate not reached": (run(received_per_s=960.0), TARGET, "960 replies/s came of 1,000"),
+    "the rate not reached": (run(received_per_s=960.0), TARGET, "960 replies/s arrived of 1,000"),
     "a little below the rate": (run(received_per_s=975.0), HELD, ""),
     "by chance fewer were due": (
         run(arrivals="poisson", messages=MessageCounts(sent=9_500, received=9_500), received_per_s=950.0),
@@ -94,29 +94,29 @@ CASES: dict[str, tuple[Run, str, str]] = {
     "late, and what is lost is not a matter of time alone": (
         run("late", messages=MessageCounts(sent=9_000, received=9_000, missed=1_000), lag=SLOW, received_per_s=900.0),
         TARGET,
-        "900 replies/s came of 1,000",
+        "900 replies/s arrived of 1,000",
     ),
     "late, and the target later": (run("late", response=SLOW, service=SLOW, lag=FAST), TARGET, "p99 was 50.0 ms"),
     "late, and later than the target": (
         run("late", response=SLOW, lag=SLOW),
         GENERATOR,
-        "p99 was 50.0 ms; generator late, but its own lateness (p99 50.0 ms) was more than the target took (5.00 ms)",
+        "p99 was 50.0 ms; generator late, but its own lateness (p99 50.0 ms) exceeded the target's time (5.00 ms)",
     ),
     "well, but later than the target": (
         run("ok", response=SLOW, lag=SLOW),
         GENERATOR,
-        "p99 was 50.0 ms; generator ok, but its own lateness (p99 50.0 ms) was more than the target took (5.00 ms)",
+        "p99 was 50.0 ms; generator ok, but its own lateness (p99 50.0 ms) exceeded the target's time (5.00 ms)",
     ),
     "replies that lay unread": (
         run("late", received_per_s=500.0, service=replace(FAST, p99_ns=None, survivors={"p99_ns": MS}), lag=SLOW),
         GENERATOR,
-        "500 replies/s came of 1,000; "
-        "generator late, but its own lateness (p99 50.0 ms) was more than the target took (1.00 ms)",
+        "500 replies/s arrived of 1,000; "
+        "generator late, but its own lateness (p99 50.0 ms) exceeded the target's time (1.00 ms)",
     ),
     "replies that lay unread, several in one read": (
         late_reader(response=SLOW, service=SLOW, lag=FAST),
         GENERATOR,
-        "p99 was 50.0 ms; generator late, but its own lateness (p99 5.00 ms) was more than the target took (1.00 ms)",
+        "p99 was 50.0 ms; generator late, but its own lateness (p99 5.00 ms) exceeded the target's time (1.00 ms)",
     ),
     "late, and not all connections": (
         run("late", lag=SLOW, connections=Connections(asked=50, opened=49)),
@@ -157,7 +157,7 @@ def test_what_the_target_took_is_not_its_own_where_replies_lay_unread() -> None:
 
 def test_all_that_went_wrong_is_said() -> None:
     found = step(run(response=SLOW, service=SLOW, received_per_s=500.0), "p99 < 10ms", "p50 < 5ms", "p99.9 < 20ms")
-    assert found.why == "500 replies/s came of 1,000; p99 was 50.0 ms; p99.9 was 90.0 ms"
+    assert found.why == "500 replies/s arrived of 1,000; p99 was 50.0 ms; p99.9 was 90.0 ms"
     assert [each.held for each in found.objectives] == [False, True, False]
 
 
@@ -165,7 +165,7 @@ def test_users_that_send_when_they_like_are_held_against_what_they_sent() -> Non
     made = run(messages=MessageCounts(sent=600, received=500, one_way=100), received_per_s=50.0)
     assert not keeps_to_rate(made)
     assert keeps_to_rate(run())
-    assert step(made).why == "50 replies/s came of 1,000"
+    assert step(made).why == "50 replies/s arrived of 1,000"
     found = judge_step(made, [parse_objective("p99 < 10ms")], load=7.0, where="", on_schedule=False)
     assert (found.outcome, found.due) == (HELD, 500)
 

@@ -34,7 +34,7 @@ def _fields(environment: Environment) -> dict[str, object]:
         (run_with(rate=1000.5), "rate: 1,000/s against 1,000.5/s"),
         (run_with(arrivals="poisson"), "arrivals: constant against poisson"),
         (run_with(tls=True), "tls: off against on"),
-        (run_with(compression="on"), "compression asked for: off against on"),
+        (run_with(compression="on"), "compression requested: off against on"),
         (
             replace(RUN, negotiated=replace(RUN.negotiated, compression="permessage-deflate")),
             "compression granted: none against permessage-deflate",

@@ -1,1 +1,1 @@
-"""Experiments: many runs, in an order that is fair, and what their figures say about each other."""
+"""Experiments, comparisons, the search for a capacity, and load plans: arithmetic without processes or sockets."""

@@ -1,15 +1,15 @@
-"""The search for a capacity: which load comes next, when one is measured again, when to stop, what the answer is.
+"""The search of `wsbench capacity`: the next load, when to measure one again, when to stop, and the answer.
 
-Pure: all that is known of a search is what its steps showed, and `decide` follows from that alone.
+`decide` is a pure function of the outcomes of the steps so far.
 
-    up      from `start`, every load twice the one before, until one does not hold (or the highest allowed one does)
-    down    as long as none held, every load half the one before, until one holds (or the lowest allowed one does not)
-    in      the geometric middle between the highest that held and the lowest that did not, until they are no farther
-            apart than the tolerance
+    up      from `start`, each load twice the previous one, until one does not hold (or the highest allowed one does)
+    down    if none held, each load half the previous one, until one holds (or the lowest allowed one does not)
+    in      the geometric mean of the highest load that held and the lowest that did not, until they differ by no more
+            than the tolerance
 
-A machine that is shared, or a server with a pause now and then, makes single runs fail that another one would pass.
-So a load that failed is measured again before it is believed, and so is the load that is to be the answer: of up to
-three runs, two decide. When the answer fails then, the search goes on below it.
+On a shared machine, or with a server that pauses now and then, a single run can fail that another would pass. So a load
+that failed is measured again before it counts as failed, and so is the load that would be the answer: of up to three
+runs, two decide. If the answer then fails, the search continues below it.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from wsbench.units import NS_PER_S
 
 GROWTH = 2.0
 AGREEING = 2
-"""So many runs at a load must agree before it is believed to fail, or taken for the answer."""
+"""Runs at a load that must agree before it counts as failed, or becomes the answer."""
 MOST_STEPS = 80
-"""By then, runs contradict each other too much for a better answer."""
+"""After this many steps, runs contradict each other too much for a better answer."""
 _DIGITS = 3
-"""Significant ones of a rate, as long as it stays between its neighbours."""
+"""Significant digits of a rate, unless rounding would reach a neighbour."""
 
 
 @dataclass(frozen=True)
 class Search:
-    """What is searched.
+    """Parameters of a search.
 
     Attributes:
         tolerance: the share by which the answer may lie below the lowest load that failed.
-        whole: only whole numbers are loads.
+        whole: whether loads are whole numbers.
     """
 
     bounds: Bounds
@@ -46,7 +46,7 @@ class Search:
 
 @dataclass(frozen=True)
 class MeasuredLoad:
-    """A load that was measured: its outcome, as in wsbench.results.capacity_result."""
+    """A measured load and its outcome (`wsbench.results.capacity_result`)."""
 
     load: float
     outcome: str
@@ -54,7 +54,7 @@ class MeasuredLoad:
 
 @dataclass(frozen=True)
 class NextLoad:
-    """What is to be measured next, and between which loads the limit is known to lie so far (None: open)."""
+    """The load to measure next; the highest that held and the lowest that failed so far (None: no such load)."""
 
     load: float
     held: float | None = None
@@ -66,10 +66,10 @@ class SearchEnd:
     """The end of a search.
 
     Attributes:
-        load: the highest that held; None when none did.
+        load: the highest load that held; None if none did.
         limited_by: "target", "generator" or "bound".
-        failed_at: the lowest that did not hold, if any.
-        settled: the runs at that load agree.
+        failed_at: the lowest load that did not hold, if any.
+        settled: whether the runs at the answer agree.
     """
 
     load: float | None
@@ -79,7 +79,7 @@ class SearchEnd:
 
 
 def decide(search: Search, seen: Sequence[MeasuredLoad]) -> NextLoad | SearchEnd:
-    """What comes after the steps that were made."""
+    """Return the next load, or the end of the search, after the steps so far."""
     by_load = _by_load(seen)
     failed = min((load for load, outcomes in by_load.items() if _failed(outcomes)), default=None)
     held = max(
@@ -101,14 +101,14 @@ def decide(search: Search, seen: Sequence[MeasuredLoad]) -> NextLoad | SearchEnd
 
 
 def best_so_far(seen: Iterable[MeasuredLoad]) -> float | None:
-    """The highest load that held and lies below all that failed: the answer of a search that was broken off."""
+    """Return the highest load that held below all that failed: the answer of an interrupted search."""
     outcomes = _by_load(seen)
     failed = min((load for load, its in outcomes.items() if majority_outcome(its) != HELD), default=math.inf)
     return max((load for load in outcomes if load < failed), default=None)
 
 
 def step_ns(samples: int, rate: float, *, shortest_ns: int, longest_ns: int) -> int:
-    """How long to measure at `rate` messages a second for so many samples, in whole milliseconds."""
+    """Return the length of a measure phase for `samples` messages at `rate` a second, in whole milliseconds."""
     wanted_ms = math.ceil(samples / rate * 1000)
     return max(shortest_ns, min(longest_ns, wanted_ms * (NS_PER_S // 1000)))
 
@@ -135,13 +135,13 @@ def _failed(outcomes: Sequence[str]) -> bool:
 
 
 def _held(outcomes: Sequence[str]) -> bool:
-    """Once, if it never failed: that it is the answer asks for more."""
+    """Return whether the load held: once is enough if it never failed (an answer needs more)."""
     held = outcomes.count(HELD)
     return held >= AGREEING or 0 < held == len(outcomes)
 
 
 def _next(search: Search, held: float | None, failed: float | None) -> float | None:
-    """A load that was not measured yet, or None when the limit is known as closely as was asked."""
+    """Return a load that was not measured yet, or None if the limit is known within the tolerance."""
     bounds = search.bounds
     if held is None and failed is None:
         return bounds.start

@@ -1,4 +1,4 @@
-"""From two sides to a `Comparison`: are they comparable, what do their figures say, and how far does it hold?"""
+"""`wsbench compare`: from two sides to a `Comparison`, by the rules of `wsbench.experiment.statistics`."""
 
 from __future__ import annotations
 
@@ -21,19 +21,20 @@ from wsbench.results.run_result import Latency, Run
 from wsbench.units import format_count
 
 SERIES = "response"
-_HELD = 0.99
-_NAMED_AT_MOST = 3
-"""So many pairs are named in a sentence."""
+_HELD_SHARE = 0.99
+"""An open loop that received this share of its rate kept to it."""
+_MAX_NAMED = 3
+"""Pairs named in a sentence."""
 
 
 def compare(
     base: str, new: str, *, margins: Mapping[str, float], confidence: float = 0.95, anyway: bool = False
 ) -> Comparison:
-    """BASE against NEW, each a path or `EXPERIMENT:TARGET`; `margins` by metric, as shares.
+    """Compare BASE with NEW, each a path or `EXPERIMENT:TARGET`; `margins` by metric, as shares.
 
     Raises:
-        ResultError: a side is no result.
-        UsageError: they cannot be compared, and not `anyway`.
+        ResultError: a side is not a result.
+        UsageError: the sides are not comparable, and `anyway` is False.
     """
     sources = sides.read_side(base), sides.read_side(new)
     matched = sides.match_sides(*sources)
@@ -41,21 +42,21 @@ def compare(
     if differences and not anyway:
         what = f"BASE and NEW are not comparable: {'; '.join(differences)}"
         raise UsageError(what, remedy=preconditions.remedy(differences))
-    found = _judged(matched, margins, confidence)
-    verdict = overall_verdict(found)
+    pairs = _judged_pairs(matched, margins, confidence)
+    verdict = overall_verdict(pairs)
     return Comparison(
         schema=SCHEMA,
         wsbench=__version__,
         base=_side(sources[0]),
         new=_side(sources[1]),
         verdict=verdict,
-        said=_said(verdict, found),
+        said=_sentence(verdict, pairs),
         series=SERIES,
         confidence=confidence,
         anyway=anyway,
         differences=differences,
-        notes=[*_spread_notes(found), *_source_notes(*sources), *_pair_notes(matched)],
-        pairs=found,
+        notes=[*_spread_notes(pairs), *_source_notes(*sources), *_pair_notes(matched)],
+        pairs=pairs,
     )
 
 
@@ -65,7 +66,7 @@ def _side(source: SideSource) -> ComparisonSide:
 
 
 def _differences(matched: Sequence[MatchedRuns]) -> list[str]:
-    """Of all pairs; one that several pairs have is named once, with their number."""
+    """Return the differences of all pairs; one that several pairs have is named once, with these pairs."""
     return _by_pair(matched, lambda pair: preconditions.differences(pair.base, pair.new))
 
 
@@ -82,20 +83,22 @@ def _by_pair(matched: Sequence[MatchedRuns], of: Callable[[MatchedRuns], list[st
             keys.setdefault(text, []).append(pair.key)
     if len(compared) <= 1:
         return list(keys)
-    return [text if len(of_it) == len(compared) else f"{text} ({_some(of_it)})" for text, of_it in keys.items()]
+    return [text if len(its) == len(compared) else f"{text} ({_some(its)})" for text, its in keys.items()]
 
 
 def _some(texts: Sequence[str]) -> str:
-    more = len(texts) - _NAMED_AT_MOST
-    return "; ".join(texts[:_NAMED_AT_MOST]) + (f"; and {more} more" if more > 0 else "")
+    more = len(texts) - _MAX_NAMED
+    return "; ".join(texts[:_MAX_NAMED]) + (f"; and {more} more" if more > 0 else "")
 
 
-def _judged(matched: Sequence[MatchedRuns], margins: Mapping[str, float], confidence: float) -> list[Pair]:
-    asked = [[_question(name, pair, margin) for name, margin in margins.items()] for pair in matched if not pair.reason]
-    questions = [question for of_pair in asked for question in of_pair if isinstance(question, Question)]
+def _judged_pairs(matched: Sequence[MatchedRuns], margins: Mapping[str, float], confidence: float) -> list[Pair]:
+    metrics = [
+        [_question(name, pair, margin) for name, margin in margins.items()] for pair in matched if not pair.reason
+    ]
+    questions = [question for of_pair in metrics for question in of_pair if isinstance(question, Question)]
     answers = iter(judge(questions, confidence))
     rows = iter(
-        [question if isinstance(question, Metric) else next(answers) for question in of_pair] for of_pair in asked
+        [question if isinstance(question, Metric) else next(answers) for question in of_pair] for of_pair in metrics
     )
     return [
         Pair(
@@ -111,7 +114,7 @@ def _judged(matched: Sequence[MatchedRuns], margins: Mapping[str, float], confid
 
 
 def _question(metric: str, pair: MatchedRuns, margin: float) -> Question | Metric:
-    """What is to be judged; or, where there is too little to judge by, the answer."""
+    """Return the question to judge; or the answer, where there are too few messages to judge."""
     runs = (*pair.base, *pair.new)
     if metric != THROUGHPUT:
         fewest = min(_due(run.latency[SERIES]) for run in runs)
@@ -131,77 +134,77 @@ def _due(latency: Latency) -> int:
 
 
 def held_rate(run: Run) -> bool:
-    """Whether an open loop kept to its rate."""
+    """Return whether an open loop kept to its rate."""
     rate = run.conditions.rate
-    return rate is not None and run.throughput.received_per_s >= _HELD * rate
+    return rate is not None and run.throughput.received_per_s >= _HELD_SHARE * rate
 
 
 def _value(metric: str, run: Run) -> float | None:
-    """Of one run: ns, or messages a second; None for what is worse than any value."""
+    """Return a run's value in ns, or in messages a second; None if it is worse than any value."""
     if metric == THROUGHPUT:
         return run.throughput.received_per_s or None
     value = figure_of(run.latency[SERIES], metric)
     return None if value is None else max(value, 1)
 
 
-def _said(verdict: Verdict, found: Sequence[Pair]) -> str:
-    """The verdict in words."""
-    slower, faster = _named(found, Verdict.SLOWER), _named(found, Verdict.FASTER)
+def _sentence(verdict: Verdict, pairs: Sequence[Pair]) -> str:
+    """Return the verdict as a sentence."""
+    slower, faster = _named(pairs, Verdict.SLOWER), _named(pairs, Verdict.FASTER)
     if verdict == Verdict.SLOWER:
         return f"NEW is slower: {_some(slower)}" + (f" (but faster: {_some(faster)})" if faster else "")
     if verdict == Verdict.FASTER:
-        return f"NEW is faster, and slower nowhere: {_some(faster)}"
+        return f"NEW is faster, and not slower in any metric: {_some(faster)}"
     if verdict == Verdict.NO_DIFFERENCE:
         return "no difference beyond the margins"
-    if not any(metric.verdict != Verdict.NOT_COMPARED for pair in found for metric in pair.metrics):
+    if not any(metric.verdict != Verdict.NOT_COMPARED for pair in pairs for metric in pair.metrics):
         return "inconclusive: nothing could be compared"
-    return f"inconclusive: {_open(found)}" + (f" (but faster: {_some(faster)})" if faster else "")
+    return f"inconclusive: {_undecided(pairs)}" + (f" (but faster: {_some(faster)})" if faster else "")
 
 
-def _open(found: Sequence[Pair]) -> str:
-    """What keeps a comparison from a verdict."""
-    missing = [pair.key for pair in found if pair.missing]
+def _undecided(pairs: Sequence[Pair]) -> str:
+    """Return why a comparison has no verdict."""
+    missing = [pair.key for pair in pairs if pair.missing]
     if missing:
-        return f"without runs on a side: {_some(missing)}"
-    metrics = [metric for pair in found for metric in pair.metrics if metric.verdict == Verdict.INCONCLUSIVE]
+        return f"a side has no runs of {_some(missing)}"
+    metrics = [metric for pair in pairs for metric in pair.metrics if metric.verdict == Verdict.INCONCLUSIVE]
     undecided = [metric for metric in metrics if not metric.not_slower]
     if not undecided:
-        return "NEW is slower nowhere, but it takes more runs to tell faster from equal"
+        return "NEW is not slower; only more runs could distinguish faster from equal"
     counted = [metric.runs_needed for metric in undecided if metric.runs_needed is not None]
-    more = f"; about {max(counted):,} runs a side would tell" if len(counted) == len(undecided) else ""
-    return f"NEW may be slower or not in {_some(_named(found, Verdict.INCONCLUSIVE))}{more}"
+    more = f"; about {max(counted):,} runs per side would decide" if len(counted) == len(undecided) else ""
+    return f"NEW may be slower in {_some(_named(pairs, Verdict.INCONCLUSIVE))}{more}"
 
 
-def _named(found: Sequence[Pair], verdict: Verdict) -> list[str]:
-    """The metrics of such a verdict with their ratios, by pair."""
+def _named(pairs: Sequence[Pair], verdict: Verdict) -> list[str]:
+    """Return the metrics with this verdict and their ratios, by pair."""
     named = []
-    for pair in found:
+    for pair in pairs:
         metrics = [metric for metric in pair.metrics if metric.verdict == verdict]
         if metrics:
             ratios = ("" if metric.ratio is None else f" ×{metric.ratio:.3g}" for metric in metrics)
             text = ", ".join(metric.metric + ratio for metric, ratio in zip(metrics, ratios, strict=True))
-            named.append(f"{text} in {pair.key}" if len(found) > 1 else text)
+            named.append(f"{text} in {pair.key}" if len(pairs) > 1 else text)
     return named
 
 
-def _spread_notes(found: Sequence[Pair]) -> list[str]:
-    metrics = [metric for pair in found for metric in pair.metrics]
+def _spread_notes(pairs: Sequence[Pair]) -> list[str]:
+    metrics = [metric for pair in pairs for metric in pair.metrics]
     assumed = {metric.metric: metric.spread for metric in metrics if metric.spread_from == "assumed"}
     if not assumed:
         return []
     spreads = ", ".join(f"{metric} {100 * (spread or 0):.0f} %" for metric, spread in assumed.items())
-    return [f"the spread from run to run is assumed, not measured ({spreads}): a side has one run only"]
+    return [f"the spread from run to run is assumed, not measured ({spreads}): a side has only one run"]
 
 
 def _source_notes(base: SideSource, new: SideSource) -> list[str]:
     notes = [
-        f"{side} is an experiment that was not finished"
+        f"{side} is an unfinished experiment"
         for side, source in (("BASE", base), ("NEW", new))
         if not isinstance(source.content, Run) and not source.content.complete
     ]
     if not isinstance(base.content, Run) and base.content.id != new.content.id:
         notes.append(
-            "two experiments: what changed on the machine from one to the other is in no interval here "
-            "(EXPERIMENT:TARGET compares runs that took turns)"
+            "two experiments: the intervals do not include changes of the machine between them "
+            "(EXPERIMENT:TARGET compares runs that alternated)"
         )
     return notes

@@ -1,4 +1,4 @@
-"""Makes an experiment's runs one after the other, and stores each as it ends. How one is made, an `Executor` knows."""
+"""Runs an experiment: makes one run after the other by an `Executor`, and stores each when it ends."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from wsbench.results.experiment_result import DONE, FAILED, PENDING, RUNS, Cell,
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """What a run left.
+    """The outcome of a run that left a result.
 
     Attributes:
         run: its result directory.
-        failure: why it does not count all the same.
-        interrupted: the user wants no more: it is to be made again.
+        failure: why the run does not count; None if it does.
+        interrupted: whether the user interrupted it; the run will be repeated.
     """
 
     run: Path
@@ -35,8 +35,8 @@ class Executor(Protocol):
     """Makes one run of a cell.
 
     Raises:
-        WsbenchError: nothing could be measured; the experiment goes on.
-        KeyboardInterrupt: the user wants no more.
+        WsbenchError: nothing could be measured; the experiment continues.
+        KeyboardInterrupt: the user interrupted the experiment.
     """
 
     def __call__(self, cell: Cell, repetition: int) -> RunOutcome: ...
@@ -44,7 +44,7 @@ class Executor(Protocol):
 
 @dataclass(frozen=True)
 class RunStart:
-    """A run that begins. `number` counts from 1 among the `total` of the experiment; `left_ns` for it and all after."""
+    """A run that starts: number `number` (from 1) of `total`; `left_ns` is the time left for it and all later runs."""
 
     cell: Cell
     repetition: int
@@ -54,13 +54,13 @@ class RunStart:
 
 
 class Observer(Protocol):
-    """Is told what happens."""
+    """Receiver of an experiment's events."""
 
     def run_started(self, step: RunStart) -> None:
-        """A run does."""
+        """Report that a run starts."""
 
     def run_failed(self, cell: Cell, reason: str) -> None:
-        """One did not come about, or does not count."""
+        """Report that a run failed or does not count."""
 
 
 def run_experiment(
@@ -72,10 +72,10 @@ def run_experiment(
     expected_run_ns: int,
     clock_ns: Callable[[], int] = time.monotonic_ns,
 ) -> tuple[Experiment, bool]:
-    """Make all runs that are missing. The experiment as it is then, and whether the user interrupted it.
+    """Make all missing runs; return the experiment after them, and whether the user interrupted it.
 
     Args:
-        expected_run_ns: what a run takes, as long as none was made.
+        expected_run_ns: estimated length of a run, until one was made.
     """
     store.save(experiment)
     missing = missing_runs(experiment)
@@ -100,7 +100,7 @@ def run_experiment(
 
 
 def _made(cell: Cell, run: CellRun, execute: Executor) -> tuple[CellRun, bool]:
-    """The run as it became, and whether the user interrupted it."""
+    """Make the run; return its new state, and whether the user interrupted it."""
     try:
         outcome = execute(cell, run.repetition)
     except KeyboardInterrupt:

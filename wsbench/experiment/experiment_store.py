@@ -1,4 +1,4 @@
-"""An experiment's directory: made under an id of its own, kept current run by run, opened again to go on."""
+"""An experiment's directory: created under a free id, updated after every run, reopened to resume."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from wsbench.results.experiment_result import EXPERIMENT_FILE, RUNS, TOML_FILE, 
 
 
 class ExperimentStore:
-    """The directory of one experiment, which is this process's alone for as long as the context lasts."""
+    """The directory of one experiment, locked by this process until the context ends."""
 
     def __init__(self, path: Path) -> None:
-        """Of a directory that exists.
+        """Lock an existing directory.
 
         Raises:
-            UsageError: another process is at work in it, or it cannot be read.
+            UsageError: another process has locked it, or it cannot be read.
         """
         self.path = path
         self.id = path.name
@@ -32,14 +32,14 @@ class ExperimentStore:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(self._descriptor)
-            raise UsageError(f"{path}: another wsbench matrix is at work in it") from error
+            raise UsageError(f"{path}: another wsbench matrix is running in it") from error
 
     @classmethod
     def create(cls, results: Path, name: str, text: bytes) -> ExperimentStore:
-        """A new one in `results`, under an id that nobody else has; `text` is the experiment file.
+        """Create a directory in `results` under a free id; `text` is the experiment file.
 
         Raises:
-            UsageError: nothing can be written there.
+            UsageError: `results` cannot be written.
         """
         path = new_directory(results, name)
         try:
@@ -56,24 +56,24 @@ class ExperimentStore:
 
     @property
     def runs(self) -> Path:
-        """Where the runs' results lie."""
+        """The directory of the runs' results."""
         return self.path / RUNS
 
     @property
     def toml(self) -> Path:
-        """The experiment file, as it was given."""
+        """The copy of the experiment file."""
         return self.path / TOML_FILE
 
     def load(self) -> Experiment:
-        """What is stored.
+        """Read experiment.json.
 
         Raises:
-            ResultError: nothing is, or it cannot be read.
+            ResultError: there is none, or it cannot be read.
         """
         return experiment_result.load(self.path)
 
     def save(self, experiment: Experiment) -> None:
-        """Replace what is stored; a reader sees the old or the new, whole."""
+        """Replace experiment.json atomically."""
         replace_file(self.path / EXPERIMENT_FILE, experiment_result.encode(experiment))
 
 
@@ -92,7 +92,7 @@ def new_directory(results: Path, name: str) -> Path:
 
 
 def latest_experiment(results: Path, text: bytes | None) -> Path:
-    """The directory of the latest experiment in `results` that was started with this text; with any, for None.
+    """Return the directory of the latest experiment in `results` with this experiment file; None stands for any.
 
     Raises:
         UsageError: there is none.
@@ -100,7 +100,7 @@ def latest_experiment(results: Path, text: bytes | None) -> Path:
     found = [path.parent for path in results.glob(f"*/{TOML_FILE}") if text is None or path.read_bytes() == text]
     if not found:
         raise UsageError(
-            f"--resume: there is no experiment to go on with in {results}",
-            remedy="Name its directory, or leave --resume out to start a new one.",
+            f"--resume: there is no experiment to resume in {results}",
+            remedy="Name its directory, or start a new one without --resume.",
         )
     return max(found, key=lambda path: path.name)

@@ -1,4 +1,4 @@
-"""What a run says of the load it was made at: whether the objectives held, and if not, whose limit that was."""
+"""Judgement of one step of `wsbench capacity`: did the objectives hold, and if not, whose limit was it?"""
 
 from __future__ import annotations
 
@@ -11,19 +11,23 @@ from wsbench.run.gates import NO_VALUE, Condition
 from wsbench.units import NS_PER_S, format_count, format_duration
 
 SHORTFALL = 0.03
-"""A rate that is missed by more than this share was not held, however fast the replies were."""
-_FEW = 3
-"""Messages: at a low rate, so many lie across the edges of the measure phase."""
+"""A rate missed by more than this share was not held, even if all objectives were."""
+_EDGE_MESSAGES = 3
+"""At a low rate, this many messages can fall across the edges of the measure phase."""
 
 
 def judge_step(
     run: Run, objectives: Sequence[Condition], *, load: float, where: str, on_schedule: bool = True
 ) -> CapacityStep:
-    """The step that a run was; `where` is its directory. Users that are not `on_schedule` send when they like.
+    """Return the step for a run.
 
-    A run holds when every objective does, all connections were opened and the rate was reached. If one does not, it is
-    the generator's limit when its verdict on itself is `saturated`; or when what went wrong is a matter of time and its
-    own part in that, the lateness of sending and of reading, was longer than what the target took. Else the target's.
+    A step holds if every objective does, all connections were opened and the rate was reached. Otherwise it is the
+    generator's limit if its verdict is `saturated`, or if a latency is at fault and the generator's own lateness (of
+    sending and of reading) exceeded the time that the target took. Else it is the target's limit.
+
+    Args:
+        where: the run's directory.
+        on_schedule: False for users that send at times of their own choice.
     """
     checked = [(condition, *condition.hold(run)) for condition in objectives]
     broken = [_broken(condition, value) for condition, held, value in checked if not held]
@@ -63,41 +67,49 @@ def _not_opened(run: Run) -> Iterable[str]:
 
 
 def keeps_to_rate(run: Run) -> bool:
-    """Whether about as many messages were due as the rate says."""
+    """Return whether the number of messages due was about what the rate implies."""
     rate = run.conditions.rate or 0.0
     return rate / 2 <= _due(run) * NS_PER_S / max(1, run.conditions.duration_ns) <= 2 * rate
 
 
 def _due(run: Run) -> int:
-    """Messages that were to be answered."""
+    """Return the number of messages that should have been answered."""
     return run.messages.sent - run.messages.one_way + run.messages.missed
 
 
 def _short(run: Run, on_schedule: bool) -> Iterable[str]:
-    """Replies came more slowly than messages were due: as asked; where chance has a part in it, as it turned out."""
-    asked_per_s = run.conditions.rate or 0.0
+    """Yield the reason if replies arrived more slowly than messages were due.
+
+    With random arrivals, the messages that were really due count, not the nominal rate.
+    """
+    due_per_s = run.conditions.rate or 0.0
     if run.conditions.arrivals != "constant" or not on_schedule:
-        asked_per_s = _due(run) * NS_PER_S / max(1, run.conditions.duration_ns)
-    if (run.throughput.received_per_s - (1 - SHORTFALL) * asked_per_s) * run.conditions.duration_ns < -_FEW * NS_PER_S:
-        yield f"{format_count(run.throughput.received_per_s)} replies/s came of {format_count(asked_per_s)}"
+        due_per_s = _due(run) * NS_PER_S / max(1, run.conditions.duration_ns)
+    if (
+        run.throughput.received_per_s - (1 - SHORTFALL) * due_per_s
+    ) * run.conditions.duration_ns < -_EDGE_MESSAGES * NS_PER_S:
+        yield f"{format_count(run.throughput.received_per_s)} replies/s arrived of {format_count(due_per_s)}"
 
 
 def _whose(run: Run, broken: Iterable[Condition]) -> tuple[str, str]:
-    """TARGET or GENERATOR; and for the generator, the evidence."""
+    """Return TARGET or GENERATOR, and for the generator its evidence."""
     verdict = run.generator.verdict
     if verdict not in ("ok", LATE):
         grave = [finding.evidence for finding in run.generator.findings if finding.severity == verdict]
         return GENERATOR, f"generator {verdict}: {''.join(grave[:1])}"
-    # Missed, and the generator had got round to them: their sockets were full, or their connections gone.
+    # A generator in time misses messages only if their sockets are full or their connections closed.
     if run.messages.missed or any(_not_opened(run)) or any(_beyond_lateness(run, each) for each in broken):
         return TARGET, ""
     own_ns = max(_ns_of(run, "send_lag", "p99_ns"), _ns_of(run, "read_lag", "p99_ns"))
-    # Of replies that lay in the socket the last alone has an arrival of its own: the worst of `service` is then ours.
+    # Of several replies in a socket, only the last has its own arrival time: the p99 of `service` is then distorted.
     theirs_ns = _ns_of(run, "service", "p50_ns" if _read_late(run) else "p99_ns")
     if own_ns <= theirs_ns or not theirs_ns:
         return TARGET, ""
     own, theirs = format_duration(own_ns), format_duration(theirs_ns)
-    return GENERATOR, f"generator {verdict}, but its own lateness (p99 {own}) was more than the target took ({theirs})"
+    return (
+        GENERATOR,
+        f"generator {verdict}, but its own lateness (p99 {own}) exceeded the target's time ({theirs})",
+    )
 
 
 def _read_late(run: Run) -> bool:
@@ -105,7 +117,7 @@ def _read_late(run: Run) -> bool:
 
 
 def _beyond_lateness(run: Run, broken: Condition) -> bool:
-    """Whether no lateness of the generator can have broken it: `service` knows little of it, and lost is not late."""
+    """Return whether the generator's lateness cannot be the cause: `service` excludes it, and lost is not late."""
     if broken.series is not None or broken.metric == "throughput":
         return broken.series == "service" and not _read_late(run)
     longest_ns = max(run.latency[series].max_ns or 0 for series in ("send_lag", "read_lag"))
@@ -114,7 +126,7 @@ def _beyond_lateness(run: Run, broken: Condition) -> bool:
 
 
 def _ns_of(run: Run, series: str, percentile: str) -> int:
-    """Of what arrived; 0 when nothing did."""
+    """Return the percentile of the messages that arrived; 0 if none did."""
     latency = run.latency[series]
     value: int | None = getattr(latency, percentile)
     return value or latency.survivors.get(percentile) or 0

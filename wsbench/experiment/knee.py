@@ -1,10 +1,9 @@
-"""The knee of a curve of latency against load: where it lies farthest below the line from its first to its last point,
-load on a linear scale and latency on a logarithmic one, both from 0 to 1.
+"""The knee of a curve of latency against load: the point farthest below the line from its first to its last point.
 
-That is where Satopää and others' Kneedle finds the elbow of a convex curve that rises (ICDCSW 2011). On a logarithmic
-scale a server's latency is almost flat until it saturates, and then climbs by orders of magnitude: the farthest point
-is the last one before the climb. More load makes no server faster, so that a latency above one at a higher load is
-noise: it counts as that one.
+Load is on a linear scale and latency on a logarithmic one, both normalized to 0..1. This is the elbow of a rising
+convex curve according to Kneedle (Satopää et al., ICDCSW 2011). On a logarithmic scale a server's latency is almost
+flat until it saturates, and then rises by orders of magnitude: the farthest point is the last one before the rise.
+More load makes no server faster, so a latency above that of a higher load is noise and is lowered to it.
 """
 
 from __future__ import annotations
@@ -18,13 +17,13 @@ from wsbench.results.capacity_result import GENERATOR, Capacity, Knee
 
 _FEWEST_POINTS = 4
 _LEAST_RISE = 2.0
-"""A curve that does not even double has no knee."""
+"""A curve that does not double has no knee."""
 _LEAST_DISTANCE = 0.1
-"""Of 1. Less is a bend that noise makes as well."""
+"""On the scale from 0 to 1. Noise can cause smaller bends."""
 
 
 def find_knee(points: Sequence[tuple[float, float]]) -> int | None:
-    """The place of the knee among points (load, latency), in the order of their loads; None when there is none."""
+    """Return the index of the knee among points (load, latency), sorted by load; None if there is no knee."""
     if len(points) < _FEWEST_POINTS:
         return None
     loads = [load for load, _ in points]
@@ -41,9 +40,9 @@ def find_knee(points: Sequence[tuple[float, float]]) -> int | None:
 
 
 def capacity_knee(capacity: Capacity) -> Knee | None:
-    """The knee of p99 over the loads that were measured, those left out where the generator gave out.
+    """Return the knee of p99 over the loads measured, without those at which the generator was the limit.
 
-    Where too much was lost for a p99, the time allowed for a reply stands for it: it was no less.
+    The time allowed for a reply replaces a p99 without a value, which is at least that.
     """
     points = [point for point in load_curve(capacity.steps) if point.outcome != GENERATOR]
     at_least_ns = capacity.conditions.timeout_ns

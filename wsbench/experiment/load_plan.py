@@ -1,11 +1,10 @@
-"""What a load of so many connections and messages takes: processes, machines, ports, descriptors, memory, bandwidth.
+"""The arithmetic of `wsbench plan`: processes, machines, ports, descriptors, memory and bandwidth for a load.
 
-Arithmetic alone. What a process can do was measured (`wsbench calibrate`), stated by the user, or is assumed; what
-follows from it is projected, and every number says which of these it is.
+The capacity of a process is measured (`wsbench calibrate`), stated by the user, or assumed. The plan is projected from
+it, and every number states which of these it is.
 
-    processes   as many as the rate takes, each at no more than the share of its measured rate that is not kept back;
-                or as the connections take, if those are more
-    machines    as many as the processes take, or the memory, or the bandwidth
+    processes   enough for the rate, each at its measured rate less the headroom, and for the connections
+    machines    enough for the processes, the memory, and the bandwidth
 """
 
 from __future__ import annotations
@@ -21,22 +20,22 @@ from wsbench.machine import OWN_DESCRIPTORS
 MEASURED, STATED, ASSUMED, PROJECTED = "measured", "stated", "assumed", "projected"
 
 PORTS_USED = 0.8
-"""The share of an address's ports that is planned with: the fuller a range, the longer the kernel searches."""
+"""Share of an address's ports that the plan uses: the fuller the range, the longer the kernel searches."""
 MEMORY_USED = 0.8
 BANDWIDTH_USED = 0.8
 WIDE_PORTS = (1024, 65535)
 _SEGMENT_PAYLOAD = 1448
-"""Bytes of a message in one packet on Ethernet: 1500 without IPv4's 20 and TCP's 32 (with timestamps)."""
+"""Bytes of a message in one packet on Ethernet: 1500 less IPv4's 20 and TCP's 32 (with timestamps)."""
 _PACKET_OVERHEAD = 14 + 4 + 20 + 32
 """Ethernet's header and checksum, IPv4, TCP."""
 _TLS_RECORD = 5 + 1 + 16
 """TLS 1.3: header, content type, tag."""
 _MASK = 4
-"""Of a frame that a client sends."""
+"""Bytes of the mask in a client's frame."""
 
 
 class Basis(msgspec.Struct, frozen=True):
-    """A number that a plan rests on; `source`: "measured", "stated" or "assumed"; `how`: by what, or why."""
+    """An input of a plan; `source` is "measured", "stated" or "assumed", and `how` is its origin."""
 
     value: float
     source: str
@@ -44,14 +43,14 @@ class Basis(msgspec.Struct, frozen=True):
 
 
 class Costs(msgspec.Struct, frozen=True):
-    """What a load-generating process and its machine can do.
+    """Capacity and costs of a load-generating process and its machine.
 
     Attributes:
         rate: messages a second that a process sends with the verdict ok.
-        tls_factor, compression_factor: how many times the CPU a message takes with them.
-        connections: that a process holds.
-        ports: of one source address towards one server port.
-        memory: bytes of a machine; None: any.
+        tls_factor, compression_factor: CPU per message relative to the plain closed loop.
+        connections: limit for a process.
+        ports: of one source address, towards one server port.
+        memory: bytes of a machine; None for no limit.
     """
 
     rate: Basis
@@ -67,12 +66,12 @@ class Costs(msgspec.Struct, frozen=True):
 
 
 class WantedLoad(msgspec.Struct, frozen=True):
-    """The load that is wanted.
+    """The load to plan for.
 
     Attributes:
-        headroom: the share of a process's rate that is kept back.
-        bandwidth: bits a second of a machine, each way; None: any.
-        destinations: addresses and ports at which the server listens.
+        headroom: share of a process's rate that is not used.
+        bandwidth: bits a second of a machine, in each direction; None for no limit.
+        destinations: number of pairs of address and port at which the server listens.
     """
 
     connections: int
@@ -86,7 +85,7 @@ class WantedLoad(msgspec.Struct, frozen=True):
 
 
 class PlanFigure(msgspec.Struct, frozen=True):
-    """One number of the plan, of all machines together, of one, and of one process; None where it makes no sense.
+    """One number of the plan: for all machines, per machine and per process; None where it does not apply.
 
     Attributes:
         unit: "", "B", "bit/s" or "messages/s".
@@ -105,9 +104,10 @@ class LoadPlan(msgspec.Struct, frozen=True):
     """The plan.
 
     Attributes:
-        bound_by: what decided the number of machines: "processes", "memory" or "bandwidth".
-        source_addresses: that a machine needs; with `wide_ports`, when it uses all ports that it may.
-        nofile: open files that a process must be allowed.
+        bound_by: the resource that determines the number of machines: "processes", "memory" or "bandwidth".
+        source_addresses: number that a machine needs.
+        wide_ports: whether the machine must use all ports from 1024.
+        nofile: limit of open files that a process needs.
     """
 
     processes: int
@@ -123,7 +123,7 @@ class LoadPlan(msgspec.Struct, frozen=True):
 
 
 def plan_load(wanted: WantedLoad, costs: Costs) -> LoadPlan:
-    """What the load takes. All machines are alike, so that each runs as many processes as any other."""
+    """Return the plan for a load. All machines are alike and run the same number of processes."""
     by_rate = math.ceil(wanted.rate / usable_rate(wanted, costs))
     by_connections = math.ceil(wanted.connections / costs.connections.value)
     needed = max(by_rate, by_connections, 1)
@@ -150,7 +150,7 @@ def plan_load(wanted: WantedLoad, costs: Costs) -> LoadPlan:
 
 
 def usable_rate(wanted: WantedLoad, costs: Costs) -> float:
-    """Messages a second that a process is planned with."""
+    """Return the messages a second planned for a process."""
     factor = (costs.tls_factor.value if wanted.tls else 1.0) * (
         costs.compression_factor.value if wanted.compression else 1.0
     )
@@ -158,7 +158,7 @@ def usable_rate(wanted: WantedLoad, costs: Costs) -> float:
 
 
 def bytes_on_the_wire(payload_size: int, *, tls: bool, sent: bool) -> int:
-    """Of one message in packets of its own, Ethernet, IPv4 and all; acknowledgements that travel alone left out."""
+    """Return the bytes of one message in its own packets, with all headers but without pure acknowledgements."""
     header = 2 if payload_size < 126 else 4 if payload_size < 65536 else 10
     frame = payload_size + header + (_MASK if sent else 0) + (_TLS_RECORD if tls else 0)
     return frame + math.ceil(frame / _SEGMENT_PAYLOAD) * _PACKET_OVERHEAD
@@ -190,7 +190,7 @@ def _bits_per_s(wanted: WantedLoad, *, sent: bool) -> float:
 def _figures(wanted: WantedLoad, costs: Costs, sizing: LoadPlan, why: str) -> Iterator[PlanFigure]:
     machines, processes = sizing.machines, sizing.processes
     yield PlanFigure("worker processes", "", processes, sizing.processes_per_machine, None, why)
-    yield PlanFigure("machines", "", machines, None, None, f"what their {sizing.bound_by} take")
+    yield PlanFigure("machines", "", machines, None, None, f"determined by their {sizing.bound_by}")
     yield PlanFigure(
         "connections",
         "",
@@ -207,9 +207,9 @@ def _figures(wanted: WantedLoad, costs: Costs, sizing: LoadPlan, why: str) -> It
         None,
         sizing.nofile * sizing.processes_per_machine,
         sizing.nofile,
-        f"one a connection, {OWN_DESCRIPTORS} of a process's own",
+        f"one per connection, and {OWN_DESCRIPTORS} per process",
     )
-    ports = f"ports {WIDE_PORTS[0]} to {WIDE_PORTS[1]}" if sizing.wide_ports else "the ports that are set here"
+    ports = f"ports {WIDE_PORTS[0]} to {WIDE_PORTS[1]}" if sizing.wide_ports else "the ports set on this machine"
     yield PlanFigure(
         "source addresses",
         "",
@@ -219,11 +219,11 @@ def _figures(wanted: WantedLoad, costs: Costs, sizing: LoadPlan, why: str) -> It
         f"{100 * PORTS_USED:g} % of {ports} towards each of {wanted.destinations} server ports",
     )
     memory = _memory(wanted, costs, processes)
-    how = "processes and connections, with what the kernel keeps of each"
+    how = "processes and connections, with the kernel's part"
     yield PlanFigure("memory", "B", memory, memory / machines, None, how)
     for name, sent in (("bandwidth, sent", True), ("bandwidth, received", False)):
         bits_per_s = _bits_per_s(wanted, sent=sent)
         size_ = bytes_on_the_wire(wanted.payload_size, tls=wanted.tls, sent=sent)
-        saved = ", as if compression saved nothing" if wanted.compression else ""
-        how = f"{size_} bytes a message on the wire{saved}"
+        saved = ", without the savings of compression" if wanted.compression else ""
+        how = f"{size_} bytes per message on the wire{saved}"
         yield PlanFigure(name, "bit/s", bits_per_s, bits_per_s / machines, None, how)

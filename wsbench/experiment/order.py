@@ -1,7 +1,7 @@
-"""Which cells an experiment has, and in which order their runs are made. Pure: the same seed gives the same order.
+"""The cells of an experiment and the order of their runs. The same seed gives the same order.
 
-A block holds every cell once, in an order of its own that the seed decides; there are as many blocks as repetitions.
-What changes on the machine over minutes and hours hits all cells alike, and no cell has always the same predecessor.
+Each repetition is a block that holds every cell once, in an order that the seed determines. So slow changes of the
+machine affect all cells alike, and no cell always has the same predecessor.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from wsbench.results.experiment_result import DONE, Cell, CellRun, Experiment, L
 
 
 def plan_cells(spec: Spec, *, repetitions: int, seed: int) -> list[Cell]:
-    """All cells, holes among them; every other one with its runs, pending."""
+    """Return all cells, including holes; all but the holes with pending runs."""
     cells = list(_cells(spec))
     runs: list[list[CellRun]] = [[] for _ in cells]
     for order, (repetition, place) in enumerate(_order(cells, repetitions, seed)):
@@ -27,7 +27,7 @@ def plan_cells(spec: Spec, *, repetitions: int, seed: int) -> list[Cell]:
 
 
 def missing_runs(experiment: Experiment) -> list[tuple[int, int]]:
-    """What is missing, in order: (place of the cell, place of the run in it). What failed is tried again."""
+    """Return the runs that are pending or failed, in order: (index of the cell, index of the run in it)."""
     missing = [
         (run.order, place, number)
         for place, cell in enumerate(experiment.cells)
@@ -58,7 +58,7 @@ def _load_key(load: Load) -> str:
 
 
 def _order(cells: list[Cell], repetitions: int, seed: int) -> Iterator[tuple[int, int]]:
-    """(repetition, place of the cell), run after run."""
+    """Yield (repetition, index of the cell) for every run."""
     rng = random.Random(seed)
     for repetition in range(repetitions):
         block = [place for place, cell in enumerate(cells) if cell.hole is None]

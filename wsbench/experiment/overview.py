@@ -1,4 +1,4 @@
-"""From an experiment to its overview: medians over the runs of every cell, and ratios to the baseline's."""
+"""The overview of an experiment: medians over the runs of every cell, and their ratios to the baseline."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _WRONG = ("duplicated", "reordered", "unexpected", "missed")
 
 
 def make_overview(experiment: Experiment, directory: Path) -> Overview:
-    """Of the runs that are done.
+    """Return the overview of the finished runs.
 
     Raises:
-        ResultError: one of them cannot be read.
+        ResultError: a run cannot be read.
     """
     runs = {cell.key: _runs(cell, directory) for cell in experiment.cells}
     of_baseline = {_conditions(cell): runs[cell.key] for cell in experiment.cells if cell.target == experiment.baseline}
@@ -46,7 +46,7 @@ def make_overview(experiment: Experiment, directory: Path) -> Overview:
 
 
 def without_numbers(reason: str) -> str:
-    """The same for reasons that differ in no more than a port or a process id."""
+    """Return the reason with `#` for every number, so that reasons that differ only in a port are equal."""
     return re.sub(r"\d+", "#", reason)
 
 
@@ -127,13 +127,13 @@ def _value(name: str, run: Run) -> float | None:
 
 
 def _of(name: str) -> tuple[str, str]:
-    """Series and percentile of a latency's name."""
+    """Return the series and the percentile in the name of a latency."""
     series, percentile = name.removesuffix("_ns").split("_")
     return series, percentile
 
 
 def _median(values: Sequence[float | None]) -> float | None:
-    """None is beyond any value: that of most is what is in the middle."""
+    """Return the median; None if a value is missing, which is worse than any."""
     known = [value for value in values if value is not None]
     return median(known) if len(known) == len(values) else None
 
@@ -160,7 +160,7 @@ def _ratio(name: str, base: Sequence[Run], new: Sequence[Run]) -> Ratio | None:
 
 
 def _metric(name: str) -> str:
-    """As wsbench.experiment.statistics calls it; what the target used is judged as a median is: above is worse."""
+    """Return the metric of `statistics` for a figure; the target's use of resources is judged like a p50."""
     if name == "throughput_per_s":
         return THROUGHPUT
     return _of(name)[1] if name.endswith("_ns") else "p50"

@@ -1,4 +1,4 @@
-"""Whether two runs can be compared: same machine, same load, both trusted. What differs is named, one by one."""
+"""Preconditions of a comparison: same machine, same load, trusted runs. Every difference is named."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from wsbench.results.run_result import Run
 from wsbench.units import format_count, format_seconds
 
 Named = tuple[str, Callable[[Run], str]]
-"""What a difference is called, and how a run's side of it reads; empty where there is no such thing."""
+"""Name of a condition, and function from a run to its text; an empty text where it does not apply."""
 
 _CONDITIONS: Sequence[Named] = (
     ("host", lambda run: f"{run.environment.host_id[:8]} ({run.environment.cpu})"),
@@ -21,7 +21,7 @@ _CONDITIONS: Sequence[Named] = (
     ("rate", lambda run: "" if run.conditions.rate is None else f"{run.conditions.rate:,.10g}/s"),
     ("arrivals", lambda run: run.conditions.arrivals if run.conditions.loop == "open" else ""),
     ("tls", lambda run: "on" if run.conditions.tls else "off"),
-    ("compression asked for", lambda run: run.conditions.compression),
+    ("compression requested", lambda run: run.conditions.compression),
     ("compression granted", lambda run: run.negotiated.compression or "none"),
     ("processes", lambda run: str(run.conditions.processes)),
     ("settings", lambda run: ", ".join(f"{name}={value}" for name, value in run.conditions.settings.items())),
@@ -37,11 +37,11 @@ _CIRCUMSTANCES: Sequence[Named] = (
 _VERDICT = "verdict of "
 _LENGTH: Sequence[Named] = (("measured for", lambda run: format_seconds(run.conditions.duration_ns)),)
 _LENGTH_TOLERANCE = 0.02
-"""Measure phases of the same length differ by what it takes to stop them."""
+"""Measure phases of the same nominal length differ by the time that stopping takes."""
 
 
 def differences(base: Sequence[Run], new: Sequence[Run]) -> list[str]:
-    """Why the runs of NEW cannot be compared with those of BASE; nothing when they can. At least one run a side."""
+    """Return why NEW's runs cannot be compared with BASE's; empty if they can. Each side has at least one run."""
     found = _against(_CONDITIONS, base, new)
     for side, runs in (("BASE", base), ("NEW", new)):
         untrusted = sorted({run.generator.verdict for run in runs} - {"ok"})
@@ -52,7 +52,7 @@ def differences(base: Sequence[Run], new: Sequence[Run]) -> list[str]:
 
 
 def notes(base: Sequence[Run], new: Sequence[Run]) -> list[str]:
-    """What else differs, and may or may not matter."""
+    """Return further differences, which may or may not matter."""
     found = _against(_CIRCUMSTANCES, base, new)
     lengths = [run.conditions.duration_ns for run in (*base, *new)]
     if max(lengths) - min(lengths) > _LENGTH_TOLERANCE * max(lengths):
@@ -65,11 +65,11 @@ def notes(base: Sequence[Run], new: Sequence[Run]) -> list[str]:
 
 
 def remedy(found: Iterable[str]) -> str:
-    """What to do about differences."""
+    """Return the remedy for differences."""
     if any(difference.startswith(_VERDICT) and "saturated" in difference for difference in found):
-        return "A generator at its limit measures itself: use --rate, or compare --anyway."
+        return "A saturated generator measures its own limit: use --rate, or compare --anyway."
     if all(difference.startswith(_VERDICT) for difference in found):
-        return "A generator that was late spoils what it measures: use a lower --rate, or compare --anyway."
+        return "A late generator distorts the latencies: use a lower --rate, or compare --anyway."
     return "Measure both sides under the same conditions, or compare --anyway."
 
 

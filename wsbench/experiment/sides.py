@@ -1,7 +1,7 @@
-"""What `wsbench compare` is given, and which runs of BASE stand against which of NEW.
+"""The two sides of `wsbench compare`, and the pairing of their runs.
 
-A side is a run, an experiment, or one target of an experiment (`EXPERIMENT:TARGET`). Runs are one pair. Experiments are
-paired cell by cell: by target and conditions, or by conditions alone where there is one target a side and they differ.
+A side is a run, an experiment, or one target of an experiment (`EXPERIMENT:TARGET`). Two runs are one pair. Experiments
+are paired cell by cell: by target and conditions, or by conditions alone if each side has one target and they differ.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ONLY_BASE, ONLY_NEW = "only BASE has it", "only NEW has it"
 
 @dataclass(frozen=True)
 class SideSource:
-    """One side, as it was given. `directory` is the experiment's (or the run's) own."""
+    """One side. `given` is the argument, `directory` that of the experiment or run."""
 
     given: str
     directory: Path
@@ -30,19 +30,19 @@ class SideSource:
 
     @property
     def cells(self) -> list[Cell]:
-        """Of an experiment: those of the target that was asked for, or all."""
+        """The experiment's cells: of the target requested, or all."""
         assert isinstance(self.content, Experiment)
         return [cell for cell in self.content.cells if self.target in (None, cell.target)]
 
     @property
     def targets(self) -> list[str]:
-        """Names, in order of first appearance; the URL of a run's target that has none."""
+        """Names of the targets, in order of first appearance; the URL for a run's target without a name."""
         if isinstance(self.content, Run):
             return [self.content.target.name or self.content.conditions.url]
         return list(dict.fromkeys(cell.target for cell in self.cells))
 
     def runs(self, cell: Cell) -> list[Run]:
-        """Those that were done.
+        """Return the finished runs of a cell.
 
         Raises:
             ResultError: one of them cannot be read.
@@ -52,7 +52,7 @@ class SideSource:
 
 @dataclass(frozen=True)
 class MatchedRuns:
-    """Runs of both sides under one set of conditions; `reason` where a side has none, `missing` if it should have."""
+    """Runs of both sides under the same conditions; `reason` if a side has none, `missing` if it should have."""
 
     key: str
     base: list[Run] = field(default_factory=list)
@@ -63,11 +63,11 @@ class MatchedRuns:
 
 
 def read_side(given: str) -> SideSource:
-    """A side.
+    """Read a side from its argument.
 
     Raises:
-        ResultError: it is no result, or cannot be read.
-        UsageError: it asks for a target that is not there.
+        ResultError: it is not a result, or cannot be read.
+        UsageError: it names a target that the experiment does not have.
     """
     path, target = Path(given), None
     if not exists(path):
@@ -82,12 +82,12 @@ def read_side(given: str) -> SideSource:
         return SideSource(given, path if path.is_dir() else path.parent, experiment, target)
     run = run_result.load(path)
     if target is not None:
-        raise UsageError(f"{given}: a run has one target", remedy="Only of an experiment, a target can be chosen.")
+        raise UsageError(f"{given}: a run has one target", remedy="Only an experiment's targets can be chosen.")
     return SideSource(given, path if path.is_dir() else path.parent, run)
 
 
 def match_sides(base: SideSource, new: SideSource) -> list[MatchedRuns]:
-    """The pairs, in BASE's order.
+    """Return the pairs, in BASE's order.
 
     Raises:
         ResultError: a run of an experiment cannot be read.
@@ -104,11 +104,11 @@ def match_sides(base: SideSource, new: SideSource) -> list[MatchedRuns]:
     if not by_target and (len(base.targets) != 1 or len(new.targets) != 1):
         raise UsageError(
             f"BASE has the targets {', '.join(base.targets)}, NEW has {', '.join(new.targets)}",
-            remedy="Choose one a side: EXPERIMENT:TARGET.",
+            remedy="Choose one target per side: EXPERIMENT:TARGET.",
         )
     left, right = [{_conditions(cell, by_target=by_target): cell for cell in side.cells} for side in (base, new)]
     if not left.keys() & right.keys():
-        raise UsageError(f"no cell of {base.given} has the conditions of one of {new.given}")
+        raise UsageError(f"no cell of {base.given} has the conditions of a cell of {new.given}")
     return [
         *(
             _matched(base, cell, new, right[conditions])

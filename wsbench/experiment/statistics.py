@@ -1,37 +1,38 @@
 """Is NEW slower than BASE? From the figures of single runs to ratios, intervals and verdicts.
 
-The unit is the run: messages of one run share its moment, its memory layout and its neighbours, so that a million of
-them are one observation of what differs from run to run. Figures are compared by their logarithms, in which run-to-run
-spread is near normal and a ratio is a difference; the ratio reported is that of the geometric means, NEW / BASE.
+The unit is the run. The messages of a run share its time, its memory layout and its neighbours on the machine, so a
+million of them are one observation of the differences between runs. Figures are compared by their logarithms, in which
+the spread from run to run is nearly normal and a ratio is a difference. The reported ratio is that of the geometric
+means, NEW / BASE.
 
 Interval. Welch's t interval for the difference of two means of unequal variance [1], on the logarithms. No bootstrap:
-with three runs a side, resampling sees too few different samples and its intervals come out too narrow. Of pairs
-without any difference, these shares fell outside a 95 % interval (log-normal spread; in brackets: one run in ten far
-off):
+with three runs per side, resampling sees too few different samples, and its intervals are too narrow. Of pairs without
+any difference, these shares fell outside a 95 % interval (log-normal spread; in brackets: one run in ten far off):
 
-    runs a side     Welch         studentised    BCa          percentile bootstrap
+    runs per side   Welch         studentised    BCa          percentile bootstrap
     3               4 %  (2 %)    3 %  (2 %)     16 % (24 %)  22 % (22 %)
     5               5 %  (3 %)    6 %  (5 %)     12 % (21 %)  12 % (14 %)
     10              5 %  (4 %)    5 %  (8 %)      7 %  (8 %)   9 % (10 %)
 
-Decision. Every metric has a margin m: a ratio within [1 / (1 + m), 1 + m] matters to nobody. At confidence 1 - a:
+Decision. Every metric has a margin m: a ratio within [1 / (1 + m), 1 + m] does not matter. At confidence 1 - a:
 
     slower         the ratio is beyond the margin on its bad side (above for a latency, below for throughput): the test
                    of "|log ratio| <= log(1 + m)", twice the smaller one-sided p, is at most a after Holm's
                    correction [2]; for one comparison alone: the whole interval lies beyond the margin
     faster         the same on the good side
     no difference  the whole interval lies within the margin (two one-sided tests [3], each at a / 2)
-    inconclusive   neither; with the number of runs that would settle it if spread and ratio stay as they are
+    inconclusive   neither; with the number of runs that would decide it, given this spread and ratio
 
-Holm's correction is over all metrics of all pairs, so that a is the chance of a single false alarm in the whole
-comparison. "No difference" needs none: it is said of each metric by itself, and of the whole only where all agree.
-The margins are symmetric in the logarithm: BASE and NEW exchanged, verdicts are exchanged and nothing else.
+Holm's correction covers all metrics of all pairs, so a is the chance of a single false alarm in the whole comparison.
+"No difference" needs no correction: it holds for each metric alone, and for the whole only if all metrics have it.
+The margins are symmetric in the logarithm: if BASE and NEW are exchanged, only the verdicts are exchanged.
 
-One run a side has no spread to be measured: an assumed one stands in, or the other side's where that is larger, with
-normal quantiles, and the metric says so. Spread under RESOLUTION is not believed: figures have three digits.
+With one run per side, no spread can be measured. An assumed spread is used (or the other side's, if that is larger),
+with normal quantiles, and the metric states it. A spread below RESOLUTION is replaced by it: figures have three digits.
 
-Where a percentile fell among the lost messages it has no value (None) but is worse than any: when all runs of one side
-are so and none of the other, that is the verdict, without a test; when some are, nothing can be said.
+A percentile that fell among the lost messages has no value (None) and is worse than any value. If that is so in all
+runs of one side and in none of the other, it decides the verdict without a test; if in some runs, the metric is
+inconclusive.
 
 [1] B. L. Welch, Biometrika 34 (1947) 28-35   [2] S. Holm, Scandinavian Journal of Statistics 6 (1979) 65-70
 [3] D. J. Schuirmann, Journal of Pharmacokinetics and Biopharmaceutics 15 (1987) 657-680
@@ -51,17 +52,17 @@ from wsbench.results.comparison_result import Metric, Verdict
 THROUGHPUT = "throughput"
 MARGINS = {THROUGHPUT: 0.05, "p50": 0.05, "p99": 0.10, "p99.9": 0.15}
 ASSUMED_SPREAD = {THROUGHPUT: 0.15, "p50": 0.15, "p99": 0.40, "p99.9": 0.80}
-"""Standard deviation of the logarithm from run to run, on the large side of what a shared machine shows."""
+"""Standard deviation of the logarithm from run to run: rather more than on a typical shared machine."""
 ASSUMED_SPREAD_OF_HELD_RATE = 0.01
-"""Of the throughput of an open loop that kept to its rate: that is what it was told to do."""
+"""For the throughput of an open loop that kept to its rate: the rate determines it."""
 RESOLUTION = 0.001
 MOST_RUNS = 1000
-"""Nobody repeats a run more often than this."""
+"""The largest number of runs per side that is worth recommending."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """One metric of two sides, a value a run; None: beyond any value, for the messages were lost.
+    """One metric of two sides, with a value per run; None is worse than any value: too many messages were lost.
 
     Attributes:
         assumed_spread: standard deviation of the logarithm from run to run, for where it cannot be measured.
@@ -76,7 +77,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What is known of a ratio. All of it in logarithms, and turned so that above zero is worse for every metric.
+    """Estimate of a ratio, in logarithms; for every metric, a value above zero is worse.
 
     Attributes:
         variances: of a single run, of BASE and of NEW.
@@ -90,16 +91,16 @@ class Estimate:
     assumed: bool
 
     def half_width(self, level: float) -> float:
-        """Of the two-sided interval that errs with probability `level`."""
+        """Return half the width of the two-sided interval with error probability `level`."""
         return float(stdtrit(self.freedom, 1 - level / 2)) * self.error
 
     def p_beyond(self, limit: float) -> float:
-        """Twice the smaller one-sided p of "within the limit either way"."""
+        """Return twice the smaller one-sided p of "within the limit in both directions"."""
         return min(1.0, 2 * float(stdtr(self.freedom, (limit - abs(self.worse)) / self.error)))
 
     def runs_needed(self, limit: float, level: float, level_beyond: float) -> int | None:
-        """Runs a side that would decide for or against the limit, if ratio and spread were as they seem."""
-        # A ratio just at the limit can never be decided; then as many as would narrow the interval to a half of it.
+        """Return the runs per side that would decide for or against the limit, given this ratio and spread."""
+        # A ratio at the limit can never be decided: then as many runs as narrow the interval to half the limit.
         gap = max(abs(abs(self.worse) - limit), limit / 4)
         chosen = level_beyond if abs(self.worse) > limit else level
         spread = math.sqrt(sum(self.variances))
@@ -118,7 +119,7 @@ class Estimate:
 
 
 def estimate(question: Question) -> Estimate:
-    """From positive values, one a run; at least one a side, and none among the lost."""
+    """Estimate the ratio from positive values: at least one run per side, and no None."""
     logs = [[math.log(value) for value in _known(values)] for values in (question.base, question.new)]
     difference = fmean(logs[1]) - fmean(logs[0])
     spreads = [max(stdev(values), RESOLUTION) for values in logs if len(values) > 1]
@@ -135,7 +136,7 @@ def estimate(question: Question) -> Estimate:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's adjusted p-values, in the order given."""
+    """Return Holm's adjusted p-values, in the same order."""
     adjusted = [0.0] * len(p_values)
     highest = 0.0
     for rank, place in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
@@ -145,7 +146,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def judge(questions: Sequence[Question], confidence: float = 0.95) -> list[Metric]:
-    """A verdict on every question, in their order; corrected for how many there are."""
+    """Return a verdict on every question, in the same order, corrected for the number of questions."""
     level = 1 - confidence
     answers: list[Metric | Estimate] = [_among_the_lost(question) or estimate(question) for question in questions]
     estimates = [(place, answer) for place, answer in enumerate(answers) if isinstance(answer, Estimate)]
@@ -168,16 +169,16 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 
 def _among_the_lost(question: Question) -> Metric | None:
-    """The answer where some runs have no value; None where all have one."""
+    """Return the answer if some runs have no value; None if all have one."""
     lost = [sum(value is None for value in values) for values in (question.base, question.new)]
     if lost == [0, 0]:
         return None
     totals = [len(question.base), len(question.new)]
-    what = "nothing came back" if question.metric == THROUGHPUT else "it falls among the lost messages"
+    what = "nothing came back" if question.metric == THROUGHPUT else "the percentile falls among the lost messages"
     if lost == [0, totals[1]]:
-        verdict, reason = Verdict.SLOWER, f"in NEW {what}: worse than can be said"
+        verdict, reason = Verdict.SLOWER, f"in NEW {what}: worse than any value"
     elif lost == [totals[0], 0]:
-        verdict, reason = Verdict.FASTER, f"in BASE {what}: worse than can be said"
+        verdict, reason = Verdict.FASTER, f"in BASE {what}: worse than any value"
     elif lost == totals:
         verdict, reason = Verdict.NOT_COMPARED, f"on both sides {what}"
     else:
@@ -232,9 +233,13 @@ def _verdict(question: Question, found: Estimate, p: float, level: float, compar
 
 
 def _why(found: Estimate, needed: int | None, *, not_slower: bool, alone: bool, comparisons: int) -> str:
-    runs = f"about {needed:,} runs a side would tell" if needed else f"not even {MOST_RUNS:,} runs a side would tell"
+    runs = (
+        f"about {needed:,} runs per side would decide"
+        if needed
+        else f"not even {MOST_RUNS:,} runs per side would decide"
+    )
     if found.assumed:
-        runs += ", were the spread as assumed"
+        runs += ", if the spread is as assumed"
     if alone:
-        return f"beyond the margin taken alone, not as one of {comparisons} comparisons; {runs}"
-    return f"not slower, but faster or equal? {runs}" if not_slower else runs
+        return f"beyond the margin as a single comparison, but not as one of {comparisons}; {runs}"
+    return f"not slower, but either faster or equal: {runs}" if not_slower else runs

@@ -1,4 +1,4 @@
-"""The `environment` of a result: hardware and software that a comparison must have in common."""
+"""The `environment` of a result: the hardware and software of the load generator."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PACKAGES = ("wsbench", "locust", "gevent", "websockets", "orjson", "hdrhistogra
 
 
 def environment() -> Environment:
-    """This machine's."""
+    """Return this machine's environment."""
     return Environment(
         cpu=_cpu(),
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
