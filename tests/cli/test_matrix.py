@@ -21,7 +21,7 @@ from wsbench.results import experiment_result, run_result
 from wsbench.results.experiment_result import DONE, FAILED, PENDING, Experiment
 from wsbench.results.overview_result import OverviewRow
 from wsbench.results.run_result import Run
-from wsbench.targets.embedded import TargetProcess
+from wsbench.targets.embedded import EmbeddedTarget
 
 Cli = Callable[..., CliResult]
 
@@ -79,7 +79,7 @@ def own(name: str, url: str) -> str:
 @pytest.fixture
 def embedded() -> Iterator[str]:
     """URL of an echo target that is not the experiment's to start or to stop."""
-    with TargetProcess.start_embedded() as target:
+    with EmbeddedTarget.start() as target:
         yield target.url
 
 

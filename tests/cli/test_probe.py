@@ -27,7 +27,7 @@ from helpers.process import CliResult
 
 from wsbench.cli import main
 from wsbench.targets import catalogue
-from wsbench.targets.embedded import TargetProcess
+from wsbench.targets.embedded import EmbeddedTarget
 
 RunCli = Callable[..., CliResult]
 STEPS = ["dns", "tcp", "tls", "upgrade", "echo", "ping", "close"]
@@ -67,14 +67,14 @@ def nginx() -> Iterator[Crooked]:
 
 
 @pytest.fixture(scope="module")
-def target() -> Iterator[TargetProcess]:
-    with TargetProcess.start_embedded(compression="on") as running:
+def target() -> Iterator[EmbeddedTarget]:
+    with EmbeddedTarget.start(compression="on") as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def tls_target() -> Iterator[TargetProcess]:
-    with TargetProcess.start_embedded(tls=True) as running:
+def tls_target() -> Iterator[EmbeddedTarget]:
+    with EmbeddedTarget.start(tls=True) as running:
         yield running
 
 
@@ -85,7 +85,7 @@ def states(found: dict[str, Any]) -> dict[str, bool | None]:
 # -- a server that is well ---------------------------------------------------------------------------------------------
 
 
-def test_a_server_that_is_well(run_cli: RunCli, tls_target: TargetProcess) -> None:
+def test_a_server_that_is_well(run_cli: RunCli, tls_target: EmbeddedTarget) -> None:
     result = run_cli("probe", tls_target.url, "--ca", str(tls_target.ca_file), "--json")
     assert (result.returncode, result.stderr) == (0, "")
     found = result.json()
@@ -111,7 +111,7 @@ def test_a_server_that_is_well(run_cli: RunCli, tls_target: TargetProcess) -> No
     assert (close["sent_code"], close["received_code"], close["tcp_ended"]) == (1000, 1000, True)
 
 
-def test_every_step_for_people(probe: Probe, tls_target: TargetProcess) -> None:
+def test_every_step_for_people(probe: Probe, tls_target: EmbeddedTarget) -> None:
     result = probe(tls_target.url, "--ca", str(tls_target.ca_file))
     assert (result.returncode, result.stderr) == (0, "")
     taken = re.findall(r"^  ✓ (\w+) +[\d.]+ (?:ns|µs|ms|s)   \S", result.stdout, re.MULTILINE)
@@ -140,7 +140,7 @@ def test_what_is_granted_is_shown(probe: Probe, tmp_path: Path, nginx: Crooked) 
     assert found["upgrade"]["subprotocol"] == "chat"
 
 
-def test_a_server_that_is_no_echo_server(probe: Probe, target: TargetProcess) -> None:
+def test_a_server_that_is_no_echo_server(probe: Probe, target: EmbeddedTarget) -> None:
     url = target.url.replace("/echo", "/push?rate=20&size=60")
     result = probe(url, "--timeout", "1s", "--json")
     assert (result.returncode, result.stderr) == (0, "")
@@ -172,7 +172,7 @@ CREDENTIALS = (
 @pytest.mark.parametrize("path", ["/echo", "/nowhere"])
 @pytest.mark.parametrize("form", [(), ("--json",)], ids=["text", "json"])
 def test_credentials_are_masked_unless_asked_for(
-    probe: Probe, target: TargetProcess, path: str, form: tuple[str, ...]
+    probe: Probe, target: EmbeddedTarget, path: str, form: tuple[str, ...]
 ) -> None:
     url = target.url.replace("ws://", "ws://me:hunter2@").replace("/echo", f"{path}?room=1&access_token=s3cret-token")
     result = probe(url, *CREDENTIALS, *form)
@@ -331,7 +331,7 @@ def test_a_server_that_accepts_and_says_nothing(probe: Probe, scheme: str, step:
 
 
 @pytest.mark.needs("target ws", "target gorilla")
-def test_ws_and_wss_mixed_up(probe: Probe, target: TargetProcess, tls_target: TargetProcess) -> None:
+def test_ws_and_wss_mixed_up(probe: Probe, target: EmbeddedTarget, tls_target: EmbeddedTarget) -> None:
     """Servers answer that in words, with an alert, by hanging up, or not at all."""
     with (
         catalogue.find("ws").start() as ws,
@@ -395,7 +395,7 @@ def test_wrong_usage(probe: Probe, arguments: list[str], said: str) -> None:
     assert said in result.stderr and len(result.stderr.splitlines()) <= 2
 
 
-def test_no_asyncio_no_locust_and_no_patch(target: TargetProcess) -> None:
+def test_no_asyncio_no_locust_and_no_patch(target: EmbeddedTarget) -> None:
     program = (
         f"import sys; from wsbench.cli.main import run; run(['probe', {target.url!r}]); from gevent import monkey;"
         "print([name for name in ('locust', 'asyncio') if name in sys.modules], monkey.is_module_patched('socket'))"
@@ -405,7 +405,7 @@ def test_no_asyncio_no_locust_and_no_patch(target: TargetProcess) -> None:
 
 
 @pytest.mark.parametrize(("variables", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
-def test_colour_on_a_terminal(target: TargetProcess, variables: dict[str, str], coloured: bool) -> None:
+def test_colour_on_a_terminal(target: EmbeddedTarget, variables: dict[str, str], coloured: bool) -> None:
     ours, theirs = pty.openpty()
     environment = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "TERM")}
     command = [sys.executable, "-m", "wsbench", "probe", target.url]
@@ -433,6 +433,6 @@ def test_ctrl_c_while_nothing_comes() -> None:
     assert (result.returncode, result.stderr.strip()) == (130, "")
 
 
-def test_an_output_without_unicode(run_cli: RunCli, target: TargetProcess) -> None:
+def test_an_output_without_unicode(run_cli: RunCli, target: EmbeddedTarget) -> None:
     shown = run_cli("probe", target.url, env={"PYTHONIOENCODING": "ascii"}).stdout
     assert shown.isascii() and "  + upgrade " in shown and "\\u" not in shown

@@ -150,7 +150,7 @@ OWN = "[[target]]\nname = 'mine'\n"
         ("targets = ['ws']\ntarget = 'mine'", "target: 'mine' is not a table", "[[target]]"),
         (OWN, "target: it needs a command with {port}, or a url", ""),
         (OWN + "command = 'serve'", "target: the target's command 'serve' and URL", "{port}"),
-        (OWN + "url = 'http://localhost/'", "target: 'http://localhost/' is no WebSocket URL", "ws://"),
+        (OWN + "url = 'http://localhost/'", "target: 'http://localhost/' is not a WebSocket URL", "ws://"),
         (OWN + "url = 'ws://localhost/'\nport = 80", "target.port: there is no such key", ""),
         (OWN + "url = 'ws://localhost/'\nheader = 'X'", "target.header: ", ""),
         (

@@ -1,6 +1,6 @@
 """nginx (Debian's), configured in the ways that people get wrong: a path or an address of 127/8 for each.
 
-`Crooked.url("/no-headers")` is plain HTTP, `Crooked.url("/good", "expired")` the same over TLS with that certificate.
+`url("/no-headers")` is plain HTTP, `url("/good", "expired")` the same over TLS with that certificate.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import trustme
 
 from wsbench.targets import catalogue
-from wsbench.targets.catalogue.proxies import Front, Nginx
+from wsbench.targets.catalogue.proxies import Nginx, ProxySettings
 from wsbench.targets.child import Child
 from wsbench.targets.ports import on_a_free_port
 
@@ -46,15 +46,17 @@ _LOCATIONS = {
 }
 
 
-class CrookedNginx(Nginx):
+class MisconfiguredNginx(Nginx):
     """All of that in one nginx."""
 
     def __init__(self, behind: dict[str, str]) -> None:
         """`behind`: host:port of further servers, each behind /bare-NAME and /no-headers-NAME."""
         self._behind = behind
 
-    def _configuration(self, front: Front) -> str:
-        paths = {path: body.format(behind=front.behind, directory=front.directory) for path, body in _LOCATIONS.items()}
+    def _configuration(self, front: ProxySettings) -> str:
+        paths = {
+            path: body.format(behind=front.backend, directory=front.directory) for path, body in _LOCATIONS.items()
+        }
         for name, where in self._behind.items():
             paths |= {f"/bare-{name}": f"proxy_pass http://{where}/echo;"}
             paths |= {f"/no-headers-{name}": f"proxy_pass http://{where}/echo; proxy_http_version 1.1;"}
@@ -74,7 +76,7 @@ http {{ access_log off; {temporary} {servers} }}
 
 
 @dataclass(frozen=True)
-class Crooked:
+class RunningMisconfiguredNginx:
     """A running one. `ca`: PEM file of the CA that signed all but the last certificate."""
 
     port: int
@@ -85,22 +87,22 @@ class Crooked:
 
 
 @contextlib.contextmanager
-def crooked_nginx(*behind: str) -> Iterator[Crooked]:
+def misconfigured_nginx(*behind: str) -> Iterator[RunningMisconfiguredNginx]:
     """Starts it in front of the embedded target, and of the targets of the catalogue that `behind` names."""
     with contextlib.ExitStack() as undo:
         directory = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="wsbench-")))
         backend, *others = (undo.enter_context(catalogue.find(name).start()) for name in ("websockets", *behind))
-        nginx = CrookedNginx(dict(zip(behind, (urlsplit(other.url).netloc for other in others), strict=True)))
+        nginx = MisconfiguredNginx(dict(zip(behind, (urlsplit(other.url).netloc for other in others), strict=True)))
         directory.chmod(0o755)  # nginx's workers run as somebody else
         (directory / "passwords").write_text("somebody:{PLAIN}secret\n")
         ca = _certificates(directory)
 
         def start(port: int) -> tuple[int, Child]:
-            return port, nginx.start(Front(port, urlsplit(backend.url).netloc, 1, None, directory))
+            return port, nginx.start(ProxySettings(port, urlsplit(backend.url).netloc, 1, None, directory))
 
         port, child = on_a_free_port(start)
         undo.callback(child.stop)
-        yield Crooked(port, ca)
+        yield RunningMisconfiguredNginx(port, ca)
 
 
 def _certificates(directory: Path) -> Path:

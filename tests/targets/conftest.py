@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from wsbench.targets.embedded import TargetProcess
+from wsbench.targets.embedded import EmbeddedTarget
 
-StartTarget = Callable[..., TargetProcess]
+StartTarget = Callable[..., EmbeddedTarget]
 
 
 @pytest.fixture(scope="session")
-def target() -> Iterator[TargetProcess]:
+def target() -> Iterator[EmbeddedTarget]:
     """The echo target with default options; shared, so its counters are whatever they are."""
-    with TargetProcess.start_embedded() as running:
+    with EmbeddedTarget.start() as running:
         yield running
 
 
@@ -25,7 +25,7 @@ def start_target() -> Iterator[StartTarget]:
     """Start an echo target with options of one's own; stopped with the test."""
     with ExitStack() as stack:
 
-        def start(**options: Any) -> TargetProcess:
-            return stack.enter_context(TargetProcess.start_embedded(**options))
+        def start(**options: Any) -> EmbeddedTarget:
+            return stack.enter_context(EmbeddedTarget.start(**options))
 
         yield start

@@ -13,7 +13,7 @@ from helpers.frames import CLOSE, PING, TEXT
 from helpers.process import http_json, scaled
 
 from wsbench.targets.echo.request_head import MAX_HEAD_BYTES, RequestHead
-from wsbench.targets.embedded import TargetProcess
+from wsbench.targets.embedded import EmbeddedTarget
 
 RIGHT = {
     "Host": "x",
@@ -32,7 +32,7 @@ def request(line: str = "GET /echo HTTP/1.1", *more: str, **changed: str | None)
     return "\r\n".join([line, *lines, *more, "", ""]).encode("latin-1")
 
 
-def answer(target: TargetProcess, sent: bytes, piece: int = 0) -> tuple[int, dict[str, str], bytes]:
+def answer(target: EmbeddedTarget, sent: bytes, piece: int = 0) -> tuple[int, dict[str, str], bytes]:
     """Status, headers and what follows them, to the end of the stream; (0, {}, b"") when nothing is said."""
     parts = urlsplit(target.url)
     with socket.create_connection((parts.hostname, parts.port), timeout=scaled(30)) as client:
@@ -52,8 +52,8 @@ def answer(target: TargetProcess, sent: bytes, piece: int = 0) -> tuple[int, dic
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[TargetProcess]:
-    with TargetProcess.start_embedded() as running:
+def server() -> Iterator[EmbeddedTarget]:
+    with EmbeddedTarget.start() as running:
         yield running
     assert running.stderr_tail == ""
 
@@ -75,7 +75,7 @@ ACCEPTED = {
 
 @pytest.mark.parametrize("piece", [0, 1], ids=["whole", "byte by byte"])
 @pytest.mark.parametrize("sent", ACCEPTED.values(), ids=ACCEPTED.keys())
-def test_a_handshake_that_is_accepted(server: TargetProcess, sent: bytes, piece: int) -> None:
+def test_a_handshake_that_is_accepted(server: EmbeddedTarget, sent: bytes, piece: int) -> None:
     status, headers, rest = answer(server, sent, piece)
     assert status == 101
     assert headers["Upgrade"] == "websocket" and headers["Connection"] == "Upgrade"
@@ -131,7 +131,7 @@ REFUSED: dict[str, tuple[bytes, int, dict[str, str]]] = {
 @pytest.mark.parametrize("piece", [0, 997], ids=["whole", "in pieces"])
 @pytest.mark.parametrize(("sent", "status", "headers"), REFUSED.values(), ids=REFUSED.keys())
 def test_a_handshake_that_is_refused(
-    server: TargetProcess, sent: bytes, status: int, headers: dict[str, str], piece: int
+    server: EmbeddedTarget, sent: bytes, status: int, headers: dict[str, str], piece: int
 ) -> None:
     before = server.stats()["refused"]["bad_handshakes"]
     got, told, body = answer(server, sent, piece)
@@ -144,7 +144,7 @@ def test_a_handshake_that_is_refused(
 
 
 @pytest.mark.parametrize("said", [b"", b"GET /echo HTTP/1.1\r\nHost: x\r\n"], ids=["nothing", "half a request"])
-def test_a_client_that_goes_before_it_has_asked(server: TargetProcess, said: bytes) -> None:
+def test_a_client_that_goes_before_it_has_asked(server: EmbeddedTarget, said: bytes) -> None:
     before = server.stats()["refused"]["bad_handshakes"]
     parts = urlsplit(server.url)
     with socket.create_connection((parts.hostname, parts.port), timeout=scaled(30)) as client:
@@ -155,7 +155,7 @@ def test_a_client_that_goes_before_it_has_asked(server: TargetProcess, said: byt
     assert server.stats()["refused"]["bad_handshakes"] == before + bool(said)
 
 
-def test_what_follows_the_request_waits_for_the_answer(server: TargetProcess) -> None:
+def test_what_follows_the_request_waits_for_the_answer(server: EmbeddedTarget) -> None:
     """Not even a pong leaves before it."""
     early = (
         Frame(PING, b"early").wire(masked=True) + Frame(TEXT, b"hi").wire(masked=True) + Frame(CLOSE).wire(masked=True)
@@ -165,14 +165,14 @@ def test_what_follows_the_request_waits_for_the_answer(server: TargetProcess) ->
     assert rest == b"\x8a\x05early\x81\x02hi\x88\x00"
 
 
-def test_a_wrong_frame_behind_the_request_fails_the_open_connection(server: TargetProcess) -> None:
+def test_a_wrong_frame_behind_the_request_fails_the_open_connection(server: EmbeddedTarget) -> None:
     status, _, rest = answer(server, request() + Frame(TEXT, b"x", mask=False).wire(masked=True))
     assert status == 101
     assert rest[0] == 0x88 and rest[2:4] == (1002).to_bytes(2)
 
 
 def test_tls_alone_is_spoken_where_tls_is() -> None:
-    with TargetProcess.start_embedded(tls=True) as target:
+    with EmbeddedTarget.start(tls=True) as target:
         assert answer(target, request())[0] == 0  # a server of TLS has nothing to say to that
         context = ssl.create_default_context(cafile=target.ca_file)
         parts = urlsplit(target.url)
@@ -186,7 +186,7 @@ def test_tls_alone_is_spoken_where_tls_is() -> None:
         assert target.stderr_tail == ""
 
 
-def test_http_1_0_may_still_ask_for_its_health(server: TargetProcess) -> None:
+def test_http_1_0_may_still_ask_for_its_health(server: EmbeddedTarget) -> None:
     status, _, body = answer(server, b"GET /healthz HTTP/1.0\r\n\r\n")
     assert (status, body) == (200, b"ok\n")
     assert http_json(server.url, "/stats")["processes"] == 1

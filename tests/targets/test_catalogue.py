@@ -39,11 +39,11 @@ def params(names: list[str]) -> list[Any]:
     return found
 
 
-def those_that(condition: Callable[[catalogue.Target], bool]) -> list[Any]:
+def those_that(condition: Callable[[catalogue.StartableTarget], bool]) -> list[Any]:
     return params([name for name in NAMES if condition(catalogue.find(name))])
 
 
-def echoes(target: catalogue.Target) -> bool:
+def echoes(target: catalogue.StartableTarget) -> bool:
     return target.protocol == "echo"
 
 
@@ -283,7 +283,7 @@ def test_a_server_does_not_outlive_its_guard() -> None:
         ("nginx>", "There are: websockets, picows"),
         ("ngnix>ws", "there is no proxy 'ngnix' in 'ngnix>ws'\n  Did you mean 'nginx'?"),
         ("nginx>pikows", "there is no target 'pikows' in 'nginx>pikows'"),
-        ("picows>nginx", "A proxy stands in front"),
+        ("picows>nginx", "A proxy needs a server behind it"),
     ],
 )
 def test_a_name_that_is_none(name: str, said: str) -> None:

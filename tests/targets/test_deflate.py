@@ -9,7 +9,7 @@ from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFact
 from websockets.sync.client import ClientConnection, connect
 
 from wsbench.targets.echo.deflate import parse_compression
-from wsbench.targets.embedded import TargetProcess
+from wsbench.targets.embedded import EmbeddedTarget
 
 
 @pytest.mark.parametrize("text", ["off", "OFF", " off "])
@@ -71,12 +71,12 @@ def negotiated(client: ClientConnection) -> PerMessageDeflate | None:
     return None
 
 
-def test_off_declines_what_a_client_offers(target: TargetProcess) -> None:
+def test_off_declines_what_a_client_offers(target: EmbeddedTarget) -> None:
     with connect(target.url, compression="deflate") as client:
         assert negotiated(client) is None
 
 
-def test_limits_are_negotiated_and_messages_survive(start_target: Callable[..., TargetProcess]) -> None:
+def test_limits_are_negotiated_and_messages_survive(start_target: Callable[..., EmbeddedTarget]) -> None:
     target = start_target(
         compression="client_max_window_bits=12; server_no_context_takeover; server_max_window_bits=11"
     )
@@ -92,7 +92,7 @@ def test_limits_are_negotiated_and_messages_survive(start_target: Callable[..., 
     assert received == ["", "a" * 100_000, b"\x00" * 5000, "short", "fragmented"]
 
 
-def test_a_client_that_cannot_be_limited_is_served_all_the_same(start_target: Callable[..., TargetProcess]) -> None:
+def test_a_client_that_cannot_be_limited_is_served_all_the_same(start_target: Callable[..., EmbeddedTarget]) -> None:
     target = start_target(compression="client_max_window_bits=10")
     offer = ClientPerMessageDeflateFactory(client_max_window_bits=None)
     with connect(target.url, compression=None, extensions=[offer]) as client:
@@ -102,7 +102,7 @@ def test_a_client_that_cannot_be_limited_is_served_all_the_same(start_target: Ca
         assert client.recv(timeout=20) == "x" * 10_000
 
 
-def test_bytes_are_counted_as_the_application_sees_them(start_target: Callable[..., TargetProcess]) -> None:
+def test_bytes_are_counted_as_the_application_sees_them(start_target: Callable[..., EmbeddedTarget]) -> None:
     target = start_target(compression="on")
     with connect(target.url, compression="deflate") as client:
         client.send("ü" * 5000)

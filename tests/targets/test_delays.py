@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from websockets.sync.client import connect
 
 from wsbench.targets.echo.delays import ReplyDelay, Stall, parse_stall
-from wsbench.targets.embedded import TargetProcess
+from wsbench.targets.embedded import EmbeddedTarget
 from wsbench.units import NS_PER_MS, NS_PER_S
 
 
@@ -53,7 +53,7 @@ def test_jitter_is_between_nothing_and_its_bound() -> None:
     assert max(extra) - min(extra) > 250
 
 
-def test_every_reply_is_delayed_on_its_own(start_target: Callable[..., TargetProcess]) -> None:
+def test_every_reply_is_delayed_on_its_own(start_target: Callable[..., EmbeddedTarget]) -> None:
     """20 messages at once, 300 ms each: one after the other they would take 6 s."""
     target = start_target(delay_ns=300 * NS_PER_MS)
     with connect(target.url) as client:
@@ -68,7 +68,7 @@ def test_every_reply_is_delayed_on_its_own(start_target: Callable[..., TargetPro
     assert received == [f"{number}" for number in range(20)]
 
 
-def test_other_messages_pass_while_a_reply_waits(start_target: Callable[..., TargetProcess]) -> None:
+def test_other_messages_pass_while_a_reply_waits(start_target: Callable[..., EmbeddedTarget]) -> None:
     target = start_target(delay_ns=2 * NS_PER_S)
     with connect(target.url) as client:
         client.send("waits")
@@ -78,7 +78,7 @@ def test_other_messages_pass_while_a_reply_waits(start_target: Callable[..., Tar
         assert client.recv(timeout=30) == "waits"
 
 
-def test_jitter_keeps_the_order(start_target: Callable[..., TargetProcess]) -> None:
+def test_jitter_keeps_the_order(start_target: Callable[..., EmbeddedTarget]) -> None:
     target = start_target(jitter_ns=100 * NS_PER_MS)
     with connect(target.url) as client:
         for number in range(200):
@@ -86,7 +86,7 @@ def test_jitter_keeps_the_order(start_target: Callable[..., TargetProcess]) -> N
         assert [client.recv(timeout=30) for _ in range(200)] == [f"{number}" for number in range(200)]
 
 
-def test_nothing_leaves_during_a_stall(start_target: Callable[..., TargetProcess]) -> None:
+def test_nothing_leaves_during_a_stall(start_target: Callable[..., EmbeddedTarget]) -> None:
     """Of a loop of round trips, one in each period takes as long as the stall, whichever worker serves it."""
     target = start_target(stall=parse_stall("300ms every 500ms"), workers=2)
     longest = [0.0, 0.0, 0.0, 0.0]
@@ -102,7 +102,7 @@ def test_nothing_leaves_during_a_stall(start_target: Callable[..., TargetProcess
     assert min(longest) > 0.15, longest
 
 
-def test_statistics_are_given_during_a_stall(start_target: Callable[..., TargetProcess]) -> None:
+def test_statistics_are_given_during_a_stall(start_target: Callable[..., EmbeddedTarget]) -> None:
     target = start_target(stall=parse_stall("59s every 60s"))
     with connect(target.url) as client:
         while target.stats()["uptime_s"] < 1:

@@ -16,12 +16,11 @@ import pytest
 from websockets.sync.client import connect
 
 from wsbench.errors import ExitCode, Side, TargetError
-from wsbench.targets import child
 from wsbench.targets.echo.delays import Stall
-from wsbench.targets.embedded import TargetProcess
+from wsbench.targets.embedded import EmbeddedTarget
 
 
-def test_what_it_says_of_the_target(target: TargetProcess) -> None:
+def test_what_it_says_of_the_target(target: EmbeddedTarget) -> None:
     assert target.url.startswith("ws://127.0.0.1:") and target.url.endswith("/echo")
     assert target.ca_file is None
     assert target.name == "websockets"
@@ -31,7 +30,7 @@ def test_what_it_says_of_the_target(target: TargetProcess) -> None:
 
 
 def test_leaving_it_stops_the_target() -> None:
-    with TargetProcess.start_embedded() as target:
+    with EmbeddedTarget.start() as target:
         pid = target.pid
     assert not psutil.pid_exists(pid)
     assert target.stop() == target.stop() == 0
@@ -39,7 +38,7 @@ def test_leaving_it_stops_the_target() -> None:
         target.stats()
 
 
-def test_all_options_reach_it(start_target: Callable[..., TargetProcess], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_options_reach_it(start_target: Callable[..., EmbeddedTarget], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WSBENCH_TLS", "1")  # an option of the command the user called, not of what it starts
     monkeypatch.setenv("WSBENCH_PORT", "nonsense")
     target = start_target(
@@ -56,13 +55,13 @@ def test_all_options_reach_it(start_target: Callable[..., TargetProcess], monkey
     assert target.url.startswith("ws://")
 
 
-def test_it_does_not_hear_the_terminal(target: TargetProcess) -> None:
+def test_it_does_not_hear_the_terminal(target: EmbeddedTarget) -> None:
     assert os.getsid(target.pid) == target.pid != os.getsid(0)
 
 
 def test_a_target_that_does_not_start_says_why() -> None:
     with pytest.raises(TargetError) as caught:
-        TargetProcess.start_embedded(compression="maximum")
+        EmbeddedTarget.start(compression="maximum")
     assert "did not start: it ended with exit code 2" in caught.value.what
     assert "'maximum' is no parameter of permessage-deflate" in caught.value.remedy
     assert (caught.value.side, caught.value.exit_code) == (Side.TARGET, ExitCode.NOT_MEASURED)
@@ -90,21 +89,19 @@ def test_a_target_that_says_nothing_is_given_up_and_killed(monkeypatch: pytest.M
         time.sleep(600)
         """,
     )
-    monkeypatch.setattr(child, "START_TIMEOUT_S", 1.0)
-    monkeypatch.setattr(child, "STOP_TIMEOUT_S", 0.2)
     with pytest.raises(TargetError, match=r"not ready after 1 s") as caught:
-        TargetProcess.start_embedded()
+        EmbeddedTarget.start(start_timeout_s=1.0, stop_timeout_s=0.2)
     assert caught.value.remedy == "it wrote: thinking"
     assert not psutil.pid_exists(int((tmp_path / "pid").read_text()))
 
 
 def test_a_target_that_says_something_else_is_not_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     scripted(monkeypatch, tmp_path, "print('hello', flush=True); input()")
-    with pytest.raises(TargetError, match="said 'hello' instead of where it listens"):
-        TargetProcess.start_embedded()
+    with pytest.raises(TargetError, match="printed 'hello' instead of 'listening on URL'"):
+        EmbeddedTarget.start()
 
 
-def test_stop_kills_what_does_not_end_with_its_workers(start_target: Callable[..., TargetProcess]) -> None:
+def test_stop_kills_what_does_not_end_with_its_workers(start_target: Callable[..., EmbeddedTarget]) -> None:
     target = start_target(workers=2)
     everybody = [psutil.Process(target.pid), *psutil.Process(target.pid).children()]
     for one in everybody:
@@ -115,8 +112,8 @@ def test_stop_kills_what_does_not_end_with_its_workers(start_target: Callable[..
 
 def test_it_ends_with_the_program_that_started_it() -> None:
     program = (
-        "import sys, time; from wsbench.targets.embedded import TargetProcess\n"
-        "target = TargetProcess.start_embedded(workers=2)\n"
+        "import sys, time; from wsbench.targets.embedded import EmbeddedTarget\n"
+        "target = EmbeddedTarget.start(workers=2)\n"
         "print(target.pid, target.url, flush=True); time.sleep(600)"
     )
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as starter:

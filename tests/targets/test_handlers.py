@@ -16,18 +16,18 @@ from websockets.sync.client import ClientConnection, connect
 
 from wsbench.targets.echo.handlers import Broadcast, Push
 from wsbench.targets.echo.worker_links import WorkerLinks
-from wsbench.targets.embedded import TargetProcess
+from wsbench.targets.embedded import EmbeddedTarget
 
 
-def url(target: TargetProcess, path: str) -> str:
+def url(target: EmbeddedTarget, path: str) -> str:
     return target.url.replace("/echo", path)
 
 
-def spread(target: TargetProcess, stack: ExitStack, count: int) -> list[ClientConnection]:
+def spread(target: EmbeddedTarget, stack: ExitStack, count: int) -> list[ClientConnection]:
     return [stack.enter_context(connect(url(target, "/broadcast"), max_size=None)) for _ in range(count)]
 
 
-def test_all_hear_what_one_says_on_every_worker(start_target: Callable[..., TargetProcess]) -> None:
+def test_all_hear_what_one_says_on_every_worker(start_target: Callable[..., EmbeddedTarget]) -> None:
     """16 connections: that the kernel gives all of them to the same of 3 workers has odds of 1 to 10 million."""
     target = start_target(workers=3)
     with ExitStack() as stack:
@@ -43,7 +43,7 @@ def test_all_hear_what_one_says_on_every_worker(start_target: Callable[..., Targ
     assert statistics["bytes_out"] == 16 * statistics["bytes_in"] == 16 * (5 + 2 + 600_000)
 
 
-def test_each_speaker_is_heard_in_order(start_target: Callable[..., TargetProcess]) -> None:
+def test_each_speaker_is_heard_in_order(start_target: Callable[..., EmbeddedTarget]) -> None:
     target = start_target(workers=2)
     with ExitStack() as stack:
         speakers = spread(target, stack, 4)
@@ -63,7 +63,7 @@ def test_each_speaker_is_heard_in_order(start_target: Callable[..., TargetProces
             assert [int(seq) for who, seq in listener if int(who) == number] == list(range(50))
 
 
-def test_who_left_hears_no_more(target: TargetProcess) -> None:
+def test_who_left_hears_no_more(target: EmbeddedTarget) -> None:
     with connect(url(target, "/broadcast")) as stays:
         with connect(url(target, "/broadcast")):
             pass
@@ -86,7 +86,7 @@ def test_who_left_is_forgotten() -> None:
     assert listeners == [1, 1, 1]
 
 
-def test_broadcast_and_echo_do_not_mix(target: TargetProcess) -> None:
+def test_broadcast_and_echo_do_not_mix(target: EmbeddedTarget) -> None:
     with connect(url(target, "/broadcast")) as speaker, connect(target.url) as echo:
         speaker.send("to listeners")
         assert speaker.recv(timeout=20) == "to listeners"
@@ -94,7 +94,7 @@ def test_broadcast_and_echo_do_not_mix(target: TargetProcess) -> None:
         assert echo.recv(timeout=20) == "mine"
 
 
-def test_push_sends_at_its_rate_messages_of_its_size(target: TargetProcess) -> None:
+def test_push_sends_at_its_rate_messages_of_its_size(target: EmbeddedTarget) -> None:
     started = time.monotonic()
     with connect(url(target, "/push?rate=50/s&size=200")) as client:
         messages = [client.recv(timeout=20) for _ in range(26)]
@@ -107,7 +107,7 @@ def test_push_sends_at_its_rate_messages_of_its_size(target: TargetProcess) -> N
     assert sent == sorted(sent) and sent[-1] - sent[0] >= 0.25e9  # 0.5, less what the first one was late
 
 
-def test_push_at_a_rate_beyond_the_timers_resolution(target: TargetProcess) -> None:
+def test_push_at_a_rate_beyond_the_timers_resolution(target: EmbeddedTarget) -> None:
     started = time.monotonic()
     with connect(url(target, "/push?rate=5k&size=20")) as client:
         for seq in range(2000):
@@ -115,14 +115,14 @@ def test_push_at_a_rate_beyond_the_timers_resolution(target: TargetProcess) -> N
         assert time.monotonic() - started >= 0.3
 
 
-def test_push_ignores_what_it_is_told_but_answers_pings_and_close(target: TargetProcess) -> None:
+def test_push_ignores_what_it_is_told_but_answers_pings_and_close(target: EmbeddedTarget) -> None:
     with connect(url(target, "/push?rate=2")) as client:
         client.send("anything")
         assert client.ping().wait(20)
     assert client.close_code == 1000
 
 
-def test_push_tells_how_long_a_reply_took_once_for_each(target: TargetProcess) -> None:
+def test_push_tells_how_long_a_reply_took_once_for_each(target: EmbeddedTarget) -> None:
     """The client waits before it replies: the server's round trip is at least as long."""
     told: list[int] = []
     with connect(url(target, "/push?rate=50&size=200")) as client:

@@ -28,16 +28,16 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
 from wsbench.targets.echo import server_tls
-from wsbench.targets.embedded import TargetProcess
+from wsbench.targets.embedded import EmbeddedTarget
 
-StartTarget = Callable[..., TargetProcess]
+StartTarget = Callable[..., EmbeddedTarget]
 MIB = 1024 * 1024
 
 
 class Raw:
     """A socket to the target, that does what it is told and no more."""
 
-    def __init__(self, target: TargetProcess, *, buffer: int = 0) -> None:
+    def __init__(self, target: EmbeddedTarget, *, buffer: int = 0) -> None:
         parts = urlsplit(target.url)
         assert parts.hostname is not None and parts.port is not None
         self.socket = socket.socket()
@@ -81,13 +81,13 @@ class Raw:
         return int(struct.unpack("!H", frame[2:4])[0])
 
 
-def refused(target: TargetProcess) -> dict[str, int]:
+def refused(target: EmbeddedTarget) -> dict[str, int]:
     """What it counted, apart from what is zero."""
     counts: dict[str, int] = target.stats()["refused"]
     return {reason: times for reason, times in counts.items() if times}
 
 
-def settled(target: TargetProcess, **expected: int) -> bool:
+def settled(target: EmbeddedTarget, **expected: int) -> bool:
     """Whether these fields of /stats, or of its `refused`, come to be so."""
     deadline = time.monotonic() + scaled(30)
     while time.monotonic() < deadline:
@@ -108,9 +108,9 @@ def echoes(client: ClientConnection | Client) -> bool:
 
 
 @pytest.fixture(scope="module")
-def small() -> Iterator[TargetProcess]:
+def small() -> Iterator[EmbeddedTarget]:
     """It takes messages of up to 1,000 bytes."""
-    with TargetProcess.start_embedded(compression="on", extra=["--max-size", "1000"]) as running:
+    with EmbeddedTarget.start(compression="on", extra=["--max-size", "1000"]) as running:
         yield running
 
 
@@ -128,7 +128,7 @@ DEFLATE = "Sec-WebSocket-Extensions: permessage-deflate"
     ids=["one frame", "a claim", "fragments", "endless fragments"],
 )
 def test_a_message_that_is_too_large_closes_with_1009(
-    small: TargetProcess, frames: list[Frame], headers: list[str]
+    small: EmbeddedTarget, frames: list[Frame], headers: list[str]
 ) -> None:
     before = refused(small).get("message_sizes", 0)
     with Raw(small).opened() as client:
@@ -141,7 +141,7 @@ def test_a_message_that_is_too_large_closes_with_1009(
 
 
 @pytest.mark.parametrize("size", [1001, 64 * MIB])
-def test_a_message_is_measured_inflated(small: TargetProcess, size: int) -> None:
+def test_a_message_is_measured_inflated(small: EmbeddedTarget, size: int) -> None:
     before, memory = refused(small).get("message_sizes", 0), small.stats()["rss_bytes"]
     with Raw(small).opened(DEFLATE) as client:
         bomb = abuse.bomb(size)
@@ -151,14 +151,14 @@ def test_a_message_is_measured_inflated(small: TargetProcess, size: int) -> None
     assert small.stats()["rss_bytes"] - memory < 16 * MIB
 
 
-def test_the_largest_message_is_taken(small: TargetProcess) -> None:
+def test_the_largest_message_is_taken(small: EmbeddedTarget) -> None:
     with connect(small.url, compression=None) as client:
         for message in ("x" * 1000, ["x" * 999, "", "y"], "ü" * 500):
             client.send(message)
             assert client.recv(timeout=scaled(30)) == "".join(message)
 
 
-def test_push_sends_no_larger_ones(small: TargetProcess) -> None:
+def test_push_sends_no_larger_ones(small: EmbeddedTarget) -> None:
     with connect(small.url.replace("/echo", "/push?rate=10&size=1000")) as client:
         assert len(client.recv(timeout=scaled(30))) == 1000
     with pytest.raises(InvalidStatus, match="400"):
@@ -359,15 +359,15 @@ def test_replies_that_wait_for_their_time_count_as_well(start_target: StartTarge
 
 
 @pytest.fixture(scope="module")
-def choosy() -> Iterator[TargetProcess]:
+def choosy() -> Iterator[EmbeddedTarget]:
     """It lets in pages of two origins, and its own."""
     allowed = ["--allow-origin", "https://App.example", "--allow-origin", "http://localhost:3000"]
-    with TargetProcess.start_embedded(extra=allowed) as running:
+    with EmbeddedTarget.start(extra=allowed) as running:
         yield running
 
 
 @pytest.mark.parametrize("origin", ["https://app.example", "http://localhost:3000", None, "own"])
-def test_an_origin_that_may_connect(choosy: TargetProcess, origin: str | None) -> None:
+def test_an_origin_that_may_connect(choosy: EmbeddedTarget, origin: str | None) -> None:
     if origin == "own":
         origin = choosy.url.replace("ws", "http").removesuffix("/echo")
     with connect(choosy.url, origin=None if origin is None else Origin(origin)) as client:
@@ -377,7 +377,7 @@ def test_an_origin_that_may_connect(choosy: TargetProcess, origin: str | None) -
 @pytest.mark.parametrize(
     "origin", ["https://elsewhere.example", "http://app.example", "https://app.example.evil.example", "null", ""]
 )
-def test_an_origin_that_may_not(choosy: TargetProcess, origin: str) -> None:
+def test_an_origin_that_may_not(choosy: EmbeddedTarget, origin: str) -> None:
     before = refused(choosy).get("origins", 0)
     with pytest.raises(InvalidStatus) as caught:
         connect(choosy.url, additional_headers={"Origin": origin})
@@ -385,7 +385,7 @@ def test_an_origin_that_may_not(choosy: TargetProcess, origin: str) -> None:
     assert refused(choosy) == {"origins": before + 1}
 
 
-def test_a_host_header_does_not_make_an_origin_ones_own(choosy: TargetProcess) -> None:
+def test_a_host_header_does_not_make_an_origin_ones_own(choosy: EmbeddedTarget) -> None:
     """A page of somebody else's whose name leads here (DNS rebinding)."""
     with Raw(choosy) as client:
         answer = abuse.request("/echo", "Origin: http://abuse")  # which has "Host: abuse"
@@ -393,7 +393,7 @@ def test_a_host_header_does_not_make_an_origin_ones_own(choosy: TargetProcess) -
         assert client.all().startswith(b"HTTP/1.1 403 ")
 
 
-def test_without_the_option_any_origin_may_connect(target: TargetProcess) -> None:
+def test_without_the_option_any_origin_may_connect(target: EmbeddedTarget) -> None:
     with connect(target.url, origin=Origin("https://elsewhere.example")) as client:
         assert echoes(client)
 

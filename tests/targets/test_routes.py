@@ -16,10 +16,10 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from wsbench.targets.echo.try_page import PAGE, content_security_policy
-from wsbench.targets.embedded import TargetProcess
+from wsbench.targets.embedded import EmbeddedTarget
 
 
-def ask(target: TargetProcess, path: str, method: str = "GET") -> tuple[http.client.HTTPResponse, str]:
+def ask(target: EmbeddedTarget, path: str, method: str = "GET") -> tuple[http.client.HTTPResponse, str]:
     parts = urlsplit(target.url)
     assert parts.hostname is not None
     connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=20)
@@ -30,7 +30,7 @@ def ask(target: TargetProcess, path: str, method: str = "GET") -> tuple[http.cli
     return response, body
 
 
-def test_stats_have_every_field(target: TargetProcess) -> None:
+def test_stats_have_every_field(target: EmbeddedTarget) -> None:
     response, body = ask(target, "/stats")
     assert response.headers["Content-Type"] == "application/json"
     document = json.loads(body)
@@ -48,7 +48,7 @@ def test_stats_have_every_field(target: TargetProcess) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/stats", "/healthz", "/nope", "/echo", "/push?rate=0"])
-def test_every_answer_is_hardened(target: TargetProcess, path: str) -> None:
+def test_every_answer_is_hardened(target: EmbeddedTarget, path: str) -> None:
     response, _ = ask(target, path)
     assert response.headers["X-Content-Type-Options"] == "nosniff"
     assert response.headers["Cross-Origin-Resource-Policy"] == "same-origin"
@@ -57,12 +57,12 @@ def test_every_answer_is_hardened(target: TargetProcess, path: str) -> None:
     assert "Access-Control-Allow-Origin" not in response.headers
 
 
-def test_healthz(target: TargetProcess) -> None:
+def test_healthz(target: EmbeddedTarget) -> None:
     response, body = ask(target, "/healthz")
     assert (response.status, body) == (200, "ok\n")
 
 
-def test_an_unknown_path_names_the_known_ones_in_a_line(target: TargetProcess) -> None:
+def test_an_unknown_path_names_the_known_ones_in_a_line(target: EmbeddedTarget) -> None:
     response, body = ask(target, "/nope")
     assert response.status == 404
     assert body.count("\n") == 1
@@ -72,14 +72,14 @@ def test_an_unknown_path_names_the_known_ones_in_a_line(target: TargetProcess) -
     assert caught.value.response.status_code == 404
 
 
-def test_a_websocket_path_without_upgrade(target: TargetProcess) -> None:
+def test_a_websocket_path_without_upgrade(target: EmbeddedTarget) -> None:
     response, body = ask(target, "/echo")
     assert (response.status, response.headers["Upgrade"]) == (426, "websocket")
     assert "upgrade" in response.headers["Connection"].lower()
     assert body.count("\n") == 1 and "WebSocket" in body
 
 
-def test_other_methods(target: TargetProcess) -> None:
+def test_other_methods(target: EmbeddedTarget) -> None:
     response, body = ask(target, "/healthz", "HEAD")
     assert (response.status, response.headers["Content-Length"], body) == (200, "3", "")
     response, body = ask(target, "/echo", "DELETE")
@@ -87,7 +87,7 @@ def test_other_methods(target: TargetProcess) -> None:
 
 
 @pytest.mark.parametrize("query", ["rate=0", "rate=fast", "size=0", "size=1x", "size=17MiB", "rate=200k", "speed=1"])
-def test_parameters_of_push_that_make_no_sense(target: TargetProcess, query: str) -> None:
+def test_parameters_of_push_that_make_no_sense(target: EmbeddedTarget, query: str) -> None:
     with pytest.raises(InvalidStatus) as caught:
         connect(target.url.replace("/echo", f"/push?{query}"))
     assert caught.value.response.status_code == 400
@@ -116,7 +116,7 @@ class Elements(HTMLParser):
         self._tag = ""
 
 
-def test_the_page_may_run_its_own_script_and_no_other(target: TargetProcess) -> None:
+def test_the_page_may_run_its_own_script_and_no_other(target: EmbeddedTarget) -> None:
     response, body = ask(target, "/")
     assert response.headers["Content-Type"] == "text/html; charset=utf-8"
     policy = dict(part.strip().split(" ", 1) for part in response.headers["Content-Security-Policy"].split(";"))

@@ -15,12 +15,12 @@ from helpers.secure import connected
 from wsbench.errors import UsageError
 from wsbench.targets.echo.serve_options import EchoOptions
 from wsbench.targets.echo.server_tls import context_for, load_certificate, make_certificate
-from wsbench.targets.embedded import TargetProcess
+from wsbench.targets.embedded import EmbeddedTarget
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_the_own_certificate_is_good_for_every_local_name(
-    start_target: Callable[..., TargetProcess], workers: int
+    start_target: Callable[..., EmbeddedTarget], workers: int
 ) -> None:
     target = start_target(tls=True, workers=workers)
     assert target.url.startswith("wss://127.0.0.1:")
@@ -35,7 +35,7 @@ def test_the_own_certificate_is_good_for_every_local_name(
     assert target.stats()["messages_in"] == 4
 
 
-def test_a_client_that_does_not_trust_it_fails_and_harms_nobody(start_target: Callable[..., TargetProcess]) -> None:
+def test_a_client_that_does_not_trust_it_fails_and_harms_nobody(start_target: Callable[..., EmbeddedTarget]) -> None:
     target = start_target(tls=True)
     with pytest.raises(ssl.SSLCertVerificationError), connected(target.url, ssl=ssl.create_default_context()):
         pass
@@ -47,7 +47,7 @@ def test_a_client_that_does_not_trust_it_fails_and_harms_nobody(start_target: Ca
     assert target.stderr_tail == ""
 
 
-def test_the_ca_file_is_private_and_goes_with_the_target(start_target: Callable[..., TargetProcess]) -> None:
+def test_the_ca_file_is_private_and_goes_with_the_target(start_target: Callable[..., EmbeddedTarget]) -> None:
     target = start_target(tls=True, workers=2)
     assert target.ca_file is not None
     directory = target.ca_file.parent

@@ -17,7 +17,7 @@ from helpers.conformance import CASES, COMPRESSED, DEFLATE, NO_CODE, RSV1, Case,
 from helpers.frames import BINARY, CLOSE, CONTROL, PONG
 from helpers.process import scaled
 
-from wsbench.targets.embedded import TargetProcess
+from wsbench.targets.embedded import EmbeddedTarget
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # RFC 6455, 1.3
@@ -30,8 +30,8 @@ def compression(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def server(compression: str) -> Iterator[TargetProcess]:
-    with TargetProcess.start_embedded(compression=compression) as running:
+def server(compression: str) -> Iterator[EmbeddedTarget]:
+    with EmbeddedTarget.start(compression=compression) as running:
         yield running
         deadline = time.monotonic() + scaled(20)
         while running.stats()["connections_open"] and time.monotonic() < deadline:
@@ -43,7 +43,7 @@ def server(compression: str) -> Iterator[TargetProcess]:
 class Peer:
     """A client that sends bytes as they are, and takes the target's frames apart by itself."""
 
-    def __init__(self, target: TargetProcess, offer: str | None = None) -> None:
+    def __init__(self, target: EmbeddedTarget, offer: str | None = None) -> None:
         parts = urlsplit(target.url)
         self.socket = socket.create_connection((parts.hostname, parts.port), timeout=scaled(20))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -91,7 +91,7 @@ def send(peer: Peer, writes: list[bytes]) -> None:
             peer.socket.sendall(data)
 
 
-def check(target: TargetProcess, case: Case, offer: str | None) -> None:
+def check(target: EmbeddedTarget, case: Case, offer: str | None) -> None:
     peer = Peer(target, offer)
     try:
         send(peer, pieces(case, masked=True))
@@ -112,7 +112,7 @@ def check(target: TargetProcess, case: Case, offer: str | None) -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_frames(server: TargetProcess, compression: str, case: Case) -> None:
+def test_frames(server: EmbeddedTarget, compression: str, case: Case) -> None:
     check(server, case, None if compression == "off" else "permessage-deflate")
 
 
@@ -123,7 +123,7 @@ def _offer(deflate: Deflate) -> str:
 
 @pytest.mark.parametrize("compression", ["on"], scope="module", indirect=True)
 @pytest.mark.parametrize("case", (*COMPRESSED, *DEFLATE), ids=lambda case: case.name)
-def test_compressed_frames(server: TargetProcess, case: Case) -> None:
+def test_compressed_frames(server: EmbeddedTarget, case: Case) -> None:
     assert case.deflate is not None
     check(server, case, _offer(case.deflate))
 
@@ -158,7 +158,7 @@ OFFERS = {
 
 @pytest.mark.parametrize("compression", ["on"], scope="module", indirect=True)
 @pytest.mark.parametrize(("offer", "granted"), OFFERS.items())
-def test_offers(server: TargetProcess, offer: str, granted: str) -> None:
+def test_offers(server: EmbeddedTarget, offer: str, granted: str) -> None:
     peer = Peer(server, offer)
     try:
         assert parameters(peer.granted) == parameters(granted)

@@ -18,12 +18,12 @@ from websockets.frames import Frame, Opcode
 from websockets.sync.client import ClientConnection, connect
 
 from wsbench.errors import TargetError
-from wsbench.targets.embedded import TargetProcess
+from wsbench.targets.embedded import EmbeddedTarget
 
-StartTarget = Callable[..., TargetProcess]
+StartTarget = Callable[..., EmbeddedTarget]
 
 
-def children(target: TargetProcess) -> list[psutil.Process]:
+def children(target: EmbeddedTarget) -> list[psutil.Process]:
     return psutil.Process(target.pid).children(recursive=True)
 
 

@@ -9,7 +9,7 @@ import pytest
 from helpers.peer import Pair
 from helpers.process import start_server
 
-from wsbench.targets.embedded import TargetProcess
+from wsbench.targets.embedded import EmbeddedTarget
 
 
 @pytest.fixture
@@ -37,12 +37,12 @@ def bad_server() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def tls_target() -> Iterator[TargetProcess]:
-    with TargetProcess.start_embedded(tls=True) as running:
+def tls_target() -> Iterator[EmbeddedTarget]:
+    with EmbeddedTarget.start(tls=True) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def deflating_target() -> Iterator[TargetProcess]:
-    with TargetProcess.start_embedded(compression="on") as running:
+def deflating_target() -> Iterator[EmbeddedTarget]:
+    with EmbeddedTarget.start(compression="on") as running:
         yield running

@@ -14,7 +14,7 @@ import pytest
 from helpers.peer import Pair, Peer, granting, over_tls
 
 from wsbench.errors import ConnectError, HandshakeError, Side
-from wsbench.targets.embedded import TargetProcess
+from wsbench.targets.embedded import EmbeddedTarget
 from wsbench.transport.connect import Connector
 from wsbench.transport.connect_attempt import HandshakeResult
 from wsbench.transport.traffic import Traffic
@@ -163,14 +163,14 @@ def test_an_unknown_host() -> None:
 # -- TLS -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_certificate_that_is_not_trusted(tls_target: TargetProcess) -> None:
+def test_a_certificate_that_is_not_trusted(tls_target: EmbeddedTarget) -> None:
     error = failure(tls_target.url)
     assert (error.kind, error.step, error.side) == ("certificate", "tls", Side.TARGET)
     assert "--ca FILE" in error.remedy and "--insecure" in error.remedy
 
 
 @pytest.mark.parametrize("how", ["ca", "insecure"])
-def test_tls_with_the_ca_or_without_any_check(tls_target: TargetProcess, how: str) -> None:
+def test_tls_with_the_ca_or_without_any_check(tls_target: EmbeddedTarget, how: str) -> None:
     trust: dict[str, Any] = {"ca_file": tls_target.ca_file} if how == "ca" else {"insecure": True}
     handshake = attempt(tls_target.url, **trust)
     assert handshake.negotiated.tls_version in ("TLSv1.2", "TLSv1.3")
@@ -178,14 +178,14 @@ def test_tls_with_the_ca_or_without_any_check(tls_target: TargetProcess, how: st
     handshake.socket.close()
 
 
-def test_wss_to_a_port_without_tls(deflating_target: TargetProcess) -> None:
+def test_wss_to_a_port_without_tls(deflating_target: EmbeddedTarget) -> None:
     error = failure(deflating_target.url.replace("ws://", "wss://"))
     assert error.step == "tls"
     assert error.kind in ("no-tls", "tls")  # a server may answer in HTTP, or just go
     assert "ws:// instead of wss://" in error.remedy
 
 
-def test_ws_to_a_port_with_tls(tls_target: TargetProcess) -> None:
+def test_ws_to_a_port_with_tls(tls_target: EmbeddedTarget) -> None:
     error = failure(tls_target.url.replace("wss://", "ws://"))
     assert error.step == "upgrade"
     assert "wss://" in error.remedy

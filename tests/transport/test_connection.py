@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from wsbench.errors import Side
-from wsbench.targets.embedded import TargetProcess
+from wsbench.targets.embedded import EmbeddedTarget
 from wsbench.transport.connect import Connector
 from wsbench.transport.connection import Connection
 from wsbench.transport.poller import HubPoller
@@ -337,7 +337,7 @@ def test_nothing_is_offered_for_prediction_amid_a_frame_or_a_fragmented_message(
     assert [each for each in both.log.offered[3:] if each != two] in ([], [frames.encode(frames.CONTINUATION, b"b")])
 
 
-def test_nothing_is_offered_for_prediction_when_messages_are_compressed(deflating_target: TargetProcess) -> None:
+def test_nothing_is_offered_for_prediction_when_messages_are_compressed(deflating_target: EmbeddedTarget) -> None:
     log, traffic = Log(), Traffic()
     handshake = Connector(
         ConnectOptions(deflating_target.url, compression="on"), context=None, traffic=traffic

@@ -11,7 +11,7 @@ import pytest
 from wsbench import source_addresses as sources_module
 from wsbench.errors import ConnectError, UsageError
 from wsbench.source_addresses import check_sources, for_loopback, parse_sources, round_robin
-from wsbench.targets.embedded import TargetProcess
+from wsbench.targets.embedded import EmbeddedTarget
 from wsbench.transport.connect import Connector
 from wsbench.transport.connect_attempt import HandshakeResult
 from wsbench.transport.traffic import Traffic
@@ -76,19 +76,19 @@ def test_an_address_of_somebody_elses_is_refused_before_anything_is_opened() -> 
         check_sources([parse_sources("127.0.0.1"), parse_sources("192.0.2.1-192.0.2.9")])
 
 
-def opened(target: TargetProcess, connector: Connector) -> HandshakeResult:
+def opened(target: EmbeddedTarget, connector: Connector) -> HandshakeResult:
     connection = connector.connect()
     connection.socket.close()
     return connection
 
 
-def connector(target: TargetProcess, sources: tuple[str, ...] = (), **asked: bool) -> Connector:
+def connector(target: EmbeddedTarget, sources: tuple[str, ...] = (), **asked: bool) -> Connector:
     options = ConnectOptions(target.url, **asked)
     context = client_context(ca_file=str(target.ca_file), insecure=False)
     return Connector(options, context=context, traffic=Traffic(), sources=iter(sources) if sources else None)
 
 
-def test_connections_come_from_the_addresses_in_turn(tls_target: TargetProcess) -> None:
+def test_connections_come_from_the_addresses_in_turn(tls_target: EmbeddedTarget) -> None:
     addresses = ("127.0.0.3", "127.0.0.1", "127.4.5.6")
     from_there = connector(tls_target, addresses)
     seen = []
@@ -99,7 +99,7 @@ def test_connections_come_from_the_addresses_in_turn(tls_target: TargetProcess) 
     assert tuple(seen) == addresses
 
 
-def test_another_kind_of_address_is_told_apart(tls_target: TargetProcess) -> None:
+def test_another_kind_of_address_is_told_apart(tls_target: EmbeddedTarget) -> None:
     if not socket.has_ipv6:
         pytest.skip("this machine has no IPv6")
     with pytest.raises(ConnectError, match="one is IPv4, the other IPv6") as caught:
@@ -107,7 +107,7 @@ def test_another_kind_of_address_is_told_apart(tls_target: TargetProcess) -> Non
     assert caught.value.kind == "source-ip"
 
 
-def test_a_tls_session_is_resumed_when_asked(tls_target: TargetProcess) -> None:
+def test_a_tls_session_is_resumed_when_asked(tls_target: EmbeddedTarget) -> None:
     asked = connector(tls_target, resume_tls=True)
     assert [opened(tls_target, asked).resumed for _ in range(3)] == [False, True, True]
     not_asked = connector(tls_target)

@@ -24,7 +24,7 @@ from wsbench.results.environment import environment
 from wsbench.results.run_result import Run
 from wsbench.run.options import RunOptions
 from wsbench.targets.echo.delays import Stall
-from wsbench.targets.embedded import TargetProcess
+from wsbench.targets.embedded import EmbeddedTarget
 from wsbench.units import NS_PER_MS, NS_PER_S, format_bytes, format_count, format_duration
 
 _PAYLOAD = 128
@@ -66,7 +66,7 @@ def command(results: Path, as_json: bool, quiet: bool) -> int:
 def _calibrate(line: ProgressLine) -> Calibration:
     line.say("timers, timestamps and the loopback floor")
     of_machine = _of_machine()
-    with TargetProcess.start_embedded() as target:
+    with EmbeddedTarget.start() as target:
         line.say("closed loop at full speed")
         closed = _run(target, duration=3 * NS_PER_S)
         held, limit = _highest_open_loop(target, closed.throughput.received_per_s, line)
@@ -74,12 +74,12 @@ def _calibrate(line: ProgressLine) -> Calibration:
         line.say(f"{format_count(users)} connections")
         many = _run(target, users=users, spawn_rate=float(users), rate=_STALL_RATE, duration=NS_PER_S)
     line.say("closed loop with TLS, and with compression")
-    with TargetProcess.start_embedded(tls=True) as target:
+    with EmbeddedTarget.start(tls=True) as target:
         tls = _run(target, duration=2 * NS_PER_S)
-    with TargetProcess.start_embedded(compression="on") as target:
+    with EmbeddedTarget.start(compression="on") as target:
         compression = _run(target, compression="on", duration=2 * NS_PER_S)
     line.say(f"known answers: a delay of {format_duration(_DELAY_NS)}, a stall of {format_duration(_STALL.stop_ns)}")
-    with TargetProcess.start_embedded(delay_ns=_DELAY_NS, stall=_STALL) as target:
+    with EmbeddedTarget.start(delay_ns=_DELAY_NS, stall=_STALL) as target:
         stalled = _run(target, rate=_STALL_RATE, duration=3 * _STALL.every_ns)
     return Calibration(
         schema=calibration_result.SCHEMA,
@@ -115,7 +115,7 @@ def _of_machine() -> dict[str, Any]:
     return measured
 
 
-def _run(target: TargetProcess, *, users: int = _USERS, spawn_rate: float = _SPAWN_RATE, **values: Any) -> Run:
+def _run(target: EmbeddedTarget, *, users: int = _USERS, spawn_rate: float = _SPAWN_RATE, **values: Any) -> Run:
     with tempfile.TemporaryDirectory(prefix="wsbench-") as directory:
         values = {"payload_size": _PAYLOAD, "warmup": NS_PER_S // 2, "name": "calibration", **values}
         options = RunOptions.from_values({**values, "results": directory}, url=target.url, users=users)
@@ -130,7 +130,7 @@ def _loop(run: Run) -> LoopSpeed:
 
 
 def _highest_open_loop(
-    target: TargetProcess, closed_per_s: float, line: ProgressLine
+    target: EmbeddedTarget, closed_per_s: float, line: ProgressLine
 ) -> tuple[LoopSpeed | None, float | None]:
     """Bisect between nothing and what a closed loop reaches for the highest rate with verdict ok."""
     low, high = 0.0, closed_per_s

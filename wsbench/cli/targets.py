@@ -9,7 +9,7 @@ from wsbench.errors import TargetError
 from wsbench.report.text.text_table import draw, left
 from wsbench.results.json_files import encode_json
 from wsbench.targets import catalogue
-from wsbench.targets.catalogue import Proxy, Target
+from wsbench.targets.catalogue import Proxy, StartableTarget
 
 _HEADINGS = ("target", "version", "protocol", "tls", "compression", "workers")
 
@@ -66,7 +66,7 @@ def command(as_json: bool) -> None:
         click.echo("\n".join(_lines(document)))
 
 
-def _entry(target: Target) -> Entry:
+def _entry(target: StartableTarget) -> Entry:
     (version, missing), able = _version(target), target.capabilities
     return Entry(
         name=target.name,
@@ -90,7 +90,7 @@ def _proxy_entry(proxy: Proxy) -> ProxyEntry:
     )
 
 
-def _version(target: Target | Proxy) -> tuple[str | None, str | None]:
+def _version(target: StartableTarget | Proxy) -> tuple[str | None, str | None]:
     """Its version, or else what it lacks."""
     if missing := target.missing():
         return None, missing

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from wsbench.targets.catalogue import Target
+from wsbench.targets.catalogue import StartableTarget
 from wsbench.targets.running import RunningTarget
 
 WS, WSS = "ws", "wss"
@@ -24,7 +24,7 @@ class ExperimentTarget:
     """
 
     name: str
-    target: Target
+    target: StartableTarget
     transport: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 

@@ -35,7 +35,7 @@ from wsbench.experiment.toml_reader import Table
 from wsbench.results.experiment_result import Load
 from wsbench.run.options import BY_NAME, DEFAULT_DURATION_NS, parse_name
 from wsbench.targets import catalogue
-from wsbench.targets.catalogue import CommandTarget, Target, UrlTarget
+from wsbench.targets.catalogue import CommandTarget, StartableTarget, UrlTarget
 from wsbench.units import one_of, parse_rate
 
 DEFAULT_REPETITIONS = 3
@@ -217,8 +217,8 @@ def _own(table: Table) -> ExperimentTarget:
     )
 
 
-def _own_target(texts: Mapping[str, str]) -> Target:
-    named = {"name": texts["name"], "version": texts["version"]}
+def _own_target(texts: Mapping[str, str]) -> StartableTarget:
+    name, version = texts["name"], texts["version"]
     if not texts["command"]:
-        return UrlTarget(texts["url"], **named)
-    return CommandTarget(texts["command"], *filter(None, [texts["url"]]), **named)
+        return UrlTarget(texts["url"], name=name, version=version)
+    return CommandTarget(texts["command"], *filter(None, [texts["url"]]), name=name, version=version)

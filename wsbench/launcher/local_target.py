@@ -43,7 +43,7 @@ def start_target(name: str, *, tls: bool, compression: str) -> RunningTarget:
 
 def death_of(target: RunningTarget) -> str:
     """Return how a target that no longer runs has ended, with the end of its standard error."""
-    states = ", ".join(f"{child.name} {child.state()}" for child in target.children if not child.running)
+    states = ", ".join(f"{child.name} {child.describe_state()}" for child in target.children if not child.running)
     stderr = f"\nit wrote: {target.stderr_tail}" if target.stderr_tail else ""
     return f"target {target.name} died in the run: {states}{stderr}"
 

@@ -1,1 +1,1 @@
-"""Servers to measure: the echo target (asyncio), and starting and stopping a target as a process of its own."""
+"""Servers to measure: the echo target (asyncio), and starting and stopping each target as a process."""

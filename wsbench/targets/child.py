@@ -1,4 +1,4 @@
-"""A program as a process of ours: started, listened to until it is ready, stopped for certain."""
+"""A child process: started, awaited until it is ready, and stopped with all its descendants."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ _STDERR_TAIL = 2000
 
 
 class Child:
-    """A process and all that descends from it.
+    """A child process and its descendants.
 
-    It runs in a session of its own, so that Ctrl-C in the terminal reaches only the program that started it, which
-    then stops it. Should that program die without doing so, the pipe that is the child's standard input ends: either
-    the child notices that itself, or `wsbench.targets.guard`, which runs it, does.
+    It runs in a new session, so that Ctrl-C in the terminal reaches only the parent, which then stops the child. If
+    the parent dies without stopping it, the pipe that is the child's standard input ends, and either the child stops
+    itself, or `wsbench.targets.guard`, which runs it, stops it.
 
     Attributes:
-        name: as errors call it.
-        pid: of the process that was started; also of its session.
+        name: name of the program in error messages.
+        pid: id of the process that was started, and of its session.
     """
 
     def __init__(
@@ -44,32 +44,38 @@ class Child:
         command: Sequence[str],
         *,
         guarded: bool = True,
-        says_when_ready: bool = True,
+        prints_url: bool = True,
         environment: Mapping[str, str] | None = None,
+        start_timeout_s: float = START_TIMEOUT_S,
+        stop_timeout_s: float = STOP_TIMEOUT_S,
     ) -> None:
         """Start `command`.
 
         Args:
-            guarded: run it under the guard: it knows nothing of us and would outlive us.
-            says_when_ready: it prints `listening on URL`, and nothing after that; else whatever it prints is kept
-                with what it writes to standard error.
-            environment: variables to set besides ours.
+            guarded: run it under the guard, for a program that does not watch its standard input.
+            prints_url: it prints `listening on URL`, and nothing after that. Otherwise its standard output is kept
+                together with its standard error.
+            environment: variables to add to this process's environment.
+            start_timeout_s: time limit of `wait_for_url` and `wait_until_accepting`.
+            stop_timeout_s: time from SIGTERM to SIGKILL.
 
         Raises:
-            TargetError: there is no such program.
+            TargetError: the program does not exist or cannot be executed.
         """
         self.name = name
+        self._start_timeout_s = start_timeout_s
+        self._stop_timeout_s = stop_timeout_s
         self._guarded = guarded
         self._output_at_end = ""
-        # a file: a pipe that nobody reads would block a program that has much to say
+        # a file: a pipe that is not read would block a program with much output
         self._output = tempfile.TemporaryFile()  # noqa: SIM115  # closed by stop()
-        # -P: a file of the user's called json.py is none of the guard's business
+        # -P: the guard must not import a json.py from the user's directory
         guard = [sys.executable, "-P", "-m", "wsbench.targets.guard"] if guarded else []
         try:
             self._process = subprocess.Popen(
                 [*guard, *command],
-                stdin=subprocess.PIPE,  # held open as long as we live
-                stdout=subprocess.PIPE if says_when_ready else self._output,
+                stdin=subprocess.PIPE,  # held open as long as this process lives
+                stdout=subprocess.PIPE if prints_url else self._output,
                 stderr=self._output,
                 env={**_environment(), **(environment or {})},
                 start_new_session=True,
@@ -81,12 +87,12 @@ class Child:
 
     @property
     def running(self) -> bool:
-        """Whether the process lives."""
+        """Whether the process is running."""
         return self._process.poll() is None
 
     @property
     def pids(self) -> list[int]:
-        """The process whose CPU and memory, with its descendants', are the program's: not the guard's."""
+        """The ids of the program's own process, or none after its end; not the guard's."""
         if not self._guarded:
             return [self.pid]
         try:
@@ -96,53 +102,54 @@ class Child:
 
     @property
     def output_tail(self) -> str:
-        """The last lines that it wrote to standard error, 2,000 bytes at most."""
+        """The end of what the program wrote to standard error, 2,000 bytes at most."""
         if self._output.closed:
             return self._output_at_end
         size = os.fstat(self._output.fileno()).st_size
-        # by pread: the child writes through the same open file, whose position must stay its own
+        # pread, because the child writes through the same open file and uses its position
         tail = os.pread(self._output.fileno(), _STDERR_TAIL, max(size - _STDERR_TAIL, 0))
         return tail.decode(errors="replace").strip()
 
-    def ready_line(self) -> tuple[str, Path | None]:
-        """Wait until it says where it listens: URL, and file of the CA if it names one.
+    def wait_for_url(self) -> tuple[str, Path | None]:
+        """Wait for the line that states the URL; return it, and the CA file if the line has one.
 
         Raises:
-            TargetError: it ended, said something else, or nothing in time.
+            TargetError: the program ended, printed another line, or printed none in time.
         """
-        line = self._first_line(START_TIMEOUT_S)
+        line = self._first_line(self._start_timeout_s)
         match = _READY.fullmatch(line)
         if match is None:
-            raise self.error(f"{self.name} said {line!r} instead of where it listens")
+            raise self.error(f"{self.name} printed {line!r} instead of 'listening on URL'")
         return match["url"], Path(match["ca"]) if match["ca"] else None
 
-    def wait_until_it_accepts(self, host: str, port: int) -> None:
-        """Wait until TCP connections to it come about.
+    def wait_until_accepting(self, host: str, port: int) -> None:
+        """Wait until the program accepts TCP connections.
 
         Raises:
-            TargetError: it ended, or accepts none in time.
+            TargetError: the program ended, or accepted none in time.
         """
-        deadline_s = time.monotonic() + START_TIMEOUT_S
+        timeout_s = self._start_timeout_s
+        deadline_s = time.monotonic() + timeout_s
         while True:
             if not self.running:
                 raise self._ended()
-            with contextlib.suppress(OSError), socket.create_connection((host, port), timeout=START_TIMEOUT_S):
+            with contextlib.suppress(OSError), socket.create_connection((host, port), timeout=timeout_s):
                 return
             if time.monotonic() > deadline_s:
-                raise self.error(f"{self.name} accepted no connection on port {port} within {START_TIMEOUT_S:g} s")
+                raise self.error(f"{self.name} accepted no connection on port {port} within {timeout_s:g} s")
             time.sleep(_POLL_S)
 
     def stop(self, timeout: float | None = None) -> int:
-        """SIGTERM, and after `timeout` seconds (default 5) SIGKILL; the exit code (negative: the signal that ended it).
+        """Send SIGTERM, and SIGKILL after `timeout` seconds; return the exit code (negative: the signal).
 
-        Stopping what has stopped gives the same exit code again.
+        On a process that has ended, return its exit code again.
         """
         if self.running:
             self._process.terminate()
             try:
-                self._process.wait(STOP_TIMEOUT_S if timeout is None else timeout)
+                self._process.wait(self._stop_timeout_s if timeout is None else timeout)
             except subprocess.TimeoutExpired:
-                # with its descendants: all are in the session, and so in the process group, that was made for them
+                # the process group includes the descendants, which are in the child's session
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(self.pid, signal.SIGKILL)
         code = self._process.wait()
@@ -153,13 +160,13 @@ class Child:
         return code
 
     def error(self, what: str) -> TargetError:
-        """With the end of what the program wrote to standard error."""
+        """Return an error that quotes the end of the program's standard error."""
         tail = self.output_tail
         return TargetError(what, remedy=f"it wrote: {tail}" if tail else "", side=Side.TARGET)
 
-    def state(self) -> str:
-        """In words: 'runs', or how it ended."""
-        return "runs" if self.running else f"ended with exit code {self._process.returncode}"
+    def describe_state(self) -> str:
+        """Return 'is running', or how the program ended."""
+        return "is running" if self.running else f"ended with exit code {self._process.returncode}"
 
     def _ended(self) -> TargetError:
         return self.error(f"{self.name} did not start: it ended with exit code {self._process.wait()}")
@@ -180,9 +187,9 @@ class Child:
 
 
 def _environment() -> dict[str, str]:
-    """Ours without what sets options of wsbench, and with the way to this very package.
+    """Return this process's environment without wsbench's options, and with the path of this package.
 
-    WSBENCH_PORT or WSBENCH_DELAY are meant for the command that the user called, not for what that starts.
+    WSBENCH_PORT or WSBENCH_DELAY are options of the command that the user called, not of the programs it starts.
     """
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("WSBENCH_") or name == "WSBENCH_DEBUG"

@@ -1,4 +1,4 @@
-"""The echo target as a process of its own: started on a free port, asked for its statistics, stopped for certain."""
+"""The echo target as a child process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from wsbench.targets.child import Child
+from wsbench.targets.child import START_TIMEOUT_S, STOP_TIMEOUT_S, Child
 from wsbench.targets.echo.delays import Stall
 from wsbench.targets.running import RunningTarget
 
@@ -20,17 +20,17 @@ _STATS_TIMEOUT_S = 5.0
 _MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 
 
-class TargetProcess(RunningTarget):
-    """A running echo target, which can be asked for its counters.
+class EmbeddedTarget(RunningTarget):
+    """A running echo target.
 
-    Should the program that started it die without stopping it, it notices and stops by itself.
+    It stops automatically when the program that started it dies.
 
     Attributes:
-        pid: of the process that was started; with several workers, of their parent.
+        pid: id of the process that was started; with several workers, of their parent.
     """
 
     def __init__(self, child: Child, url: str, ca_file: Path | None) -> None:
-        """Take over a process that is ready, and ask what it is.
+        """Take over a process that is ready, and read its name and version.
 
         Raises:
             TargetError: it does not answer.
@@ -43,7 +43,7 @@ class TargetProcess(RunningTarget):
         )
 
     @classmethod
-    def start_embedded(
+    def start(
         cls,
         *,
         tls: bool = False,
@@ -53,14 +53,17 @@ class TargetProcess(RunningTarget):
         jitter_ns: int = 0,
         stall: Stall | None = None,
         extra: Sequence[str] = (),
+        start_timeout_s: float = START_TIMEOUT_S,
+        stop_timeout_s: float = STOP_TIMEOUT_S,
     ) -> Self:
-        """Start the echo target on a free port of 127.0.0.1. Options as in `EchoOptions`.
+        """Start the echo target on a free port of 127.0.0.1, with options as in `EchoOptions`.
 
         Args:
-            extra: more of `wsbench serve`'s options, as typed.
+            extra: further command-line options of `wsbench serve`.
+            start_timeout_s, stop_timeout_s: as in `Child`.
 
         Raises:
-            TargetError: it did not come up; the message has what it wrote to standard error.
+            TargetError: it did not start; with the end of its standard error.
         """
         arguments = ["--host", "127.0.0.1", "--port", "0", "--workers", str(workers), "--compression", compression]
         if tls:
@@ -71,19 +74,21 @@ class TargetProcess(RunningTarget):
             arguments += ["--delay-jitter", f"{jitter_ns}ns"]
         if stall is not None:
             arguments += ["--stall", f"{stall.stop_ns}ns every {stall.every_ns}ns"]
-        # as large as other targets take them: here it is a measurement that asks, not the network
+        # as large as the catalogue's other servers accept
         arguments += ["--max-size", str(_MAX_MESSAGE_BYTES), *extra]
-        # -P: a file of the user's called json.py is none of the target's business
+        # -P: the target must not import a json.py from the user's directory
         command = [sys.executable, "-P", "-m", "wsbench", "serve", "--exit-with-parent", *arguments]
-        child = Child("the target", command, guarded=False)
+        child = Child(
+            "the target", command, guarded=False, start_timeout_s=start_timeout_s, stop_timeout_s=stop_timeout_s
+        )
         try:
-            return cls(child, *child.ready_line())
+            return cls(child, *child.wait_for_url())
         except BaseException:
             child.stop()
             raise
 
     def stats(self) -> dict[str, Any]:
-        """The target's counters, current at this moment (see /stats in the README).
+        """Return the target's present counters: the document at /stats.
 
         Raises:
             TargetError: it does not answer.
@@ -107,7 +112,7 @@ def _statistics(child: Child, url: str, ca_file: Path | None) -> dict[str, Any]:
             document = json.loads(connection.getresponse().read())
     except (OSError, http.client.HTTPException, ValueError) as exc:
         raise child.error(
-            f"the target does not give its statistics: {exc or type(exc).__name__}; it {child.state()}"
+            f"the target does not answer at /stats: {exc or type(exc).__name__}; it {child.describe_state()}"
         ) from exc
     assert isinstance(document, dict)
     return document

@@ -1,9 +1,9 @@
-"""Runs a program and sees to it that nothing of it outlives whoever asked for it.
+"""Runs a program, and stops it with all its descendants when the parent process ends.
 
     python -m wsbench.targets.guard PROGRAM [ARGUMENT...]
 
-The program is stopped, and then every process that descends from it killed, when it ends, when SIGTERM comes, and when
-standard input, a pipe that our starter holds open, ends. The exit code, or the signal, is the program's.
+On SIGTERM, and when standard input (a pipe that the parent holds open) ends, the guard stops the program. After the
+program's end it kills all descendants of it. The guard's exit code, or signal, is the program's.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 
 class _StopError(Exception):
-    """SIGTERM."""
+    """SIGTERM was received."""
 
 
 def main(command: Sequence[str]) -> NoReturn:
-    """Run `command`; exits as it does."""
-    _control(_PR_SET_CHILD_SUBREAPER, 1)  # orphans of the program's become our children, even those that detach
+    """Run `command`, and exit with its exit code or signal."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)  # the program's orphans become the guard's children, even if they detach
     raise_descriptor_limit()  # which the program inherits
-    # blocked until there is something to stop
+    # blocked until there is a program to stop
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     signal.signal(signal.SIGTERM, _stop)
     try:
@@ -55,12 +55,12 @@ def main(command: Sequence[str]) -> NoReturn:
 
 
 def _in_the_child() -> None:
-    _control(_PR_SET_PDEATHSIG, signal.SIGKILL)  # for the day on which somebody kills the guard
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # in case the guard is killed
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
 
 
-def _control(option: int, value: int) -> None:
-    """prctl(2); elsewhere than on Linux the process group, which `Child.stop` kills, has to do."""
+def _prctl(option: int, value: int) -> None:
+    """Call prctl(2) on Linux. On other systems only the process group remains, which `Child.stop` kills."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
@@ -86,7 +86,7 @@ def _end(program: subprocess.Popen[bytes]) -> None:
 
 
 def _kill_descendants() -> None:
-    import psutil  # noqa: PLC0415  # not needed, nor its memory, until the very end
+    import psutil  # noqa: PLC0415  # saves its memory until it is needed, at the end
 
     while left := psutil.Process().children(recursive=True):
         for process in left:

@@ -1,4 +1,4 @@
-"""Ports for servers that must be told theirs."""
+"""Free ports, for servers that cannot choose one themselves."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _Started = TypeVar("_Started")
 
 
 def on_a_free_port(start: Callable[[int], _Started]) -> _Started:
-    """`start(port)` with a port that nobody uses; again with another, should somebody have taken it in between.
+    """Return `start(port)` for a free port; try another port if the first is taken in between.
 
     Raises:
-        TargetError: what `start` raised.
+        TargetError: from `start`.
     """
     for left in reversed(range(_ATTEMPTS)):
         try:

@@ -1,4 +1,4 @@
-"""A target that runs: where it listens, what it is, which processes it is made of."""
+"""A running target: its URL, name, version and processes."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class RunningTarget:
     """A running target. Use it as a context manager: leaving it stops the target.
 
     Attributes:
-        url: ws:// or wss://, of what is to be measured.
-        ca_file: PEM of the authority to trust, when the target has a certificate of its own; it vanishes with the
+        url: ws:// or wss:// URL to connect to.
+        ca_file: PEM file of the CA to trust, for a target with a certificate made for this run; deleted with the
             target.
-        name, version: of the server implementation, as the catalogue has them.
+        name, version: name and version of the server implementation.
     """
 
     def __init__(
@@ -30,11 +30,11 @@ class RunningTarget:
         ca_file: Path | None = None,
         resources: contextlib.ExitStack | None = None,
     ) -> None:
-        """Take over what was started.
+        """Take over processes that are ready.
 
         Args:
-            children: the processes; stopped from the last to the first. None for what somebody else started.
-            resources: closed when all of them have stopped.
+            children: the processes, stopped from the last to the first; empty for a server that wsbench did not start.
+            resources: closed after all of them have stopped.
         """
         self.url = url
         self.ca_file = ca_file
@@ -51,21 +51,21 @@ class RunningTarget:
 
     @property
     def pids(self) -> list[int]:
-        """The processes whose CPU and memory, with their descendants', are the target's."""
+        """The ids of the target's processes, without their descendants."""
         return [pid for child in self.children for pid in child.pids]
 
     @property
     def running(self) -> bool:
-        """Whether all of it lives."""
+        """Whether all processes are running."""
         return all(child.running for child in self.children)
 
     @property
     def stderr_tail(self) -> str:
-        """The last lines that it wrote to standard error, 2,000 bytes at most of every process."""
+        """The end of what each process wrote to standard error, 2,000 bytes at most."""
         return "\n".join(filter(None, (child.output_tail for child in self.children)))
 
     def stop(self, timeout: float | None = None) -> int:
-        """Stop all of it (see `Child.stop`); the first exit code that is not 0, if any."""
+        """Stop all processes (see `Child.stop`); return the first exit code that is not 0, or 0."""
         with self._resources:
             codes = [child.stop(timeout) for child in reversed(self.children)]
         return next((code for code in codes if code), 0)

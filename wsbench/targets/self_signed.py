@@ -1,4 +1,4 @@
-"""A certificate in files, for servers that are handed theirs: made for one target, gone with it."""
+"""A certificate in files, made for one target and deleted with it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import trustme
 
 
 @dataclass(frozen=True)
-class Certificate:
-    """PEM files. `ca`: whom to trust. `cert`: the server's, then its chain. `both`: cert and key in one file."""
+class CertificateFiles:
+    """PEM files. `ca`: the CA to trust. `cert`: the server's certificate and its chain. `both`: cert and key."""
 
     ca: Path
     cert: Path
@@ -19,11 +19,11 @@ class Certificate:
     both: Path
 
 
-def issue(directory: Path) -> Certificate:
-    """Make one for this machine's loopback names in `directory`, which must be private to this user."""
+def issue(directory: Path) -> CertificateFiles:
+    """Write a certificate for the loopback names to `directory`, which must be private to this user."""
     authority = trustme.CA(organization_name="wsbench, a throw-away CA")
     leaf = authority.issue_cert("localhost", "127.0.0.1", "::1")
-    files = Certificate(*(directory / name for name in ("ca.pem", "cert.pem", "key.pem", "both.pem")))
+    files = CertificateFiles(*(directory / name for name in ("ca.pem", "cert.pem", "key.pem", "both.pem")))
     authority.cert_pem.write_to_path(files.ca)
     _write_secret(files.key, leaf.private_key_pem.bytes())
     files.cert.write_bytes(b"".join(blob.bytes() for blob in leaf.cert_chain_pems))
@@ -32,6 +32,6 @@ def issue(directory: Path) -> Certificate:
 
 
 def _write_secret(path: Path, content: bytes) -> None:
-    """As a new file that is this user's alone from the beginning."""
+    """Write a new file that is readable only by this user from the beginning."""
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(content)

@@ -5,24 +5,34 @@ from __future__ import annotations
 import difflib
 
 from wsbench.errors import UsageError
-from wsbench.targets.catalogue.own import CommandTarget, UrlTarget
+from wsbench.targets.catalogue.custom import CommandTarget, UrlTarget
 from wsbench.targets.catalogue.proxies import PROXIES, SEPARATOR, Proxied, Proxy
 from wsbench.targets.catalogue.servers import ENTRIES
-from wsbench.targets.catalogue.target import Capabilities, Target
+from wsbench.targets.catalogue.target import Capabilities, StartableTarget
 
-__all__ = ["ENTRIES", "PROXIES", "Capabilities", "CommandTarget", "Proxy", "Target", "UrlTarget", "find", "names"]
+__all__ = [
+    "ENTRIES",
+    "PROXIES",
+    "Capabilities",
+    "CommandTarget",
+    "Proxy",
+    "StartableTarget",
+    "UrlTarget",
+    "find",
+    "names",
+]
 
 
 def names() -> list[str]:
-    """The servers' names; each may have proxies in front: 'nginx>websockets'."""
+    """Return the names of the servers. Proxies may be put in front of each: 'nginx>websockets'."""
     return [entry.name for entry in ENTRIES]
 
 
-def find(name: str) -> Target:
-    """The target of that name. Several proxies may stand in a row: 'haproxy>nginx>ws'.
+def find(name: str) -> StartableTarget:
+    """Return the target with that name. There may be several proxies in a row: 'haproxy>nginx>ws'.
 
     Raises:
-        UsageError: there is none; with the name that was probably meant.
+        UsageError: there is no such target; with the most similar name.
     """
     *proxies, server = (part.strip() for part in name.split(SEPARATOR))
     target = next((entry for entry in ENTRIES if entry.name == server), None)
@@ -38,7 +48,7 @@ def find(name: str) -> Target:
 def _unknown(kind: str, part: str, name: str, known: list[str]) -> UsageError:
     close = difflib.get_close_matches(part, known, n=1)
     if part in PROXIES:
-        remedy = f"A proxy stands in front of a server: '{part}{SEPARATOR}websockets'."
+        remedy = f"A proxy needs a server behind it: '{part}{SEPARATOR}websockets'."
     elif close:
         remedy = f"Did you mean {close[0]!r}?"
     else:

@@ -1,4 +1,4 @@
-"""Building the Go server: from Debian's source packages, without modules and so without any download."""
+"""Build of the Go server from Debian's source packages: without Go modules, so nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BUILD_TIMEOUT_S = 300.0
 
 
 def missing() -> str | None:
-    """What this machine lacks to build it."""
+    """Return what this machine lacks for the build, or None."""
     if programs.find("go") is None:
         return "no go on PATH"
     if _library() is None:
@@ -28,19 +28,19 @@ def missing() -> str | None:
 
 
 def library_version() -> str:
-    """As Debian counts; the newest file's date for a source that dpkg does not know."""
+    """Return the version of Debian's package, or 'of unknown version' for a source from elsewhere."""
     with contextlib.suppress(TargetError):
-        return programs.said("dpkg-query", "--show", "--showformat=${Version}", _DEBIAN_PACKAGE)
+        return programs.output_of("dpkg-query", "--show", "--showformat=${Version}", _DEBIAN_PACKAGE)
     return "of unknown version"
 
 
 def compiler_version() -> str:
-    """Such as 1.19.8."""
-    return programs.version_in(programs.said("go", "version"))
+    """Return the version of the Go compiler, such as 1.19.8."""
+    return programs.version_in(programs.output_of("go", "version"))
 
 
-def built(source: Path) -> Path:
-    """The program that `source` makes; compiled once for each version of source, library and compiler.
+def build(source: Path) -> Path:
+    """Return the program compiled from `source`; compiled once per version of source, library and compiler.
 
     Raises:
         TargetError: it does not compile.
@@ -50,10 +50,10 @@ def built(source: Path) -> Path:
     if not program.exists():
         program.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="wsbench-", dir=program.parent) as directory:
-            made = Path(directory) / program.name
-            _compile(source, made)
-            # whoever else builds it at this moment makes the same
-            made.replace(program)
+            output = Path(directory) / program.name
+            _compile(source, output)
+            # atomic, and a concurrent build yields the same file
+            output.replace(program)
     return program
 
 

@@ -1,4 +1,4 @@
-"""Proxies in front of a target: nginx, haproxy, caddy."""
+"""Proxies in settings of a target: nginx, haproxy, caddy."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from urllib.parse import urlsplit
 
 from wsbench.machine import raise_descriptor_limit
 from wsbench.targets.catalogue import programs
-from wsbench.targets.catalogue.target import Settings, Target
+from wsbench.targets.catalogue.target import Settings, StartableTarget
 from wsbench.targets.child import Child
 from wsbench.targets.ports import HOST, on_a_free_port
 from wsbench.targets.running import RunningTarget
-from wsbench.targets.self_signed import Certificate, issue
+from wsbench.targets.self_signed import CertificateFiles, issue
 
 SEPARATOR = ">"
-_MOST_DESCRIPTORS = 65_536  # nginx allocates its table of connections when it starts
+_MAX_CONNECTIONS = 65_536  # nginx allocates its table of connections at its start
 
 
 @dataclass(frozen=True)
-class Front:
-    """How a proxy is to run: from `port` on to `behind` (host:port); `directory` is its own."""
+class ProxySettings:
+    """Settings of a proxy from `port` to `backend` (host:port); `directory` is private to it."""
 
     port: int
-    behind: str
+    backend: str
     workers: int
-    certificate: Certificate | None
+    certificate: CertificateFiles | None
     directory: Path
 
 
 class Proxy(ABC):
-    """A program that passes connections on.
+    """A proxy program.
 
     Attributes:
-        name: its own, the program's, and that of Debian's package.
+        name: name of the proxy, of its program and of Debian's package.
     """
 
     name: str
@@ -45,70 +45,69 @@ class Proxy(ABC):
 
     @property
     def install_command(self) -> str:
-        """Brings it to this machine."""
+        """The command that installs the program."""
         return f"apt-get install {self.name}"
 
     def missing(self) -> str | None:
-        """The program, when it is not there."""
+        """Return what is missing, or None."""
         return None if programs.find(self.name) else f"no {self.name} on PATH"
 
     def version(self) -> str:
-        """As it says itself.
+        """Return the version that the program prints.
 
         Raises:
-            TargetError: it is missing.
+            TargetError: the program is missing.
         """
-        return programs.version_in(programs.said(self.name, self._version_option))
+        return programs.version_in(programs.output_of(self.name, self._version_option))
 
-    def start(self, front: Front) -> Child:
-        """Start it, and wait until it accepts connections.
+    def start(self, settings: ProxySettings) -> Child:
+        """Start the proxy, and wait until it accepts connections.
 
         Raises:
-            TargetError: it did not come up; with the end of what it wrote.
+            TargetError: it did not start; with the end of its standard error.
         """
-        file = front.directory / f"{self.name}.conf"
-        file.write_text(self._configuration(front))
+        file = settings.directory / f"{self.name}.conf"
+        file.write_text(self._configuration(settings))
         command = [programs.find(self.name) or self.name, *self._arguments(file)]
-        child = Child(self.name, command, says_when_ready=False, environment=self._environment(front))
+        child = Child(self.name, command, prints_url=False, environment=self._environment(settings))
         try:
-            child.wait_until_it_accepts(HOST, front.port)
+            child.wait_until_accepting(HOST, settings.port)
         except BaseException:
             child.stop()
             raise
         return child
 
     @abstractmethod
-    def _configuration(self, front: Front) -> str:
-        """What it reads when it starts."""
+    def _configuration(self, settings: ProxySettings) -> str:
+        """Return the content of the configuration file."""
 
     @abstractmethod
     def _arguments(self, file: Path) -> Sequence[str]:
-        """Have it run in the foreground with this configuration."""
+        """Return the arguments to run in the foreground with the configuration `file`."""
 
-    def _environment(self, front: Front) -> dict[str, str]:  # noqa: ARG002
-        """Variables to set for it."""
+    def _environment(self, settings: ProxySettings) -> dict[str, str]:  # noqa: ARG002
+        """Return environment variables to set."""
         return {}
 
 
-class Proxied(Target):
-    """A target behind a proxy, both on this machine. TLS ends at the proxy; several workers are so many of each."""
+class Proxied(StartableTarget):
+    """A target behind a proxy, both on this machine. TLS ends at the proxy; both have the same number of workers."""
 
-    def __init__(self, proxy: Proxy, backend: Target) -> None:
+    def __init__(self, proxy: Proxy, backend: StartableTarget) -> None:
         self._proxy = proxy
         self._backend = backend
         self.name = f"{proxy.name}{SEPARATOR}{backend.name}"
         self.protocol = backend.protocol
         self.capabilities = replace(backend.capabilities, tls=True)
-        # for whichever of both is missing; for both when neither is
+        # of the missing one; of both when neither is missing
         lacking = [part for part in (proxy, backend) if part.missing()] or [proxy, backend]
         self.install_command = " && ".join(filter(None, (part.install_command for part in lacking)))
 
     def missing(self) -> str | None:
-        """The proxy, or what the target behind it lacks."""
         return " and ".join(filter(None, (self._proxy.missing(), self._backend.missing()))) or None
 
     def version(self) -> str:
-        """Of both."""
+        """Return the versions of both."""
         self.require()
         return f"{self._proxy.version()} {SEPARATOR} {self._backend.version()}"
 
@@ -121,16 +120,17 @@ class Proxied(Target):
             certificate = issue(directory) if settings.tls else None
             backend = self._backend.start(compression=settings.compression, workers=settings.workers)
             undo.enter_context(backend)
-            behind = urlsplit(backend.url)
+            url = urlsplit(backend.url)
 
             def start(port: int) -> tuple[int, Child]:
-                return port, self._proxy.start(Front(port, behind.netloc, settings.workers, certificate, directory))
+                return port, self._proxy.start(
+                    ProxySettings(port, url.netloc, settings.workers, certificate, directory)
+                )
 
             port, child = on_a_free_port(start)
             undo.callback(child.stop)
-            url = behind._replace(scheme="wss" if certificate else "ws", netloc=f"{HOST}:{port}").geturl()
             return RunningTarget(
-                url,
+                url._replace(scheme="wss" if certificate else "ws", netloc=f"{HOST}:{port}").geturl(),
                 name=self.name,
                 version=self.version(),
                 children=[*backend.children, child],
@@ -140,7 +140,7 @@ class Proxied(Target):
 
 
 class Nginx(Proxy):
-    """nginx, which passes the upgrade on only when it is told to."""
+    """nginx, which forwards the upgrade only if configured to."""
 
     name = "nginx"
     _version_option = "-v"
@@ -150,27 +150,27 @@ class Nginx(Proxy):
             proxy_set_header Connection "upgrade";
             proxy_set_header Host $http_host;"""
 
-    def _configuration(self, front: Front) -> str:
-        pem = front.certificate
+    def _configuration(self, settings: ProxySettings) -> str:
+        pem = settings.certificate
         tls = (
             f"ssl_protocols TLSv1.2 TLSv1.3; ssl_certificate {pem.cert}; ssl_certificate_key {pem.key};" if pem else ""
         )
         kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-        paths = " ".join(f"{kind}_temp_path {front.directory}/{kind};" for kind in kinds)
+        paths = " ".join(f"{kind}_temp_path {settings.directory}/{kind};" for kind in kinds)
         return f"""
 daemon off;
-pid {front.directory}/nginx.pid;
+pid {settings.directory}/nginx.pid;
 error_log stderr warn;
-worker_processes {front.workers};
-events {{ worker_connections {min(raise_descriptor_limit(), _MOST_DESCRIPTORS)}; }}
+worker_processes {settings.workers};
+events {{ worker_connections {min(raise_descriptor_limit(), _MAX_CONNECTIONS)}; }}
 http {{
     access_log off;
     {paths}
     server {{
-        listen {HOST}:{front.port}{" ssl" if pem else ""} backlog=4096;
+        listen {HOST}:{settings.port}{" ssl" if pem else ""} backlog=4096;
         {tls}
         location / {{
-            proxy_pass http://{front.behind};{self.headers}
+            proxy_pass http://{settings.backend};{self.headers}
             proxy_read_timeout 1h;
             proxy_send_timeout 1h;
         }}
@@ -188,11 +188,11 @@ class Haproxy(Proxy):
     name = "haproxy"
     _version_option = "-v"
 
-    def _configuration(self, front: Front) -> str:
-        tls = f" ssl crt {front.certificate.both} alpn http/1.1" if front.certificate else ""
+    def _configuration(self, settings: ProxySettings) -> str:
+        tls = f" ssl crt {settings.certificate.both} alpn http/1.1" if settings.certificate else ""
         return f"""
 global
-    nbthread {front.workers}
+    nbthread {settings.workers}
 defaults
     mode http
     timeout connect 5s
@@ -200,10 +200,10 @@ defaults
     timeout server 1h
     timeout tunnel 1h
 frontend clients
-    bind {HOST}:{front.port}{tls} backlog 4096
+    bind {HOST}:{settings.port}{tls} backlog 4096
     default_backend target
 backend target
-    server target {front.behind}
+    server target {settings.backend}
 """
 
     def _arguments(self, file: Path) -> Sequence[str]:
@@ -216,8 +216,8 @@ class Caddy(Proxy):
     name = "caddy"
     _version_option = "version"
 
-    def _configuration(self, front: Front) -> str:
-        tls = f"tls {front.certificate.cert} {front.certificate.key}" if front.certificate else ""
+    def _configuration(self, settings: ProxySettings) -> str:
+        tls = f"tls {settings.certificate.cert} {settings.certificate.key}" if settings.certificate else ""
         return f"""
 {{
     admin off
@@ -229,16 +229,16 @@ class Caddy(Proxy):
         protocols h1
     }}
 }}
-{"https" if front.certificate else "http"}://:{front.port} {{
+{"https" if settings.certificate else "http"}://:{settings.port} {{
     bind {HOST}
     {tls}
-    reverse_proxy {front.behind}
+    reverse_proxy {settings.backend}
 }}
 """
 
-    def _environment(self, front: Front) -> dict[str, str]:
-        own = str(front.directory)
-        return {"GOMAXPROCS": str(front.workers), "XDG_DATA_HOME": own, "XDG_CONFIG_HOME": own}
+    def _environment(self, settings: ProxySettings) -> dict[str, str]:
+        directory = str(settings.directory)
+        return {"GOMAXPROCS": str(settings.workers), "XDG_DATA_HOME": directory, "XDG_CONFIG_HOME": directory}
 
     def _arguments(self, file: Path) -> Sequence[str]:
         return ["run", "--adapter", "caddyfile", "--config", str(file)]

@@ -1,4 +1,4 @@
-"""The servers of the catalogue that wsbench brings a small program for: see wsbench/targets/servers."""
+"""The servers of the catalogue, for each of which wsbench has a small program: see wsbench/targets/servers."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pathlib import Path
 
 from wsbench.targets import servers
 from wsbench.targets.catalogue import golang, programs
-from wsbench.targets.catalogue.target import Capabilities, Protocol, Settings, Target
+from wsbench.targets.catalogue.target import Capabilities, Protocol, Settings, StartableTarget
 from wsbench.targets.child import Child
-from wsbench.targets.embedded import TargetProcess
+from wsbench.targets.embedded import EmbeddedTarget
 from wsbench.targets.running import RunningTarget
 from wsbench.targets.self_signed import issue
 
@@ -23,30 +23,28 @@ _SERVERS = Path(servers.__file__).parent
 _NODE = _SERVERS / "node"
 
 
-class Embedded(Target):
-    """`wsbench serve`, the baseline."""
+class Embedded(StartableTarget):
+    """`wsbench serve`, the baseline of comparisons."""
 
     name = "websockets"
     capabilities = Capabilities()
 
     def missing(self) -> None:
-        """Nothing: it is part of wsbench."""
+        """Return None: it is part of wsbench."""
 
     def version(self) -> str:
-        """Of the library that it serves with."""
+        """Return the version of `websockets`, on which it is built."""
         return metadata.version("websockets")
 
     def _start(self, settings: Settings) -> RunningTarget:
-        return TargetProcess.start_embedded(
-            tls=settings.tls, compression=settings.compression, workers=settings.workers
-        )
+        return EmbeddedTarget.start(tls=settings.tls, compression=settings.compression, workers=settings.workers)
 
     def _unsupported_compression(self, compression: str) -> None:
-        """It takes parameters of permessage-deflate, and complains of those that it does not know."""
+        """Return None: it also accepts parameters of permessage-deflate, and checks them itself."""
 
 
-class _Server(Target):
-    """A program that takes --port, --workers, --cert, --key and --compression, and says where it listens."""
+class _ServerProgram(StartableTarget):
+    """A program with the options --port, --workers, --cert, --key and --compression, which prints its URL."""
 
     def __init__(self, name: str, capabilities: Capabilities, protocol: Protocol = "echo") -> None:
         self.name = name
@@ -55,7 +53,7 @@ class _Server(Target):
 
     @abstractmethod
     def _command(self) -> Sequence[str]:
-        """Starts it, options aside."""
+        """Return the command that starts the program, without options."""
 
     def _start(self, settings: Settings) -> RunningTarget:
         with contextlib.ExitStack() as undo:
@@ -70,7 +68,7 @@ class _Server(Target):
                 arguments += ["--workers", str(settings.workers)]
             child = Child(self.name, [*self._command(), *arguments])
             undo.callback(child.stop)
-            url, _ = child.ready_line()
+            url, _ = child.wait_for_url()
             return RunningTarget(
                 url,
                 name=self.name,
@@ -81,12 +79,12 @@ class _Server(Target):
             )
 
 
-class PythonServer(_Server):
+class PythonServer(_ServerProgram):
     """A module of wsbench.targets.servers.
 
     Args:
-        module: its name there.
-        packages: that it imports, by their names on PyPI; the first one's version counts, the second's is named too.
+        module: name of the module.
+        packages: PyPI names of the packages that it imports; the first is the server, others appear in its version.
     """
 
     def __init__(
@@ -103,24 +101,23 @@ class PythonServer(_Server):
         self.install_command = f"{shlex.quote(sys.executable)} -m pip install {' '.join(packages)}"
 
     def missing(self) -> str | None:
-        """A package."""
         absent = [package for package in self._packages if _version(package) is None]
         return f"no Python package {' and '.join(absent)}" if absent else None
 
     def version(self) -> str:
-        """Of the first package, and in brackets of the one that it leaves WebSockets to."""
+        """Return the version of the first package, and in brackets the others'."""
         self.require()
         first, *others = (f"{package} {_version(package)}" for package in self._packages)
         version = first.split()[1]
         return f"{version} ({', '.join(others)})" if others else version
 
     def _command(self) -> Sequence[str]:
-        # -P: a file of the user's called json.py is none of the server's business
+        # -P: the server must not import a json.py from the user's directory
         return [sys.executable, "-P", "-m", f"{servers.__name__}.{self._module}"]
 
 
-class NodeServer(_Server):
-    """A file of wsbench/targets/servers/node, and the npm package that it is about."""
+class NodeServer(_ServerProgram):
+    """A program of wsbench/targets/servers/node, and the npm package that it uses."""
 
     install_command = f"npm ci --prefix {shlex.quote(str(_NODE))}"
 
@@ -132,7 +129,6 @@ class NodeServer(_Server):
             self.install_command = f"apt-get install nodejs npm && {NodeServer.install_command}"
 
     def missing(self) -> str | None:
-        """node, or the package."""
         if programs.find("node") is None:
             return "no node on PATH"
         if not (_NODE / "node_modules" / self._package).is_dir():
@@ -140,32 +136,31 @@ class NodeServer(_Server):
         return None
 
     def version(self) -> str:
-        """Of the package, and in brackets of node."""
+        """Return the version of the package, and in brackets node's."""
         self.require()
         manifest = str(_NODE / "node_modules" / self._package / "package.json")
-        package = programs.said("node", "-p", f"require({manifest!r}).version")
-        return f"{package} (node {programs.version_in(programs.said('node', '--version'))})"
+        package = programs.output_of("node", "-p", f"require({manifest!r}).version")
+        return f"{package} (node {programs.version_in(programs.output_of('node', '--version'))})"
 
     def _command(self) -> Sequence[str]:
         return [programs.find("node") or "node", str(self._file)]
 
 
-class GoServer(_Server):
+class GoServer(_ServerProgram):
     """gorilla/websocket, built from Debian's source package on first use."""
 
     install_command = "apt-get install golang-go golang-github-gorilla-websocket-dev"
 
     def missing(self) -> str | None:
-        """The compiler, or the library's source."""
         return golang.missing()
 
     def version(self) -> str:
-        """Of the library, and in brackets of the compiler."""
+        """Return the version of the library, and in brackets the compiler's."""
         self.require()
         return f"{golang.library_version()} (go {golang.compiler_version()})"
 
     def _command(self) -> Sequence[str]:
-        return [str(golang.built(_SERVERS / "go" / "gorilla.go"))]
+        return [str(golang.build(_SERVERS / "go" / "gorilla.go"))]
 
 
 def _version(package: str) -> str | None:
@@ -176,7 +171,7 @@ def _version(package: str) -> str | None:
 
 
 _WITHOUT_COMPRESSION = Capabilities(compression=False)
-ENTRIES: tuple[Target, ...] = (
+ENTRIES: tuple[StartableTarget, ...] = (
     Embedded(),
     PythonServer("picows", "picows", ["picows"], _WITHOUT_COMPRESSION),
     PythonServer("aiohttp", "aiohttp", ["aiohttp"], Capabilities()),

@@ -1,4 +1,4 @@
-"""What a target of the catalogue is: a name, what it can do, what it needs, and how it is started."""
+"""A target that can be started: its name, capabilities and requirements."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from wsbench.errors import Side, TargetError, UsageError
 from wsbench.targets.running import RunningTarget
 
 Protocol = Literal["echo", "socket.io"]
-"""echo: text comes back as text, binary as binary, on any path. socket.io: Engine.IO and Socket.IO on top of it."""
+"""echo: text returns as text, binary as binary, on any path. socket.io: Engine.IO and Socket.IO over WebSocket."""
 
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What a target can be asked for.
+    """Capabilities of a target.
 
     Attributes:
-        tls: to serve wss:// with a certificate made for the occasion.
-        compression: to grant permessage-deflate; without it, only "off" can be asked for.
-        workers: to use several cores: N processes, or N threads where that is what the server has.
+        tls: it can serve wss:// with a certificate made for the run.
+        compression: it can grant permessage-deflate; otherwise only compression "off" is valid.
+        workers: it can use several cores, with N processes or N threads.
     """
 
     tls: bool = True
@@ -30,7 +30,7 @@ class Capabilities:
 
 @dataclass(frozen=True)
 class Settings:
-    """How a target is to run: `compression` is "off" or "on"; the embedded target takes parameters as well."""
+    """Settings of a target. `compression` is "off" or "on"; the embedded target also accepts parameters."""
 
     tls: bool = False
     compression: str = "off"
@@ -38,18 +38,18 @@ class Settings:
 
     @property
     def compressed(self) -> bool:
-        """Whether permessage-deflate is to be granted."""
+        """Whether to grant permessage-deflate."""
         return self.compression != "off"
 
 
-class Target(ABC):
-    """A server that can be started to be measured.
+class StartableTarget(ABC):
+    """A server that wsbench can start, to measure it.
 
     Attributes:
-        name: in the catalogue.
-        protocol: what it speaks on top of WebSockets.
-        capabilities: what it can be asked for.
-        install_command: brings what it needs to this machine; empty when there is nothing to install.
+        name: name in the catalogue.
+        protocol: protocol over WebSocket.
+        capabilities: settings that it supports.
+        install_command: command that installs its requirements; empty when there is nothing to install.
     """
 
     name: str
@@ -59,29 +59,29 @@ class Target(ABC):
 
     @abstractmethod
     def missing(self) -> str | None:
-        """What this machine lacks to start it, in a few words; None when it lacks nothing."""
+        """Return in a few words what this machine lacks to start the target, or None."""
 
     @abstractmethod
     def version(self) -> str:
-        """The installed version, read from the real thing.
+        """Return the installed version.
 
         Raises:
-            TargetError: it is missing.
+            TargetError: the server is missing.
         """
 
     @abstractmethod
     def _start(self, settings: Settings) -> RunningTarget:
-        """Start it; nothing is missing, and it can do what is asked for."""
+        """Start the target; the caller has checked its requirements and capabilities."""
 
     def unsupported(self, *, tls: bool = False, compression: str = "off", workers: int = 1) -> str | None:
-        """Why it cannot be started so, on any machine; None when it can. For the holes of a matrix."""
-        able = self.capabilities
+        """Return why the target does not support these settings, on any machine, or None."""
+        capabilities = self.capabilities
         lacking = [
             what
             for what, lacks in (
-                ("TLS", tls and not able.tls),
-                ("compression", compression != "off" and not able.compression),
-                ("several workers", workers > 1 and not able.workers),
+                ("TLS", tls and not capabilities.tls),
+                ("compression", compression != "off" and not capabilities.compression),
+                ("several workers", workers > 1 and not capabilities.workers),
             )
             if lacks
         ]
@@ -90,26 +90,26 @@ class Target(ABC):
         return f"{self.name} has no {' and no '.join(lacking)}" if lacking else None
 
     def start(self, *, tls: bool = False, compression: str = "off", workers: int = 1) -> RunningTarget:
-        """Start it on a free port of 127.0.0.1, and wait until it accepts connections.
+        """Start the target on a free port of 127.0.0.1, and wait until it accepts connections.
 
         Args:
             compression: "off" or "on".
-            workers: processes or threads that serve, 1 or more.
+            workers: number of processes or threads, 1 or more.
 
         Raises:
-            UsageError: it cannot do what is asked for.
-            TargetError: something is missing, or it did not come up; with the end of what it wrote.
+            UsageError: the target does not support the settings.
+            TargetError: a requirement is missing, or the target did not start; with the end of its standard error.
         """
         if problem := self.unsupported(tls=tls, compression=compression, workers=workers):
-            raise UsageError(problem, remedy="`wsbench targets` says what each target can do.")
+            raise UsageError(problem, remedy="`wsbench targets` shows what each target supports.")
         self.require()
         return self._start(Settings(tls, compression, workers))
 
     def require(self) -> None:
-        """Nothing is missing.
+        """Check that no requirement is missing.
 
         Raises:
-            TargetError: something is, with the command that installs it.
+            TargetError: a requirement is missing; with the command that installs it.
         """
         if missing := self.missing():
             remedy = f"Install it: {self.install_command}" if self.install_command else ""

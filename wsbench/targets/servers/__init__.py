@@ -1,4 +1,4 @@
-"""Small echo servers on other people's libraries, each a program of its own: see `program` for what they share.
+"""Small echo servers on other libraries, each a separate program: see `program` for their common parts.
 
-A server's library is imported by its module alone, which is run, and never imported by anything.
+Only a server's own module imports its library; that module is run as a program and never imported.
 """

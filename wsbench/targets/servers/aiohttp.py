@@ -11,9 +11,9 @@ from wsbench.targets.echo.listen_sockets import BACKLOG
 from wsbench.targets.servers import program
 
 
-async def _serve(sock: socket.socket, given: program.Options) -> None:
+async def _serve(sock: socket.socket, options: program.Options) -> None:
     async def echo(request: web.Request) -> web.WebSocketResponse:
-        connection = web.WebSocketResponse(compress=given.compression, max_msg_size=program.MAX_MESSAGE_BYTES)
+        connection = web.WebSocketResponse(compress=options.compression, max_msg_size=program.MAX_MESSAGE_BYTES)
         await connection.prepare(request)
         async for message in connection:
             if message.type is WSMsgType.TEXT:
@@ -26,9 +26,9 @@ async def _serve(sock: socket.socket, given: program.Options) -> None:
     app.router.add_get("/{path:.*}", echo)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    await web.SockSite(runner, sock, ssl_context=given.tls, backlog=BACKLOG).start()
+    await web.SockSite(runner, sock, ssl_context=options.tls, backlog=BACKLOG).start()
     await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    program.run(_serve, program.options())
+    program.run(_serve, program.parse_options())

@@ -13,22 +13,22 @@ from wsbench.targets.servers import program
 
 def main() -> None:
     """Serve until SIGTERM."""
-    given = program.options(compression=False)
-    # held until the end of the process
-    reserved = program.reserve_port(given.port)
+    options = program.parse_options(compression=False)
+    # kept bound until the process ends
+    reserved = program.reserve_port(options.port)
     port = reserved.getsockname()[1]
     server = Server(
         "wsbench.targets.servers.asgi:app",
         address=program.HOST,
         port=port,
         interface=Interfaces.ASGINL,
-        workers=given.workers,
-        log_level=LogLevels.error,  # it warns on standard output
-        ssl_cert=Path(given.cert) if given.cert else None,
-        ssl_key=Path(given.key) if given.key else None,
+        workers=options.workers,
+        log_level=LogLevels.error,  # its warnings go to standard output
+        ssl_cert=Path(options.cert) if options.cert else None,
+        ssl_key=Path(options.key) if options.key else None,
         workers_kill_timeout=1,
     )
-    program.say_when_listening(given, port)
+    program.print_when_listening(options, port)
     server.serve()
 
 

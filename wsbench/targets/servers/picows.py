@@ -10,11 +10,11 @@ from wsbench.targets.echo.listen_sockets import BACKLOG
 from wsbench.targets.servers import program
 
 
-class Echo(WSListener):
-    """Text as text, binary as binary, fragments as they came; a ping with a pong, a close with its own code."""
+class EchoListener(WSListener):
+    """Returns text as text, binary as binary, fragments unchanged; answers pings, and a close with its code."""
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        """Called for every frame."""
+        """Answer a frame."""
         kind = frame.msg_type
         if kind in (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION):
             transport.send(kind, frame.get_payload_as_bytes(), fin=frame.fin)
@@ -26,14 +26,14 @@ class Echo(WSListener):
 
 
 def _listener(_request: WSUpgradeRequest) -> WSListener:
-    return Echo()
+    return EchoListener()
 
 
-async def _serve(sock: socket.socket, given: program.Options) -> None:
+async def _serve(sock: socket.socket, options: program.Options) -> None:
     server = await ws_create_server(
         _listener,
         sock=sock,
-        ssl=given.tls,
+        ssl=options.tls,
         backlog=BACKLOG,
         enable_auto_pong=False,
         max_frame_size=program.MAX_MESSAGE_BYTES,
@@ -42,4 +42,4 @@ async def _serve(sock: socket.socket, given: program.Options) -> None:
 
 
 if __name__ == "__main__":
-    program.run(_serve, program.options(compression=False))
+    program.run(_serve, program.parse_options(compression=False))

@@ -1,4 +1,4 @@
-"""What the Python servers have in common: options, the port, workers, the line that says that one listens.
+"""Common parts of the Python servers: options, the port, workers, the line that states the URL.
 
 python -m wsbench.targets.servers.NAME [--port 0] [--workers N] [--cert FILE --key FILE] [--compression]
 """
@@ -31,7 +31,7 @@ _POLL_S = 0.02
 
 @dataclass(frozen=True)
 class Options:
-    """As given on the command line; `cert` and `key` are PEM files, empty for ws://."""
+    """Command-line options; `cert` and `key` are PEM files, empty for ws://."""
 
     port: int
     workers: int
@@ -51,11 +51,11 @@ class Options:
 
 
 Serve = Callable[[socket.socket, Options], Awaitable[None]]
-"""Serves on a listening socket, for ever."""
+"""Serves on a listening socket, without end."""
 
 
-def options(*, tls: bool = True, compression: bool = True, workers: bool = True) -> Options:
-    """Parse the command line; an option that a server has no use for is none of its options."""
+def parse_options(*, tls: bool = True, compression: bool = True, workers: bool = True) -> Options:
+    """Parse the command line, which has only the options that the server supports."""
     parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("--port", type=int, default=0)
     parser.set_defaults(workers=1, cert="", key="", compression=False)
@@ -69,17 +69,17 @@ def options(*, tls: bool = True, compression: bool = True, workers: bool = True)
     return Options(**vars(parser.parse_args()))
 
 
-def say_listening(given: Options, port: int, path: str = "/echo") -> None:
-    """For whoever started us."""
-    print(f"listening on {'wss' if given.cert else 'ws'}://{HOST}:{port}{path}", flush=True)
+def print_listening(options: Options, port: int, path: str = "/echo") -> None:
+    """Print the URL, for the parent process."""
+    print(f"listening on {'wss' if options.cert else 'ws'}://{HOST}:{port}{path}", flush=True)
 
 
-def run(serve: Serve, given: Options, path: str = "/echo") -> None:
-    """Run `serve` on uvloop, once a worker, each in a process of its own if there are several. SIGTERM ends it.
+def run(serve: Serve, options: Options, path: str = "/echo") -> None:
+    """Run `serve` on uvloop until SIGTERM; with several workers, once in each of as many processes.
 
-    All sockets listen before a worker starts: who connects early waits a little, and nobody is refused.
+    All sockets listen before a worker starts, so early clients wait in the backlog and are not refused.
     """
-    listening = listen_sockets.listen(HOST, given.port, given.workers)
+    listening = listen_sockets.listen(HOST, options.port, options.workers)
     port = listening[0].getsockname()[1]
 
     def serve_one(index: int) -> None:
@@ -87,13 +87,13 @@ def run(serve: Serve, given: Options, path: str = "/echo") -> None:
             if other is not listening[index]:
                 other.close()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve_until_told(serve(listening[index], given)))
+            runner.run(_serve_until_sigterm(serve(listening[index], options)))
 
-    run_workers(serve_one, given.workers, lambda: say_listening(given, port, path))
+    run_workers(serve_one, options.workers, lambda: print_listening(options, port, path))
 
 
 def run_workers(serve_one: Callable[[int], None], workers: int, on_listening: Callable[[], None]) -> None:
-    """Run `serve_one(index)` here, or in as many forked processes as there are workers; all end when one does."""
+    """Run `serve_one(index)` in this process, or in one forked process per worker; all end when one ends."""
     if workers == 1:
         on_listening()
         serve_one(0)
@@ -123,12 +123,12 @@ def _fork(serve_one: Callable[[int], None], index: int) -> int:
 
 
 def _leave(code: int) -> NoReturn:
-    """Without unwinding what belongs to the parent."""
+    """Exit without unwinding the parent's stack."""
     sys.stderr.flush()
     os._exit(code)
 
 
-async def _serve_until_told(serving: Awaitable[None]) -> None:
+async def _serve_until_sigterm(serving: Awaitable[None]) -> None:
     task = asyncio.ensure_future(serving)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     with contextlib.suppress(asyncio.CancelledError):
@@ -136,9 +136,9 @@ async def _serve_until_told(serving: Awaitable[None]) -> None:
 
 
 def reserve_port(port: int) -> socket.socket:
-    """For servers that cannot be handed a socket: one that is bound and does not listen.
+    """Return a socket that is bound and does not listen, for servers that cannot take over a socket.
 
-    Whoever listens on its port with SO_REUSEPORT gets all connections, and nobody else is given that port.
+    A server that listens on the port with SO_REUSEPORT gets all connections, and no other program gets the port.
     """
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
@@ -146,13 +146,13 @@ def reserve_port(port: int) -> socket.socket:
     return sock
 
 
-def say_when_listening(given: Options, port: int) -> None:
-    """In the background: wait until every worker listens on the port, then say so."""
+def print_when_listening(options: Options, port: int) -> None:
+    """Wait in a background thread until every worker listens on the port, then print the URL."""
 
     def wait() -> None:
-        while sum(_listens(entry, port) for entry in psutil.net_connections("tcp4")) < given.workers:
+        while sum(_listens(entry, port) for entry in psutil.net_connections("tcp4")) < options.workers:
             time.sleep(_POLL_S)
-        say_listening(given, port)
+        print_listening(options, port)
 
     threading.Thread(target=wait, daemon=True).start()
 

@@ -21,18 +21,18 @@ _compressed = False
 def main() -> None:
     """Serve until SIGTERM."""
     global _compressed
-    given = program.options()
-    _compressed = given.compression
-    # held until the end of the process
-    reserved = program.reserve_port(given.port)
+    options = program.parse_options()
+    _compressed = options.compression
+    # kept bound until the process ends
+    reserved = program.reserve_port(options.port)
     port = reserved.getsockname()[1]
 
     def serve(_index: int) -> None:
-        app = App(AppOptions(key_file_name=given.key, cert_file_name=given.cert) if given.cert else None)
+        app = App(AppOptions(key_file_name=options.key, cert_file_name=options.cert) if options.cert else None)
         app.ws(
             "/*",
             {
-                "compression": CompressOptions.SHARED_COMPRESSOR if given.compression else CompressOptions.DISABLED,
+                "compression": CompressOptions.SHARED_COMPRESSOR if options.compression else CompressOptions.DISABLED,
                 "max_payload_length": program.MAX_MESSAGE_BYTES,
                 "max_backpressure": program.MAX_MESSAGE_BYTES,
                 "idle_timeout": _NEVER,
@@ -42,7 +42,7 @@ def main() -> None:
         app.listen({"host": program.HOST, "port": port})
         app.run()
 
-    program.run_workers(serve, given.workers, lambda: program.say_when_listening(given, port))
+    program.run_workers(serve, options.workers, lambda: program.print_when_listening(options, port))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """python-socketio on uvicorn, WebSocket transport only.
 
-Whatever event comes is emitted back to its sender with the same data; an acknowledgement is answered with the data too.
+Every event is emitted back to its sender with the same data; an acknowledgement has the same data too.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""uvicorn: how it serves an ASGI application here; `uvicorn_wsproto`, `uvicorn_websockets` and `socketio` are run."""
+"""uvicorn as an ASGI server, for the programs `uvicorn_wsproto`, `uvicorn_websockets` and `socketio`."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _CLOSING_S = 1
 
 
 def main(app: Any, implementation: Implementation, path: str = "/echo") -> None:
-    """Serve `app` with one of uvicorn's implementations of WebSockets."""
+    """Serve `app` with one of uvicorn's WebSocket implementations."""
 
-    async def serve(sock: socket.socket, given: program.Options) -> None:
+    async def serve(sock: socket.socket, options: program.Options) -> None:
         config = uvicorn.Config(
             app,
             ws=implementation,
             ws_max_size=program.MAX_MESSAGE_BYTES,
             ws_ping_interval=None,
-            ws_per_message_deflate=given.compression,
-            ssl_certfile=given.cert or None,
-            ssl_keyfile=given.key or None,
+            ws_per_message_deflate=options.compression,
+            ssl_certfile=options.cert or None,
+            ssl_keyfile=options.key or None,
             lifespan="off",
             access_log=False,
             log_level="warning",
@@ -32,4 +32,4 @@ def main(app: Any, implementation: Implementation, path: str = "/echo") -> None:
         )
         await uvicorn.Server(config).serve(sockets=[sock])
 
-    program.run(serve, program.options(), path)
+    program.run(serve, program.parse_options(), path)

@@ -47,7 +47,7 @@ func echo(compression bool) http.Handler {
 	return http.HandlerFunc(func(response http.ResponseWriter, request *http.Request) {
 		connection, err := upgrader.Upgrade(response, request, nil)
 		if err != nil {
-			return // it has answered the request
+			return // Upgrade has answered the request
 		}
 		defer connection.Close()
 		connection.SetReadLimit(maxMessageBytes)

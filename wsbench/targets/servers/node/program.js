@@ -1,4 +1,4 @@
-// What the Node servers have in common: options, TLS, workers, the line that says that one listens.
+// Common parts of the Node servers: options, TLS, workers, the line that states the URL.
 //
 //   node NAME.js [--port 0] [--workers N] [--cert FILE --key FILE] [--compression]
 "use strict";
@@ -22,7 +22,7 @@ const { values: options } = parseArgs({
 });
 const workers = Number(options.workers);
 
-function sayListening(port, path) {
+function printListening(port, path) {
   console.log(`listening on ${options.cert ? "wss" : "ws"}://127.0.0.1:${port}${path}`);
 }
 
@@ -36,19 +36,19 @@ function serve(attach, path, whenListening) {
   });
 }
 
-// Calls attach(server) with an HTTP server, in a process of its own for each worker if there are several.
+// Call attach(server) with an HTTP server; with several workers, once in each of as many processes.
 function run(attach, path) {
   if (cluster.isWorker) {
-    // when it disconnects, the primary process is gone
+    // on disconnect, the primary process has ended
     process.on("disconnect", () => process.exit(1));
     serve(attach, path, () => {});
   } else if (workers === 1) {
-    serve(attach, path, (port) => sayListening(port, path));
+    serve(attach, path, (port) => printListening(port, path));
   } else {
     let listening = 0;
     cluster.on("listening", (_worker, address) => {
       listening += 1;
-      if (listening === workers) sayListening(address.port, path);
+      if (listening === workers) printListening(address.port, path);
     });
     cluster.on("exit", () => process.exit(1));
     for (let index = 0; index < workers; index += 1) cluster.fork();

@@ -1,5 +1,5 @@
-// socket.io, WebSocket transport only: whatever event comes is emitted back to its sender with the same data; an
-// acknowledgement is answered with the data too.
+// socket.io, WebSocket transport only: every event is emitted back to its sender with the same data; an
+// acknowledgement has the same data too.
 "use strict";
 
 const { Server } = require("socket.io");

@@ -1,4 +1,4 @@
-// ws: text as text, binary as binary. GET /stats answers with the counts of the worker that is asked.
+// ws: text as text, binary as binary. GET /stats returns the counts of the worker that answers.
 "use strict";
 
 const { WebSocketServer } = require("ws");
@@ -18,7 +18,7 @@ function attach(server) {
   const echo = new WebSocketServer({
     server,
     maxPayload: MAX_MESSAGE_BYTES,
-    // ws leaves messages under 1 KiB uncompressed unless told otherwise; here whatever may be compressed is.
+    // By default ws leaves messages under 1 KiB uncompressed; here all are compressed.
     perMessageDeflate: options.compression ? { threshold: 0 } : false,
   });
   echo.on("connection", (socket) => {

@@ -10,7 +10,6 @@ import pytest
 from websockets.sync.client import connect
 
 from wsbench.errors import TargetError, UsageError
-from wsbench.targets import child
 from wsbench.targets.catalogue import CommandTarget, UrlTarget
 from wsbench.targets.running import RunningTarget
 
@@ -57,11 +56,10 @@ def test_a_command_that_ends_says_why(tmp_path: Path) -> None:
     assert caught.value.remedy == "it wrote: no database"
 
 
-def test_a_command_that_never_listens_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(child, "START_TIMEOUT_S", 1.0)
+def test_a_command_that_never_listens_is_given_up(tmp_path: Path) -> None:
     command = script(tmp_path, f"echo thinking; echo $$ > {tmp_path}/pid; exec sleep 600")
     with pytest.raises(TargetError, match=r"accepted no connection on port \d+ within 1 s") as caught:
-        CommandTarget(command, URL).start()
+        CommandTarget(command, URL, start_timeout_s=1.0).start()
     assert caught.value.remedy == "it wrote: thinking"
     assert not psutil.pid_exists(int((tmp_path / "pid").read_text()))
 
@@ -84,12 +82,12 @@ def test_a_program_that_is_not_there() -> None:
 @pytest.mark.parametrize(
     ("command", "url", "said"),
     [
-        ("server", URL, "must both have {port}"),
-        ("server {port}", "ws://127.0.0.1:80/", "must both have {port}"),
-        ("", URL, "must both have {port}"),
+        ("server", URL, "must both contain {port}"),
+        ("server {port}", "ws://127.0.0.1:80/", "must both contain {port}"),
+        ("", URL, "must both contain {port}"),
         ("server '{port}", URL, "cannot be split"),
-        ("server {port}", "http://127.0.0.1:{port}/", "no WebSocket URL"),
-        ("server {port}", "ws://[{port}/", "no WebSocket URL"),
+        ("server {port}", "http://127.0.0.1:{port}/", "not a WebSocket URL"),
+        ("server {port}", "ws://[{port}/", "not a WebSocket URL"),
     ],
 )
 def test_a_command_that_cannot_work(command: str, url: str, said: str) -> None:
@@ -108,5 +106,5 @@ def test_no_capability_is_made_up() -> None:
 def test_a_url_starts_nothing() -> None:
     with UrlTarget("wss://example.org/ws").start() as target:
         assert (target.url, target.name, target.pids) == ("wss://example.org/ws", "wss://example.org/ws", [])
-    with pytest.raises(UsageError, match="no WebSocket URL"):
+    with pytest.raises(UsageError, match="not a WebSocket URL"):
         UrlTarget("example.org")
