@@ -82,11 +82,11 @@ def _kept(kept: bool) -> str:
     return "kept" if kept else "missed"
 
 
-def _tell(crowd: Crowd, run: Any, per_s: float, truth: Any) -> None:
+def _tell(crowd: Crowd, run: Any, per_s: float, counts: Any) -> None:
     connections, messages, every = run["connections"], run["messages"], run["messages_all_phases"]
     size, lag = run["generator"]["bytes_per_connection"], run["latency"]["send_lag"]
     whole = connections["opened"] == crowd.connections and not connections["dropped"] and not messages["lost"]
-    echoing = every["sent"] == every["received"] == truth["messages_in"] == truth["messages_out"]
+    echoing = every["sent"] == every["received"] == counts["messages_in"] == counts["messages_out"]
     print(
         f"{crowd.connections:,} connections, {crowd.processes} process(es)\n"
         f"  opened        {connections['opened']:,}, dropped {connections['dropped']}, {_kept(whole)}\n"

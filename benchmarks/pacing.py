@@ -54,7 +54,7 @@ def measured(url: str, rate: int) -> tuple[list[int | None], str]:
 
 def main(rates: list[int]) -> None:
     """Print a row a rate."""
-    server, url = process.start_server("helpers.picows_echo")
+    server, url = process.start_server("benchmarks.picows_server")
     try:
         print(f"{CONNECTIONS} connections, picows echo, {SECONDS} s each; p50 / p90 / p99 of lateness")
         print(f"{'messages/s':>10}  {'bare timerfd before':<32}{'send_lag':<32}{'bare timerfd after':<32}verdict")

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from helpers import components, process, tally
+from helpers import components, echo_counter, process
 
 from benchmarks.bench import GENERATOR_CORE, pinned, serving
 
@@ -71,10 +71,10 @@ class AtWork:
     @contextlib.contextmanager
     def watch(self) -> Iterator[None]:
         """Counts the messages of the time within."""
-        before, started = tally.read(self._server)[0], time.monotonic()
+        before, started = echo_counter.read(self._server)[0], time.monotonic()
         yield
         self.lasted_s = time.monotonic() - started
-        self.messages = tally.read(self._server)[0] - before
+        self.messages = echo_counter.read(self._server)[0] - before
 
     def finish(self) -> None:
         """Waits for its end."""
@@ -84,7 +84,7 @@ class AtWork:
 @contextlib.contextmanager
 def at_work(load: Load, directory: Path, *extra: str, environment: Mapping[str, str] | None = None) -> Iterator[AtWork]:
     """`wsbench run` against a server of its own; ended when the context is left."""
-    with serving("helpers.picows_echo") as (server, url):
+    with serving("benchmarks.picows_server") as (server, url):
         lasting = f"{_SETTLE_S + load.seconds + 2:g}s"
         arguments = (*load.options, "-u", str(load.connections), "-d", lasting, "--warmup", "0s", "--json", *extra)
         with pinned(GENERATOR_CORE):
@@ -99,7 +99,7 @@ def at_work(load: Load, directory: Path, *extra: str, environment: Mapping[str, 
 
 def _await_connections(server: process.Running, connections: int) -> None:
     deadline = time.monotonic() + process.scaled(60)
-    while tally.read(server)[1] < connections:
+    while echo_counter.read(server)[1] < connections:
         if time.monotonic() > deadline:
             raise Unavailable(f"{connections} connections did not come about")
         time.sleep(0.1)
@@ -211,7 +211,7 @@ def instructions(load: Load, directory: Path) -> tuple[AtWork, int]:
     """Instructions in user space (valgrind's callgrind: counted one by one, some 30 times slower)."""
     valgrind = _program("valgrind", "apt-get install valgrind")
     control, output = _program("callgrind_control", "apt-get install valgrind"), directory / "callgrind.out"
-    with serving("helpers.picows_echo") as (server, url):
+    with serving("benchmarks.picows_server") as (server, url):
         counted = (valgrind, "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={output}")
         users = ("-u", str(load.connections), "-r", str(load.connections), *load.options)
         lasting = ("--duration", f"{_SETTLE_S + 2 * load.seconds + 3:g}s", "--warmup", "0s")

@@ -28,7 +28,7 @@ from benchmarks.bench import (
 from wsbench.units import NS_PER_US
 
 _QUICK_S = 2.0
-_PICOWS = ("helpers.picows_echo",)
+_PICOWS = ("benchmarks.picows_server",)
 _EMBEDDED = (sys.executable, "-m", "wsbench", "serve", "--port", "0", "--compression", "on")
 
 

@@ -80,7 +80,7 @@ def quarters(log: bytes, series: str) -> list[Buckets]:
 def soak(minutes: float, options: Sequence[str]) -> tuple[Any, dict[str, int], dict[str, list[Buckets]], Memory]:
     """run.json, the sizes of the files beside it, lateness and latency by quarter, memory."""
     memory = Memory()
-    with tempfile.TemporaryDirectory() as directory, serving("helpers.picows_echo") as (_, url):
+    with tempfile.TemporaryDirectory() as directory, serving("benchmarks.picows_server") as (_, url):
         with pinned(GENERATOR_CORE):
             running = process.start_cli(
                 "run", url, *options, "-d", f"{round(60 * minutes)}s", "--json", cwd=Path(directory)

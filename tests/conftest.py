@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 import pytest
-from helpers import components, process, quiet
+from helpers import components, exclusive, process
 from helpers.bad_handshakes import BadHandshakes
 from helpers.process import CliResult, Running, scaled
 from hypothesis import HealthCheck, settings
@@ -75,7 +75,7 @@ def _scale_timeout(item: pytest.Item) -> None:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Around everything else, so that the time spent waiting is nobody's: no test's timeout, and no duration."""
-    with quiet.room(alone=item.get_closest_marker("quiet") is not None):
+    with exclusive.slot(alone=item.get_closest_marker("quiet") is not None):
         return (yield)
 
 
@@ -96,32 +96,25 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 @dataclass(frozen=True)
-class Truth:
-    """A truth server (helpers/truth.py): its URL, and what it really did."""
+class FaultyEcho:
+    """A faulty echo server (helpers/faulty_echo.py): its URL, and what it really did."""
 
     url: str
 
     def counts(self) -> dict[str, int]:
-        counts: dict[str, int] = process.http_json(self.url, "/truth")
+        counts: dict[str, int] = process.http_json(self.url, "/counts")
         return counts
 
     def url_with(self, **options: object) -> str:
-        """The URL for connections with misdeeds of their own, beside the server's."""
+        """The URL for connections with faults of their own, beside the server's."""
         return f"{self.url}?{urlencode(options)}"
-
-
-def _serve(*command: str) -> Iterator[str]:
-    server, url = process.start_server(*command)
-    try:
-        yield url
-    finally:
-        server.stop()
 
 
 @pytest.fixture
 def picows_echo() -> Iterator[str]:
-    """URL of a fast echo server, in a process of its own."""
-    yield from _serve("helpers.picows_echo")
+    """URL of a fast echo server."""
+    with catalogue.find("picows").start() as target:
+        yield target.url
 
 
 @pytest.fixture
@@ -139,15 +132,15 @@ def node_echo_deflate() -> Iterator[str]:
 
 
 @pytest.fixture
-def truth() -> Iterator[Callable[..., Truth]]:
-    """Starts truth servers: `truth(drop=100, delay_ms=20)`; the options are those of helpers/misdeeds.py."""
+def faulty_echo() -> Iterator[Callable[..., FaultyEcho]]:
+    """Starts faulty echo servers: `faulty_echo(drop=100, delay_ms=20)`; the options are those of helpers/faults.py."""
     servers: list[Running] = []
 
-    def start(**misdeeds: object) -> Truth:
-        options = [f"--{name.replace('_', '-')}={value}" for name, value in misdeeds.items()]
-        server, url = process.start_server("helpers.truth", *options)
+    def start(**faults: object) -> FaultyEcho:
+        options = [f"--{name.replace('_', '-')}={value}" for name, value in faults.items()]
+        server, url = process.start_server("helpers.faulty_echo", *options)
         servers.append(server)
-        return Truth(url)
+        return FaultyEcho(url)
 
     try:
         yield start

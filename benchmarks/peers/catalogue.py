@@ -24,7 +24,7 @@ from benchmarks.peers.peer import (
 )
 
 WSBENCH, BARE, BY_HAND = "wsbench", "bare picows client", "Locust + websocket-client"
-_NPM = "npm install --prefix tests/peers/node"
+_NPM = "npm install --prefix benchmarks/peers/node"
 _TCPKALI_RATE = 300
 """Messages a second and connection: tcpkali has no closed loop."""
 
@@ -143,7 +143,7 @@ PEERS = (
         command=_locust("locust_socketio.py", "http"),
         environment={"PEERS_PAYLOAD": PAYLOAD},
         verifies="nothing",
-        server="peers.socketio_echo",
+        server="benchmarks.peers.socketio_echo",
         note="another protocol and another server, python-socketio on uvicorn: a round trip is an event and its "
         "acknowledgement, and where the generator is not busy, the server was the limit",
     ),

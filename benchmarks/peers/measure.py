@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
-from helpers import process, tally
+from helpers import echo_counter, process
 
 from benchmarks.bench import GENERATOR_CORE, pinned, serving
 from benchmarks.peers.peer import Load, Peer
@@ -74,7 +74,7 @@ def _await_connections(generator: process.Running, server: process.Running, conn
     deadline = time.monotonic() + process.scaled(_RAMP_TIMEOUT_S)
     opened = 0
     while time.monotonic() < deadline:
-        opened = tally.read(server)[1]
+        opened = echo_counter.read(server)[1]
         if opened >= connections:
             return
         if generator.process.poll() is not None:
@@ -110,7 +110,7 @@ class _Reading:
 
 def _reading(generator: process.Running, server: process.Running) -> _Reading:
     processes = process.leftovers(generator.pid, generator.mark)
-    echoed, connections = tally.read(server)
+    echoed, connections = echo_counter.read(server)
     at_s = time.monotonic()
     machine = psutil.cpu_times()
     busy = sum(machine) - machine.idle - machine.iowait - machine.guest - machine.guest_nice  # guests are in user too

@@ -73,7 +73,7 @@ class Peer:
     command: Callable[[Load], list[str]]
     verifies: str
     environment: Mapping[str, str] = field(default_factory=dict)
-    server: str = "helpers.picows_echo"
+    server: str = "benchmarks.picows_server"
     note: str = ""
     finishes: bool = False
 

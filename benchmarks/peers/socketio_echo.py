@@ -1,6 +1,6 @@
 """A Socket.IO server whose acknowledgements carry what was sent: python-socketio on uvicorn and uvloop.
 
-cd tests && python -m peers.socketio_echo
+cd tests && python -m benchmarks.peers.socketio_echo
 """
 
 from __future__ import annotations
@@ -12,30 +12,30 @@ from typing import Any
 import socketio
 import uvicorn
 import uvloop
-from helpers.tally import Tally
+from helpers.echo_counter import EchoCounter
 
-_tally = Tally()
+_counter = EchoCounter()
 _server = socketio.AsyncServer(async_mode="asgi", transports=["websocket"])
 
 
 @_server.event
 async def connect(_sid: str, _environ: dict[str, Any]) -> None:
-    _tally.connections += 1
+    _counter.connections += 1
 
 
 @_server.event
 async def disconnect(_sid: str) -> None:
-    _tally.connections -= 1
+    _counter.connections -= 1
 
 
 @_server.event
 async def echo(_sid: str, data: Any) -> Any:
-    _tally.echoed += 1
+    _counter.echoed += 1
     return data
 
 
 async def main() -> None:
-    _tally.tell_on_signal(asyncio.get_running_loop())
+    _counter.report_on_signal(asyncio.get_running_loop())
     config = uvicorn.Config(socketio.ASGIApp(_server), log_level="warning", lifespan="off")
     with socket.create_server(("127.0.0.1", 0)) as listening:
         print(f"listening on ws://127.0.0.1:{listening.getsockname()[1]}", flush=True)

@@ -100,9 +100,9 @@ def only(tmp_path: Path) -> tuple[Path, Capacity]:
 
 
 @pytest.mark.timeout(240)
-def test_a_known_limit_is_found(tmp_path: Path, run_cli: RunCli, truth: Callable[..., Any]) -> None:
+def test_a_known_limit_is_found(tmp_path: Path, run_cli: RunCli, faulty_echo: Callable[..., Any]) -> None:
     """One worker that takes 2 ms a message: 500 a second, and not one more."""
-    server = truth(service_ms=SERVICE_MS)
+    server = faulty_echo(service_ms=SERVICE_MS)
     ended = run_cli(
         *("capacity", server.url, "--slo", "p99 < 100ms", "--slo", "lost == 0", "--json"),
         *("--start", "300", "--max", "600", "--tolerance", "10%", *BRIEF),
@@ -196,9 +196,9 @@ def test_users_that_send_when_they_like_have_no_rate_to_be_searched(tmp_path: Pa
     assert runs.directories(tmp_path / "results") == []
 
 
-def test_not_even_the_lowest_holds(tmp_path: Path, run_cli: RunCli, truth: Callable[..., Any]) -> None:
+def test_not_even_the_lowest_holds(tmp_path: Path, run_cli: RunCli, faulty_echo: Callable[..., Any]) -> None:
     """That was measured: it is a gate that failed, not a measurement."""
-    server = truth(drop=4)
+    server = faulty_echo(drop=4)
     ended = run_cli("capacity", server.url, "--slo", "lost == 0", "--start", "100", "--min", "100", "-u", "2", *QUICK)
     assert ended.returncode == 1, ended.stderr
     _, found = only(tmp_path)

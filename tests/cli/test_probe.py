@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 from helpers import process
 from helpers.bad_handshakes import BadHandshakes
-from helpers.crooked_nginx import ORIGIN, Crooked, crooked_nginx
+from helpers.misconfigured_nginx import ORIGIN, RunningNginx, misconfigured_nginx
 from helpers.process import CliResult
 
 from wsbench.cli import main
@@ -61,8 +61,8 @@ def probe(capsys: pytest.CaptureFixture[str]) -> Probe:
 
 
 @pytest.fixture(scope="module")
-def nginx() -> Iterator[Crooked]:
-    with crooked_nginx("ws", "gorilla") as running:
+def nginx() -> Iterator[RunningNginx]:
+    with misconfigured_nginx("ws", "gorilla") as running:
         yield running
 
 
@@ -124,7 +124,7 @@ def test_every_step_for_people(probe: Probe, tls_target: EmbeddedTarget) -> None
 
 
 @pytest.mark.needs("nginx", "openssl", "target ws", "target gorilla")
-def test_what_is_granted_is_shown(probe: Probe, tmp_path: Path, nginx: Crooked) -> None:
+def test_what_is_granted_is_shown(probe: Probe, tmp_path: Path, nginx: RunningNginx) -> None:
     (tmp_path / "image").write_bytes(b"\xff\x00" * 50)
     with catalogue.find("gorilla").start(compression="on") as gorilla:
         options = ("--compression", "on", "--subprotocol", "chat", "--payload-file", str(tmp_path / "image"), "--json")
@@ -245,7 +245,7 @@ NGINX = {
 
 @pytest.mark.needs("nginx", "openssl", "target ws", "target gorilla")
 @pytest.mark.parametrize("case", NGINX.values(), ids=NGINX)
-def test_nginx_as_people_set_it_up(probe: Probe, nginx: Crooked, case: Case) -> None:
+def test_nginx_as_people_set_it_up(probe: Probe, nginx: RunningNginx, case: Case) -> None:
     options = [str(nginx.ca) if option == "CA" else option for option in case.options]
     result = probe(nginx.url(case.path, case.name, case.scheme), *options, "--json")
     assert_diagnosed(result, case.said, case.kind, case.step)
@@ -254,7 +254,7 @@ def test_nginx_as_people_set_it_up(probe: Probe, nginx: Crooked, case: Case) -> 
 
 
 @pytest.mark.needs("nginx", "openssl", "target ws", "target gorilla")
-def test_the_same_nginx_when_all_is_right(probe: Probe, nginx: Crooked) -> None:
+def test_the_same_nginx_when_all_is_right(probe: Probe, nginx: RunningNginx) -> None:
     for path, name, options in (
         ("/good", "good", ("--ca", str(nginx.ca))),
         ("/origin", "plain", ("--origin", ORIGIN)),
@@ -265,7 +265,7 @@ def test_the_same_nginx_when_all_is_right(probe: Probe, nginx: Crooked) -> None:
 
 
 @pytest.mark.needs("nginx", "openssl", "target ws", "target gorilla")
-def test_a_bad_certificate_is_shown_and_may_be_taken(probe: Probe, nginx: Crooked) -> None:
+def test_a_bad_certificate_is_shown_and_may_be_taken(probe: Probe, nginx: RunningNginx) -> None:
     shown = probe(nginx.url("/good", "expired"), "--ca", str(nginx.ca)).stdout
     assert re.search(r"✗ tls  .* certificate-expired\n +certificate  .*\(refused\)$", shown, re.MULTILINE)
     assert re.search(r"valid      20\d\d-\d\d-\d\d to 20\d\d-\d\d-\d\d \(expired \d+ days ago\)", shown)

@@ -115,16 +115,16 @@ def ran(url: str, users: int, *options: str, cwd: Path) -> tuple[Document, Docum
 
 @pytest.fixture(scope="module")
 def mixed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Document, Document, Document]:
-    """One run with every manner once and many good ones: its result, what it left, and the server's truth."""
+    """One run with every manner once and many good ones: its result, what it left, and the server's counts."""
     manners = [*GOOD, *DROPPED, *KEPT, *FAILED]
     with hostile(manners) as url:
         run, left = ran(
             url, len(manners), "--compression", "on", "--reconnect", "never", cwd=tmp_path_factory.mktemp("mixed")
         )
-        return run, left, process.http_json(url, "/truth")
+        return run, left, process.http_json(url, "/counts")
 
 
-def test_every_misdeed_is_called_by_its_name(mixed: tuple[Document, Document, Document]) -> None:
+def test_every_fault_is_called_by_its_name(mixed: tuple[Document, Document, Document]) -> None:
     run, _, _ = mixed
     expected = Counter(kind for kind, _ in [*DROPPED.values(), *KEPT.values()] if kind) + Counter(FAILED.values())
     assert {error["kind"]: error["count"] for error in run["errors"]} == dict(expected)
@@ -138,20 +138,20 @@ def test_every_misdeed_is_called_by_its_name(mixed: tuple[Document, Document, Do
 
 
 def test_the_other_connections_are_not_affected(mixed: tuple[Document, Document, Document]) -> None:
-    run, _, truth = mixed
+    run, _, counts = mixed
     opened = run["connections"]["opened"]
     assert run["messages"]["sent"] + run["messages"]["missed"] == EACH * opened * SECONDS
     for name in ("good", "in-parts", "never-answers-close", "keeps-tcp"):
-        served = truth[name]
+        served = counts[name]
         assert served["messages_in"] == served["replies"] >= EACH * SECONDS * served["connections"]
         assert served["closes"] == served["connections"]
 
 
 def test_counts_add_up_to_what_the_server_did(mixed: tuple[Document, Document, Document]) -> None:
-    run, _, truth = mixed
+    run, _, counts = mixed
     messages = run["messages_all_phases"]
     assert messages["sent"] == messages["received"] + messages["lost"]
-    replies = sum(served.get("replies", 0) for served in truth.values())
+    replies = sum(served.get("replies", 0) for served in counts.values())
     assert messages["corrupted"] == 1, "the reply that stated too short a length"
     assert messages["received"] - messages["corrupted"] == replies
     assert messages["lost"] > 0
@@ -170,16 +170,16 @@ def test_who_reads_nothing_stalls_nobody_and_who_drops_may_come_back(tmp_path: P
     with hostile(["good", "reads-nothing", "good", "pings-and-reads-nothing", "reset-amid-frame", "half-closed",
                   "handshake-rst", "good"]) as url:  # fmt: skip
         run, left = ran(url, users, "--payload-size", str(size), cwd=tmp_path)
-        truth = process.http_json(url, "/truth")
+        counts = process.http_json(url, "/counts")
     messages, connections = run["messages_all_phases"], run["connections"]
     assert messages["sent"] == messages["received"] + messages["lost"]
-    assert messages["received"] == sum(served.get("replies", 0) for served in truth.values())
-    assert truth["good"]["messages_in"] == truth["good"]["replies"]
-    assert truth["good"]["replies"] >= 3 * EACH * SECONDS, "as many as were due, whatever the others did"
+    assert messages["received"] == sum(served.get("replies", 0) for served in counts.values())
+    assert counts["good"]["messages_in"] == counts["good"]["replies"]
+    assert counts["good"]["replies"] >= 3 * EACH * SECONDS, "as many as were due, whatever the others did"
     assert messages["missed"] > 0
     assert connections["reconnected"] > 0
     assert connections["opened"] + connections["reconnected"] == sum(
-        served["connections"] for name, served in truth.items() if not name.startswith("handshake")
+        served["connections"] for name, served in counts.items() if not name.startswith("handshake")
     )
     kinds = {error["kind"] for error in run["errors"]}
     assert kinds == {"close-unanswered", "reset", "closed-abruptly", "handshake-reset"}

@@ -1,4 +1,4 @@
-"""Master, workers and target on hosts of their own, and what can happen to each of them, and to the cables."""
+"""Master, workers and target on hosts of their own, and what can happen to each of them, and to the links."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from helpers import components, runs
-from helpers.hosts import Cable, Host, hosts
+from helpers.netns import Host, TapLink, hosts
 from helpers.process import CliResult, Running, scaled
 
 pytestmark = [pytest.mark.needs("netns"), pytest.mark.timeout(scaled(240))]
@@ -217,9 +217,9 @@ def _spoil(servers: dict[str, Running], net: dict[str, Host]) -> None:
 def of_targets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
     """For every fault of a target, run.json of a run in whose middle it came, and the target's last counts."""
     where = tmp_path_factory.mktemp("targets")
-    cables = {"slow": Cable(delay_ms=20, loss_percent=2)} if not components.missing("tun") else {}
-    with hosts(where, "generator", *FAULTS, *cables, cables=cables) as net:
-        servers = {name: net[name].serve() for name in (*FAULTS, *cables)}
+    links = {"slow": TapLink(delay_ms=20, loss_percent=2)} if not components.missing("tun") else {}
+    with hosts(where, "generator", *FAULTS, *links, links=links) as net:
+        servers = {name: net[name].serve() for name in (*FAULTS, *links)}
         options = ["-u", "10", "--rate", "100", "-d", f"{scaled(SECONDS):g}s", "--warmup", "0s", "--json"]
         timeout = {name: "10s" if name == "slow" else "1500ms" for name in servers}
         started = {
@@ -285,12 +285,12 @@ def test_connections_come_back_to_a_target_that_was_started_again(of_targets: An
     assert run["messages_all_phases"]["received"] >= seen["messages_out"], "before and after"
 
 
-# -- cables ------------------------------------------------------------------------------------------------------------
+# -- links ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.needs("tun")
 def test_delay_and_loss_on_the_way_are_in_the_latency_and_cost_no_count(of_targets: Any) -> None:
-    """By a cable of our own, in user space."""
+    """By a link of our own, in user space."""
     run, seen = of_targets["slow"]
     settled(run)
     assert run["messages_all_phases"]["sent"] == seen["messages_in"]

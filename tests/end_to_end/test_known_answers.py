@@ -66,11 +66,11 @@ def test_a_closed_loop_omits_what_a_stall_would_have_hit(stalling: str, run_cli:
 
 
 def test_a_delay_on_two_percent_is_at_p99_and_not_at_p97(
-    truth: Callable[..., Any], run_cli: Callable[..., Any]
+    faulty_echo: Callable[..., Any], run_cli: Callable[..., Any]
 ) -> None:
     # Replies keep their order: on each connection the next message is due when the delayed one has long been answered.
     def measure() -> Any:
-        server = truth(delay=0.02, delay_ms=200)
+        server = faulty_echo(delay=0.02, delay_ms=200)
         return run_cli("run", server.url, "-u", "200", "--rate", "500", "-d", "5s", "--warmup", "1s", "--json").json()
 
     def found(run: Any) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import helpers.web_ui
 import pytest
-from conftest import Truth
+from conftest import FaultyEcho
 from helpers import runs
 from helpers.process import Running, no_leftovers, scaled
 from helpers.runs import Document, EchoTarget
@@ -107,8 +107,8 @@ def test_request_events_reach_listeners(target: EchoTarget, tmp_path: Path) -> N
     assert int(rows["echo"]["Request Count"]) == count
 
 
-def test_losses_are_failures_to_locust(truth: Callable[..., Truth], tmp_path: Path) -> None:
-    server = truth(drop=5, corrupt=7)
+def test_losses_are_failures_to_locust(faulty_echo: Callable[..., FaultyEcho], tmp_path: Path) -> None:
+    server = faulty_echo(drop=5, corrupt=7)
     options = ("--headless", "-u", "4", "-d", "400ms", "--warmup", "0s", "--rate", "200", "--timeout", "300ms")
     # without this, Locust's own exit code for a run with failures is 1
     options += ("--csv", "stats", "--exit-code-on-error", "0", "--host", server.url)

@@ -2,7 +2,7 @@
 
 `python -m helpers.hostile good masked good bomb`: connection number n gets the nth manner, and from the beginning
 again. A hostile one is served well, too, for ANSWERED messages. What goes wrong in the handshake is bad_handshakes'.
-`GET /truth` on the same port answers with what was done, by manner.
+`GET /counts` on the same port answers with what was done, by manner.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Served:
 
     Attributes:
         last: the payload of the message that was received last.
-        count: adds one to what `/truth` says of this manner.
+        count: adds one to what `/counts` says of this manner.
     """
 
     def __init__(self, session: Session, count: Callable[[str], None], *headers: str) -> None:
@@ -269,14 +269,14 @@ class Hostile(BadHandshakes):
         if unknown or not manners:
             raise ValueError(f"{unknown or 'no manners'}: there are {', '.join((*MANNERS, *HANDSHAKES))}")
         self._manners = itertools.cycle(manners)
-        self._truth: Counter[tuple[str, str]] = Counter()
+        self._counts: Counter[tuple[str, str]] = Counter()
         self._counting = threading.Lock()
 
-    def truth(self) -> dict[str, dict[str, int]]:
+    def counts(self) -> dict[str, dict[str, int]]:
         """What was done so far: {manner: {"connections": 3, ...}}."""
         told: dict[str, dict[str, int]] = {}
         with self._counting:
-            for (manner, what), count in self._truth.items():
+            for (manner, what), count in self._counts.items():
                 told.setdefault(manner, {})[what] = count
         return told
 
@@ -296,12 +296,12 @@ class Hostile(BadHandshakes):
         MANNERS[name](Served(session, partial(self._count, name), *granted))
 
     def _tell(self, session: Session) -> None:
-        body = json.dumps(self.truth()).encode()
+        body = json.dumps(self.counts()).encode()
         session.client.sendall(frames.http_answer("200 OK", "Content-Type: application/json", body=body))
 
     def _count(self, manner: str, what: str) -> None:
         with self._counting:
-            self._truth[manner, what] += 1
+            self._counts[manner, what] += 1
 
 
 def main() -> None:

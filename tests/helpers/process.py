@@ -24,6 +24,8 @@ from urllib.parse import urlsplit
 import psutil
 
 TESTS = Path(__file__).parent.parent
+_MODULES = os.pathsep.join(filter(None, (str(TESTS), str(TESTS.parent), os.environ.get("PYTHONPATH"))))
+"""PYTHONPATH that finds `helpers` and `benchmarks`."""
 _MARK = "WSBENCH_TEST_RUN"  # in the environment of whatever a test starts, so that its descendants are found
 
 
@@ -193,9 +195,13 @@ def _session(result: CliResult | Running | int) -> tuple[int, str]:
 
 
 def start_server(*command: str, timeout: float = 15) -> tuple[Running, str]:
-    """A server of tests/helpers, ready, and its ws:// URL. `command`: a module's name and options, or a program's."""
+    """Start a server and wait until it is ready; return it and its ws:// URL.
+
+    Args:
+        command: name of a module (helpers.… or benchmarks.…) or absolute path of a program, and its options.
+    """
     program = [*command] if Path(command[0]).is_absolute() else [sys.executable, "-m", *command]
-    server = Running(program, cwd=TESTS)
+    server = Running(program, env={"PYTHONPATH": _MODULES}, cwd=TESTS)
     try:
         return server, server.wait_for(r"^listening on (ws\S+)", timeout)[1]
     except BaseException:

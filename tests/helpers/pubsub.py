@@ -1,7 +1,7 @@
 """A server that publishes, and says what it really delivered: some of it is withheld or repeated, as its options say.
 
 On /broadcast every message goes to all that are connected, the speaker included; on /push numbered messages come by
-themselves. Connections and messages are counted from 1, numbers of /push from 0. `GET /truth` has the counts.
+themselves. Connections and messages are counted from 1, numbers of /push from 0. `GET /counts` has the counts.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class PubSub:
         self.open: dict[ServerConnection, int] = {}
 
     def answer(self, connection: ServerConnection, request: Request) -> Response | None:
-        if request.path != "/truth":
+        if request.path != "/counts":
             return None
         return connection.respond(HTTPStatus.OK, json.dumps(self.counts))
 

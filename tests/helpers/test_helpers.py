@@ -15,9 +15,9 @@ import pytest
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidHandshake, WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
-from helpers import components, frames, truth
+from helpers import components, faulty_echo, frames
 from helpers.bad_handshakes import FAULTS, BadHandshakes
-from helpers.misdeeds import Choice, Misdeeds
+from helpers.faults import Choice, Faults
 from helpers.process import TESTS, Running, http_json, leftovers, no_leftovers, scaled, start_server
 
 Start = Callable[..., Any]
@@ -63,7 +63,7 @@ def echo(request: pytest.FixtureRequest) -> str:
     [
         pytest.param("picows_echo", marks=pytest.mark.needs("picows")),
         pytest.param("node_echo", marks=pytest.mark.needs("node")),
-        pytest.param("plain_truth"),
+        pytest.param("plain_faulty_echo"),
     ],
     indirect=True,
 )
@@ -81,8 +81,8 @@ def test_echo_servers_keep_type_bytes_and_order(echo: str) -> None:
 
 
 @pytest.fixture
-def plain_truth() -> Iterator[str]:
-    with truth.serving() as url:
+def plain_faulty_echo() -> Iterator[str]:
+    with faulty_echo.serving() as url:
         yield url
 
 
@@ -95,8 +95,8 @@ def test_node_echo_counts_and_compresses(node_echo: str, node_echo_deflate: str)
         assert http_json(url, "/stats")["messages_in"] == 1
 
 
-def test_truth_without_misdeeds_echoes_everything(truth: Start) -> None:
-    server = truth()
+def test_faulty_echo_without_faults_echoes_everything(faulty_echo: Start) -> None:
+    server = faulty_echo()
     sent, received = exchange(server.url, 50)
     assert received == sent
     counts = server.counts()
@@ -105,10 +105,10 @@ def test_truth_without_misdeeds_echoes_everything(truth: Start) -> None:
     assert not any(counts.values())
 
 
-@pytest.mark.parametrize("misdeed", ["drop", "duplicate", "reorder", "corrupt", "corrupt_anywhere", "reserialize"])
+@pytest.mark.parametrize("fault", ["drop", "duplicate", "reorder", "corrupt", "corrupt_anywhere", "reserialize"])
 @pytest.mark.parametrize("share", [7, 0.2])
-def test_truth_counts_what_the_client_sees(truth: Start, misdeed: str, share: float) -> None:
-    server = truth(**{misdeed: share}, seed=3)
+def test_faulty_echo_counts_what_the_client_sees(faulty_echo: Start, fault: str, share: float) -> None:
+    server = faulty_echo(**{fault: share}, seed=3)
     sent, received = exchange(server.url, 100)
     counts = server.counts()
     assert counts["messages_in"] == 100
@@ -122,14 +122,14 @@ def test_truth_counts_what_the_client_sees(truth: Start, misdeed: str, share: fl
         "corrupt": len(set(received) - set(sent)),
         "corrupt_anywhere": len(set(received) - set(sent)),
         "reserialize": sum(a != b and json.loads(a) == json.loads(b) for a, b in zip(sent, received, strict=False)),
-    }[misdeed]
+    }[fault]
     names = {"drop": "dropped", "duplicate": "duplicated", "reorder": "reordered", "reserialize": "reserialized"}
-    assert seen == counts[names.get(misdeed, "corrupted")]
+    assert seen == counts[names.get(fault, "corrupted")]
     assert seen == 100 // share if share >= 1 else 5 < seen < 40
 
 
-def test_truth_corrupts_one_printable_byte(truth: Start) -> None:
-    sent, received = exchange(truth(corrupt=1).url, 20)
+def test_faulty_echo_corrupts_one_printable_byte(faulty_echo: Start) -> None:
+    sent, received = exchange(faulty_echo(corrupt=1).url, 20)
     for before, after in zip(sent, received, strict=True):
         assert sum(a != b for a, b in zip(before, after, strict=True)) == 1
         assert after.isascii()
@@ -138,8 +138,8 @@ def test_truth_corrupts_one_printable_byte(truth: Start) -> None:
         assert changed["seq"] == json.loads(before)["seq"]  # in the padding
 
 
-def test_truth_reorder_with_nothing_to_swap_is_late_and_uncounted(truth: Start) -> None:
-    server = truth(reorder=3)
+def test_faulty_echo_reorder_with_nothing_to_swap_is_late_and_uncounted(faulty_echo: Start) -> None:
+    server = faulty_echo(reorder=3)
     sent = [message(number) for number in range(1, 4)]
     with open_to(server.url) as client:
         for each in sent:
@@ -148,8 +148,8 @@ def test_truth_reorder_with_nothing_to_swap_is_late_and_uncounted(truth: Start) 
     assert server.counts()["reordered"] == 0
 
 
-def test_truth_delays_every_50th(truth: Start) -> None:
-    server = truth(delay_ms=200)  # longer than a busy machine keeps a reply by itself
+def test_faulty_echo_delays_every_50th(faulty_echo: Start) -> None:
+    server = faulty_echo(delay_ms=200)  # longer than a busy machine keeps a reply by itself
     took_s = []
     with open_to(server.url) as client:
         for number in range(150):
@@ -162,8 +162,8 @@ def test_truth_delays_every_50th(truth: Start) -> None:
     assert server.counts()["delayed"] == 3
 
 
-def test_truth_stalls_at_the_end_of_each_period(truth: Start) -> None:
-    server = truth(stall="0.3/0.6")
+def test_faulty_echo_stalls_at_the_end_of_each_period(faulty_echo: Start) -> None:
+    server = faulty_echo(stall="0.3/0.6")
     arrivals = []
     with open_to(server.url) as client:
         started = time.monotonic()
@@ -175,8 +175,8 @@ def test_truth_stalls_at_the_end_of_each_period(truth: Start) -> None:
     assert server.counts()["stalled"] >= 2
 
 
-def test_truth_serves_one_message_at_a_time_over_all_connections(truth: Start) -> None:
-    server = truth(service_ms=5)
+def test_faulty_echo_serves_one_message_at_a_time_over_all_connections(faulty_echo: Start) -> None:
+    server = faulty_echo(service_ms=5)
     with open_to(server.url) as one, open_to(server.url) as other:
         started = time.monotonic()
         for number in range(20):
@@ -188,18 +188,18 @@ def test_truth_serves_one_message_at_a_time_over_all_connections(truth: Start) -
         assert time.monotonic() - started >= 40 * 0.005
 
 
-@pytest.mark.parametrize("misdeed", ["fragment", "split"])
-def test_truth_cuts_replies_up_without_changing_them(truth: Start, misdeed: str) -> None:
-    server = truth(**{misdeed: 1})
+@pytest.mark.parametrize("fault", ["fragment", "split"])
+def test_faulty_echo_cuts_replies_up_without_changing_them(faulty_echo: Start, fault: str) -> None:
+    server = faulty_echo(**{fault: 1})
     sent, received = exchange(server.url, 10)
     assert received == sent
     counts = server.counts()
-    assert counts["fragmented" if misdeed == "fragment" else "split"] == 10
-    assert counts["pings_sent"] == counts["pongs_in"] == (10 if misdeed == "fragment" else 0)
+    assert counts["fragmented" if fault == "fragment" else "split"] == 10
+    assert counts["pings_sent"] == counts["pongs_in"] == (10 if fault == "fragment" else 0)
 
 
-def test_truth_greets_and_closes_with_a_reason(truth: Start) -> None:
-    server = truth()
+def test_faulty_echo_greets_and_closes_with_a_reason(faulty_echo: Start) -> None:
+    server = faulty_echo()
     with open_to(server.url_with(greet="welcome", close_after=2)) as client:
         assert client.recv(PATIENCE_S) == "welcome"
         for number in range(5):
@@ -214,8 +214,8 @@ def test_truth_greets_and_closes_with_a_reason(truth: Start) -> None:
     assert (counts["greetings"], counts["closed"], counts["replies_sent"]) == (1, 1, 2)
 
 
-def test_truth_resets(truth: Start) -> None:
-    server = truth(rst_after=1)
+def test_faulty_echo_resets(faulty_echo: Start) -> None:
+    server = faulty_echo(rst_after=1)
     with open_to(server.url) as client:
         client.send("x")
         assert client.recv(PATIENCE_S) == "x"
@@ -225,8 +225,8 @@ def test_truth_resets(truth: Start) -> None:
     assert server.counts()["reset"] == 1
 
 
-def test_truth_refuses_what_breaks_the_protocol(truth: Start) -> None:
-    server = truth()
+def test_faulty_echo_refuses_what_breaks_the_protocol(faulty_echo: Start) -> None:
+    server = faulty_echo()
     for rubbish in (
         b"\x81\x01x",
         b"\xc1\x80\0\0\0\0",
@@ -242,14 +242,14 @@ def test_truth_refuses_what_breaks_the_protocol(truth: Start) -> None:
     assert server.counts()["protocol_errors"] == 5
 
 
-def test_truth_names_an_option_that_does_not_exist(truth: Start) -> None:
-    with pytest.raises(InvalidHandshake), open_to(truth().url_with(dorp=3)):
+def test_faulty_echo_names_an_option_that_does_not_exist(faulty_echo: Start) -> None:
+    with pytest.raises(InvalidHandshake), open_to(faulty_echo().url_with(dorp=3)):
         pass
 
 
 def test_choices_repeat_with_their_seed() -> None:
     def falls(seed: int, connection: int) -> list[frozenset[str]]:
-        choice = Choice(Misdeeds(drop=0.3, corrupt=0.3, seed=seed), connection)
+        choice = Choice(Faults(drop=0.3, corrupt=0.3, seed=seed), connection)
         return [choice.of(number, b"payload")[0] for number in range(1, 50)]
 
     assert falls(1, 1) == falls(1, 1)
@@ -307,7 +307,7 @@ def test_bad_handshakes_reset(bad_handshakes: BadHandshakes) -> None:
 
 
 def test_every_server_runs_on_its_own() -> None:
-    for module in ("helpers.truth", "helpers.bad_handshakes"):
+    for module in ("helpers.faulty_echo", "helpers.bad_handshakes"):
         server, url = start_server(module)
         assert urlsplit(url).hostname == "127.0.0.1"
         server.signal(signal.SIGINT)
@@ -317,7 +317,7 @@ def test_every_server_runs_on_its_own() -> None:
 def test_a_server_that_does_not_come_up_says_why() -> None:
     before = list(Running.live)
     with pytest.raises(AssertionError, match=r"(?s)ended with 2.*unrecognized arguments: --nonsense"):
-        start_server("helpers.truth", "--nonsense")
+        start_server("helpers.faulty_echo", "--nonsense")
     assert Running.live == before
 
 

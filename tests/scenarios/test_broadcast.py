@@ -29,20 +29,20 @@ def test_every_delivery_is_counted_once_and_put_to_its_message(echo_target: Echo
 
 def test_three_deliveries_of_thousands_are_withheld_and_exactly_three_are_missing(tmp_path: Path) -> None:
     """Two more are made twice, and must not make up for them; what is on its way at the end is not missing."""
-    misdeeds = ("--withhold", "1:2,77:2,500:5", "--repeat", "3:3,400:4", "--delay", "0.3")
-    server, url = process.start_server("helpers.pubsub", *misdeeds)
+    faults = ("--withhold", "1:2,77:2,500:5", "--repeat", "3:3,400:4", "--delay", "0.3")
+    server, url = process.start_server("helpers.pubsub", *faults)
     try:
         options = ("-u", str(RECEIVERS), "-r", "500", "-d", "1500ms", "--rate", "6", "--json")
         result = scenarios.started("broadcast", f"{url}/room", tmp_path, *options).finish()
-        truth = process.http_json(url, "/truth")
+        counts = process.http_json(url, "/counts")
     finally:
         server.stop()
     assert result.returncode == 0, result.stderr
-    assert (truth["connections"], truth["withheld"], truth["repeated"]) == (RECEIVERS, 3, 2)
+    assert (counts["connections"], counts["withheld"], counts["repeated"]) == (RECEIVERS, 3, 2)
     run = runs.read(runs.only(tmp_path / "results"))
     counters, messages = run["counters"], run["messages_all_phases"]
     assert counters["missing"] == 3 and counters["repeated"] == 2
-    assert counters["published"] == truth["published"] == messages["sent"]
-    assert counters["expected"] == RECEIVERS * truth["published"]
-    assert counters["delivered"] == truth["delivered"] - 2 == counters["expected"] - 3
-    assert messages["received"] == truth["delivered"]
+    assert counters["published"] == counts["published"] == messages["sent"]
+    assert counters["expected"] == RECEIVERS * counts["published"]
+    assert counters["delivered"] == counts["delivered"] - 2 == counters["expected"] - 3
+    assert messages["received"] == counts["delivered"]

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 from helpers.process import CliResult, scaled
-from helpers.secure import connected
+from helpers.tls_client import connected
 from websockets.sync.client import ClientConnection, connect
 
 from wsbench.errors import ExitCode, TargetError, UsageError

@@ -22,7 +22,7 @@ from helpers import abuse
 from helpers.conformance import Frame
 from helpers.frames import BINARY, CONTINUATION, PING, TEXT
 from helpers.process import scaled
-from helpers.secure import Client, connected
+from helpers.tls_client import Client, connected
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin

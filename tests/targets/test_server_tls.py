@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import trustme
-from helpers.secure import connected
+from helpers.tls_client import connected
 
 from wsbench.errors import UsageError
 from wsbench.targets.echo.serve_options import EchoOptions

@@ -31,7 +31,7 @@ from wsbench.websocket.frames import BINARY, TEXT, client_frame
 from wsbench.websocket.handshake import ConnectOptions
 
 MakePair = Callable[..., Pair]
-Truth = Callable[..., Any]
+FaultyEcho = Callable[..., Any]
 
 
 @pytest.fixture(params=["ws", "wss"])
@@ -628,17 +628,17 @@ def test_broken_tls(pair: MakePair) -> None:
 
 
 @pytest.fixture(scope="module")
-def truth_url() -> Any:
-    server, url = start_server("helpers.truth")
+def faulty_echo_url() -> Any:
+    server, url = start_server("helpers.faulty_echo")
     try:
         yield url
     finally:
         server.stop()
 
 
-def opened_to(url: str, **misdeeds: object) -> tuple[Connection, Log]:
+def opened_to(url: str, **faults: object) -> tuple[Connection, Log]:
     log, traffic = Log(), Traffic()
-    handshake = Connector(ConnectOptions(f"{url}?{urlencode(misdeeds)}"), context=None, traffic=traffic).connect()
+    handshake = Connector(ConnectOptions(f"{url}?{urlencode(faults)}"), context=None, traffic=traffic).connect()
     connection = Connection(handshake, log, traffic)
     connection.start()
     return connection, log
@@ -647,9 +647,9 @@ def opened_to(url: str, **misdeeds: object) -> tuple[Connection, Log]:
 PAYLOADS = [json.dumps({"seq": number, "pad": "grüß" * number}).encode() for number in range(1, 41)]
 
 
-@pytest.mark.parametrize("misdeed", [{}, {"fragment": 1}, {"split": 3}, {"fragment": 2, "split": 3}])
-def test_echoes_whole_fragmented_and_split(truth_url: str, misdeed: dict[str, object]) -> None:
-    connection, log = opened_to(truth_url, **misdeed)
+@pytest.mark.parametrize("fault", [{}, {"fragment": 1}, {"split": 3}, {"fragment": 2, "split": 3}])
+def test_echoes_whole_fragmented_and_split(faulty_echo_url: str, fault: dict[str, object]) -> None:
+    connection, log = opened_to(faulty_echo_url, **fault)
     for payload in PAYLOADS:
         connection.write(connection.frame(payload, TEXT))
     until(lambda: len(log.messages) == len(PAYLOADS))
@@ -659,10 +659,10 @@ def test_echoes_whole_fragmented_and_split(truth_url: str, misdeed: dict[str, ob
 
 
 @pytest.mark.parametrize(
-    ("misdeed", "code", "kind"), [({"close_after": 5}, 1011, "closed"), ({"rst_after": 5}, 1006, "reset")]
+    ("fault", "code", "kind"), [({"close_after": 5}, 1011, "closed"), ({"rst_after": 5}, 1006, "reset")]
 )
-def test_a_server_that_ends_it_after_five(truth_url: str, misdeed: dict[str, object], code: int, kind: str) -> None:
-    connection, log = opened_to(truth_url, **misdeed)
+def test_a_server_that_ends_it_after_five(faulty_echo_url: str, fault: dict[str, object], code: int, kind: str) -> None:
+    connection, log = opened_to(faulty_echo_url, **fault)
     for payload in PAYLOADS[:5]:
         connection.write(connection.frame(payload, TEXT))
     assert (log.drop.code, log.drop.kind) == (code, kind)

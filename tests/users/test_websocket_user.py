@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Truth
+from conftest import FaultyEcho
 from helpers import process, runs
 from helpers.process import CliResult
 from helpers.runs import Document, EchoTarget
 
 RunCli = Callable[..., CliResult]
-StartTruth = Callable[..., Truth]
+StartFaultyEcho = Callable[..., FaultyEcho]
 
 FILES = Path(process.TESTS, "helpers", "locustfiles")
 QUICK = ("--warmup", "200ms", "-d", "1s", "--drain", "2s")
@@ -68,8 +68,8 @@ def test_what_a_callback_records_of_one_message_stays_together(
     assert latency["second"]["count"] == latency["first"]["count"] > 3
 
 
-def test_lost_late_and_double_replies(run_cli: RunCli, tmp_path: Path, truth: StartTruth) -> None:
-    server = truth(drop=10, duplicate=7, delay=25, delay_ms=400)
+def test_lost_late_and_double_replies(run_cli: RunCli, tmp_path: Path, faulty_echo: StartFaultyEcho) -> None:
+    server = faulty_echo(drop=10, duplicate=7, delay=25, delay_ms=400)
     run = run_against(
         server.url, run_cli, tmp_path, "-u", "4", "--set", "patience_s=0.2", "--set", "at_once=4", "--timeout", "2s"
     )
@@ -83,8 +83,10 @@ def test_lost_late_and_double_replies(run_cli: RunCli, tmp_path: Path, truth: St
     assert run["latency"]["ask"]["p99_ns"] is None
 
 
-def test_a_dropped_connection_is_opened_again_and_logged_in(run_cli: RunCli, tmp_path: Path, truth: StartTruth) -> None:
-    server = truth(close_after=20)
+def test_a_dropped_connection_is_opened_again_and_logged_in(
+    run_cli: RunCli, tmp_path: Path, faulty_echo: StartFaultyEcho
+) -> None:
+    server = faulty_echo(close_after=20)
     run = run_against(server.url, run_cli, tmp_path, "-u", "2", "-d", "2s")
     connections = run["connections"]
     assert connections["dropped"] >= connections["reconnected"] >= 4
@@ -95,9 +97,9 @@ def test_a_dropped_connection_is_opened_again_and_logged_in(run_cli: RunCli, tmp
 
 
 def test_a_connection_that_is_closed_while_it_is_away_stays_closed(
-    run_cli: RunCli, tmp_path: Path, truth: StartTruth
+    run_cli: RunCli, tmp_path: Path, faulty_echo: StartFaultyEcho
 ) -> None:
-    server = truth(close_after=5)
+    server = faulty_echo(close_after=5)
     result = run_cli(
         "run",
         server.url,

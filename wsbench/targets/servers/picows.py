@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest, ws_create_server
+from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_create_server
 
 from wsbench.targets.echo.listen_sockets import BACKLOG
 from wsbench.targets.servers import program
@@ -25,13 +25,10 @@ class EchoListener(WSListener):
             transport.disconnect()
 
 
-def _listener(_request: WSUpgradeRequest) -> WSListener:
-    return EchoListener()
-
-
-async def _serve(sock: socket.socket, options: program.Options) -> None:
+async def serve(sock: socket.socket, options: program.Options, listener: type[WSListener] = EchoListener) -> None:
+    """Serve on a listening socket, with one `listener` for each connection."""
     server = await ws_create_server(
-        _listener,
+        lambda _request: listener(),
         sock=sock,
         ssl=options.tls,
         backlog=BACKLOG,
@@ -42,4 +39,4 @@ async def _serve(sock: socket.socket, options: program.Options) -> None:
 
 
 if __name__ == "__main__":
-    program.run(_serve, program.parse_options(compression=False))
+    program.run(serve, program.parse_options(compression=False))

@@ -1,6 +1,6 @@
-"""One connection of the truth server: reads messages, and answers them as its misdeeds will have it.
+"""One connection of the faulty echo server: reads messages, and answers them with the chosen faults.
 
-A task reads and another sends replies in order, so that a late reply stops no reading.
+One task reads and another sends replies in order, so that a delayed reply does not delay reading.
 """
 
 from __future__ import annotations
@@ -15,34 +15,34 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from . import frames
+from .faults import Choice, Counts, Faults
 from .frames import FrameParser, Incoming, ProtocolViolation
-from .misdeeds import Choice, Counts, Misdeeds
 
-HOLD_S = 0.2  # how long a reply to be reordered waits for the next one
+HOLD_S = 0.2  # time that a reply to be reordered waits for the next one
 SEGMENT_PAUSE_S = 0.0005
 CLOSE_TIMEOUT_S = 5
 
 
 @dataclass(frozen=True)
 class Reply:
-    """A reply on its way out, everything that befalls it decided (misdeeds.HELP has the names)."""
+    """A reply to send, with the faults that apply to it (names as in faults.HELP)."""
 
     number: int
     opcode: int
     payload: bytes
     arrived_s: float
     served_s: float
-    befallen: frozenset[str]
+    applied: frozenset[str]
 
 
 class Connection:
-    """An open WebSocket connection; `run` lasts as long as it does.
+    """An open WebSocket connection; `run` returns when it ends.
 
     Args:
-        number: which connection of the server it is, from 1; seeds its random choices.
-        counts: the server's, shared by all connections.
-        stall_left_s: seconds until the present stall ends, 0 outside of one.
-        served_s: when a message that arrived at an instant has been dealt with; asked once for each, in order.
+        number: number of the connection in the server, from 1; seeds its random choices.
+        counts: the server's counts, shared by all connections.
+        stall_left_s: returns the seconds until the present stall ends, or 0 outside a stall.
+        served_s: returns when a message that arrived at an instant is served; called once for each, in order.
     """
 
     def __init__(
@@ -50,15 +50,15 @@ class Connection:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         *,
-        misdeeds: Misdeeds,
+        faults: Faults,
         number: int,
         counts: Counts,
         stall_left_s: Callable[[], float],
         served_s: Callable[[float], float],
     ) -> None:
-        self._misdeeds, self._counts, self._stall_left_s = misdeeds, counts, stall_left_s
+        self._faults, self._counts, self._stall_left_s = faults, counts, stall_left_s
         self._served_s = served_s
-        self._choice = Choice(misdeeds, number)
+        self._choice = Choice(faults, number)
         self._reader, self._writer = reader, writer
         self._queue: asyncio.Queue[Reply | Incoming] = asyncio.Queue()  # an Incoming is the client's close
         self._write_lock = asyncio.Lock()  # a pong must not land inside a reply that is being split
@@ -69,9 +69,9 @@ class Connection:
         sender = asyncio.create_task(self._send_replies())
         sender.add_done_callback(self._check_sender)
         try:
-            if self._misdeeds.greet:
+            if self._faults.greet:
                 self._counts.greetings += 1
-                await self._write(frames.encode(frames.TEXT, self._misdeeds.greet.encode()))
+                await self._write(frames.encode(frames.TEXT, self._faults.greet.encode()))
             if await self._read():
                 await sender
         finally:
@@ -81,14 +81,14 @@ class Connection:
 
     def _check_sender(self, sender: asyncio.Task[None]) -> None:
         error = None if sender.cancelled() else sender.exception()
-        if error is not None and not isinstance(error, ConnectionError):  # a mistake of this file: never silent
+        if error is not None and not isinstance(error, ConnectionError):  # a bug in this file
             traceback.print_exception(error)
             self._writer.close()
 
     # reading
 
     async def _read(self) -> bool:
-        """True when the client closed in order, False when it broke the protocol; ConnectionError when it went."""
+        """Return True after the client's close frame, False after a protocol error; ConnectionError without either."""
         parser = FrameParser()
         while data := await self._reader.read(1 << 16):
             arrived_s = time.monotonic()
@@ -116,8 +116,8 @@ class Connection:
             self._queue.put_nowait(self._reply(incoming, self._messages, arrived_s))
 
     def _reply(self, incoming: Incoming, number: int, arrived_s: float) -> Reply:
-        befallen, payload = self._choice.of(number, incoming.payload)
-        return Reply(number, incoming.opcode, payload, arrived_s, self._served_s(arrived_s), befallen)
+        applied, payload = self._choice.of(number, incoming.payload)
+        return Reply(number, incoming.opcode, payload, arrived_s, self._served_s(arrived_s), applied)
 
     # sending
 
@@ -129,10 +129,10 @@ class Connection:
                 await self._send_all(held)
                 await self._write(frames.encode(frames.CLOSE, reply.payload))
                 return
-            if reply is not None and "drop" in reply.befallen:
+            if reply is not None and "drop" in reply.applied:
                 self._counts.dropped += 1
                 self._answered += 1
-            elif reply is not None and held is None and "reorder" in reply.befallen:
+            elif reply is not None and held is None and "reorder" in reply.applied:
                 held = reply
             else:
                 self._counts.reordered += reply is not None and held is not None
@@ -142,7 +142,7 @@ class Connection:
                 return
 
     async def _next(self, timeout_s: float | None) -> Reply | Incoming | None:
-        """The next in the queue, or None when none came in time."""
+        """Return the next entry of the queue, or None after `timeout_s`."""
         try:
             async with asyncio.timeout(timeout_s):
                 return await self._queue.get()
@@ -155,22 +155,22 @@ class Connection:
                 await self._send(reply)
 
     async def _send(self, reply: Reply) -> None:
-        if "delay" in reply.befallen:
-            await asyncio.sleep(reply.arrived_s + self._misdeeds.delay_ms / 1000 - time.monotonic())
-        if self._misdeeds.service_ms:
+        if "delay" in reply.applied:
+            await asyncio.sleep(reply.arrived_s + self._faults.delay_ms / 1000 - time.monotonic())
+        if self._faults.service_ms:
             await asyncio.sleep(reply.served_s - time.monotonic())
         if (left_s := self._stall_left_s()) > 0:
             self._counts.stalled += 1
             await asyncio.sleep(left_s)
-        # Counted before the write, with no await between: a client that has the reply finds it counted.
+        # Counted before the write, with no await in between: a client that has the reply must find it counted.
         self._answered += 1
-        self._counts.count_reply(reply.befallen)
+        self._counts.count_reply(reply.applied)
         data = _framed(reply)
-        for copy in range(2 if "duplicate" in reply.befallen else 1):
+        for copy in range(2 if "duplicate" in reply.applied else 1):
             self._counts.replies_sent += 1
             self._counts.duplicated += copy
-            self._counts.pings_sent += "fragment" in reply.befallen
-            await self._write(data, in_segments="split" in reply.befallen)
+            self._counts.pings_sent += "fragment" in reply.applied
+            await self._write(data, in_segments="split" in reply.applied)
 
     async def _write(self, data: bytes, *, in_segments: bool = False) -> None:
         async with self._write_lock:
@@ -186,15 +186,15 @@ class Connection:
                 await self._writer.drain()
 
     async def _ends_after(self, reply: Reply, held: Reply | None) -> bool:
-        """Closes or resets the connection when this was the message after which that was asked."""
-        if reply.number == self._misdeeds.rst_after:
+        """Close or reset the connection if the options request that after this message; return whether."""
+        if reply.number == self._faults.rst_after:
             await self._send_all(held)
             self._counts.reset += 1
             linger = struct.pack("ii", 1, 0)
             self._writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             self._writer.transport.abort()
             return True
-        if reply.number == self._misdeeds.close_after:
+        if reply.number == self._faults.close_after:
             await self._send_all(held)
             self._counts.closed += 1
             reason = f"asked to close after {reply.number} messages"
@@ -205,7 +205,7 @@ class Connection:
 
 
 def _framed(reply: Reply) -> bytes:
-    if "fragment" not in reply.befallen:
+    if "fragment" not in reply.applied:
         return frames.encode(reply.opcode, reply.payload)
     third = len(reply.payload) // 3
     return b"".join(
@@ -219,7 +219,7 @@ def _framed(reply: Reply) -> bytes:
 
 
 def _segments(data: bytes) -> Iterator[bytes]:
-    """The first 16 bytes (header, start of the payload) one by one, the rest in eight pieces."""
+    """Yield the first 16 bytes (header, start of the payload) one by one, then the rest in eight pieces."""
     for at in range(min(16, len(data))):
         yield data[at : at + 1]
     size = max(1, math.ceil((len(data) - 16) / 8))

@@ -6,8 +6,8 @@ import ssl
 
 import pytest
 
-from helpers import process, tally
-from helpers.secure import connected
+from helpers import echo_counter, process
+from helpers.tls_client import connected
 
 
 def insecure() -> ssl.SSLContext:
@@ -19,14 +19,14 @@ def insecure() -> ssl.SSLContext:
 @pytest.mark.needs("picows")
 @pytest.mark.parametrize("options", [(), ("--tls",), ("--batch",)], ids=" ".join)
 def test_a_server_tells_what_it_echoed_and_who_is_connected(options: tuple[str, ...]) -> None:
-    server, url = process.start_server("helpers.picows_echo", *options)
+    server, url = process.start_server("benchmarks.picows_server", *options)
     try:
-        assert tally.read(server) == (0, 0)
+        assert echo_counter.read(server) == (0, 0)
         with connected(url, ssl=insecure() if "--tls" in options else None, compression=None) as client:
             for number in range(3):
                 client.send(str(number))
                 assert client.recv() == str(number)
-            assert tally.read(server) == (3, 1)
-        assert tally.read(server) == (3, 0)
+            assert echo_counter.read(server) == (3, 1)
+        assert echo_counter.read(server) == (3, 0)
     finally:
         server.stop()

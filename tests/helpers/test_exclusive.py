@@ -1,4 +1,4 @@
-"""Who may be in the room together, and who waits for whom. Every thread opens the locks itself, as processes do."""
+"""Who may be in the slot together, and who waits for whom. Every thread opens the locks itself, as processes do."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from .exclusive import slot
 from .process import scaled
-from .quiet import room
 
 
 class Visitor(threading.Thread):
@@ -24,7 +24,7 @@ class Visitor(threading.Thread):
         self.start()
 
     def run(self) -> None:
-        with room(alone=self._alone, where=self._where):
+        with slot(alone=self._alone, where=self._where):
             self._entered.append(self.name)
             self.inside.set()
             self.leave.wait()
@@ -35,8 +35,8 @@ class Visitor(threading.Thread):
 
 @pytest.fixture
 def where(tmp_path: Path) -> Path:
-    (tmp_path / "room").mkdir()
-    return tmp_path / "room"
+    (tmp_path / "slot").mkdir()
+    return tmp_path / "slot"
 
 
 def until_someone_waits(turnstile: Path) -> None:
@@ -66,16 +66,16 @@ def test_a_quiet_one_waits_for_those_inside_and_others_wait_for_it(where: Path) 
     entered: list[str] = []
     first = Visitor(where, entered, "first", alone=False)
     assert first.is_in()
-    quiet = Visitor(where, entered, "quiet", alone=True)
+    exclusive = Visitor(where, entered, "exclusive", alone=True)
     until_someone_waits(where.parent)
     second = Visitor(where, entered, "second", alone=False)
     assert entered == ["first"]
     first.leave.set()
-    assert quiet.is_in()
+    assert exclusive.is_in()
     assert not second.inside.wait(0.2)
-    quiet.leave.set()
+    exclusive.leave.set()
     assert second.is_in()
-    assert entered == ["first", "quiet", "second"]
+    assert entered == ["first", "exclusive", "second"]
     second.leave.set()
-    for visitor in (first, quiet, second):
+    for visitor in (first, exclusive, second):
         visitor.join()

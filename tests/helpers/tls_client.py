@@ -1,7 +1,7 @@
-"""A WebSocket client for wss:// that one thread alone uses.
+"""A WebSocket client for wss:// that uses only one thread.
 
-`websockets`' own client for threads reads in one and writes in another, which an SSLSocket of Python does not stand:
-now and then a request or a reply is lost, and who waits for it waits for ever.
+`websockets`' client for threads reads in one thread and writes in another. Python's SSLSocket does not support that:
+sometimes a request or a reply is lost, and the client waits for it without end.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from helpers.process import scaled
 
 
-class Client:
-    """An open connection. Nothing is read but in `recv`: not fit for a server that pings."""
+class TlsClient:
+    """An open connection. It reads only in `recv`, so it does not answer a server's pings."""
 
     def __init__(self, runner: asyncio.Runner, connection: ClientConnection) -> None:
         self._runner = runner
@@ -28,17 +28,17 @@ class Client:
         self._runner.run(self._connection.send(message))
 
     def recv(self, timeout: float | None = None) -> str | bytes:
-        """The next message, within so many seconds, or 20 by default."""
+        """Return the next message; wait at most `timeout` seconds (default 20)."""
         return self._runner.run(asyncio.wait_for(self._connection.recv(), scaled(20) if timeout is None else timeout))
 
 
 @contextmanager
-def connected(url: str, **options: Any) -> Iterator[Client]:
-    """Connect, with options as `websockets` has them, and close in the end."""
+def connected(url: str, **options: Any) -> Iterator[TlsClient]:
+    """Connect with `websockets`' options, and close at the end of the block."""
     with asyncio.Runner() as runner:
         connection = runner.run(_open(url, options))
         try:
-            yield Client(runner, connection)
+            yield TlsClient(runner, connection)
         finally:
             runner.run(connection.close())
 

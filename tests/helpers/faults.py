@@ -1,7 +1,7 @@
-"""What the truth server may do to a reply, when, and how it counts: options, choice and corruption, all pure.
+"""Faults of the faulty echo server: their options, their choice, corruption of payloads, and counts. No I/O.
 
-Every choice is a function of the options, the connection's number and the message's number on it, so that the
-same run does the same again.
+The choice depends only on the options, the number of the connection and the number of the message, so that a
+repeated run has the same faults.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ HELP = {
     "duplicate": "the reply twice",
     "reorder": "the reply after the next one; sent uncounted when none comes within 200 ms",
     "corrupt": "one letter or digit changed, in the longest run of them (the padding, as a rule)",
-    "corrupt_anywhere": "the same, in any letter or digit, so that it may hit a key, an id or a number",
-    "delay": "the reply `delay_ms` after its message arrived (every 50th unless said)",
+    "corrupt_anywhere": "the same, in any letter or digit, also of a key, an id or a number",
+    "delay": "the reply `delay_ms` after its message arrived (default: every 50th)",
     "fragment": "the reply in three frames, a ping after the first",
     "reserialize": "the JSON with its keys reversed and other spaces",
     "split": "the reply in many TCP segments, its first bytes one by one",
@@ -30,10 +30,10 @@ HELP = {
 
 
 @dataclass(frozen=True)
-class Misdeeds:
-    """Options, on the command line (`--drop 100`) or in a URL's query (`?drop=100`), for a connection.
+class Faults:
+    """Options of a connection, from the command line (`--drop 100`) or a URL's query (`?drop=100`).
 
-    The first nine take a share: 0 never, N >= 1 every Nth message of a connection, below 1 a probability (seeded).
+    The first nine are shares: 0: never; N >= 1: every Nth message of a connection; below 1: a probability (seeded).
     """
 
     drop: float = 0
@@ -47,23 +47,22 @@ class Misdeeds:
     split: float = 0
     delay_ms: float = 0
     stall: str = ""
-    """'1/5': no reply leaves in the last 1 s of every 5 s, counted from the first connection on."""
+    """'1/5': no reply leaves in the last 1 s of every 5 s, counted from the first connection."""
     greet: str = ""
-    """A text message sent before anything was asked."""
+    """A text message sent before the first request."""
     close_after: int = 0
-    """Closes with 1011 when the Nth message has been answered."""
+    """Close with 1011 after the answer to the Nth message."""
     rst_after: int = 0
-    """Resets the TCP connection when the Nth message has been answered."""
+    """Reset the TCP connection after the answer to the Nth message."""
     service_ms: float = 0
-    """What a reply costs the server, which makes one at a time over all connections: no more than 1000 / this a second.
-    """
+    """Service time of a reply. The server makes one at a time over all connections: at most 1000 / this per second."""
     seed: int = 1
 
     def __post_init__(self) -> None:
         if self.delay_ms and not self.delay:
             object.__setattr__(self, "delay", 50)
         if self.delay and not self.delay_ms:
-            raise ValueError("delay says which replies are late; delay_ms, by how much, is missing")
+            raise ValueError("delay selects the replies to delay; delay_ms, their delay, is missing")
         if self.stall:
             length_s, every_s = self.stall_s
             if not 0 < length_s < every_s:
@@ -74,8 +73,8 @@ class Misdeeds:
         length, _, every = self.stall.partition("/")
         return float(length), float(every or 5)
 
-    def with_options(self, options: Mapping[str, str]) -> Misdeeds:
-        """Overridden by texts as a query has them; ValueError names the option that is unknown or no number."""
+    def with_options(self, options: Mapping[str, str]) -> Faults:
+        """Return a copy with `options` of a query applied; ValueError names an unknown or invalid option."""
         changes = {}
         for name, text in options.items():
             kind = _KINDS.get(name)
@@ -88,26 +87,26 @@ class Misdeeds:
         return replace(self, **changes)
 
 
-_KINDS = {field.name: {"float": float, "int": int, "str": str}[str(field.type)] for field in fields(Misdeeds)}
+_KINDS = {field.name: {"float": float, "int": int, "str": str}[str(field.type)] for field in fields(Faults)}
 
 
 def add_options(parser: ArgumentParser) -> None:
     for name, kind in _KINDS.items():
         flag = "--" + name.replace("_", "-")
-        parser.add_argument(flag, type=kind, default=getattr(Misdeeds, name), help=HELP.get(name))
+        parser.add_argument(flag, type=kind, default=getattr(Faults, name), help=HELP.get(name))
 
 
-def from_options(options: Namespace) -> Misdeeds:
-    return Misdeeds(**{name: getattr(options, name) for name in _KINDS})
+def from_options(options: Namespace) -> Faults:
+    return Faults(**{name: getattr(options, name) for name in _KINDS})
 
 
 @dataclass
 class Counts:
-    """What was really done, over all connections.
+    """Counts of what the server did, over all connections.
 
-    Once everything is settled, `messages_in + duplicated == replies_sent + dropped + unanswered`: a duplicate is two
-    replies, unanswered are those that arrived after a close or whose connection went before their reply.
-    `messages_in` and `replies_sent` are data messages; `greetings`, `pings_sent` and `pongs_in` are counted apart.
+    In the end `messages_in + duplicated == replies_sent + dropped + unanswered`: a duplicate is two replies;
+    unanswered messages arrived after a close, or their connection ended before their reply. `messages_in` and
+    `replies_sent` are data messages; `greetings`, `pings_sent` and `pongs_in` are counted separately.
     """
 
     connections: int = 0
@@ -134,37 +133,37 @@ class Counts:
     def as_dict(self) -> dict[str, int]:
         return asdict(self)
 
-    def count_reply(self, befallen: frozenset[str]) -> None:
-        """Counts what befell a reply that is sent now; duplicates and swaps are counted where they happen."""
-        self.corrupted += bool(befallen & {"corrupt", "corrupt_anywhere"})
-        self.delayed += "delay" in befallen
-        self.fragmented += "fragment" in befallen
-        self.reserialized += "reserialize" in befallen
-        self.split += "split" in befallen
+    def count_reply(self, applied: frozenset[str]) -> None:
+        """Count the faults of a reply that is sent now; duplicates and swaps are counted where they happen."""
+        self.corrupted += bool(applied & {"corrupt", "corrupt_anywhere"})
+        self.delayed += "delay" in applied
+        self.fragmented += "fragment" in applied
+        self.reserialized += "reserialize" in applied
+        self.split += "split" in applied
 
 
 class Choice:
-    """What befalls the messages of one connection; each misdeed has a random source of its own."""
+    """The choice of faults for the messages of one connection; each fault has its own random source."""
 
-    def __init__(self, misdeeds: Misdeeds, connection: int) -> None:
-        self._random = {name: random.Random(f"{misdeeds.seed}/{connection}/{name}") for name in HELP}
-        self._shares: dict[str, float] = {name: getattr(misdeeds, name) for name in HELP}
+    def __init__(self, faults: Faults, connection: int) -> None:
+        self._random = {name: random.Random(f"{faults.seed}/{connection}/{name}") for name in HELP}
+        self._shares: dict[str, float] = {name: getattr(faults, name) for name in HELP}
 
     def of(self, message: int, payload: bytes) -> tuple[frozenset[str], bytes]:
-        """The misdeeds that fall on the connection's message number `message` (from 1), and its reply's payload.
+        """Return the faults of the connection's message number `message` (from 1), and its reply's payload.
 
-        Must be asked once for every message, in order.
+        Call it once for every message, in order.
         """
-        befallen = {name for name, share in self._shares.items() if self._falls(name, share, message)}
+        applied = {name for name, share in self._shares.items() if self._applies(name, share, message)}
         for name in ("reserialize", "corrupt", "corrupt_anywhere"):
-            if name in befallen:
+            if name in applied:
                 other = self._changed(name, payload)
-                if other == payload:  # nothing in it to change: it did not happen
-                    befallen.remove(name)
+                if other == payload:  # nothing to change: the fault does not apply
+                    applied.remove(name)
                 payload = other
-        return frozenset(befallen), payload
+        return frozenset(applied), payload
 
-    def _falls(self, name: str, share: float, message: int) -> bool:
+    def _applies(self, name: str, share: float, message: int) -> bool:
         if 0 < share < 1:
             return self._random[name].random() < share
         return share >= 1 and message % round(share) == 0
@@ -176,7 +175,7 @@ class Choice:
 
 
 def corrupted(payload: bytes, source: random.Random, *, anywhere: bool) -> bytes:
-    """`payload` with one letter or digit changed into another of its kind; unchanged when it has none."""
+    """Return `payload` with one letter or digit changed into another of its kind, or unchanged if it has none."""
     runs = [match.span() for match in _ALNUM_RUN.finditer(payload)]
     if not runs:
         return payload
@@ -190,7 +189,7 @@ def corrupted(payload: bytes, source: random.Random, *, anywhere: bool) -> bytes
 
 
 def reserialized(payload: bytes) -> bytes:
-    """The same JSON value in other bytes; `payload` itself when it is no JSON object."""
+    """Return the same JSON value in other bytes, or `payload` itself if it is not a JSON object."""
     try:
         value = json.loads(payload)
     except ValueError:

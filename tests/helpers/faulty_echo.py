@@ -1,8 +1,8 @@
-"""An echo server whose every misdeed is chosen by its options and counted: what a client reports is held against it.
+"""An echo server with chosen faults, all counted, to compare with a client's counts.
 
-Options come on the command line, for every connection, or in a URL's query, for that one (see misdeeds.py).
-`GET /truth` on the same port answers with the counts as JSON. Replies of one connection leave in the order of their
-messages, except where `reorder` falls; so a delayed one holds back those behind it.
+Options come from the command line, for every connection, or from a URL's query, for one connection (see faults.py).
+`GET /counts` on the same port returns the counts as JSON. Replies of one connection leave in the order of their
+messages, except for `reorder`, so a delayed reply also delays those after it.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from functools import partial
 from urllib.parse import parse_qsl, urlsplit
 
 from . import frames
-from .misdeeds import Counts, Misdeeds, add_options, from_options
-from .truth_connection import Connection
+from .faults import Counts, Faults, add_options, from_options
+from .faulty_echo_connection import Connection
 
 
-class TruthServer:
-    """What all connections share: the default options, the counts, the clock of the stalls."""
+class FaultyEchoServer:
+    """State shared by all connections: default options, counts, and the clock of the stalls."""
 
-    def __init__(self, misdeeds: Misdeeds) -> None:
-        self.misdeeds = misdeeds
+    def __init__(self, faults: Faults) -> None:
+        self.faults = faults
         self.counts = Counts()
         self._first_connection_s: float | None = None
         self._free_s = 0.0
 
     async def serve(self, ready: Callable[[int], None], stop: asyncio.Event | None = None) -> None:
-        """Serves until `stop` is set (or for ever), on a free port of 127.0.0.1 that `ready` is told."""
+        """Serve until `stop` is set (or without end) on a free port of 127.0.0.1, passed to `ready`."""
         tasks: set[asyncio.Task[None]] = set()
 
         async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -43,7 +43,7 @@ class TruthServer:
             try:
                 await self._handle(reader, writer)
             except (ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-                pass  # the client went; what it left unanswered has been counted
+                pass  # the client is gone; its unanswered messages have been counted
             except asyncio.CancelledError:
                 pass  # the server stops; a cancelled handler would be logged as an error
             finally:
@@ -65,7 +65,7 @@ class TruthServer:
         try:
             request = frames.parse_request((await reader.readuntil(b"\r\n\r\n"))[:-4])
             url = urlsplit(request.target)
-            misdeeds = self.misdeeds.with_options(dict(parse_qsl(url.query)))
+            faults = self.faults.with_options(dict(parse_qsl(url.query)))
         except ValueError as error:
             writer.write(frames.http_answer("400 Bad Request", body=f"{error}\n".encode()))
             return
@@ -82,37 +82,37 @@ class TruthServer:
         await Connection(
             reader,
             writer,
-            misdeeds=misdeeds,
+            faults=faults,
             number=self.counts.connections,
             counts=self.counts,
-            stall_left_s=partial(self._stall_left_s, misdeeds),
-            served_s=partial(self._served_s, misdeeds),
+            stall_left_s=partial(self._stall_left_s, faults),
+            served_s=partial(self._served_s, faults),
         ).run()
 
     def _page(self, path: str) -> bytes:
-        if path != "/truth":
-            return frames.http_answer("404 Not Found", body=b"there is /truth, and WebSocket on every path\n")
+        if path != "/counts":
+            return frames.http_answer("404 Not Found", body=b"there is /counts, and WebSocket on every path\n")
         body = json.dumps(self.counts.as_dict()).encode()
         return frames.http_answer("200 OK", "Content-Type: application/json", body=body)
 
-    def _served_s(self, misdeeds: Misdeeds, arrived_s: float) -> float:
-        """When the one that serves all is done with a message. Its pace is exact: waking up late costs it nothing."""
-        if not misdeeds.service_ms:
+    def _served_s(self, faults: Faults, arrived_s: float) -> float:
+        """Return when the single service of all connections finishes a message. Late wake-ups do not slow it down."""
+        if not faults.service_ms:
             return arrived_s
-        self._free_s = max(self._free_s, arrived_s) + misdeeds.service_ms / 1000
+        self._free_s = max(self._free_s, arrived_s) + faults.service_ms / 1000
         return self._free_s
 
-    def _stall_left_s(self, misdeeds: Misdeeds) -> float:
-        if not misdeeds.stall or self._first_connection_s is None:
+    def _stall_left_s(self, faults: Faults) -> float:
+        if not faults.stall or self._first_connection_s is None:
             return 0.0
-        length_s, every_s = misdeeds.stall_s
+        length_s, every_s = faults.stall_s
         into_s = math.fmod(time.monotonic() - self._first_connection_s, every_s)
         return every_s - into_s if into_s >= every_s - length_s else 0.0
 
 
 @contextlib.contextmanager
-def serving(misdeeds: Misdeeds | None = None) -> Iterator[str]:
-    """The server in a thread of this process; gives its ws:// URL (`process.http_json(url, "/truth")` the counts)."""
+def serving(faults: Faults | None = None) -> Iterator[str]:
+    """Run the server in a thread; yield its ws:// URL (`process.http_json(url, "/counts")` returns the counts)."""
     port: list[int] = []
     ready = threading.Event()
     loop = asyncio.new_event_loop()
@@ -124,14 +124,14 @@ def serving(misdeeds: Misdeeds | None = None) -> Iterator[str]:
 
     def run() -> None:
         try:
-            loop.run_until_complete(TruthServer(misdeeds or Misdeeds()).serve(announce, stop))
+            loop.run_until_complete(FaultyEchoServer(faults or Faults()).serve(announce, stop))
         finally:
             loop.close()
 
-    thread = threading.Thread(target=run, name="truth")
+    thread = threading.Thread(target=run, name="faulty-echo")
     thread.start()
     try:
-        assert ready.wait(10), "the truth server did not come up"
+        assert ready.wait(10), "the faulty echo server did not start"
         yield f"ws://127.0.0.1:{port[0]}/echo"
     finally:
         loop.call_soon_threadsafe(stop.set)
@@ -142,7 +142,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_options(parser)
     try:
-        server = TruthServer(from_options(parser.parse_args()))
+        server = FaultyEchoServer(from_options(parser.parse_args()))
     except ValueError as error:
         parser.error(str(error))
 

@@ -1,6 +1,6 @@
-"""nginx (Debian's), configured in the ways that people get wrong: a path or an address of 127/8 for each.
+"""nginx (Debian's) with common configuration errors, one for each path and each address in 127/8.
 
-`url("/no-headers")` is plain HTTP, `url("/good", "expired")` the same over TLS with that certificate.
+`url("/no-headers")` is plain HTTP, `url("/good", "expired")` uses TLS with the certificate "expired".
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _PASSED_ON = """
 _TO = "proxy_pass http://{behind}/echo;"
 _LOCATIONS = {
     "/good": _TO + _PASSED_ON,
-    # what nginx does by itself: HTTP/1.0 to the server behind it, and neither of the two headers
+    # nginx's default: HTTP/1.0 to the server behind it, and neither of the two headers
     "/bare": _TO,
     "/no-headers": _TO + "proxy_http_version 1.1;",
     "/no-version": _TO + 'proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade";',
@@ -47,10 +47,10 @@ _LOCATIONS = {
 
 
 class MisconfiguredNginx(Nginx):
-    """All of that in one nginx."""
+    """One nginx with all of these errors."""
 
     def __init__(self, behind: dict[str, str]) -> None:
-        """`behind`: host:port of further servers, each behind /bare-NAME and /no-headers-NAME."""
+        """Take host:port of further servers by name; each is behind /bare-NAME and /no-headers-NAME."""
         self._behind = behind
 
     def _configuration(self, front: ProxySettings) -> str:
@@ -76,8 +76,8 @@ http {{ access_log off; {temporary} {servers} }}
 
 
 @dataclass(frozen=True)
-class RunningMisconfiguredNginx:
-    """A running one. `ca`: PEM file of the CA that signed all but the last certificate."""
+class RunningNginx:
+    """A running nginx. `ca`: PEM file of the CA that signed all certificates but "another-ca" and "self-signed"."""
 
     port: int
     ca: Path
@@ -87,13 +87,13 @@ class RunningMisconfiguredNginx:
 
 
 @contextlib.contextmanager
-def misconfigured_nginx(*behind: str) -> Iterator[RunningMisconfiguredNginx]:
-    """Starts it in front of the embedded target, and of the targets of the catalogue that `behind` names."""
+def misconfigured_nginx(*behind: str) -> Iterator[RunningNginx]:
+    """Start nginx in front of the embedded target, and of the catalogue's targets in `behind`."""
     with contextlib.ExitStack() as undo:
         directory = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="wsbench-")))
         backend, *others = (undo.enter_context(catalogue.find(name).start()) for name in ("websockets", *behind))
         nginx = MisconfiguredNginx(dict(zip(behind, (urlsplit(other.url).netloc for other in others), strict=True)))
-        directory.chmod(0o755)  # nginx's workers run as somebody else
+        directory.chmod(0o755)  # nginx's workers run as another user
         (directory / "passwords").write_text("somebody:{PLAIN}secret\n")
         ca = _certificates(directory)
 
@@ -102,7 +102,7 @@ def misconfigured_nginx(*behind: str) -> Iterator[RunningMisconfiguredNginx]:
 
         port, child = on_a_free_port(start)
         undo.callback(child.stop)
-        yield RunningMisconfiguredNginx(port, ca)
+        yield RunningNginx(port, ca)
 
 
 def _certificates(directory: Path) -> Path:
@@ -125,7 +125,7 @@ def _certificates(directory: Path) -> Path:
 
 
 def _self_signed(file: Path) -> None:
-    """As people make one: by openssl's own command."""
+    """Write a self-signed certificate, made by openssl's command line."""
     names = f"subjectAltName=IP:{ADDRESSES['self-signed']}"
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "9", "-subj", "/CN=test"]
     # the key goes to the file, the certificate to standard output

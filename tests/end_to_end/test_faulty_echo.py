@@ -1,4 +1,4 @@
-"""What a run counted, against a server that counts every misdeed it commits: equal to the message."""
+"""What a run counted, against a server that counts every fault it commits: equal to the message."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Truth
+from conftest import FaultyEcho
 from helpers import runs
 from helpers.process import CliResult, scaled
 from helpers.runs import Document
 
 RunCli = Callable[..., CliResult]
-StartTruth = Callable[..., Truth]
+StartFaultyEcho = Callable[..., FaultyEcho]
 Counts = dict[str, int]
 
 USERS = 4
@@ -22,22 +22,22 @@ RATE = 200
 LOOPS = {"one": ["--in-flight", "1"], "four": ["--in-flight", "4"], "open": ["--rate", str(RATE)]}
 
 
-def run_against(truth: Truth, run_cli: RunCli, tmp_path: Path, *args: str, echoed: bool = True) -> Document:
+def run_against(faulty_echo: FaultyEcho, run_cli: RunCli, tmp_path: Path, *args: str, echoed: bool = True) -> Document:
     """A short run, to its end."""
     # lost ones are given up after a second: a closed loop waits for them
     options = ("-u", str(USERS), "-d", "400ms", "--warmup", "100ms", "--timeout", "1s", "--drain", "2s")
-    result = run_cli("run", truth.url, *options, *args, "--json")
+    result = run_cli("run", faulty_echo.url, *options, *args, "--json")
     assert result.returncode == 0, result.stderr
     run = runs.read(runs.only(tmp_path / "results"), echoed=echoed)
     assert run["complete"] and run["connections"]["opened"] == run["conditions"]["users"]
     return run
 
 
-def settled(truth: Truth) -> Counts:
+def settled(faulty_echo: FaultyEcho) -> Counts:
     """The server's counts, when it has noticed the end of every connection."""
     deadline = time.monotonic() + scaled(10)
     while True:
-        counts = truth.counts()
+        counts = faulty_echo.counts()
         gone = counts["replies_sent"] + counts["dropped"] + counts["unanswered"]
         if counts["messages_in"] + counts["duplicated"] == gone or time.monotonic() > deadline:
             return counts
@@ -70,7 +70,7 @@ def ended_by_both(connections: int) -> bool:
     return 0 <= connections <= USERS
 
 
-MISDEEDS: dict[str, dict[str, object]] = {
+FAULTS: dict[str, dict[str, object]] = {
     "drop": {"drop": 9},
     "duplicate": {"duplicate": 7},
     "reorder": {"reorder": 5},
@@ -81,15 +81,15 @@ MISDEEDS: dict[str, dict[str, object]] = {
 }
 # with one message in flight there is no order, and mixed is best mixed with many
 LEFT_OUT = {("reorder", "one"), ("mixed", "one"), ("mixed", "open")}
-CASES = [case for case in itertools.product(MISDEEDS, LOOPS) if case not in LEFT_OUT]
+CASES = [case for case in itertools.product(FAULTS, LOOPS) if case not in LEFT_OUT]
 
 
-@pytest.mark.parametrize(("misdeed", "loop"), CASES)
+@pytest.mark.parametrize(("fault", "loop"), CASES)
 def test_replies_that_are_not_as_they_should_be(
-    truth: StartTruth, run_cli: RunCli, tmp_path: Path, misdeed: str, loop: str
+    faulty_echo: StartFaultyEcho, run_cli: RunCli, tmp_path: Path, fault: str, loop: str
 ) -> None:
-    options = MISDEEDS[misdeed]
-    server = truth(**options)
+    options = FAULTS[fault]
+    server = faulty_echo(**options)
     run = run_against(server, run_cli, tmp_path, *LOOPS[loop], echoed="reserialize" not in options)
     counts = settled(server)
     assert reported(run) == told_by(counts)
@@ -106,9 +106,9 @@ def test_replies_that_are_not_as_they_should_be(
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-def test_connections_that_are_closed(truth: StartTruth, run_cli: RunCli, tmp_path: Path, loop: str) -> None:
+def test_connections_that_are_closed(faulty_echo: StartFaultyEcho, run_cli: RunCli, tmp_path: Path, loop: str) -> None:
     """Opened again each time; and what comes before anything was asked is unexpected."""
-    server = truth(close_after=8, greet="hello")
+    server = faulty_echo(close_after=8, greet="hello")
     run = run_against(server, run_cli, tmp_path, *LOOPS[loop])
     counts, connections = settled(server), run["connections"]
     assert connections["opened"] + connections["reconnected"] == counts["connections"] == counts["greetings"]
@@ -122,12 +122,14 @@ def test_connections_that_are_closed(truth: StartTruth, run_cli: RunCli, tmp_pat
 
 
 @pytest.mark.parametrize("loop", [LOOPS["one"], LOOPS["four"], ["--rate", "8000"]], ids=["one", "four", "open"])
-def test_connections_that_are_reset(truth: StartTruth, run_cli: RunCli, tmp_path: Path, loop: list[str]) -> None:
+def test_connections_that_are_reset(
+    faulty_echo: StartFaultyEcho, run_cli: RunCli, tmp_path: Path, loop: list[str]
+) -> None:
     """What was on its way when the reset came was sent, was never read, and is lost; but the replies before it count.
 
     At 8,000 a second, sending fails while replies are still unread.
     """
-    server = truth(rst_after=8)
+    server = faulty_echo(rst_after=8)
     run = run_against(server, run_cli, tmp_path, *loop)
     counts = settled(server)
     unread = run["messages_all_phases"]["sent"] - counts["messages_in"]
@@ -140,8 +142,10 @@ def test_connections_that_are_reset(truth: StartTruth, run_cli: RunCli, tmp_path
     assert sum(error["count"] for error in run["errors"]) == counts["reset"]
 
 
-def test_without_reconnecting_what_is_due_is_missed(truth: StartTruth, run_cli: RunCli, tmp_path: Path) -> None:
-    server = truth(close_after=3)
+def test_without_reconnecting_what_is_due_is_missed(
+    faulty_echo: StartFaultyEcho, run_cli: RunCli, tmp_path: Path
+) -> None:
+    server = faulty_echo(close_after=3)
     run = run_against(server, run_cli, tmp_path, *LOOPS["open"], "--reconnect", "never")
     assert run["connections"]["dropped"] == USERS and run["connections"]["reconnected"] == 0
     assert run["messages_all_phases"]["sent"] == settled(server)["messages_in"] == USERS * 3
@@ -150,7 +154,7 @@ def test_without_reconnecting_what_is_due_is_missed(truth: StartTruth, run_cli: 
 
 
 @pytest.mark.parametrize(
-    ("misdeeds", "options"),
+    ("faults", "options"),
     [
         ({"delay": 4, "delay_ms": 600}, ["--rate", "200", "--timeout", "200ms"]),
         ({"delay": 1, "delay_ms": 1500}, ["-u", "1", "--rate", "4000", "--timeout", "200ms"]),
@@ -159,10 +163,10 @@ def test_without_reconnecting_what_is_due_is_missed(truth: StartTruth, run_cli: 
     ids=["some", "thousands", "at-the-end"],
 )
 def test_replies_that_come_too_late(
-    truth: StartTruth, run_cli: RunCli, tmp_path: Path, misdeeds: Document, options: list[str]
+    faulty_echo: StartFaultyEcho, run_cli: RunCli, tmp_path: Path, faults: Document, options: list[str]
 ) -> None:
     """They are lost, and counted as late when they come after all; never as duplicates."""
-    server = truth(**misdeeds)
+    server = faulty_echo(**faults)
     run = run_against(server, run_cli, tmp_path, *options)
     counts, late = settled(server), run["messages_all_phases"]["late"]
     assert late > 0
@@ -171,8 +175,8 @@ def test_replies_that_come_too_late(
     assert longest_ns is None or longest_ns <= run["conditions"]["timeout_ns"] * 1.001  # a bucket is that wide
 
 
-def test_no_reply_is_faster_than_the_server(truth: StartTruth, run_cli: RunCli, tmp_path: Path) -> None:
-    server = truth(delay=1, delay_ms=50)
+def test_no_reply_is_faster_than_the_server(faulty_echo: StartFaultyEcho, run_cli: RunCli, tmp_path: Path) -> None:
+    server = faulty_echo(delay=1, delay_ms=50)
     run = run_against(server, run_cli, tmp_path, *LOOPS["open"])
     assert reported(run) == told_by(settled(server))
     for name in ("response", "service"):
@@ -190,8 +194,10 @@ def test_no_reply_is_faster_than_the_server(truth: StartTruth, run_cli: RunCli, 
     ],
     ids=" ".join,
 )
-def test_other_ways_to_send_count_alike(truth: StartTruth, run_cli: RunCli, tmp_path: Path, options: list[str]) -> None:
-    server = truth(drop=31, duplicate=7, corrupt=11, fragment=5)
+def test_other_ways_to_send_count_alike(
+    faulty_echo: StartFaultyEcho, run_cli: RunCli, tmp_path: Path, options: list[str]
+) -> None:
+    server = faulty_echo(drop=31, duplicate=7, corrupt=11, fragment=5)
     run = run_against(server, run_cli, tmp_path, *LOOPS["four"], *options)
     counts = settled(server)
     # every 77th is corrupted, and that twice: the second one is like nothing that was sent
@@ -204,10 +210,12 @@ def test_other_ways_to_send_count_alike(truth: StartTruth, run_cli: RunCli, tmp_
     assert all(counts[name] > 0 for name in ("dropped", "duplicated", "corrupted", "fragmented"))
 
 
-def test_a_message_without_a_number_is_matched_in_order(truth: StartTruth, run_cli: RunCli, tmp_path: Path) -> None:
+def test_a_message_without_a_number_is_matched_in_order(
+    faulty_echo: StartFaultyEcho, run_cli: RunCli, tmp_path: Path
+) -> None:
     """A second copy looks like the reply to the next message; no reply is counted twice or not at all for it."""
     (tmp_path / "message").write_text('{"always": "the same"}')
-    server = truth(duplicate=7, corrupt=5)
+    server = faulty_echo(duplicate=7, corrupt=5)
     run = run_against(server, run_cli, tmp_path, *LOOPS["open"], "--payload-file", "message")
     counts, messages = settled(server), run["messages_all_phases"]
     assert messages["sent"] == messages["received"] == counts["messages_in"]

@@ -1,7 +1,7 @@
-"""Hosts of their own: network namespaces on one switch, with cables that can be pulled out and plugged in again.
+"""Virtual hosts: network namespaces on one switch, with links that tests can disconnect and reconnect.
 
-Needs root (`@pytest.mark.needs("netns")`). A host may hang on a slow cable (helpers/cable.py), which delays and loses
-packets in user space: not every kernel has netem.
+Needs root (`@pytest.mark.needs("netns")`). A host may have a slow link (helpers/tap_link.py), which delays and loses
+packets in user space, because not every kernel has netem.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def _ip(*arguments: str) -> None:
 
 
 @dataclass(frozen=True)
-class Cable:
-    """A slow cable: every packet takes `delay_ms` in each direction, and of a hundred `loss_percent` are lost."""
+class TapLink:
+    """A slow link with a delay of `delay_ms` in each direction, which loses `loss_percent` of all packets."""
 
     delay_ms: float = 0
     loss_percent: float = 0
@@ -40,7 +40,7 @@ class Cable:
 
 @dataclass
 class Host:
-    """One host; its loopback is its own too."""
+    """A host with its own loopback interface."""
 
     name: str
     address: str
@@ -50,35 +50,35 @@ class Host:
     started: list[Running] = field(default_factory=list)
 
     def run(self, *command: str, env: Mapping[str, str] | None = None) -> Running:
-        """A command on this host, in a directory of the host's own; stopped with the hosts, if not before."""
+        """Start a command on this host, in the host's directory; it is stopped with the hosts at the latest."""
         running = Running([str(components.tool("ip")), "netns", "exec", self.name, *command], cwd=self.cwd, env=env)
         self._stack.callback(running.stop)
         self.started.append(running)
         return running
 
     def wsbench(self, *arguments: str) -> Running:
-        """`wsbench ARGUMENTS` on this host."""
+        """Start `wsbench ARGUMENTS` on this host."""
         return self.run(sys.executable, "-m", "wsbench", *arguments)
 
     def locust(self, scenario: Path, *arguments: str) -> Running:
-        """`locust -f scenario ARGUMENTS` on this host."""
+        """Start `locust -f scenario ARGUMENTS` on this host."""
         return self.run(sys.executable, "-m", "locust", "-f", str(scenario), "--headless", *arguments)
 
     def serve(self, *options: str, port: int = 8765) -> tuple[Running, str]:
-        """`wsbench serve` on this host, ready, and its URL."""
+        """Start `wsbench serve` on this host; return it, ready, and its URL."""
         server = self.wsbench("serve", "--host", self.address, "--port", str(port), *options)
         return server, server.wait_for(r"^listening on (ws\S+)", 30)[1]
 
     def unplug(self) -> None:
-        """Pull its cable out: nothing comes or goes, and nobody is told."""
+        """Disconnect the host: packets are lost without any error."""
         _ip("-n", self._plug[0], "link", "set", self._plug[1], "down")
 
     def plug_in(self) -> None:
-        """Put it back."""
+        """Reconnect the host."""
         _ip("-n", self._plug[0], "link", "set", self._plug[1], "up")
 
     def get(self, url: str) -> str:
-        """What a plain HTTP request from this host brings."""
+        """Return the body of an HTTP response to a request from this host."""
         read = "import sys, urllib.request as r; print(r.urlopen(sys.argv[1], timeout=20).read().decode())"
         result = self.run(sys.executable, "-c", read, url).finish(30)
         assert result.returncode == 0, result.stderr
@@ -86,31 +86,31 @@ class Host:
 
 
 @contextmanager
-def hosts(directory: Path, *names: str, cables: Mapping[str, Cable] | None = None) -> Iterator[dict[str, Host]]:
-    """Hosts that reach each other, each with a directory of its name; removed with all that runs on them."""
+def hosts(directory: Path, *names: str, links: Mapping[str, TapLink] | None = None) -> Iterator[dict[str, Host]]:
+    """Create hosts that can reach each other, each with a directory of its name; stop all processes at the end."""
     mark = f"wsb{os.getpid()}-{next(_numbers)}"
     switch = f"{mark}-{_SWITCH}"
     with ExitStack() as stack:
         _namespace(switch, stack)
         _ip("-n", switch, "link", "add", _SWITCH, "type", "bridge")
         _ip("-n", switch, "link", "set", _SWITCH, "up")
-        found = {}
+        created = {}
         for number, name in enumerate(names, 1):
             namespace, plug = f"{mark}-{name}", f"port{number}"
             _namespace(namespace, stack)
-            cable = (cables or {}).get(name)
-            if cable is None:
+            link = (links or {}).get(name)
+            if link is None:
                 _ip("link", "add", plug, "netns", switch, "type", "veth", "peer", "name", "eth", "netns", namespace)
             else:
-                _lay(cable, switch, plug, namespace, stack)
+                _connect_tap(link, switch, plug, namespace, stack)
             address = f"{NETWORK}.{number}"
             _ip("-n", namespace, "address", "add", f"{address}/24", "dev", "eth")
             for device in ("eth", "lo"):
                 _ip("-n", namespace, "link", "set", device, "up")
             _ip("-n", switch, "link", "set", plug, "master", _SWITCH, "up")
             (directory / name).mkdir(exist_ok=True)
-            found[name] = Host(namespace, address, directory / name, (switch, plug), stack)
-        yield found
+            created[name] = Host(namespace, address, directory / name, (switch, plug), stack)
+        yield created
 
 
 def _namespace(name: str, stack: ExitStack) -> None:
@@ -118,11 +118,11 @@ def _namespace(name: str, stack: ExitStack) -> None:
     stack.callback(_ip, "netns", "delete", name)
 
 
-def _lay(cable: Cable, switch: str, plug: str, namespace: str, stack: ExitStack) -> None:
+def _connect_tap(link: TapLink, switch: str, plug: str, namespace: str, stack: ExitStack) -> None:
     ends = [plug, f"{plug}far"]
-    options = ["--delay-ms", str(cable.delay_ms), "--loss-percent", str(cable.loss_percent)]
-    command = [str(components.tool("ip")), "netns", "exec", switch, sys.executable, "-m", "helpers.cable"]
+    options = ["--delay-ms", str(link.delay_ms), "--loss-percent", str(link.loss_percent)]
+    command = [str(components.tool("ip")), "netns", "exec", switch, sys.executable, "-m", "helpers.tap_link"]
     running = Running([*command, *ends, *options], cwd=process.TESTS)
     stack.callback(running.stop)
-    running.wait_for("^laid")
+    running.wait_for("^ready")
     _ip("-n", switch, "link", "set", ends[1], "netns", namespace, "name", "eth")
