@@ -22,7 +22,7 @@ from helpers import abuse
 from helpers.conformance import Frame
 from helpers.frames import BINARY, CONTINUATION, PING, TEXT
 from helpers.process import scaled
-from helpers.tls_client import Client, connected
+from helpers.tls_client import TlsClient, connected
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
@@ -99,7 +99,7 @@ def settled(target: EmbeddedTarget, **expected: int) -> bool:
     return False
 
 
-def echoes(client: ClientConnection | Client) -> bool:
+def echoes(client: ClientConnection | TlsClient) -> bool:
     client.send("still there")
     return client.recv(timeout=scaled(30)) == "still there"
 
