@@ -25,7 +25,8 @@ from wsbench.errors import ConnectionLost
 from wsbench.transport.connect import Connector
 from wsbench.transport.connect_attempt import HandshakeResult
 from wsbench.transport.connection import Connection
-from wsbench.transport.shortway import Answer, ShortWay
+from wsbench.transport.poller import Poller
+from wsbench.transport.shortway import READ_SIZE, Answer, ShortWay
 from wsbench.transport.timestamps import timespec_to_ns
 from wsbench.transport.traffic import Traffic
 from wsbench.websocket.frames import BINARY, TEXT
@@ -233,6 +234,8 @@ class Pair:
         narrow: bool = False,
         tls: green_ssl.SSLContext | None = None,
         context: ssl.SSLContext | None = None,
+        poller: Poller | None = None,
+        read_size: int = READ_SIZE,
         **options: Any,
     ) -> None:
         self.peer, self.log, self.traffic = Peer(narrow=narrow, tls=tls), Log(), Traffic()
@@ -247,7 +250,7 @@ class Pair:
             raise
         if narrow:
             self.handshake.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, NARROW)
-        self.connection = Connection(self.handshake, self.log, self.traffic)
+        self.connection = Connection(self.handshake, self.log, self.traffic, poller=poller, read_size=read_size)
 
     def start(self, answer: Answer | None = None) -> Pair:
         """With `answer` there is a short way."""

@@ -59,11 +59,8 @@ def test_messages_both_ways(pair: MakePair, security: dict[str, Any]) -> None:
     assert both.connection.plain
 
 
-def test_without_epoll_the_hub_watches_each_socket(
-    pair: MakePair, security: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("wsbench.transport.connection.poller", HubPoller)
-    both = pair(**security).start()
+def test_without_epoll_the_hub_watches_each_socket(pair: MakePair, security: dict[str, Any]) -> None:
+    both = pair(poller=HubPoller(), **security).start()
     both.peer.message(b"x" * 200_000)
     both.peer.message(b"and the end at once")
     both.peer.close()
@@ -563,12 +560,9 @@ def test_tcp_is_reset(pair: MakePair) -> None:
 
 
 @pytest.mark.parametrize("read_size", [65_536, 150], ids=["in one read", "in several reads"])
-def test_a_reset_amid_replies_loses_none_of_them_and_is_told_once_and_last(
-    pair: MakePair, monkeypatch: pytest.MonkeyPatch, read_size: int
-) -> None:
+def test_a_reset_amid_replies_loses_none_of_them_and_is_told_once_and_last(pair: MakePair, read_size: int) -> None:
     """The replies and the reset have all come before we read: the answer to the first reply fails."""
-    monkeypatch.setattr("wsbench.transport.connection.READ_SIZE", read_size)
-    both = pair()
+    both = pair(read_size=read_size)
     both.log.on_message = lambda: both.send(b"next")
     replies = [bytes([number]) * 100 for number in (1, 2, 3)]
     both.peer.send(b"".join(framed(*replies)))

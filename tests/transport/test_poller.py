@@ -129,13 +129,13 @@ def test_however_many_are_ready_all_are_told_and_others_get_their_turn(ends: Mak
 
 _FORKS = """
 import os
-from wsbench.transport.poller import poller
-ours = poller()
-assert poller() is ours
+from wsbench.transport.poller import hub_poller
+ours = hub_poller()
+assert hub_poller() is ours
 if not (child := os.fork()):
-    os._exit(0 if poller() is not ours else 1)
+    os._exit(0 if hub_poller() is not ours else 1)
 assert os.waitpid(child, 0)[1] == 0
-assert poller() is ours
+assert hub_poller() is ours
 """
 
 

@@ -16,9 +16,9 @@ import gevent
 from websockets.exceptions import InvalidState
 from websockets.frames import Frame, Opcode
 
-from wsbench.errors import ConnectionLost
 from wsbench.transport.connect_attempt import HandshakeResult
 from wsbench.transport.timestamps import ANCILLARY_SIZE, timespec_to_ns
+from wsbench.websocket import drop_errors
 
 _READ_SIZE = 65_536
 
@@ -73,7 +73,7 @@ class ProbeConnection:
             sent_ns = time.time_ns()
             self._flush()
         except (InvalidState, OSError) as error:
-            raise _broke(error) from error
+            raise drop_errors.reset(error) from error
         return sent_ns
 
     def next(self, deadline_ns: int) -> Arrival | None:
@@ -115,9 +115,9 @@ class ProbeConnection:
                 self._ended = True
                 self.protocol.receive_eof()
         except ssl.SSLError as error:
-            raise ConnectionLost(f"TLS broke: {error.reason or error}", code=1006, kind="tls") from error
+            raise drop_errors.tls_failed(error) from error
         except OSError as error:
-            raise _broke(error) from error
+            raise drop_errors.reset(error) from error
         self._flush_if_it_can()
 
     def _feed(self, data: bytes, arrived_ns: int, handled_ns: int, *, by_kernel: bool) -> None:
@@ -128,7 +128,7 @@ class ProbeConnection:
         error = self.protocol.parser_exc
         if error is not None and not isinstance(error, EOFError):
             self._flush_if_it_can()
-            raise ConnectionLost(f"the server broke the protocol: {error}", code=1002, kind="protocol-error")
+            raise drop_errors.protocol_violated(error)
 
     def _whole(self, frame: Frame) -> tuple[Opcode, bytes] | None:
         if frame.opcode in (Opcode.CLOSE, Opcode.PING, Opcode.PONG):
@@ -152,8 +152,3 @@ class ProbeConnection:
                 self._socket.sendall(self._tls.encrypt(data) if self._tls is not None else data)
         if self._tls is not None and (own := self._tls.outgoing()):
             self._socket.sendall(own)
-
-
-def _broke(error: Exception) -> ConnectionLost:
-    reason = error.strerror if isinstance(error, OSError) else None
-    return ConnectionLost(f"the connection broke: {reason or error}", code=1006, kind="reset")

@@ -124,7 +124,7 @@ class HubPoller:
 _pollers: WeakKeyDictionary[Any, tuple[int, Poller]] = WeakKeyDictionary()
 
 
-def poller() -> Poller:
+def hub_poller() -> Poller:
     """The poller of this hub. A forked process has its own: it would share an epoll with its parent."""
     hub, pid = gevent.get_hub(), os.getpid()
     known = _pollers.get(hub)

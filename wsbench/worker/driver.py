@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Protocol
 
 from wsbench.errors import ConnectionLost
-from wsbench.transport.connection import Connection, Receiver
+from wsbench.transport.connection import Connection
+from wsbench.transport.receiver import Receiver
 
 
 class Driver(Receiver, Protocol):

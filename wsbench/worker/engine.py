@@ -22,7 +22,7 @@ from wsbench.run.options import RunOptions
 from wsbench.run.protocol import ConnectionTally, Health, PhaseUpdate, Report
 from wsbench.source_addresses import round_robin
 from wsbench.transport.connect import Connector
-from wsbench.transport.poller import poller
+from wsbench.transport.poller import hub_poller
 from wsbench.transport.timestamps import TimestampingKeepalive
 from wsbench.transport.traffic import Traffic
 from wsbench.units import NS_PER_S
@@ -81,7 +81,7 @@ class Engine:
             offset_ns=clock.offset_ns,
             backlog_ns=options.timeout_ns,
             on_error=self._pacer_failed,
-            read=poller().poll_once,
+            read=hub_poller().poll_once,
         )
         self._connection_tally = ConnectionTally()
         self.recorder = Recorder(

@@ -1,0 +1,57 @@
+"""Why an open connection ended. One `ConnectionLost` for each way to end, with its close code and kind."""
+
+from __future__ import annotations
+
+import ssl
+
+from websockets.exceptions import PayloadTooBig
+from websockets.frames import Close
+
+from wsbench.errors import ConnectionLost, Side, WsbenchError
+from wsbench.websocket.frames import Flood
+
+
+def closed(close: Close) -> ConnectionLost:
+    """Return the error of a close frame from the server."""
+    return ConnectionLost(
+        f"the server closed the connection with {close}", code=int(close.code), reason=close.reason, kind="closed"
+    )
+
+
+def closed_abruptly() -> ConnectionLost:
+    """Return the error of a stream that ended without a close frame."""
+    what = "the server ended the connection without a close frame"
+    return ConnectionLost(what, code=1006, kind="closed-abruptly")
+
+
+def close_unanswered(timeout_s: float) -> ConnectionLost:
+    """Return the error of a close frame of ours that got no answer in time."""
+    what = f"the server did not answer the close frame within {timeout_s:g} s"
+    return ConnectionLost(what, code=1006, kind="close-unanswered")
+
+
+def reset(error: Exception) -> ConnectionLost:
+    """Return the error of a socket that failed."""
+    reason = error.strerror if isinstance(error, OSError) else None
+    return ConnectionLost(f"the connection broke: {reason or error}", code=1006, kind="reset")
+
+
+def tls_failed(error: ssl.SSLError) -> ConnectionLost:
+    """Return the error of a TLS record that could not be read."""
+    return ConnectionLost(f"TLS broke: {error.reason or error}", code=1006, kind="tls")
+
+
+def protocol_violated(error: Exception) -> ConnectionLost:
+    """Return the error of a violation, with its close code (RFC 6455, 7.4.1) even if that could not be sent."""
+    if isinstance(error, Flood):
+        return ConnectionLost(f"the server flooded the connection: {error}", code=1008, kind="flood")
+    code = 1007 if isinstance(error, UnicodeDecodeError) else 1009 if isinstance(error, PayloadTooBig) else 1002
+    return ConnectionLost(f"the server broke the protocol: {error}", code=code, kind="protocol-error")
+
+
+def internal(error: Exception) -> ConnectionLost:
+    """Return the error of a fault of wsbench itself."""
+    what = error.what if isinstance(error, WsbenchError) else f"{type(error).__name__}: {error}"
+    lost = ConnectionLost(f"wsbench failed: {what}", code=1006, side=Side.GENERATOR, kind="internal")
+    lost.__cause__ = error
+    return lost
