@@ -1,7 +1,7 @@
-"""Every exception wsbench raises on purpose: what is wrong, on whose side, and what to do about it.
+"""Exceptions that wsbench raises on purpose: what is wrong, on whose side, and what to do about it.
 
-An error is a value first and a text second: the command line prints it in one or two lines, a result counts
-it by `kind` and `side`. Anything that is not a `WsbenchError` is a bug of ours and may show a traceback.
+The command line prints an error in one or two lines; a result counts it by `kind` and `side`. Any other exception is a
+bug of wsbench and may show a traceback.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from enum import IntEnum, StrEnum
 
 
 class Side(StrEnum):
-    """Whose side a fault lies on, as far as can be told from here."""
+    """The side at fault, as far as the generator can know."""
 
     TARGET = "target"
     GENERATOR = "generator"
@@ -30,7 +30,7 @@ class ExitCode(IntEnum):
 
 
 def printable(text: str) -> str:
-    """One line that does nothing to a terminal, whoever wrote it: names of files, and what servers say, are quoted."""
+    """Replace what could control a terminal or begin a line, for text from servers and file names."""
     return text if text.isprintable() else "".join(char if char.isprintable() else "·" for char in text)
 
 
@@ -39,10 +39,10 @@ class WsbenchError(Exception):
 
     Attributes:
         what: one sentence without a full stop: what is wrong.
-        remedy: one sentence: what to do about it; empty when there is nothing to say.
-        side: whose side the fault lies on.
+        remedy: one sentence: what to do about it; may be empty.
+        side: the side at fault.
         kind: short stable name under which a result counts it (`errors[].kind`).
-        exit_code: what a command that ends with it exits with.
+        exit_code: the exit code of a command that ends with it.
     """
 
     kind = "error"
@@ -61,14 +61,14 @@ class WsbenchError(Exception):
 
 
 class UsageError(WsbenchError):
-    """A bad option, file or URL: nothing was started."""
+    """A bad option, file or URL; nothing was started."""
 
     kind = "usage"
     exit_code = ExitCode.USAGE
 
 
 class ConnectError(WsbenchError):
-    """A connection that did not come about: name, TCP, TLS or the upgrade.
+    """A connection that could not be opened.
 
     Attributes:
         step: "dns", "tcp", "tls" or "upgrade".
@@ -82,12 +82,12 @@ class ConnectError(WsbenchError):
 
 
 class HandshakeError(ConnectError):
-    """The opening handshake was answered, but not by a WebSocket server, or wrongly.
+    """An opening handshake that got a wrong response, or none.
 
     Attributes:
-        status: HTTP status of the answer, None when there was no valid HTTP answer.
-        headers: the answer's headers, in order.
-        body: the start of the answer's body.
+        status: HTTP status of the response; None without a valid HTTP response.
+        headers: the response's headers, in order.
+        body: the start of the response's body.
     """
 
     def __init__(
@@ -108,11 +108,11 @@ class HandshakeError(ConnectError):
 
 
 class ConnectionLost(WsbenchError):
-    """An open connection that ended before we asked it to.
+    """An open connection that was dropped: it ended before we asked for it.
 
     Attributes:
-        code: the close code; 1006 when the peer went without a close frame (RFC 6455, 7.1.5).
-        reason: the close reason the peer gave.
+        code: the close code; 1006 without a close frame (RFC 6455, 7.1.5).
+        reason: the server's close reason.
     """
 
     kind = "dropped"
@@ -133,14 +133,14 @@ class ConnectionLost(WsbenchError):
 
 
 class ResultError(WsbenchError):
-    """A stored result that cannot be read: missing, truncated, edited, or of a schema we do not know."""
+    """A stored result that cannot be read: missing, truncated, edited, or of an unknown schema."""
 
     kind = "result"
     exit_code = ExitCode.USAGE
 
 
 class TargetError(WsbenchError):
-    """A target that wsbench should have started did not come up or did not stay up."""
+    """A target that wsbench starts, and that did not start or did not keep running."""
 
     kind = "target"
 

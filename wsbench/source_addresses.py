@@ -1,8 +1,7 @@
-"""Where connections come from: source addresses, for more connections than one address has ports.
+"""Source addresses of connections, for more connections than one address has ports.
 
-A connection is told apart by its two addresses and ports, so that one source address has as many connections to one
-server port as the system has ephemeral ports (28,232 by Linux's default). On loopback every address of 127.0.0.0/8 is
-this machine's, without being set up.
+Two addresses and two ports identify a connection. So one source address can have as many connections to one server
+port as there are ephemeral ports (28,232 by Linux's default). All of 127.0.0.0/8 belongs to this machine without setup.
 """
 
 from __future__ import annotations
@@ -21,15 +20,15 @@ from wsbench.errors import UsageError
 _PORT_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _DEFAULT_PORTS = 28_232
 _PORTS_USED = 0.25
-"""The share of an address's ports that is used before the next address is: the fuller it gets, the longer the kernel
-searches for a free one (a quarter of the ramp's CPU at 15,000), and others need some as well."""
+"""The share of an address's ports that we plan to use: the kernel searches longer for a free port as they fill up (a
+quarter of the ramp's CPU at 15,000 connections), and other programs need ports too."""
 IP_BIND_ADDRESS_NO_PORT = 24
-"""Linux: bind to an address, and leave the port to connect(), which may share it between destinations."""
+"""Linux: bind to an address only; connect() chooses the port, which destinations can then share."""
 
 
 @dataclass(frozen=True)
 class SourceRange:
-    """Addresses from `first` to `last`, both included; of one family, IPv4 or IPv6."""
+    """Sequence of the addresses from `first` to `last`, both included; of one family, IPv4 or IPv6."""
 
     first: str
     last: str
@@ -44,10 +43,10 @@ class SourceRange:
 
 
 def parse_sources(text: str) -> SourceRange:
-    """`10.0.0.5`, `10.0.0.5-10.0.0.9` or `127.0.0.0/8`; of a network, without its first and last address.
+    """Parse `10.0.0.5`, `10.0.0.5-10.0.0.9` or `127.0.0.0/8`; a network's first and last address are left out.
 
     Raises:
-        ValueError: none of these.
+        ValueError: the text is none of these.
     """
     try:
         if "/" in text:
@@ -65,10 +64,10 @@ def parse_sources(text: str) -> SourceRange:
 
 
 def check_sources(sources: Sequence[SourceRange]) -> None:
-    """Whether this machine has these addresses, as far as the ends of each range tell.
+    """Check that this machine has the first and the last address of each range.
 
     Raises:
-        UsageError: it has not.
+        UsageError: it does not have one of them.
     """
     for source in sources:
         for address in dict.fromkeys((source[0], source[len(source) - 1])):
@@ -79,12 +78,12 @@ def check_sources(sources: Sequence[SourceRange]) -> None:
             except OSError as error:
                 raise UsageError(
                     f"--source-ip {address}: this machine has no such address ({error.strerror or error})",
-                    remedy="Give addresses of its interfaces; on loopback all of 127.0.0.0/8 will do.",
+                    remedy="Give addresses of its interfaces; on loopback, any of 127.0.0.0/8.",
                 ) from error
 
 
 def round_robin(sources: Sequence[SourceRange], *, start: int, step: int) -> Iterator[str]:
-    """Addresses in turn over all ranges, every `step`-th from the `start`-th, without end."""
+    """Yield the addresses of all ranges in turn, without end: every `step`-th, from the `start`-th."""
     total = sum(map(len, sources))
     for number in itertools.count(start, step):
         index = number % total
@@ -95,17 +94,20 @@ def round_robin(sources: Sequence[SourceRange], *, start: int, step: int) -> Ite
             index -= len(source)
 
 
-def for_loopback(host: str, connections: int) -> tuple[SourceRange, ...]:
-    """Addresses enough for so many connections to a server on this machine; none where one is enough."""
+def for_loopback(host: str, connections: int, *, ports: int | None = None) -> tuple[SourceRange, ...]:
+    """Return enough addresses for `connections` to a server on this machine; none if one address is enough.
+
+    `ports` are those of one address; None for this machine's ephemeral ports.
+    """
     if sys.platform != "linux" or not is_loopback(host):
         return ()
-    needed = -(-connections // int(ephemeral_ports() * _PORTS_USED))
+    needed = -(-connections // int((ports or ephemeral_ports()) * _PORTS_USED))
     first = ip_address("127.0.0.1")
     return (SourceRange(str(first), str(first + needed - 1)),) if needed > 1 else ()
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is `localhost` or one of 127.0.0.0/8."""
+    """Return whether a host is `localhost` or in 127.0.0.0/8."""
     try:
         return ip_address(host) in ipaddress.ip_network("127.0.0.0/8")
     except ValueError:
@@ -113,7 +115,7 @@ def is_loopback(host: str) -> bool:
 
 
 def ephemeral_ports() -> int:
-    """Ports of one source address towards one server port."""
+    """Return how many ports one source address has towards one server port."""
     try:
         low, high = map(int, _PORT_RANGE.read_text().split())
     except (OSError, ValueError):

@@ -8,7 +8,6 @@ import sys
 
 import pytest
 
-from wsbench import source_addresses as sources_module
 from wsbench.errors import ConnectError, UsageError
 from wsbench.source_addresses import check_sources, for_loopback, parse_sources, round_robin
 from wsbench.targets.embedded import EmbeddedTarget
@@ -58,13 +57,12 @@ def test_workers_share_addresses_out_without_a_word() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, 127.0.0.1 alone is there unasked")
-def test_loopback_gets_as_many_as_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources_module, "ephemeral_ports", lambda: 1000)
+def test_loopback_gets_as_many_as_it_needs() -> None:
     for host in ("127.0.0.1", "localhost", "127.9.9.9"):
-        assert for_loopback(host, 250) == ()
-        (needed,) = for_loopback(host, 251)
+        assert for_loopback(host, 250, ports=1000) == ()
+        (needed,) = for_loopback(host, 251, ports=1000)
         assert (needed[0], len(needed)) == ("127.0.0.1", 2)
-        (needed,) = for_loopback(host, 2501)
+        (needed,) = for_loopback(host, 2501, ports=1000)
         assert len(needed) == 11
     assert for_loopback("10.0.0.1", 10**6) == ()
     assert for_loopback("example.org", 10**6) == ()

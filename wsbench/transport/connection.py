@@ -151,7 +151,7 @@ class Connection(BufferedSocket):
         if self.plain:
             return echoed_frames(payloads, size, first_byte)
         frame = self.frame
-        whole = (head + rest for head, rests in payloads for rest in rests)
+        whole = (prefix + suffix for prefix, suffixes in payloads for suffix in suffixes)
         return ((payload, frame(payload, first_byte)) for payload in whole)
 
     def write(self, data: bytes) -> None:

@@ -1,12 +1,12 @@
-"""Which sockets can be read: one epoll for all connections of a process, nested in gevent's.
+"""Readable sockets: one epoll for all connections of a process, nested in gevent's.
 
-A watcher of gevent's own costs 1,500 instructions a round trip in user space: libev's bookkeeping, the interpreter's
-lock, a look for signals, a call built from nothing. Here the hub is called once for a batch, and a loop in Python calls
-whoever waits, which costs about half of that again. The sockets are watched edge-triggered: otherwise the kernel would
-look at each of them once more, in vain, when it is next asked.
+A gevent watcher for each socket costs 1,500 instructions a round trip: libev's bookkeeping, the interpreter's lock, a
+check for signals, a call built from nothing. Here the hub is called once a batch, and a loop in Python calls the
+readers, for about half of that.
 
-Edge-triggered, a socket is reported when something comes, not while something is left. So whoever reads all that it
-asked for, or was told of more than data, must ask to be told `again`.
+The sockets are watched edge-triggered, which saves the kernel a second look at each. The kernel then reports a socket
+when bytes arrive, not while bytes are left. So a reader that filled its buffer, or that got other events than `READ`,
+must call `rearm`.
 """
 
 from __future__ import annotations
@@ -21,53 +21,53 @@ import gevent
 from gevent.monkey import get_original
 
 Readable = Callable[[int, int], None]
-"""Called on the hub with the descriptor, and with READ, or anything else when there may be more than data. It must not
+"""Called on the hub with the descriptor and the events: `READ`, or others if there may be more than data. It must not
 block or raise."""
 
 READ = 1
-"""EPOLLIN, and gevent's own word for it."""
+"""EPOLLIN, which is also gevent's event mask for a readable socket."""
 _ANYTHING = 0
 _BATCH = 64
-"""Sockets read before everybody else on the hub gets a turn: the pacer's timer above all."""
+"""Sockets read in one hub callback; others, such as the pacer's timer, run between batches."""
 
 
 class Poller(Protocol):
-    """Tells of sockets that can be read, on the hub.
+    """Calls a callback on the hub for each readable socket.
 
     Attributes:
-        poll_once: tells of those of now, to somebody on the hub who does not want to go round for it, and returns
-            whether there were any; None where only the hub knows.
+        poll_once: calls the callbacks of the sockets that are readable now, without an iteration of the event loop, and
+            returns whether there were any; None if only the hub can poll.
     """
 
     poll_once: Callable[[], bool] | None
 
     def add(self, fd: int, readable: Readable) -> None:
-        """Watch a socket from now on; what has come already counts."""
+        """Watch a socket. Bytes that have arrived already are reported too."""
 
     def set_callback(self, fd: int, readable: Readable) -> None:
-        """Somebody else is told of it from now on."""
+        """Replace the callback of a watched socket."""
 
     def rearm(self, fd: int) -> None:
-        """Something may be left: tell of it once more, after the others."""
+        """Report a socket once more, after the others, if bytes are left."""
 
     def remove(self, fd: int) -> None:
-        """Watch it no more; to be called before it is closed."""
+        """Stop to watch a socket. Call this before closing it."""
 
 
 def _ignore(fd: int, events: int) -> None:
-    """Takes the place of whoever is gone, perhaps through one that was called just before in the same batch."""
+    """Do nothing: the callback of a removed socket, which may still be reported in the current batch."""
 
 
 class EpollPoller:
-    """The one for Linux."""
+    """Poller for Linux, edge-triggered."""
 
     def __init__(self) -> None:
-        # Locust has gevent take epoll out of the module, because its `poll` blocks. This one never does.
+        # Locust has gevent remove epoll from the module because its `poll` blocks. This one never does.
         self._epoll: select.epoll = get_original("select", "epoll")()
-        # A hang-up and urgent data are asked for by name: either may end a read early, and no new edge may follow.
+        # A hang-up and urgent data are named: either may end a read early, and no new edge may follow.
         self._events = select.EPOLLIN | select.EPOLLPRI | select.EPOLLRDHUP | select.EPOLLET
         self._callbacks: list[Readable] = []
-        """By descriptor. A list, since with thousands of them a dict's entries are in no cache."""
+        """By descriptor. A list: with thousands of sockets, a dict's entries are in no CPU cache."""
         self._watcher = gevent.get_hub().loop.io(self._epoll.fileno(), READ)
         self._watcher.start(self._poll)
         self.poll_once: Callable[[], bool] | None = self._poll
@@ -89,7 +89,7 @@ class EpollPoller:
             self._callbacks[fd] = _ignore
 
     def _poll(self) -> bool:
-        # What is ready but did not fit stays ready: the hub calls again after whatever else it has to do.
+        # Ready sockets beyond the batch stay ready: the hub calls this again after its other work.
         callbacks = self._callbacks
         ready = self._epoll.poll(0, _BATCH)
         for fd, events in ready:
@@ -98,7 +98,7 @@ class EpollPoller:
 
 
 class HubPoller:
-    """The same with a watcher of the hub's for every socket, where there is no epoll. Level-triggered."""
+    """Poller for systems without epoll: a gevent watcher for each socket, level-triggered."""
 
     def __init__(self) -> None:
         self.poll_once: Callable[[], bool] | None = None
@@ -125,9 +125,9 @@ _pollers: WeakKeyDictionary[Any, tuple[int, Poller]] = WeakKeyDictionary()
 
 
 def hub_poller() -> Poller:
-    """The poller of this hub. A forked process has its own: it would share an epoll with its parent."""
+    """Return this hub's poller. A forked process gets a new one: otherwise it would share an epoll with its parent."""
     hub, pid = gevent.get_hub(), os.getpid()
-    known = _pollers.get(hub)
-    if known is None or known[0] != pid:
-        known = _pollers[hub] = (pid, EpollPoller() if hasattr(select, "EPOLLET") else HubPoller())
-    return known[1]
+    entry = _pollers.get(hub)
+    if entry is None or entry[0] != pid:
+        entry = _pollers[hub] = (pid, EpollPoller() if hasattr(select, "EPOLLET") else HubPoller())
+    return entry[1]

@@ -1,8 +1,8 @@
-"""The short way through a conversation of message, reply, next message: one reader for all connections that are on it.
+"""The short way from a reply to the next message: one reader function for all connections that are on it.
 
-With ten thousand connections nothing that belongs to one of them is in any cache when its reply comes, and whatever has
-to be fetched costs 80 ns and more. So there is no function or object of a connection's own here but its socket: one
-function serves them all, with tables by descriptor, in which neighbours share a cache line.
+With ten thousand connections, nothing of a connection is in a CPU cache when its reply arrives, and each fetch costs
+80 ns and more. So one function serves all connections with tables by descriptor, in which neighbours share a cache
+line. The socket is a connection's only object here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from wsbench.transport.traffic import Traffic
 
 READ_SIZE = 65_536
 FIRST_READ_SIZE = 448
-"""Until a read fills it: Python has a pool for so little; malloc takes 600 instructions a message more."""
+"""Read size until a read fills it: Python's pool serves small objects; malloc costs 600 instructions more a message."""
 _now = time.time_ns
 
 Answer = Callable[[int, bytes, bytes, int], bytes | None]
@@ -28,51 +28,41 @@ Otherwise returns None and changes nothing."""
 
 
 class Traveller(Protocol):
-    """What a connection is to the short way: it is told of whatever is not short."""
+    """A connection on the short way, which handles all that the short way does not."""
 
     def strayed(self, data: bytes, timespec: bytes, handled_ns: int) -> None:
-        """What was read is not just the reply that was expected."""
+        """Handle bytes that are not exactly the expected reply."""
 
     def refused(self, data: bytes, error: OSError) -> None:
-        """The socket took nothing of what was to be sent."""
+        """Handle a send that failed: the socket accepted none of `data`."""
 
     def keep(self, data: bytes) -> None:
-        """The socket did not take this rest of what was to be sent."""
+        """Buffer the rest of a partial send."""
 
     def look_again(self, size: int, timespec: bytes, handled_ns: int) -> None:
-        """A read of `size` bytes may not have got all there was, or it got the end of the stream."""
+        """Handle a read of `size` bytes that may have left some, or that got the end of the stream (0)."""
 
     def failed(self, error: Exception) -> None:
-        """The socket broke, or we did."""
+        """Handle an exception: the socket or our code failed."""
 
 
 class _Gone:
-    """Takes the place of whoever has ended, perhaps just now, in a call of ours."""
+    """Placeholder of a connection that has ended, perhaps in a call made by the reader."""
 
-    def strayed(self, data: bytes, timespec: bytes, handled_ns: int) -> None:
-        """See Traveller."""
+    def strayed(self, *_args: Any, **_kwargs: Any) -> None:
+        """Do nothing."""
 
-    def refused(self, data: bytes, error: OSError) -> None:
-        """See Traveller."""
-
-    def keep(self, data: bytes) -> None:
-        """See Traveller."""
-
-    def look_again(self, size: int, timespec: bytes, handled_ns: int) -> None:
-        """See Traveller."""
-
-    def failed(self, error: Exception) -> None:
-        """See Traveller."""
+    refused = keep = look_again = failed = strayed
 
 
 _GONE = _Gone()
 
 
 class ShortWay:
-    """Reads, has it answered, and sends.
+    """Reads, gets the answer, and sends it.
 
     Attributes:
-        readable: to be called in place of the reader of a connection that has joined.
+        readable: the poller's callback for connections on the short way.
     """
 
     def __init__(self, answer: Answer, traffic: Traffic) -> None:
@@ -81,18 +71,18 @@ class ShortWay:
         self.readable = self._reader(answer, traffic)
 
     def join(self, fd: int, raw: Any, traveller: Traveller) -> None:
-        """One more connection, whose plain non-blocking socket is `raw`."""
+        """Add a connection, whose plain non-blocking socket is `raw`."""
         missing = fd + 1 - len(self._sockets)
         self._sockets += [None] * missing
         self._travellers += [_GONE] * missing
         self._sockets[fd], self._travellers[fd] = raw, traveller
 
     def leave(self, fd: int) -> None:
-        """It has ended."""
+        """Remove a connection that has ended."""
         self._sockets[fd], self._travellers[fd] = None, _GONE
 
     def _reader(self, answer: Answer, traffic: Traffic) -> Readable:
-        """What reads once. As defaults it has at hand whatever does not change."""
+        """Return the reader. Its default arguments are constants, which are faster than closures."""
         read_size = FIRST_READ_SIZE
 
         def readable(

@@ -1,7 +1,7 @@
-"""The kernel's own receive timestamps (SO_TIMESTAMPNS), so that a reply's arrival is not our reading of it.
+"""Receive timestamps of the kernel (SO_TIMESTAMPNS): the arrival of a reply, apart from the time we read it.
 
 Source: Linux Documentation/networking/timestamping. The constants are not in Python's socket module.
-The clock is CLOCK_REALTIME. When one read returns several segments, the timestamp is the last one's.
+The clock is CLOCK_REALTIME. If one read returns several segments, the timestamp is that of the last.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ ANCILLARY_SIZE = socket.CMSG_SPACE(_TIMESPEC.size) if hasattr(socket, "CMSG_SPAC
 
 
 def timespec_to_ns(timespec: bytes) -> int:
-    """Nanoseconds of a timespec, which is a struct timespec as the kernel writes it."""
+    """Decode a struct timespec, as the kernel writes it, to nanoseconds."""
     seconds, nanoseconds = _TIMESPEC.unpack(timespec)
     return int(seconds * NS_PER_S + nanoseconds)
 
 
 def ns_to_timespec(instant_ns: int) -> bytes:
-    """The timespec of an instant, for when the kernel has given none."""
+    """Encode an instant as a struct timespec, for reads without a kernel timestamp."""
     return _TIMESPEC.pack(*divmod(instant_ns, NS_PER_S))
 
 
 def enable(sock: socket.socket) -> bool:
-    """Ask for receive timestamps on a socket; False where the kernel has none to give."""
+    """Switch on receive timestamps for a socket; return False if the kernel has none."""
     if sys.platform != "linux":
         return False
     try:
@@ -42,10 +42,10 @@ def enable(sock: socket.socket) -> bool:
 
 
 class TimestampingKeepalive:
-    """Holds one idle socket with timestamps on, as a rule for the life of the process.
+    """An idle socket that keeps the kernel's timestamping on, usually for the life of the process.
 
-    The kernel stamps packets only while some socket asks for it, and switches that on with a delay: without
-    this, the first reads after the first socket's option is set come without a timestamp.
+    The kernel stamps packets only while at least one socket has the option set, and switches stamping on with a delay.
+    Without this socket, the first reads of the first connection have no timestamp.
     """
 
     def __init__(self) -> None:
@@ -53,5 +53,5 @@ class TimestampingKeepalive:
         self.available = enable(self._socket)
 
     def close(self) -> None:
-        """For who needs stamps for a while only."""
+        """Let the kernel switch timestamping off."""
         self._socket.close()

@@ -1,4 +1,4 @@
-"""permessage-deflate (RFC 7692) from the client's side: what to offer, and what was granted."""
+"""The client's offer of permessage-deflate (RFC 7692)."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFact
 
 _FLAGS = ("server_no_context_takeover", "client_no_context_takeover")
 _SMALLEST_BLOCK, _LARGEST_BLOCK = 1 << 7, 1 << 14
-"""Symbols in a block of zlib's at memLevel 1 and 8: 1 << (memLevel + 6)."""
+"""Symbols in a zlib block at memLevel 1 and 8: 1 << (memLevel + 6)."""
 _BITS = ("server_max_window_bits", "client_max_window_bits")
 
 
 def parse_compression(text: str, *, message_size: int = _LARGEST_BLOCK) -> ClientPerMessageDeflateFactory | None:
-    """The offer for 'off', 'on', or parameters such as 'client_max_window_bits=12; server_no_context_takeover'.
+    """Return the offer for 'off', 'on', or parameters such as 'client_max_window_bits=12; server_no_context_takeover'.
 
-    `message_size` in bytes: of the messages that will be compressed.
+    `message_size` is the size of the messages to compress, in bytes.
 
     Raises:
         ValueError: an unknown parameter or a value out of range.
@@ -32,15 +32,15 @@ def parse_compression(text: str, *, message_size: int = _LARGEST_BLOCK) -> Clien
         if name in parameters:
             raise ValueError(f"{name} is given twice")
         parameters[name] = _value(name, value.strip('"'))
-    # The factory would offer client_max_window_bits of its own accord: offer what was said, no more.
+    # The factory offers client_max_window_bits by default: offer only the given parameters.
     return ClientPerMessageDeflateFactory(**{"client_max_window_bits": None, **parameters}, compress_settings=settings)
 
 
 def _settings(message_size: int) -> dict[str, Any]:
-    """zlib's, for a generator: compressing is most of what it does with a compressed message.
+    """Return zlib settings for a generator, whose main work on a compressed message is compressing.
 
-    The lowest level saves a percent less than the highest on short messages, at half the cost. With just as much memory
-    as holds a message in one block, the tables of hundreds of connections stay in the processor's cache.
+    On short messages the lowest level saves one percent less than the highest, at half the cost. Memory for one message
+    in one block keeps the tables of hundreds of connections in the CPU cache.
     """
     block_bits = (min(max(message_size, _SMALLEST_BLOCK), _LARGEST_BLOCK) - 1).bit_length()
     return {"level": 1, "memLevel": block_bits - 6}
@@ -53,7 +53,7 @@ def _value(name: str, value: str) -> int | bool:
         return True
     if name not in _BITS:
         raise ValueError(
-            f"{name!r} is no parameter of permessage-deflate: use off, on, or of {', '.join((*_FLAGS, *_BITS))}"
+            f"{name!r} is no parameter of permessage-deflate: use off, on, or some of {', '.join((*_FLAGS, *_BITS))}"
         )
     if not value:
         if name == "client_max_window_bits":

@@ -1,4 +1,4 @@
-"""Credentials in what is shown to people: told by the name of their header or query parameter, and left out."""
+"""Hiding credentials in output. A header's or query parameter's name decides whether its value is one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _CHALLENGES = ("www-authenticate", "proxy-authenticate")
 
 
 def hide_header(name: str, value: str) -> str:
-    """The value, or what may be shown of it: the scheme of an Authorization, nothing of a cookie but its name."""
+    """Return the value without credentials; the scheme of an Authorization header stays."""
     lower = name.lower()
     if lower.startswith("sec-websocket-") or lower in _CHALLENGES or not _NAMES.search(name):
         return hide_in_target(value) if lower in ("location", "referer") else value
@@ -24,7 +24,7 @@ def hide_header(name: str, value: str) -> str:
 
 
 def hide_in_target(target: str) -> str:
-    """A request target, or any text with query parameters in it, without the values of those that are credentials."""
+    """Hide credentials among the query parameters of a request target, or of any text."""
 
     def shown(match: re.Match[str]) -> str:
         secret = match[3] and _QUERY_NAMES.search(match[2])
@@ -34,7 +34,7 @@ def hide_in_target(target: str) -> str:
 
 
 def hide_in_url(url: str) -> str:
-    """A URL without the password and the credentials of its query."""
+    """Hide the password of a URL and credentials in its query."""
     parts = urlsplit(url)
     if parts.password is not None:
         host = parts.netloc.rpartition("@")[2]

@@ -1,10 +1,9 @@
-"""RFC 6455 framing, pure: building frames, and cutting a server's byte stream into messages.
+"""RFC 6455 framing without I/O: building frames, and splitting a server's byte stream into messages.
 
-`websockets`' ClientProtocol is the authority. Only what is plainest and most frequent has a lane of its own:
-whole, unfragmented, unmasked data frames while no fragmented message is under way (RFC 6455, 5.2 to 5.4), plain or
-compressed by permessage-deflate, whose state stays in the protocol's own extension object. Every other byte goes
-through the protocol object, a whole frame at a time where the frame is whole, so that between two frames nothing is
-pending in it and the fast lane can take over again.
+`websockets`' ClientProtocol is the authority. Only the most frequent frames bypass it: whole, unfragmented, unmasked
+data frames outside a fragmented message (RFC 6455, 5.2 to 5.4), plain or compressed by permessage-deflate, whose state
+stays in the protocol's extension object. All other bytes go through the protocol object, one whole frame at a time, so
+that it holds no pending bytes between two frames and the next frame may bypass it again.
 """
 
 from __future__ import annotations
@@ -57,28 +56,28 @@ _MASK_POOL = 256
 _DATA = (TEXT, BINARY)
 _RSV1 = 0x40
 _EMPTY_BLOCK = b"\x00\x00\xff\xff"
-"""What a sync flush ends with, and what is left out on the wire (RFC 7692, 7.2.1)."""
-_SHORT = 2044
-"""Up to here the extension inflates a frame in one go."""
+"""End of a sync flush, which is not sent (RFC 7692, 7.2.1)."""
+_ONE_STEP_INFLATE = 2044
+"""The extension inflates shorter frames in one step."""
 _DEFLATED = (TEXT | _RSV1, BINARY | _RSV1)
 _OPCODES = frozenset(int(opcode) for opcode in Opcode)
 _WINDOW = 32_768
 _MAX_FINAL_BLOCKS = 100
 _SMALL_FRAME = 125
 _MAX_SMALL_FRAMES = 2000
-"""Of these a slow frame costs 10 µs: more of them would keep the process from every other connection."""
+"""Each costs 10 µs: more of them would keep the process from all other connections."""
 
 
 Payloads = Iterable[tuple[bytes, Iterable[bytes]]]
-"""One after the other: what several of them begin with, and what each of those goes on with."""
+"""Groups of payloads: the prefix that a group shares, and the suffix of each payload."""
 
 
 class Flood(Exception):
-    """Frames without end that make no message: pings, or fragments of next to nothing."""
+    """Too many frames that make no message: pings, or tiny fragments."""
 
 
 class ReceivedMessage(NamedTuple):
-    """A whole application message as it came from the server."""
+    """A whole application message from the server."""
 
     payload: bytes
     text: bool
@@ -90,45 +89,45 @@ def _mask_pools() -> Iterator[Iterator[tuple[bytes]]]:
 
 
 next_mask_key = itertools.chain.from_iterable(_mask_pools()).__next__
-"""The next mask key, of those of all connections.
+"""Return the next mask key; all connections share the pool.
 
-RFC 6455, 10.3 wants keys that whoever supplies the payload cannot predict, against proxies that take it for HTTP. Here
-nobody but us supplies payloads, so a pool of random bytes that is refilled now and then is enough.
+RFC 6455, 10.3 requires keys that the author of a payload cannot predict. Here wsbench itself is the author, so a pool
+of random bytes, refilled when it is empty, is enough.
 """
 
 
 def client_frame(payload: BytesLike, first_byte: int) -> bytes:
-    """One masked frame, ready for the socket."""
+    """Return a masked frame, ready for the socket."""
     (key,) = next_mask_key()
     return frame_header(first_byte, len(payload), MASKED) + key + apply_mask(payload, key)
 
 
 def echoed_frames(payloads: Payloads, size: int, first_byte: int) -> Iterator[tuple[bytes, bytes]]:
-    """For each payload of `size` bytes: the plain frame by which a server sends it back, and the masked one to it.
+    """Yield for each payload of `size` bytes the server's echo (a plain frame) and our masked frame.
 
-    At half of what `client_frame` and its like would cost: a generator keeps at hand what all frames have in common.
+    It costs half as much as `client_frame` for each: the generator builds the common parts once.
     """
     plain, masked = frame_header(first_byte, size), frame_header(first_byte, size, MASKED)
     next_key = next_mask_key
-    for head, rests in payloads:
-        for rest in rests:
-            payload = head + rest
+    for prefix, suffixes in payloads:
+        for suffix in suffixes:
+            payload = prefix + suffix
             (key,) = next_key()
             yield plain + payload, masked + key + apply_mask(payload, key)
 
 
 def deflate_of(protocol: ClientProtocol) -> PerMessageDeflate | None:
-    """The permessage-deflate that was negotiated, if it and nothing else was."""
+    """Return the negotiated permessage-deflate if it is the only extension."""
     if len(protocol.extensions) == 1 and isinstance(protocol.extensions[0], PerMessageDeflate):
         return protocol.extensions[0]
     return None
 
 
 class DeflatingFramer:
-    """Builds masked, compressed client frames of one connection (RFC 7692, 7.2.1).
+    """Builder of masked, compressed client frames of one connection (RFC 7692, 7.2.1).
 
-    With context takeover, the commonest, the extension's own compressor is used as the extension does it, without the
-    two frame objects a message that it would make: 2 of some 57 µs.
+    With context takeover, the usual case, it calls the extension's compressor directly. This avoids two frame objects a
+    message: 2 of about 57 µs.
     """
 
     __slots__ = ("_deflate",)
@@ -137,7 +136,7 @@ class DeflatingFramer:
         self._deflate = deflate
 
     def frame(self, payload: bytes, first_byte: int) -> bytes:
-        """One masked frame, ready for the socket."""
+        """Return a masked, compressed frame, ready for the socket."""
         deflate = self._deflate
         data: BytesLike
         if deflate.local_no_context_takeover:
@@ -150,7 +149,7 @@ class DeflatingFramer:
 
 @functools.lru_cache(maxsize=4096)
 def frame_header(first_byte: int, size: int, mask_bit: int = 0) -> bytes:
-    """What comes before a payload of `size` bytes; before its key, if the bit is `MASKED`."""
+    """Return the header of a frame with `size` bytes of payload; with `MASKED`, the mask key follows it."""
     if size < 126:
         return bytes((first_byte, mask_bit | size))
     if size < 65536:
@@ -159,9 +158,9 @@ def frame_header(first_byte: int, size: int, mask_bit: int = 0) -> bytes:
 
 
 def frame_bounds(data: bytes, start: int) -> tuple[int, int] | None:
-    """Offsets of the payload and of the end of the frame that begins at `start`; None while its header is cut.
+    """Return the offsets of the payload and of the end of the frame at `start`; None if its header is incomplete.
 
-    The end may lie beyond the data. A masked frame's key (which a server must not send) counts as header.
+    The end may be beyond the data. A mask key (which a server must not send) counts as header.
     """
     available = len(data) - start
     if available < 2:
@@ -179,17 +178,17 @@ def frame_bounds(data: bytes, start: int) -> tuple[int, int] | None:
 
 
 class FrameReader:
-    """Cuts what a server sends after its handshake into messages.
+    """Splits the server's bytes after the handshake into messages.
 
     Attributes:
-        idle: whether the next byte is the first of a frame and no fragmented message is under way.
-        pongs: payloads of pongs that came; whoever wants to know takes them out.
+        idle: the next byte is the first of a frame, outside a fragmented message.
+        pongs: payloads of received pongs; the caller empties the list.
         small_frames: control frames and short fragments since the last whole message. Too many of them fail the
             connection; the caller resets the count once a second.
 
-    Invariants: bytes of an incomplete frame wait here, never in the protocol object, unless the frame's stated
-    length is over the limit (then the protocol object gets to see it at once, and refuses it); after a whole
-    frame the protocol object's own buffer is empty.
+    Invariants: bytes of an incomplete frame wait here, not in the protocol object, unless the frame's length is over
+    the limit (then the protocol object gets it at once and rejects it). After a whole frame the protocol object's
+    buffer is empty.
     """
 
     __slots__ = (
@@ -221,9 +220,9 @@ class FrameReader:
         self.pongs: list[bytes] = []
 
     def join(self, data: bytes) -> bytes:
-        """What has to be looked at now that `data` came: nothing while the frame is still incomplete.
+        """Return the bytes to feed after `data` arrived: none while the frame is incomplete.
 
-        Chunks of a long frame are collected and joined once, when the frame is whole.
+        Chunks of a long frame are joined once, when the frame is whole.
         """
         if not self._chunks:
             return data
@@ -233,11 +232,11 @@ class FrameReader:
             return b""
         joined = b"".join(self._chunks)
         self._chunks.clear()
-        self.idle = self.protocol.current_size is None  # if all of it was predicted, nobody feeds it
+        self.idle = self.protocol.current_size is None  # needed if all of it is predicted and not fed
         return joined
 
     def feed(self, data: bytes) -> list[ReceivedMessage]:
-        """The messages that `data` (from `join`) completes; replies to control frames wait in the protocol."""
+        """Return the messages that `data` (from `join`) completes; responses to control frames wait in the protocol."""
         messages: list[ReceivedMessage] = []
         protocol = self.protocol
         offset, size = 0, len(data)
@@ -265,7 +264,7 @@ class FrameReader:
         return messages
 
     def feed_eof(self) -> list[ReceivedMessage]:
-        """The stream ended; an incomplete frame goes to the protocol object, which says what that means."""
+        """Handle the end of the stream: the protocol object gets an incomplete frame and decides what it means."""
         messages: list[ReceivedMessage] = []
         if self._chunks:
             rest = b"".join(self._chunks)
@@ -275,18 +274,18 @@ class FrameReader:
         return messages
 
     def _must_reject(self, data: bytes, start: int, bounds: tuple[int, int] | None) -> bool:
-        """Whether the frame's first two bytes or its length alone are reason enough to fail the connection."""
+        """Return whether the frame's first two bytes or its length alone must fail the connection."""
         if len(data) - start < 2:
-            # The protocol object looks at two bytes at once: given one, it would keep it, and we would lose our place.
+            # The protocol object reads two bytes at once. It would keep a single one, which breaks the invariant.
             return False
         if data[start] & 0x0F not in _OPCODES or data[start + 1] & MASKED:
             return True
-        # What is left of the limit for the rest of a fragmented message.
+        # A fragmented message has used a part of the limit.
         room = self._max_frame - (self.protocol.current_size or 0)
         return bounds is not None and bounds[1] - bounds[0] > room
 
     def _give_up(self, code: int, error: Exception) -> None:
-        """Fail the connection as the protocol object does where it finds the fault itself."""
+        """Fail the connection in the way the protocol object does for faults that it finds."""
         self.protocol.fail(code, str(error))
         self.protocol.parser_exc = error
 
@@ -325,7 +324,7 @@ class FrameReader:
                 self._deliver(payload, self._text, messages)
 
     def _inflate(self, deflate: PerMessageDeflate, data: bytes, text: bool, messages: list[ReceivedMessage]) -> None:
-        """What the protocol object does with a whole compressed frame."""
+        """Inflate and deliver a whole compressed frame."""
         try:
             payload = self._continue_after_final_block(deflate, self._inflated(deflate, data, text))
         except (ProtocolError, PayloadTooBig) as error:
@@ -334,13 +333,13 @@ class FrameReader:
             self._deliver(payload, text, messages)
 
     def _inflated(self, deflate: PerMessageDeflate, data: bytes, text: bool) -> bytes:
-        """What the extension makes of a frame; of a short one with context takeover, without its frame objects.
+        """Inflate a frame by the extension; a short one with context takeover without the extension's frame objects.
 
         Raises:
             ProtocolError, PayloadTooBig: as the extension does.
         """
         limit = self.protocol.max_message_size
-        if deflate.remote_no_context_takeover or len(data) >= _SHORT:
+        if deflate.remote_no_context_takeover or len(data) >= _ONE_STEP_INFLATE:
             frame = Frame(Opcode.TEXT if text else Opcode.BINARY, data, rsv1=True)
             return bytes(deflate.decode(frame, max_size=limit).data)
         decoder = deflate.decoder
@@ -353,14 +352,14 @@ class FrameReader:
         return payload
 
     def _continue_after_final_block(self, deflate: PerMessageDeflate, payload: bytes) -> bytes:
-        """The whole message that begins with `payload`: a block with BFINAL ends no stream here (RFC 7692, 7.2.3.4).
+        """Return the whole message that begins with `payload`: a block with BFINAL does not end it (RFC 7692, 7.2.3.4).
 
-        zlib stops at such a block, and the extension would take every later message for an empty one.
+        zlib stops at such a block, and the extension would return every later message as empty.
 
         Raises:
             ProtocolError: what follows the block cannot be inflated, or there are too many of them.
         """
-        decoder = getattr(deflate, "decoder", None)  # none is kept without context takeover
+        decoder = getattr(deflate, "decoder", None)  # absent without context takeover
         limit = self.protocol.max_message_size or 0
         for _ in range(_MAX_FINAL_BLOCKS):
             if decoder is None or not decoder.eof:
@@ -376,7 +375,7 @@ class FrameReader:
         raise ProtocolError("too many final blocks in a message")
 
     def _deliver(self, payload: bytes, text: bool, messages: list[ReceivedMessage]) -> None:
-        # The sans-I/O protocol leaves the check of text to its callers (RFC 6455, 8.1).
+        # The protocol object leaves the check of text to its caller (RFC 6455, 8.1).
         if text and not payload.isascii():
             try:
                 payload.decode()

@@ -1,4 +1,4 @@
-"""TLS over memory BIOs: the socket stays ours, so hub callbacks and kernel timestamps work as without TLS."""
+"""TLS over memory BIOs. The socket stays a plain one, so hub callbacks and kernel timestamps work as without TLS."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from pathlib import Path
 from wsbench.errors import UsageError
 
 _PLAIN_READ = 16_384
-"""A record holds no more (RFC 8446, 5.1); a larger buffer would be mapped and unmapped for every read."""
+"""Largest record (RFC 8446, 5.1); a larger buffer would be mapped and unmapped for every read."""
 
 
 def client_context(*, ca_file: str | None, insecure: bool) -> ssl.SSLContext:
-    """A client context: the system's trust, plus or instead `ca_file`; no checks at all when `insecure`.
+    """Return a client context that trusts the system's CAs and `ca_file`; it checks nothing if `insecure`.
 
     Raises:
         UsageError: the CA file is missing or holds no certificate.
     """
     context = ssl.create_default_context()
-    # RFC 6455 runs over HTTP/1.1; a server that prefers HTTP/2 must be told.
+    # RFC 6455 runs over HTTP/1.1; without ALPN a server may choose HTTP/2.
     context.set_alpn_protocols(["http/1.1"])
     if ca_file is not None:
         try:
@@ -35,26 +35,26 @@ def client_context(*, ca_file: str | None, insecure: bool) -> ssl.SSLContext:
 
 
 class TlsStream:
-    """One TLS connection as a pure transformation: ciphertext in, plaintext out, and the reverse.
+    """One TLS connection without I/O: ciphertext in, plaintext out, and the reverse.
 
     Attributes:
-        closed: the peer sent close_notify.
+        closed: the server has sent close_notify.
     """
 
     __slots__ = ("_incoming", "_object", "_outgoing", "closed")
 
     def __init__(self, context: ssl.SSLContext, server_name: str, session: ssl.SSLSession | None = None) -> None:
-        """`session`: of an earlier connection, to be resumed if the server agrees."""
+        """Start a connection; `session`, of an earlier one, is resumed if the server agrees."""
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._object = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name, session=session)
         self.closed = False
 
     def handshake(self, received: bytes) -> tuple[bool, bytes]:
-        """One step of the handshake: (whether it is complete, what to send).
+        """Take one step of the handshake; return whether it is complete, and the bytes to send.
 
         Raises:
-            ssl.SSLError: it failed; `outgoing` may hold an alert for the peer.
+            ssl.SSLError: it failed; `outgoing` may return an alert for the server.
         """
         if received:
             self._incoming.write(received)
@@ -65,16 +65,16 @@ class TlsStream:
         return True, self._outgoing.read()
 
     def outgoing(self) -> bytes:
-        """Ciphertext that waits to be sent."""
+        """Return ciphertext to send, perhaps none."""
         return self._outgoing.read() if self._outgoing.pending else b""
 
     def encrypt(self, data: bytes) -> bytes:
-        """Ciphertext of `data`, whole."""
+        """Return the ciphertext of `data`."""
         self._object.write(data)
         return self._outgoing.read()
 
     def decrypt(self, data: bytes) -> bytes:
-        """The plaintext that `data` completes, maybe none.
+        """Return the plaintext that `data` completes, perhaps none.
 
         Raises:
             ssl.SSLError: a broken record.
@@ -83,7 +83,7 @@ class TlsStream:
         incoming.write(data)
         plain = b""
         try:
-            # An exception costs more than a record: ask first whether anything is left to read.
+            # An exception costs more than a record: check first whether bytes are left.
             while incoming.pending or self._object.pending():
                 chunk = read(_PLAIN_READ)
                 if not chunk:
@@ -97,7 +97,7 @@ class TlsStream:
         return plain
 
     def close(self) -> bytes:
-        """close_notify for the peer."""
+        """Return close_notify for the server."""
         try:
             self._object.unwrap()
         except ssl.SSLError:
@@ -106,7 +106,7 @@ class TlsStream:
 
     @property
     def session(self) -> ssl.SSLSession | None:
-        """What a later connection can resume; TLS 1.3 servers send it after the handshake."""
+        """Session for a later connection; TLS 1.3 servers send it after the handshake."""
         return self._object.session
 
     @property
@@ -121,16 +121,16 @@ class TlsStream:
 
     @property
     def cipher(self) -> str | None:
-        """The cipher suite's name."""
+        """Name of the cipher suite."""
         cipher = self._object.cipher()
         return cipher[0] if cipher else None
 
     @property
     def application_protocol(self) -> str | None:
-        """What both agreed to speak on top (ALPN); None when the server does not take part in that."""
+        """Protocol negotiated by ALPN; None if the server does not support ALPN."""
         return self._object.selected_alpn_protocol()
 
     @property
     def certificate(self) -> bytes | None:
-        """The server's, in DER, checked or not; of a handshake that is done."""
+        """The server's certificate in DER, verified or not, after the handshake."""
         return self._object.getpeercert(binary_form=True)
