@@ -221,14 +221,14 @@ NGINX = {
         "/private", "it refuses the credentials", "unauthorized", options=("--header", "Authorization: Basic eDp5")
     ),
     "a web page": Case("/static", "200 OK .* plain HTTP, as from a web server", "no-upgrade"),
-    "another version": Case("/version", "426 .* refuses version 13 of the protocol, and speaks 8, 7", "version"),
+    "another version": Case("/version", "426 .* refuses version 13 of the protocol, and supports 8, 7", "version"),
     "redirect": Case("/moved", "301 .* redirects, .*Location: https://elsewhere", "redirected"),
     "nobody behind it": Case("/down", "502 Bad Gateway .* down or overloaded", "unavailable"),
     "ws:// to a TLS port": Case("/good", "this port speaks TLS", "tls-expected", name="good", scheme="ws"),
     "wss:// to a plain port": Case("/good", "no TLS with .* speaks plain text", "no-tls", "tls", scheme="wss"),
     "untrusted": Case("/good", "certificate .* is not trusted: its issuer is unknown", "certificate", "tls", "good"),
-    "expired": Case("/good", "certificate .* has expired on ", "certificate-expired", "tls", "expired", TRUSTED),
-    "untrusted, and expired": Case("/good", "is not trusted.* and has expired on ", "certificate", "tls", "expired"),
+    "expired": Case("/good", "certificate .* expired on ", "certificate-expired", "tls", "expired", TRUSTED),
+    "untrusted, and expired": Case("/good", "is not trusted.* and expired on ", "certificate", "tls", "expired"),
     "not yet valid": Case("/good", "is not valid before ", "certificate-not-yet-valid", "tls", "early", TRUSTED),
     "wrong host": Case(
         "/good",
@@ -239,7 +239,7 @@ NGINX = {
         TRUSTED,
     ),
     "another CA": Case("/good", "is not trusted", "certificate", "tls", "another-ca", TRUSTED),
-    "self-signed": Case("/good", "is not trusted, for it is self-signed", "certificate", "tls", "self-signed"),
+    "self-signed": Case("/good", "is not trusted: it is self-signed", "certificate", "tls", "self-signed"),
 }
 
 
@@ -272,7 +272,7 @@ def test_a_bad_certificate_is_shown_and_may_be_taken(probe: Probe, nginx: Runnin
     assert "· upgrade, echo, ping, close: not reached" in shown
     found = probe(nginx.url("/good", "expired"), "--insecure", "--json").json()
     assert found["ok"] and not found["tls"]["verified"]
-    assert "not checked (--insecure), and it has expired on" in found["findings"][0]["evidence"]
+    assert "not checked (--insecure), and it expired on" in found["findings"][0]["evidence"]
 
 
 FAULTS = {
@@ -281,18 +281,18 @@ FAULTS = {
     "/401": ("authentication is missing", "unauthorized"),
     "/403": ("403 Forbidden .* refuses a request without an Origin header, or the credentials", "forbidden"),
     "/404": ("404 Not Found .* no such path", "not-found"),
-    "/426": ("refuses version 13 of the protocol, and speaks 8, 7", "version"),
+    "/426": ("refuses version 13 of the protocol, and supports 8, 7", "version"),
     "/503": ("503 .* down or overloaded", "unavailable"),
     "/no-upgrade": ("Upgrade and Connection headers did not reach it: a proxy dropped them", "no-upgrade"),
     "/101-no-upgrade": ("101, but with no Upgrade header", "no-upgrade"),
     "/wrong-accept": ("a wrong Sec-WebSocket-Accept", "wrong-accept"),
-    "/unrequested-extension": ("an extension that was not asked for .*permessage-deflate", "negotiation"),
-    "/unrequested-subprotocol": ("a subprotocol that was not asked for .*never-asked-for", "negotiation"),
+    "/unrequested-extension": ("an extension that was not offered .*permessage-deflate", "negotiation"),
+    "/unrequested-subprotocol": ("a subprotocol that was not offered .*never-asked-for", "negotiation"),
     "/http10": ("HTTP/1.0, which has no upgrade", "http-1.0"),
     "/silent": (r"never answered the upgrade request within 0\.5 s", "handshake-timeout"),
     "/close": ("closed the connection without answering the upgrade request", "handshake-closed"),
     "/rst": ("broke the connection during the upgrade: Connection reset by peer", "handshake-reset"),
-    "/garbage": ("did not answer .* with HTTP/1.1, but with .*: no WebSocket server", "not-http"),
+    "/garbage": ("did not answer .* with HTTP/1.1, but with .*: it is no WebSocket server", "not-http"),
     "/slow": ("sent .* bytes of an answer, but not all of it", "handshake-timeout"),
 }
 

@@ -60,6 +60,6 @@ def test_the_names_it_is_for(host: str, right: bool) -> None:
 def test_its_dates() -> None:
     read = issued("a.example")
     assert read.faults("a.example", FROM) == read.faults("a.example", UNTIL) == []
-    assert read.faults("a.example", UNTIL + timedelta(seconds=1)) == ["has expired on 2030-04-01"]
+    assert read.faults("a.example", UNTIL + timedelta(seconds=1)) == ["expired on 2030-04-01"]
     assert read.faults("a.example", FROM - timedelta(seconds=1)) == ["is not valid before 2030-01-01 00:00 UTC"]
     assert len(read.faults("b.example", UNTIL + timedelta(days=1))) == 2

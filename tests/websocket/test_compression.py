@@ -53,7 +53,7 @@ def test_parameters_are_offered_as_they_are_given(text: str, parameters: dict[st
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("yes", "'yes' is no parameter of permessage-deflate: use off, on, or of server_no_context_takeover"),
+        ("yes", "'yes' is no parameter of permessage-deflate: use off, on, or some of server_no_context_takeover"),
         ("gzip", "'gzip' is no parameter"),
         ("; ;", "'' is no parameter"),
         ("client_max_window_bits=16", "must be from 9 to 15"),

@@ -17,8 +17,8 @@ from wsbench.websocket.handshake import ConnectOptions
         ("WRONG_VERSION_NUMBER", "no-tls", "speaks plain text ('HTTP/1.1 400')", "ws:// instead of wss://"),
         ("HTTP_REQUEST", "no-tls", "speaks plain text", "ws:// instead of wss://"),
         ("SSLV3_ALERT_HANDSHAKE_FAILURE", "tls", "no version and cipher", "TLS 1.2 or 1.3"),
-        ("TLSV13_ALERT_CERTIFICATE_REQUIRED", "tls", "wants a client certificate", "wants none"),
-        ("TLSV1_ALERT_NO_APPLICATION_PROTOCOL", "tls", "speaks no HTTP/1.1", "ALPN"),
+        ("TLSV13_ALERT_CERTIFICATE_REQUIRED", "tls", "requires a client certificate", "requires no client"),
+        ("TLSV1_ALERT_NO_APPLICATION_PROTOCOL", "tls", "offers no HTTP/1.1", "ALPN"),
         ("SOMETHING_ELSE", "tls", "something else", ""),
     ],
 )
@@ -39,8 +39,8 @@ def test_why_tls_did_not_come_about(reason: str, kind: str, told: str, remedy: s
         (9, "certificate-not-yet-valid", "is not valid yet"),
         (62, "certificate-host", "is not for the host name server.test"),
         (64, "certificate-host", "is not for the host name server.test"),
-        (18, "certificate", "is not trusted, for it is self-signed"),
-        (19, "certificate", "is not trusted, nor is its CA"),
+        (18, "certificate", "is not trusted: it is self-signed"),
+        (19, "certificate", "is not trusted: its CA is not"),
         (20, "certificate", "is not trusted: its issuer is unknown here"),
         (99, "certificate", "is not trusted (because)"),
     ],
@@ -56,7 +56,7 @@ def test_why_a_certificate_failed_the_check(code: int, kind: str, told: str) -> 
 @pytest.mark.parametrize(
     ("step", "received", "kind", "side", "told"),
     [
-        ("dns", 0, "dns-timeout", Side.NETWORK, "no name server told the address of server.test"),
+        ("dns", 0, "dns-timeout", Side.NETWORK, "no name server returned an address of server.test"),
         ("tcp", 0, "connect-timeout", Side.NETWORK, "did not accept the connection"),
         ("tls", 0, "tls-timeout", Side.TARGET, "did not complete the TLS handshake"),
         ("upgrade", 0, "handshake-timeout", Side.TARGET, "never answered the upgrade request"),

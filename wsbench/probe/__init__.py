@@ -1,1 +1,1 @@
-"""A probe: one connection, looked at step by step, and what is wrong put into words. See `prober.probe`."""
+"""Probe of a server: one connection, step by step, with a diagnosis of what fails. See `prober.probe`."""

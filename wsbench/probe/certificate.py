@@ -1,4 +1,4 @@
-"""What a server's certificate says: whose it is, who vouches for it, until when, and for which names."""
+"""A server's certificate: subject, issuer, dates and names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class ServerCertificate(msgspec.Struct, frozen=True):
     """The server's own certificate, not its chain.
 
     Attributes:
-        names: the host names and addresses it is for (subjectAltName).
+        names: its host names and addresses (subjectAltName).
         sha256: fingerprint of its DER, in hexadecimal.
     """
 
@@ -26,10 +26,10 @@ class ServerCertificate(msgspec.Struct, frozen=True):
     sha256: str
 
     def faults(self, host: str, now: datetime) -> list[str]:
-        """What is wrong with it by itself, whoever signed it; each completes "the certificate ..."."""
+        """Return what is wrong with it apart from its signature; each text completes "the certificate ..."."""
         faults = []
         if now > self.not_after:
-            faults.append(f"has expired on {self.not_after:%Y-%m-%d}")
+            faults.append(f"expired on {self.not_after:%Y-%m-%d}")
         if now < self.not_before:
             faults.append(f"is not valid before {self.not_before:%Y-%m-%d %H:%M} UTC")
         if not any(_matches(name, host) for name in self.names):
@@ -39,29 +39,29 @@ class ServerCertificate(msgspec.Struct, frozen=True):
 
 
 def read_certificate(der: bytes) -> ServerCertificate | None:
-    """What is in it; None when it cannot be read."""
+    """Decode a certificate; return None if it cannot be decoded."""
     try:
-        read = x509.load_der_x509_certificate(der)
+        decoded = x509.load_der_x509_certificate(der)
         return ServerCertificate(
-            subject=read.subject.rfc4514_string(),
-            issuer=read.issuer.rfc4514_string(),
-            not_before=read.not_valid_before_utc,
-            not_after=read.not_valid_after_utc,
-            names=_names(read),
-            sha256=read.fingerprint(hashes.SHA256()).hex(),
+            subject=decoded.subject.rfc4514_string(),
+            issuer=decoded.issuer.rfc4514_string(),
+            not_before=decoded.not_valid_before_utc,
+            not_after=decoded.not_valid_after_utc,
+            names=_names(decoded),
+            sha256=decoded.fingerprint(hashes.SHA256()).hex(),
         )
     except ValueError:
         return None
 
 
 def utc_now() -> datetime:
-    """For `ServerCertificate.faults`."""
+    """Return the current time, for `ServerCertificate.faults`."""
     return datetime.now(UTC)
 
 
-def _names(read: x509.Certificate) -> list[str]:
+def _names(certificate: x509.Certificate) -> list[str]:
     try:
-        names = read.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return []
     addresses = names.get_values_for_type(x509.IPAddress)
@@ -69,7 +69,7 @@ def _names(read: x509.Certificate) -> list[str]:
 
 
 def _matches(name: str, host: str) -> bool:
-    """As RFC 6125 has it: a wildcard is the whole of the leftmost label, and stands for one label."""
+    """Compare as RFC 6125 does: a wildcard is the whole leftmost label and stands for one label."""
     try:
         return ipaddress.ip_address(host) == ipaddress.ip_address(name)
     except ValueError:

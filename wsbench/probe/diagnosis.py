@@ -1,4 +1,4 @@
-"""What a probe makes of its evidence: things worth knowing that kept it from nothing. Pure."""
+"""Findings of a probe: faults of the server that did not stop it. No I/O."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from wsbench.websocket.handshake import ConnectOptions
 
 _SOON = timedelta(days=14)
 _CLOSED = {
-    1003: "It does not take this kind of message: send what it expects, with --payload-file or --binary.",
-    1006: "It broke off: see its log, or that of a proxy in between.",
-    1007: "It does not take what the message says: send what it expects, with --payload-file.",
-    1008: "It refuses the message or its sender: send what it expects (--payload-file), or credentials (--header).",
+    1003: "It does not accept this kind of message: send the right one with --payload-file or --binary.",
+    1006: "It broke the connection: see its log, or that of a proxy before it.",
+    1007: "It does not accept the content of the message: send the right one with --payload-file.",
+    1008: "It refuses the message or its sender: send the right one (--payload-file), or credentials (--header).",
     1009: "The message is too long for it: send a shorter one.",
     1011: "The server failed: see its log.",
     1012: "The server restarts: try again.",
@@ -24,19 +24,19 @@ _CLOSED = {
 
 
 def close_remedy(code: int) -> str:
-    """What to do when a server closes with this code (RFC 6455, 7.4, and IANA's registry)."""
+    """Return the remedy for a server's close code (RFC 6455, 7.4, and IANA's registry)."""
     if 4000 <= code < 5000:
-        return "The code is the application's own: its documentation says what it means."
+        return "The code is the application's own: see its documentation."
     return _CLOSED.get(code, "See the server's log for why.")
 
 
 def findings_of_connect(result: Probe, step: str, options: ConnectOptions) -> Iterator[ProbeFinding]:
-    """What a step of opening that went well leaves to say."""
+    """Yield the findings of a successful step of opening the connection."""
     if step == "tcp" and result.tcp is not None and result.tcp.refused:
         yield ProbeFinding(
             "address-refused",
-            f"{options.uri.host} has addresses that take no connection ({'; '.join(result.tcp.refused)})",
-            "Every client that tries those first is slowed down: let the server listen there, or mend the name.",
+            f"{options.uri.host} has addresses that accept no connection ({'; '.join(result.tcp.refused)})",
+            "They delay every client that tries them first: let the server listen there, or remove them from the name.",
         )
     if step == "tls" and result.tls is not None and result.tls.certificate is not None:
         yield from _of_certificate(result.tls.certificate, options)
@@ -66,19 +66,19 @@ def _of_grants(result: Probe, options: ConnectOptions) -> Iterator[ProbeFinding]
     if options.compression != "off" and result.upgrade.extensions is None:
         yield ProbeFinding(
             "no-compression",
-            "compression was asked for and not granted",
+            "compression was requested but not granted",
             "Switch permessage-deflate on in the server, and in a proxy that drops Sec-WebSocket-Extensions.",
         )
     if options.subprotocols and result.upgrade.subprotocol is None:
         yield ProbeFinding(
             "no-subprotocol",
-            f"no subprotocol was granted of those asked for ({', '.join(options.subprotocols)})",
+            f"none of the requested subprotocols was granted ({', '.join(options.subprotocols)})",
             "Browsers fail such a connection: let the server choose one of them.",
         )
 
 
 def findings_of_exchange(result: Probe, step: str, timeout_ns: int) -> Iterator[ProbeFinding]:
-    """What a step after the opening leaves to say."""
+    """Yield the findings of a step after the upgrade."""
     waited = format_seconds(timeout_ns)
     if step == "echo":
         yield from _of_echo(result, waited)
@@ -86,7 +86,7 @@ def findings_of_exchange(result: Probe, step: str, timeout_ns: int) -> Iterator[
         yield ProbeFinding(
             "no-pong",
             f"the ping was not answered within {waited}",
-            "RFC 6455 (5.5.3) wants a pong: mend the server; who sends pings will take it for dead.",
+            "RFC 6455 (5.5.3) requires a pong: fix the server; clients that send pings will consider it dead.",
         )
     if step == "close":
         yield from _of_close(result, waited)
@@ -96,17 +96,17 @@ def _of_echo(result: Probe, waited: str) -> Iterator[ProbeFinding]:
     echo = result.echo
     assert echo is not None
     if not echo.echoed:
-        said = f"; of what it sent, the first message was {echo.first_other!r}" if echo.others else ""
+        other = f"; the first message that it sent was {echo.first_other!r}" if echo.others else ""
         yield ProbeFinding(
             "no-echo",
-            f"the server did not echo the message within {waited}, but stayed open{said}",
-            "No fault of a server that is no echo server; `wsbench run` counts every message to it as lost.",
+            f"the server did not echo the message within {waited}, but stayed open{other}",
+            "That is right for a server that is no echo server; `wsbench run` would count every message to it as lost.",
         )
     elif not echo.identical:
         yield ProbeFinding(
             "echo-changed",
-            "the message came back in other bytes or as another kind (text, binary)",
-            "Nothing to mend if it is meant so; clients that compare bytes will notice.",
+            "the message came back with other bytes or as another kind (text, binary)",
+            "Nothing to fix if this is intended; clients that compare bytes will notice.",
         )
 
 
@@ -117,19 +117,19 @@ def _of_close(result: Probe, waited: str) -> Iterator[ProbeFinding]:
         how = "ended the connection instead" if close.tcp_ended else f"did not answer it within {waited}"
         yield ProbeFinding(
             "close-unanswered",
-            f"the server got a close frame, and {how}",
-            "RFC 6455 (5.5.1) wants a close frame back: mend the server, or a proxy that cuts connections.",
+            f"the server received a close frame, and {how}",
+            "RFC 6455 (5.5.1) requires a close frame back: fix the server, or a proxy that cuts connections.",
         )
     elif close.received_code != close.sent_code:
         yield ProbeFinding(
             "close-code",
             f"the server answered the close code {close.sent_code} with {close.received_code}"
             + (f" ({close.reason!r})" if close.reason else ""),
-            "Servers usually send back the code that they got.",
+            "Servers usually send back the code that they received.",
         )
     if close.received_code is not None and not close.tcp_ended:
         yield ProbeFinding(
             "tcp-left-open",
             "the server answered the close frame, but left the TCP connection open",
-            "It should end it at once (RFC 6455, 7.1.1): connections that linger cost it descriptors.",
+            "It should end TCP at once (RFC 6455, 7.1.1): open connections cost it descriptors.",
         )

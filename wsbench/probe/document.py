@@ -1,6 +1,6 @@
-"""What a probe found, step by step: the document of `wsbench probe --json`.
+"""The result of a probe: the document of `wsbench probe --json`.
 
-Field by field it is a contract with those who script against it: add to it, never repurpose.
+Its fields are a contract with scripts that read it: add fields, but never change their meaning.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ class ProbeStep(msgspec.Struct, frozen=True):
 
     Attributes:
         name: one of `STEPS`.
-        ok: whether it went well; None when it was not reached.
-        duration_ns: how long it took, or until it failed; None when it was not reached.
+        ok: whether it succeeded; None if it was not reached.
+        duration_ns: its duration, also if it failed; None if it was not reached.
     """
 
     name: str
@@ -30,12 +30,12 @@ class ProbeStep(msgspec.Struct, frozen=True):
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """What kept the probe from its end.
+    """The failure that stopped the probe.
 
     Attributes:
         kind: short and stable, as in run.json's `errors`.
         side: "target", "generator" or "network".
-        step: the one that failed.
+        step: the step that failed.
     """
 
     kind: str
@@ -46,7 +46,7 @@ class Problem(msgspec.Struct, frozen=True):
 
 
 class ProbeFinding(msgspec.Struct, frozen=True):
-    """Something worth knowing that kept the probe from nothing."""
+    """A fault that did not stop the probe."""
 
     code: str
     evidence: str
@@ -54,10 +54,10 @@ class ProbeFinding(msgspec.Struct, frozen=True):
 
 
 class Tcp(msgspec.Struct, frozen=True):
-    """Both ends, None when no address took the connection.
+    """Both addresses of the connection; None if no address accepted it.
 
     Attributes:
-        refused: addresses of the same name that did not take it, with the reason.
+        refused: addresses of the same name that did not accept it, with the reason.
     """
 
     address: str | None
@@ -66,10 +66,10 @@ class Tcp(msgspec.Struct, frozen=True):
 
 
 class Tls(msgspec.Struct, frozen=True):
-    """`version`, `cipher` and `alpn` are None when the handshake failed.
+    """The TLS session; `version`, `cipher` and `alpn` are None if the handshake failed.
 
     Attributes:
-        verified: the certificate passed the check; False as well when none was made.
+        verified: the certificate passed the check; also False without a check.
     """
 
     version: str | None
@@ -80,11 +80,11 @@ class Tls(msgspec.Struct, frozen=True):
 
 
 class Upgrade(msgspec.Struct, frozen=True):
-    """The handshake as it went over the wire, a line an entry. `status` is None when the answer was no HTTP.
+    """The lines of the upgrade request and response. `status` is None if the response was not HTTP.
 
     Attributes:
-        body: the start of what came behind the answer's head, when it was not 101.
-        extensions, subprotocol: what was granted.
+        body: the start of the response's body, unless it was 101.
+        extensions, subprotocol: granted by the server.
     """
 
     request: list[str]
@@ -96,14 +96,14 @@ class Upgrade(msgspec.Struct, frozen=True):
 
 
 class EchoResult(msgspec.Struct, frozen=True):
-    """A message and what came back.
+    """A message and its echo.
 
     Attributes:
-        echoed: it came back.
-        identical: with the same bytes and as the same kind of message; a JSON message may come back re-serialised.
-        service_ns: from sent to arrived; `read_lag_ns` from arrived to read. None when it did not come back.
-        timestamps: whose time of arrival: "kernel" or "user".
-        others: messages that came and were not the echo; `first_other` is how the first one begins.
+        echoed: the message came back.
+        identical: the echo has the same bytes and the same kind; a JSON message may come back re-serialised.
+        service_ns: from sent to arrived; `read_lag_ns` is from arrived to read. None without an echo.
+        timestamps: the source of the time of arrival: "kernel" or "user".
+        others: number of messages other than the echo; `first_other` is the start of the first one.
     """
 
     size: int
@@ -118,17 +118,17 @@ class EchoResult(msgspec.Struct, frozen=True):
 
 
 class Ping(msgspec.Struct, frozen=True):
-    """`service_ns` from the ping sent to the pong arrived; None when none came."""
+    """A ping; `service_ns` is from ping sent to pong arrived, None without a pong."""
 
     service_ns: int | None
     timestamps: str | None
 
 
 class Close(msgspec.Struct, frozen=True):
-    """The closing handshake. `received_code` is None when the server did not answer it.
+    """The closing handshake. `received_code` is None if the server did not answer.
 
     Attributes:
-        tcp_ended: the server ended the TCP connection, as it should (RFC 6455, 7.1.1).
+        tcp_ended: the server ended the TCP connection, as RFC 6455, 7.1.1 requires.
     """
 
     sent_code: int
@@ -138,12 +138,12 @@ class Close(msgspec.Struct, frozen=True):
 
 
 class Probe(msgspec.Struct, frozen=True):
-    """All of it. A section is None when its step brought nothing; times in ns. `steps` has those that were not reached.
+    """The whole document. A section is None if its step had no result; `steps` includes those not reached; times in ns.
 
     Attributes:
-        ok: the server was reached, opened, and closed as it should; findings do not count.
-        problem: None when `ok`.
-        addresses: what the name resolved to.
+        ok: no step failed; findings do not count.
+        problem: None if `ok`.
+        addresses: result of name resolution.
     """
 
     schema: int

@@ -1,6 +1,6 @@
-"""An open connection, spoken over frame by frame from a greenlet that waits: for a probe, not for load.
+"""An open connection for a probe, not for load: it sends and receives frame by frame and blocks its greenlet.
 
-The protocol object (`websockets`' ClientProtocol) does all of RFC 6455; this only moves its bytes and notes when
+The protocol object (`websockets`' ClientProtocol) does all of RFC 6455; this module moves its bytes and records when
 they left and arrived.
 """
 
@@ -25,10 +25,10 @@ _READ_SIZE = 65_536
 
 @dataclass(frozen=True)
 class Arrival:
-    """A whole message or a control frame, and when it came, on CLOCK_REALTIME in ns.
+    """A whole message or a control frame, and when it arrived, on CLOCK_REALTIME in ns.
 
     Attributes:
-        by_kernel: `arrived_ns` is the kernel's, not our own reading of it.
+        by_kernel: `arrived_ns` is the kernel's timestamp, not the time of the read.
     """
 
     opcode: Opcode
@@ -39,12 +39,12 @@ class Arrival:
 
     @property
     def is_message(self) -> bool:
-        """Text or binary, not a control frame."""
+        """Whether this is a text or binary message, not a control frame."""
         return self.opcode in (Opcode.TEXT, Opcode.BINARY)
 
 
 class ProbeConnection:
-    """Says something, and waits for what comes."""
+    """An open connection on which a caller sends a frame and waits for the next arrival."""
 
     def __init__(self, handshake: HandshakeResult) -> None:
         self._socket = handshake.socket
@@ -59,28 +59,28 @@ class ProbeConnection:
 
     @property
     def ended(self) -> bool:
-        """The server ended the stream."""
+        """Whether the server has ended the stream."""
         return self._ended
 
-    def send(self, speak: Callable[[], None]) -> int:
-        """Send what `speak` gives to the protocol object; when it left, as `Arrival.arrived_ns`.
+    def send(self, enqueue: Callable[[], None]) -> int:
+        """Send the frame that `enqueue` gives to the protocol object; return when, on the clock of `Arrival`.
 
         Raises:
-            ConnectionLost: the connection is gone.
+            ConnectionLost: the connection was dropped.
         """
         try:
-            speak()
+            enqueue()
             sent_ns = time.time_ns()
             self._flush()
         except (InvalidState, OSError) as error:
             raise drop_errors.reset(error) from error
         return sent_ns
 
-    def next(self, deadline_ns: int) -> Arrival | None:
-        """What comes next; None when nothing has by the deadline (monotonic, ns), or nothing will.
+    def receive(self, deadline_ns: int) -> Arrival | None:
+        """Return the next arrival; None after the deadline (monotonic, ns) or the end of the stream.
 
         Raises:
-            ConnectionLost: it broke, or the server broke the protocol.
+            ConnectionLost: the connection broke, or the server violated the protocol.
         """
         while not self._arrivals and not self._ended:
             left_ns = deadline_ns - time.monotonic_ns()
@@ -91,7 +91,7 @@ class ProbeConnection:
         return self._arrivals.popleft() if self._arrivals else None
 
     def discard(self) -> None:
-        """Close the socket, with TLS's goodbye."""
+        """Close the socket, with TLS's close_notify."""
         if self._tls is not None:
             try:
                 self._socket.send(self._tls.close())
@@ -118,7 +118,7 @@ class ProbeConnection:
             raise drop_errors.tls_failed(error) from error
         except OSError as error:
             raise drop_errors.reset(error) from error
-        self._flush_if_it_can()
+        self._try_flush()
 
     def _feed(self, data: bytes, arrived_ns: int, handled_ns: int, *, by_kernel: bool) -> None:
         self.protocol.receive_data(data)
@@ -127,7 +127,7 @@ class ProbeConnection:
                 self._arrivals.append(Arrival(*whole, arrived_ns, handled_ns, by_kernel))
         error = self.protocol.parser_exc
         if error is not None and not isinstance(error, EOFError):
-            self._flush_if_it_can()
+            self._try_flush()
             raise drop_errors.protocol_violated(error)
 
     def _whole(self, frame: Frame) -> tuple[Opcode, bytes] | None:
@@ -138,17 +138,17 @@ class ProbeConnection:
         self._parts.append(bytes(frame.data))
         return (self._opcode, b"".join(self._parts)) if frame.fin else None
 
-    def _flush_if_it_can(self) -> None:
-        """An answer (a pong, a close) to a server that may be gone: reading on will tell."""
+    def _try_flush(self) -> None:
+        """Send a response (pong, close) to a server that may be gone; the next read reports that."""
         try:
             self._flush()
         except OSError:
             pass
 
     def _flush(self) -> None:
-        """What the protocol object wants to send; an empty piece is its wish to end TCP, which `discard` does."""
+        """Send the protocol object's bytes; an empty piece asks to end TCP, which `discard` does."""
         for data in self.protocol.data_to_send():
             if data:
                 self._socket.sendall(self._tls.encrypt(data) if self._tls is not None else data)
-        if self._tls is not None and (own := self._tls.outgoing()):
-            self._socket.sendall(own)
+        if self._tls is not None and (reply := self._tls.outgoing()):
+            self._socket.sendall(reply)

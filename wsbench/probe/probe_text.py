@@ -1,4 +1,4 @@
-"""A probe's steps for people: a line or a few each, the time they took in a column, colour only if wanted."""
+"""A probe's steps as text for a terminal."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ _NAMES = 5
 
 
 class Lines:
-    """Makes the lines. `colour`: with ANSI escapes."""
+    """Formatter of a probe's lines; with ANSI escapes if `colour`."""
 
     def __init__(self, *, colour: bool) -> None:
         self._colour = colour
 
     def heading(self, result: Probe) -> str:
-        """Before the first step."""
+        """Format the line before the first step."""
         return f"{self._paint(result.url, bold=True)}\n"
 
     def step(self, result: Probe, step: ProbeStep) -> str:
-        """A step that was taken, with what it brought."""
+        """Format a finished step and its result."""
         mark = self._paint("✓", fg="green") if step.ok else self._paint("✗", fg="red", bold=True)
         duration = format_duration(_shown_ns(result, step))
         failed = [] if step.ok or result.problem is None else [self._paint(result.problem.kind, fg="red")]
@@ -37,7 +37,7 @@ class Lines:
         return "\n".join([head, *(f"{_INDENT}{self._dimmed(line)}" for line in more)])
 
     def ending(self, result: Probe) -> str:
-        """After the last step: those that were not reached, findings, and whether all is well."""
+        """Format the lines after the last step: steps not reached, findings, and whether all is well."""
         missed = ", ".join(step.name for step in result.steps if step.ok is None)
         lines = [self._paint(f"  · {missed}: not reached", dim=True)] if missed else []
         lines += ["", *(line for finding in result.findings for line in self._finding(finding))]
@@ -50,7 +50,7 @@ class Lines:
         yield f"      {finding.remedy}"
 
     def _dimmed(self, line: str) -> str:
-        """What went over the wire stands back behind what was made of it."""
+        """Dim the lines of the request and the response."""
         return self._paint(line, dim=True) if line.startswith(("> ", "< ")) else line
 
     def _paint(self, text: str, **style: Any) -> str:
@@ -58,7 +58,7 @@ class Lines:
 
 
 def _shown_ns(result: Probe, step: ProbeStep) -> int | None:
-    """By the kernel's timestamp where there is one: the server's time, not ours."""
+    """Return the duration to show: by the kernel's timestamp if there is one, which excludes our own time."""
     measured = {"echo": result.echo and result.echo.service_ns, "ping": result.ping and result.ping.service_ns}
     return measured.get(step.name) or step.duration_ns
 

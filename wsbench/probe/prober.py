@@ -1,4 +1,4 @@
-"""One connection, looked at from its name to its close: every step timed, and what is wrong put into words."""
+"""One connection from name resolution to close: every step is timed, and faults are diagnosed."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ from wsbench.websocket.handshake import ConnectOptions, new_protocol
 from wsbench.websocket.tls import client_context
 
 _NORMAL = 1000
-_FIN_PATIENCE_NS = 2_000_000_000
+_FIN_TIMEOUT_NS = 2_000_000_000
 _BODY = 1000
 _EXCERPT = 100
 
 
 @dataclass(frozen=True)
 class ProbeOptions:
-    """What to probe with.
+    """Options of a probe.
 
     Attributes:
         payload: the message to be echoed, sent as binary or as text.
-        matches: whether a reply says the same as the payload, if maybe in other bytes.
-        version: wsbench's.
-        timeout_ns: how long to wait for each of echo, pong and close.
-        show_credentials: leave them in what is shown of the request and the answer.
+        matches: whether a reply means the same as the payload, perhaps in other bytes.
+        version: wsbench's version.
+        timeout_ns: the timeout of each of echo, pong and close.
+        show_credentials: do not hide credentials in the request and the response.
     """
 
     connect: ConnectOptions
@@ -59,7 +59,7 @@ class ProbeOptions:
 def probe(
     options: ProbeOptions, on_step: Callable[[Probe], None] = lambda _: None
 ) -> tuple[Probe, WsbenchError | None]:
-    """Take all steps, as far as they go; `on_step` is told after each.
+    """Take all steps until one fails; call `on_step` after each.
 
     Returns:
         The result, and the error of the step that failed (None when none did).
@@ -75,10 +75,10 @@ def probe(
 
 
 class _Prober:
-    """One probe under way.
+    """One running probe.
 
     Attributes:
-        result: what is known so far; replaced as a whole, never changed.
+        result: the result so far; replaced as a whole, never changed.
     """
 
     def __init__(self, options: ProbeOptions, on_step: Callable[[Probe], None]) -> None:
@@ -107,10 +107,10 @@ class _Prober:
     # -- opening -------------------------------------------------------------------------------------------------------
 
     def connect(self) -> HandshakeResult:
-        """All steps up to the upgrade.
+        """Take all steps up to the upgrade.
 
         Raises:
-            ConnectError: one failed; it has been noted.
+            ConnectError: a step failed; it is in the result.
         """
         options = self._connect
         context = client_context(ca_file=options.ca_file, insecure=options.insecure) if options.uri.secure else None
@@ -121,12 +121,12 @@ class _Prober:
                 self._record_step(attempt, step)
                 self._step_done(step, attempt.times_ns[step])
         except ConnectError as error:
-            raise self._failed_to_open(attempt, error) from error
+            raise self._record_failure(attempt, error) from error
         assert attempt.result is not None
         return attempt.result
 
     def _record_step(self, attempt: ConnectAttempt, step: str) -> None:
-        """Note what a step that went well brought."""
+        """Add a successful step to the result."""
         if step == "dns":
             self._update(addresses=list(dict.fromkeys(address[4][0] for address in attempt.addresses)))
         elif step == "tcp":
@@ -141,8 +141,8 @@ class _Prober:
             self._update(upgrade=self._handshake(attempt, 101))
         self._update(findings=[*self.result.findings, *diagnosis.findings_of_connect(self.result, step, self._connect)])
 
-    def _failed_to_open(self, attempt: ConnectAttempt, error: ConnectError) -> ConnectError:
-        """Note what the step that failed brought, and the error, as sure as it can be made."""
+    def _record_failure(self, attempt: ConnectAttempt, error: ConnectError) -> ConnectError:
+        """Add the failed step to the result, and its error after a recheck; return that error."""
         if error.step == "tcp" and attempt.refused:
             self._update(tcp=Tcp(None, None, [_refusal(each) for each in attempt.refused]))
         if error.kind.startswith("certificate"):
@@ -177,17 +177,17 @@ class _Prober:
     # -- open ----------------------------------------------------------------------------------------------------------
 
     def exchange(self, handshake: HandshakeResult) -> None:
-        """Echo, ping, close.
+        """Send a message, a ping and a close.
 
         Raises:
-            ConnectionLost: the server ended the connection before we did; it has been noted.
+            ConnectionLost: the server dropped the connection; that is in the result.
         """
         connection = ProbeConnection(handshake)
         try:
-            for name, take in (("echo", self._echo), ("ping", self._ping), ("close", self._close)):
+            for name, run in (("echo", self._echo), ("ping", self._ping), ("close", self._close)):
                 began = time.monotonic_ns()
                 try:
-                    took_ns = take(connection)
+                    took_ns = run(connection)
                 except ConnectionLost as error:
                     self._fail(error, name, time.monotonic_ns() - began)
                     raise
@@ -227,7 +227,7 @@ class _Prober:
                     )
                 )
                 break
-            self._note_other(arrival)
+            self._record_other(arrival)
         return time.monotonic_ns() - began
 
     def _ping(self, connection: ProbeConnection) -> int:
@@ -240,19 +240,19 @@ class _Prober:
                 self._update(ping=Ping(arrival.arrived_ns - sent_ns, _clock(arrival)))
                 break
             if arrival.is_message:
-                self._note_other(arrival)
+                self._record_other(arrival)
         return time.monotonic_ns() - began
 
     def _close(self, connection: ProbeConnection) -> int:
         protocol = connection.protocol
         began = time.monotonic_ns()
         connection.send(lambda: protocol.send_close(_NORMAL))
-        while (arrival := connection.next(began + self._timeout_ns)) is not None:
+        while (arrival := connection.receive(began + self._timeout_ns)) is not None:
             if arrival.opcode is Opcode.CLOSE:
                 break
         took_ns = time.monotonic_ns() - began
-        fin_deadline_ns = time.monotonic_ns() + min(_FIN_PATIENCE_NS, self._timeout_ns)
-        while connection.next(fin_deadline_ns) is not None:
+        fin_deadline_ns = time.monotonic_ns() + min(_FIN_TIMEOUT_NS, self._timeout_ns)
+        while connection.receive(fin_deadline_ns) is not None:
             pass
         received = protocol.close_rcvd
         self._update(
@@ -266,25 +266,25 @@ class _Prober:
         return took_ns
 
     def _arrivals(self, connection: ProbeConnection, deadline_ns: int, after: str) -> Iterator[Arrival]:
-        """What comes until the deadline.
+        """Yield arrivals until the deadline.
 
         Raises:
-            ConnectionLost: the server ended the connection.
+            ConnectionLost: the server dropped the connection.
         """
-        while (arrival := connection.next(deadline_ns)) is not None:
+        while (arrival := connection.receive(deadline_ns)) is not None:
             if arrival.opcode is Opcode.CLOSE:
                 raise _closed(connection, after)
             yield arrival
         if connection.ended:
             raise _closed(connection, after)
 
-    def _note_other(self, arrival: Arrival) -> None:
+    def _record_other(self, arrival: Arrival) -> None:
         echo = self.result.echo
         assert echo is not None
         first = echo.first_other if echo.first_other is not None else _excerpt(arrival.payload)
         self._update(echo=msgspec.structs.replace(echo, others=echo.others + 1, first_other=first))
 
-    # -- notes ---------------------------------------------------------------------------------------------------------
+    # -- the result ----------------------------------------------------------------------------------------------------
 
     def _update(self, **changes: Any) -> None:
         self.result = msgspec.structs.replace(self.result, **changes)
@@ -303,9 +303,9 @@ class _Prober:
 
 
 def _warm_up(options: ConnectOptions) -> None:
-    """What happens once a process, such as the start of gevent's threads, is no part of any step."""
+    """Do once what the first step would otherwise include, such as the start of gevent's threads."""
     hub = gevent.get_hub()
-    hub.NOT_ERROR = (*hub.NOT_ERROR, KeyboardInterrupt)  # Ctrl-C is none that gevent should print
+    hub.NOT_ERROR = (*hub.NOT_ERROR, KeyboardInterrupt)  # gevent must not print Ctrl-C
     green.getaddrinfo("127.0.0.1", 0)
     client, server = green.socketpair()
     with client, server:

@@ -1,7 +1,6 @@
-"""After a failure, one more connection that tells its cause for certain. It carries nothing that the user gave.
+"""A second connection after a failure, to make its cause certain. It carries none of the user's headers or paths.
 
-What a first attempt leaves open: which certificate it was that failed the check, and whether a port that fell silent
-or hung up speaks TLS, or speaks none.
+It finds which certificate failed the check, and whether a port that was silent or hung up speaks TLS.
 """
 
 from __future__ import annotations
@@ -17,12 +16,12 @@ from wsbench.websocket.connect_errors import NO_TLS_REMEDY
 from wsbench.websocket.handshake import ConnectOptions
 from wsbench.websocket.tls import client_context
 
-_PATIENCE_NS = 2_000_000_000
+_TIMEOUT_NS = 2_000_000_000
 _HUNG_UP = ("handshake-closed", "handshake-reset", "handshake-timeout", "not-http")
 
 
 def fetch_certificate(options: ConnectOptions) -> ServerCertificate | None:
-    """The certificate that the server shows, unchecked. No request is sent; None when there is none to be had."""
+    """Fetch the server's certificate without checking it or sending a request; return None if there is none."""
     bare = _bare(options, "wss")
     attempt = Connector(bare, context=client_context(ca_file=None, insecure=True), traffic=Traffic()).attempt()
     try:
@@ -36,7 +35,7 @@ def fetch_certificate(options: ConnectOptions) -> ServerCertificate | None:
 
 
 def certificate_from(attempt: ConnectAttempt) -> ServerCertificate | None:
-    """The certificate of an attempt that got past TLS; None without TLS, or when it cannot be read."""
+    """Return the certificate of an attempt that completed TLS; None without TLS, or if it cannot be decoded."""
     der = attempt.tls.certificate if attempt.tls is not None else None
     return read_certificate(der) if der is not None else None
 
@@ -44,11 +43,11 @@ def certificate_from(attempt: ConnectAttempt) -> ServerCertificate | None:
 def add_certificate_faults(
     error: ConnectError, options: ConnectOptions, certificate: ServerCertificate | None
 ) -> ConnectError:
-    """The error of a certificate that failed the check, with all that is wrong with it, dates and names included."""
+    """Add all faults of a certificate that failed the check to its error, dates and names included."""
     if certificate is None:
         return error
     faults = certificate.faults(options.uri.host, utc_now())
-    if error.kind != "certificate":  # about a date or the name: the certificate says it in more detail
+    if error.kind != "certificate":  # about a date or the name: `faults` has more detail
         what = f"the certificate of {options.where} {' and '.join(faults)}" if faults else error.what
     else:
         what = " and ".join([error.what, *faults])
@@ -56,17 +55,17 @@ def add_certificate_faults(
 
 
 def recheck(error: ConnectError, options: ConnectOptions) -> ConnectError:
-    """The same error, or a surer one: ws:// to a port that speaks TLS, wss:// to one that speaks none."""
+    """Return the error, or a more certain one: ws:// to a port with TLS, or wss:// to one without."""
     if error.step == "upgrade" and not options.uri.secure and error.kind in _HUNG_UP and _speaks_tls(options):
-        how = {"handshake-timeout": "says nothing to plain text"}.get(error.kind, "hangs up on plain text")
-        what = f"{options.where} speaks TLS: it {how}, but takes a TLS handshake"
+        how = {"handshake-timeout": "does not answer plain text"}.get(error.kind, "hangs up on plain text")
+        what = f"{options.where} speaks TLS: it {how}, but accepts a TLS handshake"
         return ConnectError(
             what, step="upgrade", side=Side.TARGET, kind="tls-expected", remedy="Use wss:// instead of ws://."
         )
     if error.step == "tls" and error.kind in ("tls", "tls-timeout", "handshake-reset"):
-        answer = _plain_answer(options)
-        if answer is not None:
-            what = f"{options.where} speaks no TLS: it does not take a TLS handshake, but answers plain HTTP ({answer})"
+        status = _plain_http_status(options)
+        if status is not None:
+            what = f"{options.where} speaks no TLS: it accepts no TLS handshake, but answers plain HTTP ({status})"
             return ConnectError(what, step="tls", side=Side.TARGET, kind="no-tls", remedy=NO_TLS_REMEDY)
     return error
 
@@ -75,8 +74,8 @@ def _speaks_tls(options: ConnectOptions) -> bool:
     return fetch_certificate(options) is not None
 
 
-def _plain_answer(options: ConnectOptions) -> str | None:
-    """The status that the port answers to an upgrade request without TLS; None when that is no HTTP."""
+def _plain_http_status(options: ConnectOptions) -> str | None:
+    """Return the status of the response to an upgrade request without TLS; None if that is not HTTP."""
     try:
         handshake = Connector(_bare(options, "ws"), context=None, traffic=Traffic()).connect()
     except HandshakeError as error:
@@ -88,8 +87,8 @@ def _plain_answer(options: ConnectOptions) -> str | None:
 
 
 def _bare(options: ConnectOptions, scheme: str) -> ConnectOptions:
-    """Only whom to ask: no path, no credentials."""
+    """Return options with the server's address only: no path, no credentials."""
     return ConnectOptions(
         f"{scheme}://{options.where}/",
-        connect_timeout_ns=min(options.connect_timeout_ns, _PATIENCE_NS),
+        connect_timeout_ns=min(options.connect_timeout_ns, _TIMEOUT_NS),
     )

@@ -27,9 +27,9 @@ from wsbench.transport.resolver import Resolver
 from wsbench.transport.traffic import Traffic
 from wsbench.transport.upgrade_response import read_upgrade_response
 from wsbench.websocket.connect_errors import (
+    address_family_mismatch,
     broken,
     closed_during_tls,
-    not_of_one_family,
     tcp_error,
     timed_out,
     tls_error,
@@ -200,7 +200,7 @@ class ConnectAttempt:
         family = socket.AF_INET6 if ":" in self._source else socket.AF_INET
         reachable = [address for address in self.addresses if address[0] == family]
         if not reachable:
-            raise not_of_one_family(self._options, self._source)
+            raise address_family_mismatch(self._options, self._source)
         return reachable
 
     def _secure(self, context: ssl.SSLContext) -> None:

@@ -1,4 +1,4 @@
-"""Why a connection did not even get an answer to its upgrade request: name, TCP, TLS, time. In words."""
+"""Errors of a connection that got no response to its upgrade request: name, TCP, TLS, timeout."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ _PLAIN = (
 NO_TLS_REMEDY = "The port seems to speak no TLS: use ws:// instead of wss://."
 _ALERTS = {
     "CERTIFICATE_REQUIRED": (
-        "it wants a client certificate, of which wsbench has none",
-        "Reach it where it wants none.",
+        "it requires a client certificate, and wsbench has none",
+        "Use a port of the server that requires no client certificate.",
     ),
     "HANDSHAKE_FAILURE": (
-        "there is no version and cipher that both sides accept, or it wants a client certificate",
+        "no version and cipher are accepted by both sides, or it requires a client certificate",
         "Let the server speak TLS 1.2 or 1.3.",
     ),
-    "PROTOCOL_VERSION": ("it speaks too old a version of TLS", "Let the server speak TLS 1.2 or 1.3."),
-    "UNSUPPORTED_PROTOCOL": ("it speaks too old a version of TLS", "Let the server speak TLS 1.2 or 1.3."),
-    "UNRECOGNIZED_NAME": ("it serves no such host name", "Use the name that its certificate has."),
-    "NO_APPLICATION_PROTOCOL": ("it speaks no HTTP/1.1 there", "Let it offer http/1.1 (ALPN): WebSocket needs that."),
+    "PROTOCOL_VERSION": ("its version of TLS is too old", "Let the server speak TLS 1.2 or 1.3."),
+    "UNSUPPORTED_PROTOCOL": ("its version of TLS is too old", "Let the server speak TLS 1.2 or 1.3."),
+    "UNRECOGNIZED_NAME": ("it does not know this host name", "Use the name in its certificate."),
+    "NO_APPLICATION_PROTOCOL": ("it offers no HTTP/1.1", "Let it offer http/1.1 (ALPN): WebSocket needs that."),
 }
 # OpenSSL's X509_V_ERR_*
 _NOT_YET_VALID, _EXPIRED, _SELF_SIGNED, _SELF_SIGNED_IN_CHAIN = 9, 10, 18, 19
@@ -37,7 +37,7 @@ _WRONG_HOST = (62, 64)
 
 
 def unknown_host(host: str, error: Exception) -> ConnectError:
-    """The name has no address."""
+    """Return the error of a name without an address."""
     return ConnectError(
         f"the host {host} is unknown ({getattr(error, 'strerror', None) or error})",
         step="dns",
@@ -48,7 +48,7 @@ def unknown_host(host: str, error: Exception) -> ConnectError:
 
 
 def tcp_error(options: ConnectOptions, error: OSError) -> ConnectError:
-    """No TCP connection came about."""
+    """Return the error of a TCP connection that could not be opened."""
     where = options.where
     if error.errno == errno.ECONNREFUSED:
         return ConnectError(
@@ -60,7 +60,7 @@ def tcp_error(options: ConnectOptions, error: OSError) -> ConnectError:
         )
     if error.errno in (errno.EMFILE, errno.ENFILE):
         return ConnectError(
-            "this process may open no more files",
+            "this process cannot open more files",
             step="tcp",
             side=Side.GENERATOR,
             kind="descriptors",
@@ -72,25 +72,25 @@ def tcp_error(options: ConnectOptions, error: OSError) -> ConnectError:
             step="tcp",
             side=Side.GENERATOR,
             kind="ports",
-            remedy="Spread over several addresses of this machine (--source-ip), or use fewer connections.",
+            remedy="Use several addresses of this machine (--source-ip), or fewer connections.",
         )
     reason = error.strerror or str(error)
     return ConnectError(f"no connection to {where}: {reason}", step="tcp", side=Side.NETWORK, kind="unreachable")
 
 
-def not_of_one_family(options: ConnectOptions, source: str) -> ConnectError:
-    """Our source address is of another kind than the server's."""
+def address_family_mismatch(options: ConnectOptions, source: str) -> ConnectError:
+    """Return the error of a source address of another family than the server's."""
     return ConnectError(
         f"{options.where} cannot be reached from {source}: one is IPv4, the other IPv6",
         step="tcp",
         side=Side.GENERATOR,
         kind="source-ip",
-        remedy="Give a --source-ip of the server's kind, or none.",
+        remedy="Give a --source-ip of the server's address family, or none.",
     )
 
 
 def broken(options: ConnectOptions, step: str, error: OSError) -> ConnectError:
-    """The connection broke amid a step, "tls" or "upgrade"."""
+    """Return the error of a connection that broke during a step, "tls" or "upgrade"."""
     reason = error.strerror or str(error)
     during = "the TLS handshake" if step == "tls" else "the upgrade"
     return ConnectError(
@@ -98,14 +98,14 @@ def broken(options: ConnectOptions, step: str, error: OSError) -> ConnectError:
         step=step,
         side=Side.TARGET,
         kind="handshake-reset",
-        remedy="The server, or a firewall or proxy in between, broke off: see its log.",
+        remedy="The server, or a firewall or proxy before it, broke the connection: see its log.",
     )
 
 
 def closed_during_tls(options: ConnectOptions) -> ConnectError:
-    """The server ended the stream before TLS stood."""
+    """Return the error of a stream that ended during the TLS handshake."""
     return ConnectError(
-        f"{options.where} closed the connection during the TLS handshake: maybe it speaks no TLS on this port",
+        f"{options.where} closed the connection during the TLS handshake: perhaps it speaks no TLS on this port",
         step="tls",
         side=Side.TARGET,
         kind="tls",
@@ -114,11 +114,11 @@ def closed_during_tls(options: ConnectOptions) -> ConnectError:
 
 
 def timed_out(options: ConnectOptions, step: str, received: int) -> ConnectError:
-    """A step, and the `received` bytes that it had brought, when time was over."""
+    """Return the error of a timeout during `step`, which had brought `received` bytes."""
     waited = f"{options.connect_timeout_ns / 1e9:g} s"
     if step == "dns":
         return ConnectError(
-            f"no name server told the address of {options.uri.host} within {waited} (timeout)",
+            f"no name server returned an address of {options.uri.host} within {waited} (timeout)",
             step=step,
             side=Side.NETWORK,
             kind="dns-timeout",
@@ -130,7 +130,7 @@ def timed_out(options: ConnectOptions, step: str, received: int) -> ConnectError
             step=step,
             side=Side.NETWORK,
             kind="connect-timeout",
-            remedy="A firewall that drops packets, a wrong address, or a full listen queue.",
+            remedy="Likely causes: a firewall that drops packets, a wrong address, or a full listen queue.",
         )
     if step == "tls":
         what, kind = "accepted the connection, but did not complete the TLS handshake", "tls-timeout"
@@ -148,14 +148,14 @@ def timed_out(options: ConnectOptions, step: str, received: int) -> ConnectError
 
 
 def tls_error(error: ssl.SSLError, options: ConnectOptions, received: bytes = b"") -> ConnectError:
-    """Why TLS did not come about; `received` is what came first."""
+    """Return the error of a failed TLS handshake; `received` are the server's first bytes."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return _certificate_error(error, options)
     where, name = options.where, error.reason or ""
     reason = (error.reason or str(error)).replace("_", " ").lower()
     if name in _PLAIN:
         shown = "".join(chr(b) if 32 <= b < 127 else "·" for b in received[:40])
-        what = f"no TLS with {where}: {reason}, for the port speaks plain text{f' ({shown!r})' if shown else ''}"
+        what = f"no TLS with {where}: {reason}, because the port speaks plain text{f' ({shown!r})' if shown else ''}"
         return ConnectError(what, step="tls", side=Side.TARGET, kind="no-tls", remedy=NO_TLS_REMEDY)
     meaning, remedy = next((_ALERTS[key] for key in _ALERTS if key in name), ("", ""))
     what = f"no TLS with {where}: {f'{meaning} ({reason})' if meaning else reason}"
@@ -177,7 +177,7 @@ def _certificate_error(error: ssl.SSLCertVerificationError, options: ConnectOpti
             "Use the name that the certificate has, or give the server one for this name; --insecure skips the check."
         )
     elif code in (_SELF_SIGNED, _SELF_SIGNED_IN_CHAIN):
-        what = "is not trusted, for it is self-signed" if code == _SELF_SIGNED else "is not trusted, nor is its CA"
+        what = "is not trusted: it is self-signed" if code == _SELF_SIGNED else "is not trusted: its CA is not"
     elif code in _NO_ISSUER:
         what = "is not trusted: its issuer is unknown here"
     return ConnectError(

@@ -1,4 +1,4 @@
-"""The opening handshake: what we ask for. What is made of the answer: see `wire.diagnosis`."""
+"""The client's part of the opening handshake. `handshake_errors` explains wrong responses."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from wsbench.websocket.compression import parse_compression
 
 @dataclass(frozen=True)
 class ConnectOptions:
-    """What a connection asks for. Immutable, one for all connections of a run.
+    """Options of a connection. Immutable; one object for all connections of a run.
 
     Attributes:
         url: ws:// or wss:// URL.
         headers: extra headers of the upgrade request, in order.
         compression: 'off', 'on' or permessage-deflate parameters.
         max_size: the longest message accepted, in bytes.
-        message_size: of the messages that will be sent, as far as known.
+        message_size: expected size of the messages sent, in bytes.
         sources: addresses to connect from, in turn; none for the system's choice.
-        resume_tls: whether later connections resume the TLS session of an earlier one.
+        resume_tls: later connections resume the TLS session of an earlier one.
     """
 
     url: str
@@ -49,14 +49,14 @@ class ConnectOptions:
 
     @property
     def where(self) -> str:
-        """host:port, as in a URL."""
+        """Host and port, as in a URL."""
         host = f"[{self.uri.host}]" if ":" in self.uri.host else self.uri.host
         return f"{host}:{self.uri.port}"
 
 
 @dataclass(frozen=True)
 class Negotiated:
-    """What the server granted, read from the handshake."""
+    """The server's choices in the handshake."""
 
     compression: str | None = None
     subprotocol: str | None = None
@@ -65,10 +65,10 @@ class Negotiated:
 
 
 def parse_url(url: str) -> WebSocketURI:
-    """The parts of a WebSocket URL.
+    """Parse a WebSocket URL.
 
     Raises:
-        UsageError: not a ws:// or wss:// URL; an http(s) one is told its WebSocket form.
+        UsageError: not a ws:// or wss:// URL; for an http(s) URL the remedy is its WebSocket form.
     """
     scheme, separator, rest = url.partition("://")
     if separator and scheme.lower() in ("http", "https"):
@@ -76,7 +76,7 @@ def parse_url(url: str) -> WebSocketURI:
         raise UsageError(f"{url} is an HTTP URL, not a WebSocket one", remedy=f"Use {better} instead.")
     try:
         uri = parse_uri(url)
-        # parse_uri takes port 0 for none at all
+        # parse_uri treats port 0 as no port
         valid = bool(uri.host) and 0 < uri.port < 65536 and urlsplit(url).port != 0
     except (InvalidURI, ValueError):
         valid = False
@@ -86,7 +86,7 @@ def parse_url(url: str) -> WebSocketURI:
 
 
 def parse_header(text: str) -> tuple[str, str]:
-    """Name and value of 'Name: value'.
+    """Parse 'Name: value'.
 
     Raises:
         ValueError: no colon, no name, or a line break.
@@ -101,7 +101,7 @@ def parse_header(text: str) -> tuple[str, str]:
 
 
 def new_protocol(options: ConnectOptions) -> tuple[ClientProtocol, Request]:
-    """A protocol object for one connection, and the upgrade request to send through it."""
+    """Return a protocol object for one connection, and its upgrade request."""
     offer = parse_compression(options.compression, message_size=options.message_size)
     protocol = ClientProtocol(
         options.uri,
@@ -112,7 +112,7 @@ def new_protocol(options: ConnectOptions) -> tuple[ClientProtocol, Request]:
     )
     request = protocol.connect()
     for name, value in options.headers:
-        # Host and Authorization of one's own replace ours; anything else is added, repeats included.
+        # These replace ours; all others are added, repeats included.
         if name.lower() in ("host", "authorization", "origin") and name in request.headers:
             del request.headers[name]
         request.headers[name] = value

@@ -1,6 +1,6 @@
-"""A diagnosis in words when the answer to the upgrade request is not what RFC 6455 wants.
+"""Diagnosis of a response to the upgrade request that violates RFC 6455.
 
-The cause stands in the first sentence, with what it was told by; the remedy says what to do about it.
+The first sentence names the cause and its evidence; the remedy says what to do.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ _NGINX = (
     'proxy_set_header Connection "upgrade".'
 )
 _PROXY = f"a proxy that dropped the Upgrade and Connection headers is the likely cause; {_NGINX}"
-PROXY_REMEDY = f"Have the proxy speak HTTP/1.1 and pass on the Upgrade and Connection headers; {_NGINX}"
+PROXY_REMEDY = f"Let the proxy use HTTP/1.1 and pass on the Upgrade and Connection headers; {_NGINX}"
 HEAD_LIMIT = 65_536
-"""A longer head is no answer."""
+"""Longest head that is accepted."""
 
 _HTTPS_PORT = re.compile(rb"HTTPS port|HTTP request to an HTTPS|plain HTTP to an SSL|speaks? TLS|requires? TLS", re.I)
 _OLD_HTTP = re.compile(rb"HTTP/1\.0|HTTP version", re.IGNORECASE)
@@ -38,7 +38,7 @@ _ORIGIN = re.compile(rb"origin|cors|cross-site", re.IGNORECASE)
 
 
 class Cause(NamedTuple):
-    """Why a server refused: `what` ends the sentence that began with its answer."""
+    """Cause of a refusal; `what` completes a sentence about the server."""
 
     what: str
     kind: str
@@ -46,7 +46,7 @@ class Cause(NamedTuple):
 
 
 def diagnose(error: Exception | None, raw: bytes, options: ConnectOptions) -> HandshakeError:
-    """Why the handshake failed, in words: `error` is the protocol's own, `raw` what came back (maybe cut)."""
+    """Return why the handshake failed, from the protocol's `error` and the `raw` response (perhaps cut)."""
     response = HttpResponse.parse(raw)
     what, kind, remedy = _explain(error, response, raw, options)
     return HandshakeError(
@@ -64,7 +64,7 @@ def _explain(error: Exception | None, response: HttpResponse, raw: bytes, option
     if not raw:
         return Cause(
             "closed the connection without answering the upgrade request: "
-            f"no WebSocket server, or one that speaks {'no ' if options.uri.secure else ''}TLS there",
+            f"it is no WebSocket server, or the port speaks {'no ' if options.uri.secure else ''}TLS",
             "handshake-closed",
             "Is this a WebSocket server, and is ws:// (or wss://) the right scheme for its port?",
         )
@@ -74,7 +74,7 @@ def _explain(error: Exception | None, response: HttpResponse, raw: bytes, option
         return _rejected(response, options)
     if isinstance(error, InvalidUpgrade):
         missing = f"{error.name}: {error.value}" if error.value else f"no {error.name} header"
-        what = f"answered 101, but with {missing}: a proxy changed the answer, or it is no WebSocket server"
+        what = f"answered 101, but with {missing}: a proxy changed the answer, or this is no WebSocket server"
         return Cause(what, "no-upgrade", PROXY_REMEDY)
     if isinstance(error, InvalidHeader) and error.name == "Sec-WebSocket-Accept":
         wrong = "a wrong" if isinstance(error, InvalidHeaderValue) else "no valid"
@@ -82,32 +82,32 @@ def _explain(error: Exception | None, response: HttpResponse, raw: bytes, option
             f"answered 101 with {wrong} Sec-WebSocket-Accept{f' ({error.value})' if error.value else ''}: "
             "the answer does not belong to our request",
             "wrong-accept",
-            "No WebSocket server, or a cache or proxy that replays answers.",
+            "This is no WebSocket server, or a cache or proxy replays old answers.",
         )
     if isinstance(error, NegotiationError | InvalidHeader):
-        return _unasked(error, response, options)
+        return _not_offered(error, response, options)
     if raw.startswith(b"HTTP/1.0"):
         return _not_http(raw)
     if b"\r\n\r\n" not in raw:
-        cut = "does not end its headers" if len(raw) >= HEAD_LIMIT else "closed the connection amid its answer"
+        cut = "does not end its headers" if len(raw) >= HEAD_LIMIT else "broke off in the middle of its answer"
         return Cause(f"{cut}, after {len(raw)} bytes", "handshake-cut", "The server failed: see its log.")
     return _not_http(raw)
 
 
-def _unasked(error: Exception, response: HttpResponse, options: ConnectOptions) -> Cause:
-    """The server granted an extension or a subprotocol that was not offered, or not like that."""
+def _not_offered(error: Exception, response: HttpResponse, options: ConnectOptions) -> Cause:
+    """Explain an extension or a subprotocol that was granted but not offered, or not in this form."""
     extensions, subprotocol = response.header("sec-websocket-extensions"), response.header("sec-websocket-protocol")
-    # The protocol object looks at extensions first.
+    # The protocol object checks extensions first.
     if extensions is not None and (subprotocol is None or "subprotocol" not in str(error)):
         name, header, offered, option = "extension", "Extensions", options.compression != "off", "--compression"
     else:
         name, header, offered, option = "subprotocol", "Protocol", bool(options.subprotocols), "--subprotocol"
     granted = extensions if header == "Extensions" else subprotocol
-    what = f"granted {'an' if header == 'Extensions' else 'a'} {name} that was not asked for{' like that' * offered}"
+    what = f"granted {'an' if header == 'Extensions' else 'a'} {name} that was not offered{' in this form' * offered}"
     return Cause(
         f"{what} (Sec-WebSocket-{header}: {granted}{f'; {error}' if offered else ''})",
         "negotiation",
-        f"RFC 6455 (4.1) makes a client refuse that; ask for it ({option}) or mend the server.",
+        f"RFC 6455 (4.1) makes clients refuse that: offer it ({option}) or fix the server.",
     )
 
 
@@ -115,13 +115,13 @@ def _not_http(raw: bytes) -> Cause:
     if raw[:1] == b"\x15" or raw[:2] == b"\x16\x03":
         return Cause("speaks TLS on this port", "tls-expected", "Use wss:// instead of ws://.")
     if raw.startswith(b"HTTP/1.0"):
-        what = "answered with HTTP/1.0, which has no upgrade: a proxy in between, or the server, speaks no HTTP/1.1"
+        what = "answered with HTTP/1.0, which has no upgrade: the server, or a proxy before it, speaks no HTTP/1.1"
         return Cause(what, "http-1.0", PROXY_REMEDY)
-    if raw[3:5] == b"\x04\x00" and len(raw) >= 9:  # a SETTINGS frame, which is what an HTTP/2 server begins with
-        return Cause("speaks HTTP/2 only", "not-http", "Give the port of the server on which it speaks HTTP/1.1.")
+    if raw[3:5] == b"\x04\x00" and len(raw) >= 9:  # a SETTINGS frame: the first one of an HTTP/2 server
+        return Cause("speaks HTTP/2 only", "not-http", "Use a port on which the server speaks HTTP/1.1.")
     shown = "".join(chr(b) if 32 <= b < 127 else "·" for b in raw[:60])
     return Cause(
-        f"did not answer the upgrade request with HTTP/1.1, but with {shown!r}: no WebSocket server",
+        f"did not answer the upgrade request with HTTP/1.1, but with {shown!r}: it is no WebSocket server",
         "not-http",
         "Is this a WebSocket server?",
     )
@@ -162,15 +162,15 @@ def _wants_another_version(response: HttpResponse, options: ConnectOptions) -> C
         return None
     if "13" not in re.findall(r"\d+", offered):
         return Cause(
-            f"it refuses version 13 of the protocol, and speaks {offered or 'none that it names'}",
+            f"it refuses version 13 of the protocol, and supports {offered or 'no version that it names'}",
             "version",
-            "The server is older than RFC 6455, or no WebSocket server: bring it up to date.",
+            "The server is older than RFC 6455, or no WebSocket server: update it.",
         )
     if response.status != 426 and not _is_client_error(response):
         return None
     return Cause(
-        f"it did not get the handshake as it was sent (version 13, Upgrade, Connection): a proxy{_called(response)} "
-        "dropped or changed its headers",
+        "it did not receive the handshake as we sent it (version 13, Upgrade, Connection): "
+        f"a proxy{_called(response)} dropped or changed its headers",
         "no-upgrade",
         PROXY_REMEDY,
     )
@@ -186,7 +186,7 @@ def _refuses_the_client(response: HttpResponse, options: ConnectOptions) -> Caus
     if response.status == 403 or (_is_client_error(response) and _ORIGIN.search(response.body)):
         return _forbidden(response, options)
     if response.status == 429:
-        return Cause("it limits how often one may connect", "rejected", "Wait, or raise its limit.")
+        return Cause("it limits the rate of connections", "rejected", "Wait, or raise its limit.")
     return None
 
 
@@ -198,19 +198,19 @@ def _forbidden(response: HttpResponse, options: ConnectOptions) -> Cause:
         f"it refuses {origin}" if certain else f"it refuses {origin}, or the credentials",
         "forbidden",
         f"Try {'another --origin' if sent is not None else '--origin https://' + options.uri.host} or a --header with "
-        "credentials; servers of ASGI applications say 403 for a wrong path, too.",
+        "credentials; ASGI servers also answer 403 to a wrong path.",
     )
 
 
 def _unavailable(response: HttpResponse, options: ConnectOptions) -> Cause | None:  # noqa: ARG001
     if response.status not in (502, 503, 504):
         return None
-    what = "the server, or the one behind it, is down or overloaded"
-    return Cause(what, "unavailable", "The server, or the one behind its proxy, is down or overloaded: see its log.")
+    what = "the server, or the one behind its proxy, is down or overloaded"
+    return Cause(what, "unavailable", "See the log of the server, or of the one behind its proxy.")
 
 
 def _missed_our_headers(response: HttpResponse, options: ConnectOptions) -> Cause | None:  # noqa: ARG001
-    """It says itself that it did not get what was sent for certain."""
+    """Explain a response that itself says that the Upgrade headers did not arrive."""
     if response.status == 505 or (_is_client_error(response) and _OLD_HTTP.search(response.body)):
         what = f"a proxy{_called(response)} passed the request on as HTTP/1.0, which has no upgrade"
         return Cause(what, "no-upgrade", PROXY_REMEDY)
@@ -234,7 +234,7 @@ def _failed(response: HttpResponse, options: ConnectOptions) -> Cause | None:  #
         return None
     if response.proxy:
         what = f"the server failed, as some do when a proxy ({response.proxy}) drops the Upgrade and Connection headers"
-        return Cause(what, "rejected", f"See the log of the server behind it; if it says nothing, {_PROXY}")
+        return Cause(what, "rejected", f"See the log of the server behind the proxy; without an entry there, {_PROXY}")
     return Cause("the server failed on it", "rejected", "The server failed on the request: see its log.")
 
 
@@ -243,11 +243,11 @@ def _is_a_web_server(response: HttpResponse, options: ConnectOptions) -> Cause |
         return None
     dropped = f"a proxy{_called(response)} dropped the Upgrade and Connection headers"
     if (response.status or 0) < 300:
-        what = f"plain HTTP, as from a web server: no WebSocket at this path, or {dropped}"
+        what = f"plain HTTP, as from a web server: there is no WebSocket at this path, or {dropped}"
     elif response.is_plain_text:
-        what = f"it refuses the request for what its body says, or {dropped}"
+        what = f"it refuses the request for the reason in its body, or {dropped}"
     else:
-        what = f"no WebSocket handshake to it: a plain HTTP server, or {dropped}"
+        what = f"it saw no WebSocket handshake: it is a plain HTTP server, or {dropped}"
     return Cause(what, "no-upgrade", f"Check port and path of the URL; if they are right, {_PROXY}")
 
 
@@ -267,7 +267,7 @@ _RULES: tuple[Callable[[HttpResponse, ConnectOptions], Cause | None], ...] = (
     _is_a_web_server,
     _refused,
 )
-"""In this order: the surest evidence first."""
+"""In this order: the strongest evidence first."""
 
 
 def _is_client_error(response: HttpResponse) -> bool:

@@ -1,4 +1,4 @@
-"""An HTTP answer as a person reads it: leniently, and as far as it came."""
+"""An HTTP response, parsed leniently for messages to people."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from wsbench.errors import printable
 from wsbench.websocket.credentials import hide_header
 
 _BODY_START = 200
-_TELLING = ("server", "via", "content-type", "location", "www-authenticate", "sec-websocket-version", "retry-after")
+_INFORMATIVE = ("server", "via", "content-type", "location", "www-authenticate", "sec-websocket-version", "retry-after")
 _PROXIES = re.compile(r"nginx|openresty|tengine|envoy|caddy|haproxy|traefik|varnish|apache|cloudflare|awselb", re.I)
 _OWN_PAGES = re.compile(rb"<center>(?:nginx|openresty|tengine|cloudflare)|<address>Apache", re.IGNORECASE)
 _CHUNK = re.compile(rb"[0-9A-Fa-f]+(?:;[^\r\n]*)?\r\n")
@@ -20,7 +20,7 @@ _TITLE = re.compile(r"<title>\s*(.*?)\s*</title>", re.IGNORECASE | re.DOTALL)
 
 @dataclass(frozen=True)
 class HttpResponse:
-    """An HTTP answer as far as it came. `status` is None when it is not HTTP."""
+    """An HTTP response, perhaps cut. `status` is None if it is not HTTP."""
 
     status: int | None
     headers: tuple[tuple[str, str], ...]
@@ -28,25 +28,25 @@ class HttpResponse:
 
     @classmethod
     def parse(cls, raw: bytes) -> HttpResponse:
-        """Read the head leniently: this is for telling a person what came, not for deciding anything."""
+        """Parse leniently: the result is shown to people and decides nothing."""
         head, _, body = raw.partition(b"\r\n\r\n")
         first, *lines = head.decode("latin-1").split("\r\n")
-        words = first.split(" ", 2)
-        if not first.startswith("HTTP/") or len(words) < 2 or not re.fullmatch("[0-9]{3}", words[1]):
+        parts = first.split(" ", 2)
+        if not first.startswith("HTTP/") or len(parts) < 2 or not re.fullmatch("[0-9]{3}", parts[1]):
             return cls(None, (), raw[:_BODY_START])
         pairs = (line.partition(":") for line in lines if ":" in line)
         headers = tuple((name.strip(), value.strip()) for name, _, value in pairs)
         if any(name.lower() == "transfer-encoding" and "chunked" in value.lower() for name, value in headers):
             body = _first_chunk(body)
-        return cls(int(words[1]), headers, body[:_BODY_START])
+        return cls(int(parts[1]), headers, body[:_BODY_START])
 
     def header(self, name: str) -> str | None:
-        """The first header of that name, which is given in lower case."""
+        """Return the first header of that name (in lower case)."""
         return next((value for key, value in self.headers if key.lower() == name), None)
 
     @property
     def phrase(self) -> str:
-        """'404 Not Found'."""
+        """Status and phrase, such as '404 Not Found'."""
         try:
             return f"{self.status} {HTTPStatus(self.status or 0).phrase}"
         except ValueError:
@@ -54,7 +54,7 @@ class HttpResponse:
 
     @property
     def proxy(self) -> str | None:
-        """What seems to have passed this answer on; None when nothing tells of a proxy, or it is the proxy's own."""
+        """Proxy that seems to have passed this response on; None without a sign of one, or if it is the proxy's own."""
         via, server = self.header("via"), self.header("server") or ""
         if _OWN_PAGES.search(self.body):
             return None
@@ -64,18 +64,18 @@ class HttpResponse:
 
     @property
     def is_plain_text(self) -> bool:
-        """It says something that was written for this case, not a page that serves for all."""
+        """Whether the body is plain text, written for this case, and not a page for all errors."""
         return bool(self.body.strip()) and "text/plain" in (self.header("content-type") or "").lower()
 
     @property
     def excerpt(self) -> str:
-        """What came back, short enough for an error line: telling headers and the start of the body."""
-        telling = [f"{key}: {hide_header(key, value)}" for key, value in self.headers if key.lower() in _TELLING]
+        """The informative headers and the start of the body, short enough for an error line."""
+        headers = [f"{key}: {hide_header(key, value)}" for key, value in self.headers if key.lower() in _INFORMATIVE]
         text = self.body.decode("utf-8", "replace")
         if "html" in (self.header("content-type") or "").lower():
-            text = _legible(text)
+            text = _visible_text(text)
         shown = " ".join(text.split())[:100]
-        parts = [*telling, *([f"body {shown!r}"] if shown else [])]
+        parts = [*headers, *([f"body {shown!r}"] if shown else [])]
         return printable(f" ({', '.join(parts)})") if parts else ""
 
 
@@ -84,8 +84,8 @@ def _first_chunk(body: bytes) -> bytes:
     return body[size.end() : size.end() + int(size[0].partition(b"\r\n")[0].partition(b";")[0], 16)] if size else body
 
 
-def _legible(html: str) -> str:
-    """The words of a page, its title among them only when there are no others."""
-    words = _MARKUP.sub(" ", html).strip()
+def _visible_text(html: str) -> str:
+    """Return the text of a page; the title only if there is no other text."""
+    text = _MARKUP.sub(" ", html).strip()
     title = _TITLE.search(html)
-    return words or (title[1] if title else "")
+    return text or (title[1] if title else "")
