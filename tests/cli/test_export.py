@@ -104,7 +104,7 @@ def test_openmetrics(run_cli: RunCli, result: Path, run: Document) -> None:
     text = export(run_cli, result, "--format", "openmetrics")
     found = {family.name: family for family in text_string_to_metric_families(text)}
     samples = {tuple(sample.labels.values()): sample.value for sample in found["wsbench_latency_seconds"].samples}
-    assert samples["service", "0.99"] == run["latency"]["service"]["p99_ns"] / 1e9
+    assert samples["0.99", "service"] == run["latency"]["service"]["p99_ns"] / 1e9
     sent = {sample.labels["outcome"]: sample.value for sample in found["wsbench_messages"].samples}
     assert sent["sent"] == run["messages"]["sent"] > 0
     alone = export(run_cli, result, "--format", "openmetrics", "--series", "service")

@@ -54,7 +54,7 @@ def test_the_verdict_fails_a_strict_run_alone() -> None:
 
 def test_a_run_that_was_ended_early_is_an_error() -> None:
     ended = cases(encode_run(replace(RUN, complete=False)))["verdict"]
-    assert outcome(ended) == (Error, "the run was ended before its time")
+    assert outcome(ended) == (Error, "the run ended early")
 
 
 def test_a_case_for_every_metric_of_a_comparison() -> None:

@@ -21,7 +21,7 @@ def families(run: Run, *series: str) -> dict[str, Metric]:
 
 
 def values(family: Metric, suffix: str = "") -> dict[tuple[str, ...], float]:
-    """By the values of the labels."""
+    """Return the samples by the values of their labels, which are in the order of their names."""
     return {
         tuple(sample.labels.values()): sample.value for sample in family.samples if sample.name == family.name + suffix
     }
@@ -43,16 +43,16 @@ def test_every_family_has_its_help_type_and_unit() -> None:
 
 def test_latencies_in_seconds() -> None:
     latency = families(RUN)["wsbench_latency_seconds"]
-    assert values(latency)["response", "0.5"] == 24_123e-9
-    assert values(latency)["response", "0.999"] == math.inf, "among the lost"
+    assert values(latency)["0.5", "response"] == 24_123e-9
+    assert values(latency)["0.999", "response"] == math.inf, "among the lost"
     assert values(latency, "_count")[("response",)] == 9_950
     assert math.isclose(values(latency, "_sum")[("response",)], 9_950 * 25_000e-9)
-    assert {labels[0] for labels in values(latency)} == {"response", "service", "connect"}
+    assert {series for *_, series in values(latency)} == {"response", "service", "connect"}
 
 
 def test_one_series() -> None:
     latency = families(RUN, "service")["wsbench_latency_seconds"]
-    assert {labels[0] for labels in values(latency)} == {"service"}
+    assert {series for *_, series in values(latency)} == {"service"}
     nothing = replace(RUN, latency={**RUN.latency, "service": Latency()})
     assert "wsbench_latency_seconds" not in families(nothing, "service")
 

@@ -1,12 +1,17 @@
-"""JUnit XML, as CI servers show it: a test case for every gate and for the verdict of a run, or for every metric of a
-comparison. What could not be decided is skipped, with its reason; only a failed gate or a regression is a failure.
+"""JUnit XML for CI servers: one test case per gate and for a run's verdict, or one per metric of a comparison.
+
+Only a failed gate or a regression is a failure. Undecided metrics are skipped, with the reason.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from xml.etree import ElementTree
+from collections.abc import Iterable
+from io import BytesIO
+
+from junitparser import Error, Failure, JUnitXml, Skipped, TestCase
+from junitparser.junitparser import FinalResult
+from junitparser.xunit2 import TestSuite
 
 from wsbench.report.text.comparison_text import HEADINGS, metric_cells
 from wsbench.results.comparison_result import Comparison, Metric, Verdict
@@ -14,105 +19,79 @@ from wsbench.results.run_result import Run
 from wsbench.units import NS_PER_S
 
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What no XML 1.0 document may hold, escaped or not (production 2, Char)."""
-_Case = ElementTree.Element
+"""Characters that no XML 1.0 document may contain, escaped or not (production 2, Char)."""
 
 
 def encode_run(run: Run, *, strict: bool = False) -> bytes:
-    """A run's gates, and its verdict on itself: a failure when `strict`."""
-    suite = f"wsbench run {run.name}"
-    cases = [_verdict_case(suite, run, strict=strict)]
+    """Encode a run's gates and its verdict. A verdict other than ok is a failure when `strict`."""
+    suite = TestSuite(_clean(f"wsbench run {run.name}"))
+    suite.timestamp = run.started.removesuffix("Z")
+    _add_verdict(suite, run, strict=strict)
     for gate in run.gates:
-        case = _case(suite, f"--fail-if '{gate.expression}'")
-        if gate.failed:
-            _outcome(case, "failure", f"{gate.expression}: was {gate.value}")
-        else:
-            _child(case, "system-out", f"was {gate.value}")
-        cases.append(case)
-    return _document(suite, cases, time_s=run.conditions.duration_ns / NS_PER_S, timestamp=run.started)
+        failure = _result(Failure, f"{gate.expression}: was {gate.value}") if gate.failed else None
+        _add_case(suite, f"--fail-if '{gate.expression}'", failure, f"was {gate.value}")
+    return _encode(suite)
 
 
 def encode_comparison(comparison: Comparison) -> bytes:
-    """A comparison's metrics; slower is a failure."""
-    suite = f"wsbench compare {comparison.base.id} {comparison.new.id}"
-    cases = []
+    """Encode a comparison's metrics. A slower one is a failure."""
+    suite = TestSuite(_clean(f"wsbench compare {comparison.base.id} {comparison.new.id}"))
     for pair in comparison.pairs:
         if pair.reason:
-            case = _case(suite, pair.key)
-            _outcome(case, "skipped", f"not compared: {pair.reason}")
-            cases.append(case)
-        cases += [_metric_case(suite, pair.key, metric) for metric in pair.metrics]
-    return _document(suite, cases, output=_remarks(comparison))
+            _add_case(suite, pair.key, _result(Skipped, f"not compared: {pair.reason}"))
+        for metric in pair.metrics:
+            _add_metric(suite, pair.key, metric)
+    anyway = (f"compared anyway: {difference}" for difference in comparison.differences)
+    suite.system_out = _clean("\n".join([comparison.said, *anyway, *comparison.notes]))
+    return _encode(suite)
 
 
-def _verdict_case(suite: str, run: Run, *, strict: bool) -> _Case:
-    case = _case(suite, "verdict")
-    found = "\n".join(f"{finding.code}: {finding.evidence}\n  {finding.remedy}" for finding in run.generator.findings)
+def _add_verdict(suite: TestSuite, run: Run, *, strict: bool) -> None:
+    verdict = run.generator.verdict
+    findings = [f"{finding.code}: {finding.evidence}\n  {finding.remedy}" for finding in run.generator.findings]
+    result = None
     if not run.complete:
-        _outcome(case, "error", "the run was ended before its time", found)
-    elif run.generator.verdict != "ok" and strict:
-        _outcome(case, "failure", f"the generator was {run.generator.verdict}", found)
-    else:
-        _child(case, "system-out", "\n".join([f"verdict: {run.generator.verdict}", *([found] if found else [])]))
-    return case
+        result = _result(Error, "the run ended early", findings)
+    elif verdict != "ok" and strict:
+        result = _result(Failure, f"the generator was {verdict}", findings)
+    output = "\n".join([f"verdict: {verdict}", *findings])
+    _add_case(suite, "verdict", result, output, time_s=run.conditions.duration_ns / NS_PER_S)
 
 
-def _metric_case(suite: str, key: str, metric: Metric) -> _Case:
-    case = _case(suite, f"{key}: {metric.metric}")
-    named = ", ".join(f"{name} {cell}" for name, cell in zip(HEADINGS, metric_cells(metric), strict=True))
+def _add_metric(suite: TestSuite, key: str, metric: Metric) -> None:
     message = ": ".join(part for part in (metric.verdict, metric.reason) if part)
     if metric.verdict != Verdict.NOT_COMPARED:
-        message += f" ({named})"
-    if metric.verdict == Verdict.SLOWER:
-        _outcome(case, "failure", message)
-    elif metric.verdict in (Verdict.INCONCLUSIVE, Verdict.NOT_COMPARED):
-        _outcome(case, "skipped", message)
+        cells = zip(HEADINGS, metric_cells(metric), strict=True)
+        message += f" ({', '.join(f'{name} {cell}' for name, cell in cells)})"
+    kinds = {Verdict.SLOWER: Failure, Verdict.INCONCLUSIVE: Skipped, Verdict.NOT_COMPARED: Skipped}
+    kind = kinds.get(metric.verdict)
+    _add_case(suite, f"{key}: {metric.metric}", _result(kind, message) if kind else None, message)
+
+
+def _result(kind: type[FinalResult], message: str, details: Iterable[str] = ()) -> FinalResult:
+    result = kind(_clean(message), None if kind is Skipped else "wsbench")
+    if text := _clean("\n".join(details)):
+        result.text = text
+    return result
+
+
+def _add_case(suite: TestSuite, name: str, result: FinalResult | None, output: str = "", *, time_s: float = 0) -> None:
+    case = TestCase(_clean(name), suite.name, time_s)
+    if result is None:
+        case.system_out = _clean(output)
     else:
-        _child(case, "system-out", message)
-    return case
-
-
-def _remarks(comparison: Comparison) -> str:
-    anyway = [f"compared anyway: {difference}" for difference in comparison.differences]
-    return "\n".join([comparison.said, *anyway, *comparison.notes])
-
-
-def _case(suite: str, name: str) -> _Case:
-    return ElementTree.Element("testcase", {"classname": _clean(suite), "name": _clean(name), "time": "0"})
-
-
-def _outcome(case: _Case, kind: str, message: str, text: str = "") -> None:
-    element = ElementTree.SubElement(case, kind, {"message": _clean(message)})
-    if kind != "skipped":
-        element.set("type", "wsbench")
-    if text:
-        element.text = _clean(text)
-
-
-def _child(parent: _Case, name: str, text: str) -> None:
-    ElementTree.SubElement(parent, name).text = _clean(text)
+        case.result = [result]
+    suite.add_testcase(case)
 
 
 def _clean(text: str) -> str:
     return _NOT_XML.sub("\ufffd", text)
 
 
-def _document(
-    name: str, cases: Sequence[_Case], *, time_s: float = 0.0, timestamp: str = "", output: str = ""
-) -> bytes:
-    counts = {kind: str(sum(case.find(tag) is not None for case in cases)) for kind, tag in _KINDS.items()}
-    totals = {"name": _clean(name), "tests": str(len(cases)), **counts, "time": f"{time_s:.3f}"}
-    suite = ElementTree.Element("testsuite", totals)
-    if timestamp:
-        suite.set("timestamp", timestamp.removesuffix("Z"))
-    suite.extend(cases)
-    if output:
-        _child(suite, "system-out", output)
-    suites = ElementTree.Element("testsuites", totals)
-    suites.append(suite)
-    ElementTree.indent(suites)
-    text: bytes = ElementTree.tostring(suites, encoding="utf-8", xml_declaration=True)
-    return text + b"\n"
-
-
-_KINDS = {"failures": "failure", "errors": "error", "skipped": "skipped"}
+def _encode(suite: TestSuite) -> bytes:
+    document = JUnitXml(suite.name)
+    document.add_testsuite(suite)
+    document.update_statistics()
+    output = BytesIO()
+    document.write(output, pretty=True)
+    return output.getvalue()

@@ -1,13 +1,16 @@
 """A run as OpenMetrics text (1.0), for Prometheus: its text-file collector, a push gateway, or promtool.
 
-Latencies are summaries, in seconds, their quantiles over all messages that were due: one that falls among the lost is
-+Inf. What the run was like (target, conditions) is in `wsbench_run_info`. Counts are of the measure phase.
+Latencies are summaries in seconds. Their quantiles are over all messages that were due: a quantile among the lost
+messages is +Inf. `wsbench_run_info` has the target and the conditions. Counts are those of the measure phase.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from types import SimpleNamespace
+
+from prometheus_client.metrics_core import Metric
+from prometheus_client.openmetrics.exposition import generate_latest
 
 from wsbench.measure.series import MESSAGE_COUNTS
 from wsbench.results.percentiles import PERCENTILES, figure_of
@@ -15,46 +18,26 @@ from wsbench.results.run_result import Latency, Run
 from wsbench.units import NS_PER_S
 
 _VERDICTS = ("ok", "late", "saturated")
-Sample = tuple[str, Mapping[str, str], float]
+_Sample = tuple[str, dict[str, str], float]
 """Suffix of the name, labels, value."""
 
 
-@dataclass(frozen=True)
-class Family:
-    """One metric family. `unit`, if any, is the end of its name."""
-
-    name: str
-    kind: str
-    help: str
-    unit: str = ""
-    samples: Sequence[Sample] = ()
-
-
 def encode(run: Run, series: Sequence[str]) -> bytes:
-    """The run, with these series of latencies."""
-    rows: list[str] = []
-    for family in (*_about(run), _latency(run, series), *_counts(run), *_health(run)):
-        if family.samples:
-            rows += _rows(family)
-    return ("\n".join([*rows, "# EOF"]) + "\n").encode()
+    """Encode a run with these series of latencies."""
+    families = (*_about(run), _latency(run, series), *_counts(run), *_health(run))
+    text: bytes = generate_latest(SimpleNamespace(collect=lambda: [each for each in families if each.samples]))
+    return text
 
 
-def _rows(family: Family) -> Iterator[str]:
-    yield f"# TYPE {family.name} {family.kind}"
-    if family.unit:
-        yield f"# UNIT {family.name} {family.unit}"
-    yield f"# HELP {family.name} {_escape(family.help)}"
-    for suffix, labels, value in family.samples:
-        inner = ",".join(f'{name}="{_escape(text)}"' for name, text in labels.items())
-        number = "+Inf" if value == float("inf") else repr(value)
-        yield f"{family.name}{suffix}{{{inner}}} {number}" if inner else f"{family.name}{suffix} {number}"
+def _family(name: str, kind: str, text: str, samples: Sequence[_Sample], unit: str = "") -> Metric:
+    """Return a metric family. `unit`, if any, is the end of its name."""
+    family = Metric(name, text, kind, unit)
+    for suffix, labels, value in samples:
+        family.add_sample(name + suffix, labels, value)
+    return family
 
 
-def _escape(text: str) -> str:
-    return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
-
-
-def _about(run: Run) -> Iterator[Family]:
+def _about(run: Run) -> Iterator[Metric]:
     c = run.conditions
     labels = {
         "id": run.id,
@@ -74,20 +57,20 @@ def _about(run: Run) -> Iterator[Family]:
         "tls": run.negotiated.tls_version or "",
         "host_id": run.environment.host_id,
     }
-    yield Family("wsbench_run", "info", "What was measured, and where.", samples=[("_info", labels, 1)])
-    complete: list[Sample] = [("", {}, int(run.complete))]
-    yield Family("wsbench_run_complete", "gauge", "0 when the run was ended before its time.", samples=complete)
-    length: list[Sample] = [("", {}, c.duration_ns / NS_PER_S)]
-    yield Family("wsbench_measured_seconds", "gauge", "Length of the measure phase.", "seconds", length)
+    yield _family("wsbench_run", "info", "What was measured, and where.", [("_info", labels, 1)])
+    complete: list[_Sample] = [("", {}, int(run.complete))]
+    yield _family("wsbench_run_complete", "gauge", "0 if the run ended early.", complete)
+    length: list[_Sample] = [("", {}, c.duration_ns / NS_PER_S)]
+    yield _family("wsbench_measured_seconds", "gauge", "Length of the measure phase.", length, "seconds")
 
 
-def _latency(run: Run, series: Sequence[str]) -> Family:
-    text = "Latency by series; quantiles are over all that were due, +Inf among the lost."
+def _latency(run: Run, series: Sequence[str]) -> Metric:
+    text = "Latency by series; quantiles are over all messages that were due, +Inf among the lost ones."
     samples = [sample for name in series for sample in _summary(name, run.latency[name])]
-    return Family("wsbench_latency_seconds", "summary", text, "seconds", samples)
+    return _family("wsbench_latency_seconds", "summary", text, samples, "seconds")
 
 
-def _summary(name: str, latency: Latency) -> Iterator[Sample]:
+def _summary(name: str, latency: Latency) -> Iterator[_Sample]:
     if not latency.count and not latency.lost:
         return
     for label, percentile in PERCENTILES.items():
@@ -98,42 +81,35 @@ def _summary(name: str, latency: Latency) -> Iterator[Sample]:
     yield "_sum", {"series": name}, (latency.mean_ns or 0) * latency.count / NS_PER_S
 
 
-def _counts(run: Run) -> Iterator[Family]:
+def _counts(run: Run) -> Iterator[Metric]:
     m, b, c = run.messages, run.bytes, run.connections
-    outcomes = MESSAGE_COUNTS
-    messages: list[Sample] = [("_total", {"outcome": name}, getattr(m, name)) for name in outcomes]
-    yield Family("wsbench_messages", "counter", "Messages by what became of them.", samples=messages)
-    rates: list[Sample] = [
-        ("", {"direction": "sent"}, run.throughput.sent_per_s),
-        ("", {"direction": "received"}, run.throughput.received_per_s),
-    ]
-    yield Family("wsbench_throughput", "gauge", "Messages a second.", samples=rates)
-    for name, text, sent, received in (
-        ("wsbench_payload_bytes", "Payload of messages.", b.payload_sent, b.payload_received),
-        ("wsbench_wire_bytes", "Bytes through the sockets: frames, TLS and all.", b.wire_sent, b.wire_received),
-    ):
-        sizes: list[Sample] = [
-            ("_total", {"direction": "sent"}, sent),
-            ("_total", {"direction": "received"}, received),
-        ]
-        yield Family(name, "counter", text, "bytes", sizes)
-    connections: list[Sample] = [
-        ("_total", {"outcome": name}, getattr(c, name)) for name in ("opened", "failed", "dropped", "reconnected")
-    ]
-    yield Family("wsbench_connections", "counter", "Connections of the whole run.", samples=connections)
+    messages: list[_Sample] = [("_total", {"outcome": name}, getattr(m, name)) for name in MESSAGE_COUNTS]
+    yield _family("wsbench_messages", "counter", "Messages by outcome.", messages)
+    t = run.throughput
+    yield _family("wsbench_throughput", "gauge", "Messages per second.", _sides("", t.sent_per_s, t.received_per_s))
+    payload = _sides("_total", b.payload_sent, b.payload_received)
+    yield _family("wsbench_payload_bytes", "counter", "Payload of messages.", payload, "bytes")
+    wire = _sides("_total", b.wire_sent, b.wire_received)
+    yield _family("wsbench_wire_bytes", "counter", "Bytes on the sockets, with frame headers and TLS.", wire, "bytes")
+    outcomes = ("opened", "failed", "dropped", "reconnected")
+    connections: list[_Sample] = [("_total", {"outcome": name}, getattr(c, name)) for name in outcomes]
+    yield _family("wsbench_connections", "counter", "Connections of the whole run.", connections)
 
 
-def _health(run: Run) -> Iterator[Family]:
-    verdict = run.generator.verdict
-    name = "wsbench_generator_verdict"
+def _sides(suffix: str, sent: float, received: float) -> list[_Sample]:
+    return [(suffix, {"direction": "sent"}, sent), (suffix, {"direction": "received"}, received)]
+
+
+def _health(run: Run) -> Iterator[Metric]:
+    verdict, name = run.generator.verdict, "wsbench_generator_verdict"
     known = dict.fromkeys((*_VERDICTS, verdict))
-    states: list[Sample] = [("", {name: state}, int(state == verdict)) for state in known]
-    yield Family(name, "stateset", "What the generator says of itself.", samples=states)
+    states: list[_Sample] = [("", {name: state}, int(state == verdict)) for state in known]
+    yield _family(name, "stateset", "The generator's verdict on itself.", states)
     gates = {gate.expression: int(gate.failed) for gate in run.gates}
-    failed: list[Sample] = [("", {"expression": expression}, value) for expression, value in gates.items()]
-    yield Family("wsbench_gate_failed", "gauge", "1 for a --fail-if that failed.", samples=failed)
+    failed: list[_Sample] = [("", {"expression": expression}, value) for expression, value in gates.items()]
+    yield _family("wsbench_gate_failed", "gauge", "1 for a --fail-if that failed.", failed)
     t = run.target
-    cpu: list[Sample] = [] if t.cpu_s is None else [("", {}, t.cpu_s)]
-    yield Family("wsbench_target_cpu_seconds", "gauge", "CPU time of the target.", "seconds", cpu)
-    memory: list[Sample] = [] if t.rss_bytes is None else [("", {}, t.rss_bytes)]
-    yield Family("wsbench_target_resident_bytes", "gauge", "Memory of the target.", "bytes", memory)
+    cpu: list[_Sample] = [] if t.cpu_s is None else [("", {}, t.cpu_s)]
+    yield _family("wsbench_target_cpu_seconds", "gauge", "CPU time of the target.", cpu, "seconds")
+    memory: list[_Sample] = [] if t.rss_bytes is None else [("", {}, t.rss_bytes)]
+    yield _family("wsbench_target_resident_bytes", "gauge", "Memory of the target.", memory, "bytes")
