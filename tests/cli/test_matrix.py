@@ -15,11 +15,9 @@ import pytest
 from helpers import process
 from helpers.process import CliResult
 
-from wsbench.cli.matrix import trusted
 from wsbench.launcher.locust_process import interruptible
 from wsbench.results import experiment_result, run_result
 from wsbench.results.experiment_result import DONE, FAILED, PENDING, Experiment
-from wsbench.results.overview_result import OverviewRow
 from wsbench.results.run_result import Run
 from wsbench.targets.embedded import EmbeddedTarget
 
@@ -250,24 +248,6 @@ def test_a_terminal_without_such_signs(tmp_path: Path, run_cli: Cli) -> None:
     ended = run_cli("matrix", write(tmp_path, f"repetitions = 1\n{DEAD}"), env={"PYTHONIOENCODING": "ascii"})
     assert ended.returncode == 3
     assert "dead                  - FAILED" in ended.stdout
-
-
-@pytest.mark.parametrize(
-    ("verdicts", "open_loop", "wanted"),
-    [
-        ({}, True, True),
-        ({"saturated": 2}, False, True),
-        ({"saturated": 2}, True, False),
-        ({"late": 1}, False, False),
-        ({"late": 1}, True, False),
-        ({"saturated": 1, "late": 1}, False, False),
-    ],
-)
-def test_strict_does_not_mind_a_closed_loop_at_its_limit(
-    verdicts: dict[str, int], open_loop: bool, wanted: bool
-) -> None:
-    row = OverviewRow("key", "target", "conditions", open_loop=open_loop, asked=2, done=2, verdicts=verdicts)
-    assert trusted(row) is wanted
 
 
 def test_quiet_says_nothing(tmp_path: Path, run_cli: Cli) -> None:

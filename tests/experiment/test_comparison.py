@@ -11,8 +11,9 @@ from msgspec.structs import replace
 from wsbench.errors import ResultError, UsageError
 from wsbench.experiment.comparison import compare
 from wsbench.experiment.statistics import MARGINS
-from wsbench.results.comparison_result import Comparison, Verdict, exit_code
+from wsbench.results.comparison_result import Comparison, Verdict
 from wsbench.results.run_result import Generator, Run
+from wsbench.run.exit_codes import of_comparison
 
 
 def of(base: Path | str, new: Path | str, *, anyway: bool = False) -> Comparison:
@@ -39,7 +40,7 @@ def test_a_much_slower_run(tmp_path: Path) -> None:
         "p99": "slower",
         "p99.9": "slower",
     }
-    assert (found.verdict, exit_code(found)) == (Verdict.SLOWER, 1)
+    assert (found.verdict, of_comparison(found)) == (Verdict.SLOWER, 1)
     assert found.said == "NEW is slower: p50 ×41, p99 ×21, p99.9"
     assert "the spread from run to run is assumed" in found.notes[0]
     assert found.pairs[0].base == ["base"] and found.pairs[0].new == ["new"]
@@ -48,14 +49,14 @@ def test_a_much_slower_run(tmp_path: Path) -> None:
 def test_a_much_faster_run(tmp_path: Path) -> None:
     slow = run_with(p50_ns=2_050_000, p99_ns=2_100_000, p99_9_ns=None)
     found = of_runs(tmp_path, slow, run_with())
-    assert (found.verdict, exit_code(found)) == (Verdict.FASTER, 0)
+    assert (found.verdict, of_comparison(found)) == (Verdict.FASTER, 0)
     assert found.said.startswith("NEW is faster, and not slower in any metric: p50 ×0.0244")
 
 
 def test_two_equal_runs_cannot_be_told_apart_nor_called_equal(tmp_path: Path) -> None:
     found = of_runs(tmp_path, run_with(), run_with())
     assert verdicts(found)["p50"] == "inconclusive"
-    assert (found.verdict, exit_code(found)) == (Verdict.INCONCLUSIVE, 5)
+    assert (found.verdict, of_comparison(found)) == (Verdict.INCONCLUSIVE, 5)
     assert found.said.startswith("inconclusive: NEW may be slower in p50 ×1, p99 ×1, p99.9 ×1; about ")
 
 
@@ -185,7 +186,7 @@ def test_a_cell_without_runs_leaves_it_inconclusive_and_a_hole_does_not(tmp_path
     failed = write_experiment(tmp_path / "failed", [fine, (large, ["it did not start", "nor now"])], complete=False)
     found = of(base, failed)
     assert (found.pairs[1].reason, found.pairs[1].missing) == ("NEW has no run of it", True)
-    assert (found.verdict, exit_code(found)) == (Verdict.INCONCLUSIVE, 5)
+    assert (found.verdict, of_comparison(found)) == (Verdict.INCONCLUSIVE, 5)
     assert found.said == f"inconclusive: a side has no runs of {large.key}"
     assert "NEW is an unfinished experiment" in found.notes
     assert f"{large.key}: 2 of 2 runs of NEW failed (it did not start)" in found.notes

@@ -13,17 +13,14 @@ from helpers.sample_run import RUN
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsbench.errors import ExitCode, ResultError
+from wsbench.errors import ResultError
 from wsbench.results.directory import Staging
 from wsbench.results.run_result import (
     Connections,
-    Gate,
-    Generator,
     Latency,
     TargetResult,
     decode,
     encode,
-    exit_code,
     load,
 )
 
@@ -231,24 +228,3 @@ def test_a_damaged_result_is_named(tmp_path: Path) -> None:
     (directory / "run.json").write_bytes(b"{")
     with pytest.raises(ResultError, match=f"{directory}/run.json is not JSON"):
         load(directory)
-
-
-# -- exit codes ------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("failed", "verdict", "strict", "interrupted", "code"),
-    [
-        (False, "ok", False, False, ExitCode.OK),
-        (False, "ok", True, False, ExitCode.OK),
-        (False, "saturated", False, False, ExitCode.OK),
-        (False, "late", True, False, ExitCode.NOT_TRUSTED),
-        (True, "ok", False, False, ExitCode.GATE_FAILED),
-        (True, "saturated", True, False, ExitCode.GATE_FAILED),
-        (True, "saturated", True, True, ExitCode.INTERRUPTED),
-    ],
-)
-def test_what_a_command_exits_with(failed: bool, verdict: str, strict: bool, interrupted: bool, code: ExitCode) -> None:
-    gates = [Gate("lost > 0", False, "0"), Gate("p99 > 5ms", failed, "…")]
-    run = msgspec.structs.replace(RUN, gates=gates, generator=Generator(verdict))
-    assert exit_code(run, strict=strict, interrupted=interrupted) is code

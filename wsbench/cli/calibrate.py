@@ -14,7 +14,7 @@ import msgspec
 
 from wsbench import machine
 from wsbench.cli.progress import ProgressLine
-from wsbench.errors import ExitCode, WsbenchError
+from wsbench.errors import WsbenchError
 from wsbench.launcher.execution import RunRequest, execute
 from wsbench.report.text.text_table import draw, left
 from wsbench.results import calibration_result
@@ -22,6 +22,7 @@ from wsbench.results.calibration_result import CALIBRATION_FILE, Calibration, Kn
 from wsbench.results.directory import ResultNotStored, Staging, replace_file
 from wsbench.results.environment import environment
 from wsbench.results.run_result import Run
+from wsbench.run import exit_codes
 from wsbench.run.options import RunOptions
 from wsbench.targets.echo.delays import Stall
 from wsbench.targets.embedded import EmbeddedTarget
@@ -60,7 +61,7 @@ def command(results: Path, as_json: bool, quiet: bool) -> int:
         raise ResultNotStored(results, error) from error
     if not as_json:
         click.echo(f"stored: {results / CALIBRATION_FILE}")
-    return ExitCode.OK if all(answer.right for answer in calibration.known_answers) else ExitCode.NOT_TRUSTED
+    return exit_codes.of_calibration(calibration)
 
 
 def _calibrate(line: ProgressLine) -> Calibration:

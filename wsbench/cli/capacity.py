@@ -18,7 +18,7 @@ from wsbench.cli.params import RATE as RATE_TYPE
 from wsbench.cli.progress import ProgressLine
 from wsbench.cli.report import FILE as REPORT_FILE
 from wsbench.cli.report import of_capacity
-from wsbench.errors import ExitCode, UsageError, WsbenchError
+from wsbench.errors import UsageError, WsbenchError
 from wsbench.experiment.capacity_search import Search
 from wsbench.experiment.experiment_store import new_directory
 from wsbench.launcher.local_target import check_target
@@ -27,8 +27,9 @@ from wsbench.launcher.search_loop import MOST, conduct, most_connections
 from wsbench.launcher.step_runs import Steps, StepSpec
 from wsbench.report.text import capacity_text, summary
 from wsbench.results import capacity_result
-from wsbench.results.capacity_result import CONNECTIONS, GENERATOR, RATE, Bounds, Capacity
+from wsbench.results.capacity_result import CONNECTIONS, RATE, Bounds, Capacity
 from wsbench.results.directory import replace_file
+from wsbench.run import exit_codes
 from wsbench.run.gates import check_known, parse_objective
 from wsbench.units import format_utc
 
@@ -83,7 +84,9 @@ def _capacity(url: str | None, **given: Any) -> int:
             raise
     replace_file(directory / REPORT_FILE, of_capacity(directory))
     _say(document, directory, as_json=given["json"], quiet=given["quiet"])
-    return _exit_code(document, strict=given["strict"])
+    if document.stopped not in (None, capacity_result.INTERRUPTED):
+        raise WsbenchError(f"the search could not go on: {document.stopped}", remedy=capacity_text.so_far(document))
+    return exit_codes.of_capacity(document, strict=given["strict"])
 
 
 def _checked(url: str | None, given: dict[str, Any]) -> tuple[StepSpec, Search]:
@@ -182,17 +185,6 @@ def _say(document: Capacity, directory: Path, *, as_json: bool, quiet: bool) -> 
         )
     if as_json:
         click.echo(capacity_result.encode(document), nl=False)
-
-
-def _exit_code(document: Capacity, *, strict: bool) -> ExitCode:
-    """A server of which not even the lowest load holds was measured, and found wanting: as by a gate."""
-    if document.stopped is not None:
-        if document.stopped == capacity_text.INTERRUPTED:
-            return ExitCode.INTERRUPTED
-        raise WsbenchError(f"the search could not go on: {document.stopped}", remedy=capacity_text.so_far(document))
-    if document.answer is None:
-        return ExitCode.NOT_MEASURED if document.limited_by == GENERATOR else ExitCode.GATE_FAILED
-    return ExitCode.NOT_TRUSTED if strict and document.limited_by == GENERATOR else ExitCode.OK
 
 
 def _tolerance(text: str) -> float:

@@ -14,6 +14,7 @@ from wsbench.report import junit as junit_report
 from wsbench.report import markdown
 from wsbench.report.text import comparison_text
 from wsbench.results import comparison_result
+from wsbench.run import exit_codes
 
 
 def _share(text: str) -> float:
@@ -61,7 +62,7 @@ def _compare(
         junit=junit,
         xml=junit_report.encode_comparison(found),
     )
-    return comparison_result.exit_code(found)
+    return exit_codes.of_comparison(found)
 
 
 _DEFAULTS = ", ".join(f"{metric}={share:.0%}" for metric, share in MARGINS.items())

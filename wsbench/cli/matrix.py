@@ -15,7 +15,7 @@ from wsbench.cli.params import Parsed
 from wsbench.cli.progress import ProgressLine
 from wsbench.cli.report import FILE as REPORT_FILE
 from wsbench.cli.report import of_experiment
-from wsbench.errors import ExitCode, UsageError, WsbenchError
+from wsbench.errors import UsageError, WsbenchError
 from wsbench.experiment import spec
 from wsbench.experiment.experiment_runner import RunStart, run_experiment
 from wsbench.experiment.experiment_store import ExperimentStore, latest_experiment
@@ -29,8 +29,9 @@ from wsbench.results import experiment_result
 from wsbench.results.directory import replace_file
 from wsbench.results.experiment_result import DONE, FAILED, Cell, Experiment
 from wsbench.results.json_files import encode_json
-from wsbench.results.overview_result import Overview, OverviewRow
+from wsbench.results.overview_result import Overview
 from wsbench.results.run_result import load as load_run
+from wsbench.run import exit_codes
 from wsbench.run.options import parse_name
 from wsbench.units import NS_PER_S, format_seconds, format_utc
 
@@ -54,8 +55,9 @@ def _matrix(file: Path | None, **given: Any) -> int:
     _say(experiment, found, store.path, as_json=given["json"], quiet=given["quiet"])
     if interrupted or not experiment.complete:
         _say_how_to_go_on(experiment, store.path)
-        return ExitCode.INTERRUPTED
-    return _exit_code(experiment, found, store.path, strict=given["strict"])
+    else:
+        _print_failures(experiment, found, store.path)
+    return exit_codes.of_experiment(experiment, found, strict=given["strict"], interrupted=interrupted)
 
 
 def _begun(file: Path, given: dict[str, Any]) -> tuple[ExperimentStore, Spec, Experiment]:
@@ -191,20 +193,14 @@ def _say_how_to_go_on(experiment: Experiment, path: Path) -> None:
     print(f"  wsbench matrix --resume {path}", file=sys.stderr)
 
 
-def _exit_code(experiment: Experiment, found: Overview, path: Path, *, strict: bool) -> ExitCode:
-    if not any(row.done for row in found.rows):
-        reasons = [reason for row in found.rows for reason in row.failures]
+def _print_failures(experiment: Experiment, overview: Overview, path: Path) -> None:
+    if not any(row.done for row in overview.rows):
+        reasons = [reason for row in overview.rows for reason in row.failures]
         raise WsbenchError(f"nothing could be measured: {reasons[0]}", remedy=f"What was tried is in {path}.")
     failed = sum(run.status == FAILED for cell in experiment.cells for run in cell.runs)
     if failed:
         print(f"wsbench: {failed} run{'s' if failed > 1 else ''} failed; to try again:", file=sys.stderr)
         print(f"  wsbench matrix --resume {path}", file=sys.stderr)
-    return ExitCode.NOT_TRUSTED if strict and not all(map(trusted, found.rows)) else ExitCode.OK
-
-
-def trusted(row: OverviewRow) -> bool:
-    """A closed loop goes as fast as it can, so that `saturated` is what it is meant to be."""
-    return not any(verdict != "saturated" or row.open_loop for verdict in row.verdicts)
 
 
 command = click.Command(

@@ -21,7 +21,8 @@ from wsbench.launcher.local_target import DEFAULT_TARGET, PLACEHOLDER_URL, check
 from wsbench.launcher.locust_process import FinishedRun
 from wsbench.report import junit, markdown
 from wsbench.report.text import summary
-from wsbench.results.run_result import encode, exit_code
+from wsbench.results.run_result import encode
+from wsbench.run import exit_codes
 from wsbench.run.options import DEFAULT_DURATION_NS, DEFAULT_SPAWN_RATE, DEFAULT_USERS, OPTIONS, RunOptions, describe
 from wsbench.units import NS_PER_S, parse_positive_duration, parse_rate
 
@@ -146,7 +147,7 @@ def _print(finished: FinishedRun, options: RunOptions, *, as_json: bool) -> int:
     elif not options.quiet or finished.path is None:  # then it is nowhere else
         text = summary.render(finished.run, str(finished.path or "not stored"))
         click.echo(summary.legible(text, sys.stdout.encoding), nl=False)
-    return exit_code(finished.run, strict=options.strict, interrupted=finished.interrupted)
+    return exit_codes.of_run(finished.run, strict=options.strict, interrupted=finished.interrupted)
 
 
 command = click.Command(

@@ -37,7 +37,7 @@ def conduct(
         except KeyboardInterrupt:
             if not document.steps:
                 raise Interrupted from None
-            return _stored(_stopped(document, capacity_text.INTERRUPTED), directory)
+            return _stored(_stopped(document, capacity_result.INTERRUPTED), directory)
         except WsbenchError as error:
             if not document.steps:
                 raise

@@ -14,7 +14,8 @@ from wsbench.master import result_builder, result_files
 from wsbench.master.measurement import Measurement, RunDescription
 from wsbench.report.text import summary
 from wsbench.results.directory import ResultNotStored, Staging
-from wsbench.results.run_result import Run, exit_code
+from wsbench.results.run_result import Run
+from wsbench.run import exit_codes
 from wsbench.run.handoff import FAILURE_FILE, Failure
 
 logger = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ def write(described: RunDescription, measured: Measurement, staging: Staging, *,
     if missing:
         logger.error("%s; `wsbench report` would make it again", missing)
     logger.info("Result: %s", staging.final)
-    code = exit_code(run, strict=described.options.strict, interrupted=interrupted)
+    code = exit_codes.of_run(run, strict=described.options.strict, interrupted=interrupted)
     return WrittenResult(code, run, staging.final)
 
 

@@ -24,6 +24,8 @@ HELD, TARGET, GENERATOR = "held", "target", "generator"
 """Outcomes of a step: all objectives held, or the side whose limit it was that one did not."""
 BOUND = "bound"
 """The limit when the highest allowed load held as well."""
+INTERRUPTED = "interrupted"
+"""The reason in `stopped` when the user ended the search."""
 
 
 class Objective(msgspec.Struct, frozen=True):

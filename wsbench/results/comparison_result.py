@@ -10,7 +10,6 @@ from enum import StrEnum
 
 import msgspec
 
-from wsbench.errors import ExitCode
 from wsbench.results.json_files import encode_json
 
 SCHEMA = 1
@@ -121,13 +120,6 @@ def overall_verdict(pairs: list[Pair]) -> Verdict:
     if Verdict.FASTER in verdicts and all(metric.not_slower for metric in metrics):
         return Verdict.FASTER
     return Verdict.INCONCLUSIVE if Verdict.INCONCLUSIVE in verdicts else Verdict.NO_DIFFERENCE
-
-
-def exit_code(comparison: Comparison) -> ExitCode:
-    """Return the exit code of a command that ends with this comparison."""
-    if comparison.verdict == Verdict.SLOWER:
-        return ExitCode.GATE_FAILED
-    return ExitCode.INCONCLUSIVE if comparison.verdict == Verdict.INCONCLUSIVE else ExitCode.OK
 
 
 def encode(comparison: Comparison) -> bytes:

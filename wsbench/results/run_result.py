@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from wsbench.errors import ExitCode, ResultError
+from wsbench.errors import ResultError
 from wsbench.measure.findings import Finding
 from wsbench.measure.series import SERIES
 from wsbench.results.json_files import decode_json, encode_json, read_document
@@ -283,12 +283,3 @@ def load(path: Path) -> Run:
         ResultError: there is none, or it cannot be read.
     """
     return decode(*read_document(path, RUN_FILE, what="result"))
-
-
-def exit_code(run: Run, *, strict: bool, interrupted: bool = False) -> ExitCode:
-    """What a command that ends with this run exits with."""
-    if interrupted:
-        return ExitCode.INTERRUPTED
-    if any(gate.failed for gate in run.gates):
-        return ExitCode.GATE_FAILED
-    return ExitCode.NOT_TRUSTED if strict and run.generator.verdict != "ok" else ExitCode.OK

@@ -11,7 +11,6 @@ from wsbench.results.capacity_result import BOUND, GENERATOR, HELD, RATE, TARGET
 from wsbench.results.percentiles import PERCENTILES, figure_of
 from wsbench.units import format_bytes, format_count, format_duration
 
-INTERRUPTED = "interrupted"
 _LATENCIES = ("p50", "p99", "p99.9")
 
 
