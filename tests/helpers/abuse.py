@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import base64
 import contextlib
 import json
 import os
@@ -26,25 +25,11 @@ from urllib.parse import urlsplit
 from .conformance import RSV1, Frame
 from .frames import BINARY, CLOSE, CONTINUATION, PING, TEXT
 from .process import CliResult
+from .raw_client import request
 
 Manner = Callable[["Abuser"], Awaitable[str]]
 
 _MIB = 1024 * 1024
-
-
-def request(path: str, *headers: str, key: str | None = None) -> bytes:
-    """A handshake, right but for what `headers` add."""
-    nonce = key or base64.b64encode(os.urandom(16)).decode()
-    lines = (
-        f"GET {path} HTTP/1.1",
-        "Host: abuse",
-        "Upgrade: websocket",
-        "Connection: Upgrade",
-        f"Sec-WebSocket-Key: {nonce}",
-        "Sec-WebSocket-Version: 13",
-        *headers,
-    )
-    return "\r\n".join((*lines, "", "")).encode()
 
 
 def bomb(size: int) -> bytes:

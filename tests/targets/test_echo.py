@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 import struct
 import threading
 from collections.abc import Callable
-from urllib.parse import urlsplit
 
 import pytest
+from helpers.raw_client import RawClient
 from websockets.exceptions import ConnectionClosedError
 from websockets.frames import Frame, Opcode
 from websockets.sync.client import connect
@@ -17,43 +16,10 @@ from websockets.typing import Origin, Subprotocol
 from wsbench.targets.embedded import EmbeddedTarget
 
 TEXT, BINARY, CONT, CLOSE = Opcode.TEXT, Opcode.BINARY, Opcode.CONT, Opcode.CLOSE
-REQUEST = (
-    b"GET /echo HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-)
 
 
 def masked(opcode: Opcode, payload: bytes, *, fin: bool = True) -> bytes:
     return Frame(opcode, payload, fin).serialize(mask=True)
-
-
-class RawClient:
-    """A client that writes what a well-behaved library would not."""
-
-    def __init__(self, target: EmbeddedTarget, first: bytes) -> None:
-        parts = urlsplit(target.url)
-        assert parts.hostname is not None and parts.port is not None
-        self.socket = socket.create_connection((parts.hostname, parts.port), timeout=20)
-        self.socket.sendall(first)
-        self.reader = self.socket.makefile("rb")
-
-    def __enter__(self) -> RawClient:
-        assert self.reader.readline().startswith(b"HTTP/1.1 101")
-        while self.reader.readline() != b"\r\n":
-            pass
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.reader.close()
-        self.socket.close()
-
-    def frame(self) -> tuple[int, bytes]:
-        """Opcode and payload of the next frame, which is expected to be final and not masked."""
-        first, length = self.reader.read(2)
-        assert first & 0x80 and length < 128
-        if length > 125:
-            length = int.from_bytes(self.reader.read(2 if length == 126 else 8), "big")
-        return first & 0x0F, self.reader.read(length)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +64,7 @@ def test_a_fragmented_message_comes_back_whole(target: EmbeddedTarget, fragments
 
 def test_a_character_may_be_split_between_fragments(target: EmbeddedTarget) -> None:
     ü = "ü".encode()
-    with RawClient(target, REQUEST) as client:
+    with RawClient(target.url).handshake() as client:
         client.socket.sendall(masked(TEXT, ü[:1], fin=False) + masked(CONT, ü[1:]))
         assert client.frame() == (TEXT, ü)
 
@@ -114,38 +80,38 @@ def test_a_character_may_be_split_between_fragments(target: EmbeddedTarget) -> N
     ids=["byte", "truncated", "fragments", "surrogate"],
 )
 def test_text_that_is_not_utf8_closes_with_1007(target: EmbeddedTarget, frames: bytes) -> None:
-    with RawClient(target, REQUEST) as client:
+    with RawClient(target.url).handshake() as client:
         client.socket.sendall(frames + masked(TEXT, b"afterwards"))
         opcode, payload = client.frame()
         assert opcode == CLOSE
         assert struct.unpack("!H", payload[:2]) == (1007,)
-        assert client.reader.read() == b""
+        assert client.read_to_end() == b""
 
 
 @pytest.mark.parametrize(
     "behind", [masked(CLOSE, b"\x03\xe8"), Frame(TEXT, b"unmasked").serialize(mask=False)], ids=["close", "wrong frame"]
 )
 def test_nor_does_what_comes_with_such_a_text_make_it_right(target: EmbeddedTarget, behind: bytes) -> None:
-    with RawClient(target, REQUEST) as client:
+    with RawClient(target.url).handshake() as client:
         client.socket.sendall(masked(TEXT, b"good") + masked(TEXT, b"\xff") + behind)
         assert client.frame() == (TEXT, b"good")
         opcode, payload = client.frame()
         assert (opcode, payload[:2]) == (CLOSE, struct.pack("!H", 1007))
-        assert client.reader.read() == b""
+        assert client.read_to_end() == b""
 
 
 def test_what_comes_with_a_close_is_answered_before_it(target: EmbeddedTarget) -> None:
-    with RawClient(target, REQUEST) as client:
+    with RawClient(target.url).handshake() as client:
         client.socket.sendall(masked(TEXT, b"last") + masked(Opcode.PING, b"?") + masked(CLOSE, b"\x03\xe8"))
         frames = [client.frame() for _ in range(3)]
         assert (TEXT, b"last") in frames and (Opcode.PONG, b"?") in frames
         assert frames[2] == (CLOSE, b"\x03\xe8")
-        assert client.reader.read() == b""
+        assert client.read_to_end() == b""
 
 
 def test_what_follows_such_a_text_is_not_counted(start_target: Callable[..., EmbeddedTarget]) -> None:
     target = start_target()
-    with RawClient(target, REQUEST) as client:
+    with RawClient(target.url).handshake() as client:
         client.socket.sendall(masked(TEXT, b"good") + masked(TEXT, b"\xff") + masked(TEXT, b"late"))
         assert client.frame() == (TEXT, b"good")
         assert client.frame()[0] == CLOSE
@@ -153,15 +119,15 @@ def test_what_follows_such_a_text_is_not_counted(start_target: Callable[..., Emb
 
 
 def test_a_message_above_64_mib_closes_with_1009(target: EmbeddedTarget) -> None:
-    with RawClient(target, REQUEST) as client:
+    with RawClient(target.url).handshake() as client:
         client.socket.sendall(struct.pack("!BBQ", 0x82, 0xFF, 64 * 1024 * 1024 + 1))
         opcode, payload = client.frame()
         assert (opcode, payload[:2]) == (CLOSE, struct.pack("!H", 1009))
 
 
 def test_frames_sent_along_with_the_handshake_are_answered(target: EmbeddedTarget) -> None:
-    early = REQUEST + masked(TEXT, b"first") + masked(BINARY, b"second")
-    with RawClient(target, early) as client:
+    early = masked(TEXT, b"first") + masked(BINARY, b"second")
+    with RawClient(target.url).handshake(early=early) as client:
         client.socket.sendall(masked(TEXT, b"third"))
         assert [client.frame() for _ in range(3)] == [(TEXT, b"first"), (BINARY, b"second"), (TEXT, b"third")]
 
@@ -176,7 +142,7 @@ def test_a_ping_is_answered_between_messages(target: EmbeddedTarget) -> None:
 def test_a_client_that_reads_late_gets_everything_in_order(target: EmbeddedTarget) -> None:
     """More than the sockets can buffer: the target has to stop reading, and start again."""
     messages = [b"%06d" % number + b"x" * 64 * 1024 for number in range(400)]
-    with RawClient(target, REQUEST) as client:
+    with RawClient(target.url).handshake() as client:
         sender = threading.Thread(target=client.socket.sendall, args=[b"".join(masked(TEXT, m) for m in messages)])
         sender.start()
         sender.join(1)  # nobody reads meanwhile
@@ -187,7 +153,7 @@ def test_a_client_that_reads_late_gets_everything_in_order(target: EmbeddedTarge
 
 
 def test_a_close_is_answered_with_the_same_code(target: EmbeddedTarget) -> None:
-    with RawClient(target, REQUEST) as client:
+    with RawClient(target.url).handshake() as client:
         client.socket.sendall(masked(CLOSE, struct.pack("!H", 4321) + b"why"))
         assert client.frame() == (CLOSE, struct.pack("!H", 4321) + b"why")
 

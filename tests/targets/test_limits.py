@@ -22,6 +22,7 @@ from helpers import abuse
 from helpers.conformance import Frame
 from helpers.frames import BINARY, CONTINUATION, PING, TEXT
 from helpers.process import scaled
+from helpers.raw_client import RawClient, request
 from helpers.tls_client import TlsClient, connected
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
@@ -32,53 +33,6 @@ from wsbench.targets.embedded import EmbeddedTarget
 
 StartTarget = Callable[..., EmbeddedTarget]
 MIB = 1024 * 1024
-
-
-class Raw:
-    """A socket to the target, that does what it is told and no more."""
-
-    def __init__(self, target: EmbeddedTarget, *, buffer: int = 0) -> None:
-        parts = urlsplit(target.url)
-        assert parts.hostname is not None and parts.port is not None
-        self.socket = socket.socket()
-        if buffer:
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
-        self.socket.settimeout(scaled(30))
-        self.socket.connect((parts.hostname, parts.port))
-
-    def __enter__(self) -> Raw:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.socket.close()
-
-    def opened(self, *headers: str, path: str = "/echo") -> Raw:
-        self.socket.sendall(abuse.request(path, *headers))
-        head = b""
-        while b"\r\n\r\n" not in head:
-            head += self.socket.recv(1)
-        assert head.startswith(b"HTTP/1.1 101 ")
-        return self
-
-    def send(self, *frames: Frame) -> Raw:
-        self.socket.sendall(b"".join(frame.wire(masked=True) for frame in frames))
-        return self
-
-    def all(self) -> bytes:
-        """Whatever comes, to the end."""
-        received = b""
-        try:
-            while data := self.socket.recv(65536):
-                received += data
-        except ConnectionResetError:
-            received += b"(reset)"
-        return received
-
-    def close_code(self) -> int:
-        """Of the close frame that must be all that comes."""
-        frame = self.all()
-        assert frame[0] == 0x88
-        return int(struct.unpack("!H", frame[2:4])[0])
 
 
 def refused(target: EmbeddedTarget) -> dict[str, int]:
@@ -131,8 +85,8 @@ def test_a_message_that_is_too_large_closes_with_1009(
     small: EmbeddedTarget, frames: list[Frame], headers: list[str]
 ) -> None:
     before = refused(small).get("message_sizes", 0)
-    with Raw(small).opened() as client:
-        received = client.send(*frames).all()
+    with RawClient(small.url).handshake() as client:
+        received = client.send(*frames).read_to_end()
     if frames[1:2] == [Frame(PING)]:
         assert received[:2] == b"\x8a\x00"
         received = received[2:]
@@ -143,7 +97,7 @@ def test_a_message_that_is_too_large_closes_with_1009(
 @pytest.mark.parametrize("size", [1001, 64 * MIB])
 def test_a_message_is_measured_inflated(small: EmbeddedTarget, size: int) -> None:
     before, memory = refused(small).get("message_sizes", 0), small.stats()["rss_bytes"]
-    with Raw(small).opened(DEFLATE) as client:
+    with RawClient(small.url).handshake(DEFLATE) as client:
         bomb = abuse.bomb(size)
         client.socket.sendall(bomb)
         assert client.close_code() == 1009
@@ -221,9 +175,9 @@ def test_sockets_that_say_nothing_do_not_keep_others_out() -> None:
 @pytest.mark.parametrize("said", [b"", b"GET /echo HTTP/1.1\r\nHost: x\r\n"], ids=["nothing", "half a request"])
 def test_a_handshake_that_takes_too_long_gets_408(start_target: StartTarget, said: bytes) -> None:
     target = start_target(extra=["--handshake-timeout", "200ms"])
-    with Raw(target) as client:
+    with RawClient(target.url) as client:
         client.socket.sendall(said)
-        answer = client.all()
+        answer = client.read_to_end()
     assert answer.startswith(b"HTTP/1.1 408 ") and answer.endswith(b"\r\nno complete request within 0.2 s\n")
     assert refused(target) == {"handshake_timeouts": 1}
     with connect(target.url) as client:
@@ -234,10 +188,10 @@ def test_a_handshake_that_takes_too_long_gets_408(start_target: StartTarget, sai
 
 def test_a_tls_handshake_has_the_same_limit(start_target: StartTarget) -> None:
     target = start_target(tls=True, extra=["--handshake-timeout", "1s"])
-    with Raw(target) as silent:
-        assert silent.all() in (b"", b"(reset)")
+    with RawClient(target.url) as silent:
+        assert silent.read_to_end() in (b"", b"(reset)")
     context = ssl.create_default_context(cafile=target.ca_file)
-    with Raw(target) as client, context.wrap_socket(client.socket, server_hostname="127.0.0.1") as secure:
+    with RawClient(target.url) as client, context.wrap_socket(client.socket, server_hostname="127.0.0.1") as secure:
         assert secure.recv(4096).startswith(b"HTTP/1.1 408 ")
     with connected(target.url, ssl=context) as served:
         assert echoes(served)
@@ -253,10 +207,10 @@ def test_a_tls_handshake_has_the_same_limit(start_target: StartTarget) -> None:
 def test_a_client_that_reads_nothing_is_disconnected(start_target: StartTarget, path: str, secure: bool) -> None:
     target = start_target(tls=secure, extra=["--write-timeout", "300ms", "--max-size", "1MiB"])
     context = ssl.create_default_context(cafile=target.ca_file) if secure else None
-    with Raw(target, buffer=4096) as deaf, connected(target.url, ssl=context) as other:
+    with RawClient(target.url, receive_buffer=4096) as deaf, connected(target.url, ssl=context) as other:
         if context is not None:
             deaf.socket = context.wrap_socket(deaf.socket, server_hostname="127.0.0.1")
-        deaf.opened(path=path)
+        deaf.handshake(path=path)
         message = Frame(BINARY, bytes(50_000)).wire(masked=True)
         with pytest.raises((ConnectionResetError, BrokenPipeError, ssl.SSLEOFError)):
             for _ in range(50_000):  # far more than fits between them, and than is sent in the time
@@ -272,7 +226,7 @@ def test_a_client_that_reads_nothing_is_disconnected(start_target: StartTarget, 
 def test_a_flood_that_is_not_read_is_not_answered_either(start_target: StartTarget) -> None:
     """As much waits to be read as the kernel takes for a slow client, not megabytes."""
     target = start_target()
-    with Raw(target, buffer=4096).opened() as deaf:
+    with RawClient(target.url, receive_buffer=4096).handshake() as deaf:
         deaf.socket.settimeout(1)
         flood = Frame(TEXT, b"x" * 20).wire(masked=True) * 1000
         with pytest.raises(TimeoutError):
@@ -286,26 +240,28 @@ def test_a_flood_that_is_not_read_is_not_answered_either(start_target: StartTarg
 # -- memory ----------------------------------------------------------------------------------------------------------
 
 
-def _unfinished(client: Raw) -> None:
+def _unfinished(client: RawClient) -> None:
     client.send(Frame(BINARY, bytes(900_000), stated=1_000_000))
 
 
-def _fragment(client: Raw) -> None:
+def _fragment(client: RawClient) -> None:
     client.send(Frame(TEXT, b"x" * 900_000, fin=False))
 
 
-def _inflated(client: Raw) -> None:
+def _inflated(client: RawClient) -> None:
     client.socket.sendall(bytes((abuse.bomb(900_000)[0] & 0x7F,)) + abuse.bomb(900_000)[1:])
 
 
 @pytest.mark.parametrize("hoard", [_unfinished, _fragment, _inflated], ids=["frame", "fragment", "inflated fragment"])
-def test_the_client_that_needs_most_memory_goes_first(start_target: StartTarget, hoard: Callable[[Raw], None]) -> None:
+def test_the_client_that_needs_most_memory_goes_first(
+    start_target: StartTarget, hoard: Callable[[RawClient], None]
+) -> None:
     target = start_target(compression="on", extra=["--max-buffered", "8MiB", "--max-size", "2MiB"])
     with ExitStack() as stack:
-        modest = stack.enter_context(Raw(target).opened())
+        modest = stack.enter_context(RawClient(target.url).handshake())
         modest.send(Frame(TEXT, b"first half, ", fin=False))
         memory = target.stats()["rss_bytes"]
-        hoarders = [stack.enter_context(Raw(target).opened(DEFLATE)) for _ in range(20)]
+        hoarders = [stack.enter_context(RawClient(target.url).handshake(DEFLATE)) for _ in range(20)]
         for client in hoarders:
             hoard(client)
         # of 18 MB that they would keep, some 8 may be kept
@@ -323,7 +279,7 @@ def test_the_client_that_needs_most_memory_goes_first(start_target: StartTarget,
 def test_clients_that_need_too_much_memory_at_the_same_moment_all_go(start_target: StartTarget) -> None:
     target = start_target(compression="on", extra=["--max-buffered", "8MiB", "--max-size", "2MiB"])
     with ExitStack() as stack:
-        hoarders = [stack.enter_context(Raw(target).opened(DEFLATE)) for _ in range(20)]
+        hoarders = [stack.enter_context(RawClient(target.url).handshake(DEFLATE)) for _ in range(20)]
         os.kill(target.pid, signal.SIGSTOP)
         try:
             for client in hoarders:
@@ -335,7 +291,7 @@ def test_clients_that_need_too_much_memory_at_the_same_moment_all_go(start_targe
     assert settled(target, connections_open=0, buffered_bytes=0)
 
 
-def _still_open(client: Raw) -> bool:
+def _still_open(client: RawClient) -> bool:
     client.socket.setblocking(False)
     try:
         client.socket.recv(1, socket.MSG_PEEK)
@@ -348,9 +304,9 @@ def _still_open(client: Raw) -> bool:
 
 def test_replies_that_wait_for_their_time_count_as_well(start_target: StartTarget) -> None:
     target = start_target(delay_ns=60_000_000_000, extra=["--max-buffered", "1MiB"])
-    with Raw(target).opened() as client:
+    with RawClient(target.url).handshake() as client:
         client.send(*[Frame(BINARY, bytes(50_000))] * 30)
-        assert client.all().startswith(b"\x88")
+        assert client.read_to_end().startswith(b"\x88")
     assert refused(target) == {"buffers": 1}
     assert settled(target, connections_open=0, buffered_bytes=0)
 
@@ -387,10 +343,10 @@ def test_an_origin_that_may_not(choosy: EmbeddedTarget, origin: str) -> None:
 
 def test_a_host_header_does_not_make_an_origin_ones_own(choosy: EmbeddedTarget) -> None:
     """A page of somebody else's whose name leads here (DNS rebinding)."""
-    with Raw(choosy) as client:
-        answer = abuse.request("/echo", "Origin: http://abuse")  # which has "Host: abuse"
+    with RawClient(choosy.url) as client:
+        answer = request("/echo", "Origin: http://abuse")  # which has "Host: abuse"
         client.socket.sendall(answer)
-        assert client.all().startswith(b"HTTP/1.1 403 ")
+        assert client.read_to_end().startswith(b"HTTP/1.1 403 ")
 
 
 def test_without_the_option_any_origin_may_connect(target: EmbeddedTarget) -> None:

@@ -6,21 +6,17 @@ The cases are those of helpers/conformance.py, each on a connection of its own, 
 from __future__ import annotations
 
 import contextlib
-import socket
 import time
-import zlib
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
 import pytest
 from helpers.conformance import CASES, COMPRESSED, DEFLATE, NO_CODE, RSV1, Case, Deflate, Frame, pieces
-from helpers.frames import BINARY, CLOSE, CONTROL, PONG
+from helpers.frames import BINARY, CLOSE, CONTROL, PING, PONG
 from helpers.process import scaled
+from helpers.raw_client import RawClient
 
 from wsbench.targets.embedded import EmbeddedTarget
 
-KEY = "dGhlIHNhbXBsZSBub25jZQ=="
-ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # RFC 6455, 1.3
 _LAST_PING = b"anything else?"
 
 
@@ -40,72 +36,28 @@ def server(compression: str) -> Iterator[EmbeddedTarget]:
     assert running.stderr_tail == ""
 
 
-class Peer:
-    """A client that sends bytes as they are, and takes the target's frames apart by itself."""
-
-    def __init__(self, target: EmbeddedTarget, offer: str | None = None) -> None:
-        parts = urlsplit(target.url)
-        self.socket = socket.create_connection((parts.hostname, parts.port), timeout=scaled(20))
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        extension = f"Sec-WebSocket-Extensions: {offer}\r\n" if offer else ""
-        self.socket.sendall(
-            "GET /echo HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            f"Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n{extension}\r\n".encode()
-        )
-        self.reader = self.socket.makefile("rb")
-        status, *headers = iter(self.reader.readline, b"\r\n")
-        assert status.startswith(b"HTTP/1.1 101 ")
-        named = dict(line.decode().rstrip().split(": ", 1) for line in headers)
-        assert named["Sec-WebSocket-Accept"] == ACCEPT
-        self.granted = named.get("Sec-WebSocket-Extensions", "")
-        self.inflate = zlib.decompressobj(wbits=-15) if self.granted else None
-
-    def close(self) -> None:
-        self.reader.close()
-        self.socket.close()
-
-    def frames_each_by_itself(self) -> Iterator[tuple[int, bytes]]:
-        """The same from a server that has agreed to keep no window: each message inflates without the ones before."""
-        for opcode, payload in self.frames():
-            self.inflate = zlib.decompressobj(wbits=-15)
-            yield opcode, payload
-
-    def frames(self) -> Iterator[tuple[int, bytes]]:
-        """Opcode and payload of all frames up to the end of the stream; each must be one that a server may send."""
-        while head := self.reader.read(2):
-            first, size = head
-            if size > 125:
-                size = int.from_bytes(self.reader.read(2 if size == 126 else 8))
-            payload, opcode = self.reader.read(size), first & 0x0F
-            assert first & 0x80, "the target sends whole messages"
-            assert not first & 0x30 and not (opcode in CONTROL and first & RSV1)
-            if first & RSV1:
-                assert self.inflate is not None, "RSV1 without an extension"
-                payload = self.inflate.decompress(payload + b"\x00\x00\xff\xff")
-            yield opcode, payload
+def opened(target: EmbeddedTarget, offer: str | None) -> RawClient:
+    return RawClient(target.url).handshake(*[f"Sec-WebSocket-Extensions: {offer}"] if offer else ())
 
 
-def send(peer: Peer, writes: list[bytes]) -> None:
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it need not wait for all of what is wrong
+def send(client: RawClient, writes: list[bytes]) -> None:
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the target may close before it has read all
         for data in writes:
-            peer.socket.sendall(data)
+            client.socket.sendall(data)
 
 
 def check(target: EmbeddedTarget, case: Case, offer: str | None) -> None:
-    peer = Peer(target, offer)
-    try:
-        send(peer, pieces(case, masked=True))
+    with opened(target, offer) as client:
+        send(client, pieces(case, masked=True))
         if not case.closes:
-            # nothing may be wrong with the connection afterwards, nor more come than should
-            send(peer, [bytes((0x89, 0x80 | len(_LAST_PING), 0, 0, 0, 0)) + _LAST_PING, b"\x88\x80\x00\x00\x00\x00"])
-        received = list(peer.frames())
-    finally:
-        peer.close()
+            # the connection must work afterwards, and no further frames arrive
+            send(client, [Frame(PING, _LAST_PING).wire(masked=True), Frame(CLOSE).wire(masked=True)])
+        received = list(client.frames())
     assert [frame for frame in received if frame[0] not in CONTROL] == list(case.messages)
     pongs = [payload for opcode, payload in received if opcode == PONG]
     assert pongs == list(case.pongs) + ([] if case.closes else [_LAST_PING])
     closes = [payload for opcode, payload in received if opcode == CLOSE]
-    assert received[-1][0] == CLOSE and len(closes) == 1, "one close frame, and nothing behind it"
+    assert received[-1][0] == CLOSE and len(closes) == 1, "one close frame, and nothing after it"
     code = int.from_bytes(closes[0][:2]) if closes[0] else NO_CODE
     assert code in (case.closes or {NO_CODE})
     closes[0][2:].decode()
@@ -159,20 +111,17 @@ OFFERS = {
 @pytest.mark.parametrize("compression", ["on"], scope="module", indirect=True)
 @pytest.mark.parametrize(("offer", "granted"), OFFERS.items())
 def test_offers(server: EmbeddedTarget, offer: str, granted: str) -> None:
-    peer = Peer(server, offer)
-    try:
-        assert parameters(peer.granted) == parameters(granted)
-        # and what was granted holds
+    with opened(server, offer) as client:
+        assert parameters(client.extensions) == parameters(granted)
+        # and the target keeps to what it granted
         message = b'{"price": 1.0812, "of": "EURUSD"}' * 40
         deflate = Deflate(takeover="client_no_context" not in granted, bits=10 if "client_max" in granted else 15)
         datas = deflate.of(message, message) if granted else [message, message]
         for data in datas:
-            send(peer, [Frame(BINARY, data, rsv=RSV1 if granted else 0).wire(masked=True)])
-        send(peer, [b"\x88\x80\x00\x00\x00\x00"])
-        frames = peer.frames_each_by_itself() if "server_no_context" in granted else peer.frames()
-        assert list(frames) == [(BINARY, message), (BINARY, message), (CLOSE, b"")]
-    finally:
-        peer.close()
+            send(client, [Frame(BINARY, data, rsv=RSV1 if granted else 0).wire(masked=True)])
+        send(client, [Frame(CLOSE).wire(masked=True)])
+        received = client.frames(context_takeover="server_no_context" not in granted)
+        assert list(received) == [(BINARY, message), (BINARY, message), (CLOSE, b"")]
 
 
 def parameters(header: str) -> set[str]:
