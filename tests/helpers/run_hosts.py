@@ -1,4 +1,4 @@
-"""A process for a director to run in: it takes the part of Locust's, without Locust and without a network."""
+"""A host for a director, without Locust and without a network, and reports for it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MS, S = 1_000_000, 1_000_000_000
 
 
 class RecordingHost:
-    """Keeps what the director sends and shows.
+    """A `RunHost` that keeps all updates and reports.
 
     Attributes:
         missing: workers that cannot be reached.
@@ -39,7 +39,7 @@ class RecordingHost:
 
     def finalize_counters(self, counters: dict[str, int]) -> None:
         if self.counters is None:
-            raise ZeroDivisionError("a scenario's own mistake")
+            raise ZeroDivisionError("an error of the scenario")
         counters |= self.counters
 
     def run_ended(self, code: ExitCode) -> None:
@@ -47,13 +47,13 @@ class RecordingHost:
 
 
 def options(users: int = 2, **texts: Any) -> RunOptions:
-    """Options of a run that hardly waits: no warm-up, 100 ms of measuring, and as long for a reply."""
+    """Return options of a short run: no warm-up, a measure phase of 100 ms, and a timeout of 100 ms."""
     short = {"rate": "100", "warmup": "0s", "duration": "100ms", "timeout": "100ms"}
     return RunOptions.from_texts({**short, **texts}, url="ws://127.0.0.1/echo", users=users)
 
 
 def delta(phase: str, start_ns: int, *latencies_ms: float, **counts: int) -> IntervalDelta:
-    """An interval with these service and response times."""
+    """Return an interval with these service and response times."""
     series: dict[str, Buckets] = {name: {} for name in ("service", "response")} if latencies_ms else {}
     for buckets in series.values():
         for latency in latencies_ms:
@@ -63,5 +63,5 @@ def delta(phase: str, start_ns: int, *latencies_ms: float, **counts: int) -> Int
 
 
 def report(number: int, *deltas: IntervalDelta, worker: int = 0, final: bool = False, **connections: int) -> Report:
-    """A worker's report; `connections` are fields of its `ConnectionTally`."""
+    """Return a worker's report; `connections` are fields of its `ConnectionTally`."""
     return Report(worker, number, list(deltas), ConnectionTally(**connections), [], Health(), final=final)

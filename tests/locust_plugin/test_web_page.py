@@ -1,4 +1,4 @@
-"""The live page over HTTP: what it is told during a run, what it gives to download, and to whom."""
+"""The live page over HTTP: its updates during a run, its downloads and its access rules."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def ask(ui: WebUi, path: str) -> tuple[HTTPResponse, bytes]:
 
 
 def start(ui: WebUi, target: EchoTarget, **form: object) -> None:
-    if ui.live()["state"] == "running":  # of a test that failed
+    if ui.live()["state"] == "running":  # a run that a failed test has left
         stop(ui)
     form = {"user_count": 4, "spawn_rate": 100, "host": target.url, "warmup": "200ms", "duration": "", **form}
     assert ui.post("/swarm", **form)["success"] is True
 
 
 def stop(ui: WebUi) -> Path:
-    """The result of the run that is stopped."""
+    """Stop the run and return its result directory."""
     known = ui.finished()
     assert ui.post("/stop")["success"] is True
     ui.wait_until(lambda: ui.finished() > known, "a result")
@@ -65,7 +65,7 @@ def stop(ui: WebUi) -> Path:
 
 
 def measured(ui: WebUi, seconds: int) -> Document:
-    """What the page is told once so many seconds were measured."""
+    """Wait until this many seconds were measured, and return the update for the page."""
 
     def points() -> list[Document]:
         return [point for point in ui.live().get("points", []) if point["phase"] == "measure"]
@@ -84,27 +84,27 @@ def test_before_the_first_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("which", ["ui", "two_workers"])
-def test_an_open_loop_as_it_goes_on(which: str, request: pytest.FixtureRequest, target: EchoTarget) -> None:
+def test_an_open_loop_during_the_run(which: str, request: pytest.FixtureRequest, target: EchoTarget) -> None:
     ui: WebUi = request.getfixturevalue(which)
     start(ui, target, rate="200")
-    told = measured(ui, 2)
-    assert (told["state"], told["phase"], told["phase_shown"]) == ("running", "measure", "measure")
-    assert told["left_ns"] is None and told["closed_loop"] is False
-    connections = told["connections"]
+    update = measured(ui, 2)
+    assert (update["state"], update["phase"], update["phase_shown"]) == ("running", "measure", "measure")
+    assert update["left_ns"] is None and update["closed_loop"] is False
+    connections = update["connections"]
     assert (connections["asked"], connections["open"], connections["opened"], connections["dropped"]) == (4, 4, 4, 0)
-    assert set(told["series"]) == SERIES
-    for series in told["series"].values():
+    assert set(update["series"]) == SERIES
+    for series in update["series"].values():
         x, y = series["curve"]
         assert len(x) == len(y) and x == sorted(x) and y == sorted(y) and x[0] == 1
-    assert len(told["workers"]) == (2 if which == "two_workers" else 1)
-    assert all(worker["cpu_percent"] > 0 for worker in told["workers"])
-    assert told["verdict"]["verdict"] in ("ok", "late", "saturated") and told["verdict"]["final"] is False
-    assert "few-samples" in [finding["code"] for finding in told["verdict"]["findings"]]
+    assert len(update["workers"]) == (2 if which == "two_workers" else 1)
+    assert all(worker["cpu_percent"] > 0 for worker in update["workers"])
+    assert update["verdict"]["verdict"] in ("ok", "late", "saturated") and update["verdict"]["final"] is False
+    assert "few-samples" in [finding["code"] for finding in update["verdict"]["findings"]]
     directory = stop(ui)
     run, over = runs.read(directory), ui.live()
     assert over["state"] == "done" and over["run"]["id"] == directory.name
     assert over["verdict"]["final"] is True and over["verdict"]["verdict"] == run["generator"]["verdict"]
-    # coarse while it goes on, exact when it is over
+    # coarse during the run, exact after it
     for name in SERIES:
         for figure in ("count", "lost", "p50_ns", "p99.9_ns", "max_ns"):
             assert over["series"][name][figure] == run["latency"][name][figure], (name, figure)
@@ -119,30 +119,30 @@ def test_coarse_figures_are_within_their_buckets_of_the_exact_ones(ui: WebUi, ta
     start(ui, target, rate="", in_flight="2")
     assert measured(ui, 1)["closed_loop"] is True
     directory = stop(ui)
-    told = ui.live()
-    assert told["series"]["response"] == told["series"]["service"]
+    update = ui.live()
+    assert update["series"]["response"] == update["series"]["service"]
     exact = runs.log_by_tag(directory / "latency.hlog")["service"]
-    reciprocals, values = told["series"]["service"]["curve"]
+    reciprocals, values = update["series"]["service"]["curve"]
     real = [exact.get_value_at_percentile(100 * (1 - 1 / reciprocal)) for reciprocal in reciprocals]
-    # A curve goes from the least to the greatest there is; the ranks next to them may be far from both.
+    # A curve runs from minimum to maximum; the ranks next to these may be far from both.
     real[0], real[-1] = exact.get_min_value(), exact.get_max_value()
     for reciprocal, value, exactly in zip(reciprocals, values, real, strict=True):
         assert 0.96 * exactly <= value <= 1.04 * exactly, reciprocal
 
 
-def test_only_what_is_new_is_told_again(ui: WebUi, target: EchoTarget) -> None:
+def test_an_update_contains_new_seconds_only(ui: WebUi, target: EchoTarget) -> None:
     start(ui, target, rate="100")
-    told = measured(ui, 3)
-    run = told["run"]["id"]
-    [again] = [ui.live(since=told["version"], run=run)]
-    assert len(again["points"]) < len(told["points"])
-    assert len(ui.live(since=told["version"], run="another")["points"]) >= len(told["points"])
+    update = measured(ui, 3)
+    run = update["run"]["id"]
+    [again] = [ui.live(since=update["version"], run=run)]
+    assert len(again["points"]) < len(update["points"])
+    assert len(ui.live(since=update["version"], run="another")["points"]) >= len(update["points"])
     stop(ui)
 
 
 def test_the_tab_in_locusts_statistics(ui: WebUi, target: EchoTarget) -> None:
     start(ui, target, rate="100")
-    measured(ui, 2)  # of less than half a second there is no verdict
+    measured(ui, 2)  # less than half a second gives no verdict
     [table] = json.loads(ui.get("/stats/requests"))["extended_stats"]
     rows = {row["what"]: row["value"] for row in table["data"]}
     assert table["key"] == "websocket" and rows["connections"].startswith("4 open of 4 asked")
@@ -162,7 +162,7 @@ def test_a_run_that_could_not_be_measured_says_why(ui: WebUi) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "said"),
+    ("name", "value", "message"),
     [
         ("rate", "fast", "--rate: 'fast'"),
         ("payload_size", "3", "at least"),
@@ -173,11 +173,11 @@ def test_a_run_that_could_not_be_measured_says_why(ui: WebUi) -> None:
         ("host", "http://127.0.0.1/", "http"),
     ],
 )
-def test_what_is_wrong_is_said_on_the_form(ui: WebUi, target: EchoTarget, name: str, value: str, said: str) -> None:
+def test_errors_are_shown_on_the_form(ui: WebUi, target: EchoTarget, name: str, value: str, message: str) -> None:
     before, known = target.stats(), runs.directories(ui.results)
     form = {"user_count": 2, "spawn_rate": 10, "host": target.url, "rate": "", "duration": "1s", name: value}
     answer = ui.post("/swarm", **form)
-    assert answer["success"] is False and said in answer["message"]
+    assert answer["success"] is False and message in answer["message"]
     assert ui.live().get("state") != "running"
     assert runs.directories(ui.results) == known
     assert target.stats()["connections_opened"] == before["connections_opened"]
@@ -199,7 +199,7 @@ def test_the_form_shows_help_as_it_is_written(ui: WebUi) -> None:
 # -- files -------------------------------------------------------------------------------------------------------------
 
 
-def test_what_there_is_to_download(ui: WebUi, target: EchoTarget) -> None:
+def test_downloads(ui: WebUi, target: EchoTarget) -> None:
     run = ui.run(target, rate="100", duration="400ms")
     newest = ui.live()["results"][0]
     assert newest["id"] == run["id"]
@@ -217,7 +217,7 @@ def test_what_there_is_to_download(ui: WebUi, target: EchoTarget) -> None:
     "path",
     ["results/nothing/run.json", "results/{id}/nothing", "results/{id}/..%2F..%2Fsecret", "results/../secret", "x"],
 )
-def test_nothing_else_is_given_out(ui: WebUi, target: EchoTarget, path: str) -> None:
+def test_nothing_else_can_be_downloaded(ui: WebUi, target: EchoTarget, path: str) -> None:
     (ui.results.parent / "secret").write_text("secret")
     if not ui.live()["results"]:
         ui.run(target, rate="100", duration="400ms")
@@ -239,7 +239,7 @@ def test_the_page_allows_no_script_but_its_own(ui: WebUi) -> None:
     assert not re.search(rb"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", script)
 
 
-def test_the_page_wants_the_login_that_locust_wants(tmp_path: Path) -> None:
+def test_the_page_needs_the_login_that_locust_needs(tmp_path: Path) -> None:
     scenario = tmp_path / "login.py"
     scenario.write_text(
         "from locust import events\nfrom wsbench import EchoUser\n\n\nclass Echo(EchoUser):\n    pass\n\n\n"
@@ -263,9 +263,9 @@ def test_it_moves_with_locusts_base_path(tmp_path: Path, target: EchoTarget) -> 
 def test_rates_of_a_run_are_sums_over_its_workers(two_workers: WebUi, target: EchoTarget) -> None:
     start(two_workers, target, rate="400")
     measured(two_workers, 3)
-    directory = stop(two_workers)  # and with it come messages that left late, and belong to a second before
+    directory = stop(two_workers)  # its last reports add late messages to earlier seconds
     complete = [point for point in two_workers.live()["points"] if point["phase"] == "measure"][:-1]
     rows = [row for row in runs.timeline(directory / "timeline.csv") if row["phase"] == "measure"]
     for point, row in itertools.islice(zip(complete, rows, strict=False), 2):
-        # a second begins when the worker gets round to it: on a busy machine not quite in time
+        # a second begins when the worker notices it: on a busy machine a little late
         assert abs(point["sent_per_s"] - int(row["sent"])) <= 0.25 * int(row["sent"])

@@ -1,4 +1,4 @@
-"""Reports are added up in pieces; each counts once, and all that were accepted count."""
+"""The collector counts each accepted report once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def collector(tmp_path: Path, host: RecordingHost) -> Iterator[Collector]:
         yield collector
 
 
-def test_what_is_accepted_is_counted_when_it_closes(collector: Collector, host: RecordingHost) -> None:
+def test_accepted_reports_are_counted_when_it_closes(collector: Collector, host: RecordingHost) -> None:
     for number in range(1, 6):
         assert collector.receive(report(number, delta("measure", 0, 1.0, 2.0)))
     collector.close()
@@ -48,7 +48,7 @@ def test_after_the_close_only_reports_that_counted_are_accepted(collector: Colle
     collector.receive(report(1, delta("measure", 0, 1.0)))
     collector.close()
     assert collector.receive(report(1, delta("measure", 0, 1.0))), "the worker may forget it"
-    assert not collector.receive(report(2, delta("measure", 0, 1.0))), "nobody has counted it"
+    assert not collector.receive(report(2, delta("measure", 0, 1.0))), "it is not counted"
     assert collector.totals.counts()["received"] == 1
 
 

@@ -1,4 +1,4 @@
-"""The course of a run from reports to a result, in the order in which its end has to happen."""
+"""A run from the reports to the result, with the order of steps at its end."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from wsbench.run.protocol import ErrorTally
 
 
 class Run:
-    """A run of two users on one worker, which is this test."""
+    """A run of two users; the test sends the reports of its one worker."""
 
     def __init__(self, results: Path, *, progress_fd: int | None = None, **texts: str) -> None:
         asked = options(**texts)
@@ -72,7 +72,7 @@ def test_a_run_that_is_over_is_stored(tmp_path: Path) -> None:
     assert [update.plan.drain_ns < time.time_ns() for update in run.host.updates] == [True, True]
 
 
-def test_reports_that_are_on_their_way_when_it_is_stopped_are_in_the_result(tmp_path: Path) -> None:
+def test_reports_that_are_under_way_at_the_stop_are_in_the_result(tmp_path: Path) -> None:
     run = Run(tmp_path, duration="", timeout="5s")
     run.open()
     run.until_phase(Phase.MEASURE)
@@ -85,7 +85,7 @@ def test_reports_that_are_on_their_way_when_it_is_stopped_are_in_the_result(tmp_
     assert result is not None and result.messages.received == 50 and result.complete
 
 
-def test_who_ends_it_again_waits_for_the_first_end(tmp_path: Path) -> None:
+def test_later_calls_of_finish_wait_for_the_first_one(tmp_path: Path) -> None:
     run = Run(tmp_path, duration="", timeout="5s")
     run.open()
     run.until_phase(Phase.MEASURE)
@@ -97,7 +97,7 @@ def test_who_ends_it_again_waits_for_the_first_end(tmp_path: Path) -> None:
     assert run.host.code is ExitCode.OK, "it was stopped, not interrupted"
 
 
-def test_an_interrupted_run_is_kept_and_says_that_it_is_not_complete(tmp_path: Path) -> None:
+def test_an_interrupted_run_is_stored_as_incomplete(tmp_path: Path) -> None:
     run = Run(tmp_path, duration="60s", timeout="5s")
     run.open()
     run.until_phase(Phase.MEASURE)
@@ -119,7 +119,7 @@ def test_the_scenario_s_counters_are_in_the_result(tmp_path: Path) -> None:
     assert result is not None and result.counters == {"deliveries": 7}
 
 
-def test_a_scenario_that_fails_at_the_end_costs_its_counters_alone(tmp_path: Path) -> None:
+def test_a_scenario_that_fails_at_the_end_loses_its_counters_only(tmp_path: Path) -> None:
     run = Run(tmp_path)
     run.host.counters = None
     run.open()
@@ -130,7 +130,7 @@ def test_a_scenario_that_fails_at_the_end_costs_its_counters_alone(tmp_path: Pat
 
 
 @pytest.mark.parametrize("launched", [True, False])
-def test_a_target_that_cannot_be_reached_is_a_failure_for_the_launcher(tmp_path: Path, launched: bool) -> None:
+def test_a_target_that_cannot_be_reached_is_reported_to_the_launcher(tmp_path: Path, launched: bool) -> None:
     reader, writer = os.pipe()
     run = Run(tmp_path, progress_fd=writer if launched else None)
     failed = report(1, attempted=2, failed=2, final=True)
@@ -145,10 +145,10 @@ def test_a_target_that_cannot_be_reached_is_a_failure_for_the_launcher(tmp_path:
         left = msgspec.json.decode((run.staging.path / FAILURE_FILE).read_bytes(), type=Failure)
         assert left == Failure("connection refused", "start it", "target", "refused")
     else:
-        assert not run.staging.path.exists(), "it would be in the way"
+        assert not run.staging.path.exists(), "an empty directory is of no use"
 
 
-def test_a_result_that_cannot_be_stored_is_an_exit_code_of_its_own(tmp_path: Path) -> None:
+def test_a_result_that_cannot_be_stored_has_its_own_exit_code(tmp_path: Path) -> None:
     run = Run(tmp_path)
     run.open()
     run.until_phase(Phase.DRAIN)

@@ -1,4 +1,4 @@
-"""What has settled lies in a file: the result is the same as if it had not, whatever came late."""
+"""Spilling settled seconds to a file does not change the result, even when reports arrive late."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _delta(rng: random.Random, second: int, phase: str = "measure", messages: in
 
 
 def _run(seed: int = 1) -> list[tuple[int, IntervalDelta]]:
-    """Deltas, and the second in which they came: of every tenth second something comes 30 s late."""
+    """Return deltas with the second of their arrival; a part of every tenth second arrives 30 s late."""
     rng = random.Random(seed)
     came = [(0, _delta(rng, 0, "ramp")), (1, _delta(rng, 1, "warmup"))]
     came += [(n, _delta(rng, n)) for n in range(2, 62)]
@@ -66,7 +66,7 @@ def _stored(where: Path, spill: IntervalSpill, settled_after_s: int | None) -> d
         if settled_after_s is not None:
             spill.spill(totals, BEGIN + (second - settled_after_s) * S)
     held = len(totals.intervals())
-    assert held == 63 if settled_after_s is None else held < 25, "what has settled is not in memory"
+    assert held == 63 if settled_after_s is None else held < 25, "settled seconds are not in memory"
     options = RunOptions.from_texts({option.name: option.default for option in OPTIONS}, url="ws://h/", users=40)
     described = RunDescription(options, "echo", "20261122T091500Z-echo", datetime(2026, 11, 22, tzinfo=UTC), [], {})
     plan = PhasePlan(BEGIN + S, BEGIN + 2 * S, DRAIN)
@@ -76,7 +76,7 @@ def _stored(where: Path, spill: IntervalSpill, settled_after_s: int | None) -> d
     return {path.name: path.read_bytes() for path in staging.final.iterdir()}
 
 
-def test_a_result_with_an_archive_is_the_result_without(tmp_path: Path) -> None:
+def test_the_result_is_the_same_with_and_without_spilled_seconds(tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
     whole = _files(tmp_path / "one", settled_after_s=None)
@@ -86,7 +86,7 @@ def test_a_result_with_an_archive_is_the_result_without(tmp_path: Path) -> None:
     assert whole["latency.hlog"].count(b"Tag=response,") == 60, "one line a second, also where something came late"
 
 
-def test_the_report_of_a_run_is_the_one_that_is_made_of_its_files(tmp_path: Path) -> None:
+def test_the_report_of_a_run_equals_the_report_made_from_its_files(tmp_path: Path) -> None:
     files = _files(tmp_path, settled_after_s=15, but="")
     again = run_page.report(
         decode(files["run.json"], "run.json"),
@@ -97,7 +97,7 @@ def test_the_report_of_a_run_is_the_one_that_is_made_of_its_files(tmp_path: Path
     assert made == remade
 
 
-def test_where_nothing_can_be_written_what_has_settled_stays_in_memory(tmp_path: Path) -> None:
+def test_settled_seconds_stay_in_memory_when_the_disk_is_full(tmp_path: Path) -> None:
     totals, spill = Totals(), IntervalSpill(tmp_path)
     rng = random.Random(1)
     totals.add([_delta(rng, second) for second in range(10)])
@@ -119,7 +119,7 @@ def test_where_nothing_can_be_written_what_has_settled_stays_in_memory(tmp_path:
     assert len(totals.intervals()) + len(spill.rows()) == 10
 
 
-def test_it_works_in_pieces(tmp_path: Path) -> None:
+def test_it_yields_control_between_pieces(tmp_path: Path) -> None:
     totals, spill = Totals(), IntervalSpill(tmp_path)
     totals.add([_delta(random.Random(1), 0, messages=3000)])
     taken: list[None] = []

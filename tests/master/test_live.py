@@ -1,4 +1,4 @@
-"""What a run looks like while it goes on, from reports alone."""
+"""Live figures, computed from reports."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def values(*latencies_ms: float) -> Buckets:
 
 
 def second(number: int, *latencies_ms: float, phase: str = "measure", wall_ns: int = S, **counts: int) -> IntervalDelta:
-    """A second with these response times."""
+    """Return a second with these response times."""
     found = values(*latencies_ms)
     series = {"response": found, "service": dict(found), "send_lag": values(*[0.1] * len(latencies_ms))}
     common = {"wall_ns": wall_ns, "sent": len(latencies_ms), "received": len(latencies_ms), **counts}
@@ -38,13 +38,13 @@ def second(number: int, *latencies_ms: float, phase: str = "measure", wall_ns: i
 
 
 class Reports:
-    """Reports of one worker after another, taken as the director does."""
+    """Live figures that take reports in the order of the collector."""
 
     def __init__(self, yield_control: Callable[[], None] = lambda: None, **given: Any) -> None:
         self.registry = WorkerRegistry()
         self.live = LiveView(options(**given), self.registry, yield_control=yield_control)
 
-    def say(self, *deltas: IntervalDelta, worker: int = 0, **tally: int) -> None:
+    def send(self, *deltas: IntervalDelta, worker: int = 0, **tally: int) -> None:
         number = self.registry.expect(worker).report.number + 1
         report = Report(worker, number, list(deltas), ConnectionTally(**tally), [], Health())
         self.live.take(report)
@@ -53,11 +53,11 @@ class Reports:
 
 def test_a_second_of_two_workers_is_their_sum() -> None:
     reports = Reports()
-    reports.say(second(1, *[1.0] * 60, connections_opened=1))
+    reports.send(second(1, *[1.0] * 60, connections_opened=1))
     reports.registry.expect(1)
     [half] = reports.live.points(0)
-    assert half.sent_per_s == 120  # one of two has told
-    reports.say(second(1, *[3.0] * 40, connections_opened=1), worker=1)
+    assert half.sent_per_s == 120  # one of two workers has reported
+    reports.send(second(1, *[3.0] * 40, connections_opened=1), worker=1)
     [whole] = reports.live.points(0)
     assert (whole.sent_per_s, whole.received_per_s, whole.connections) == (100, 100, 2)
     p50, _, p99, most = whole.response
@@ -67,13 +67,13 @@ def test_a_second_of_two_workers_is_their_sum() -> None:
 
 def test_rates_of_part_of_a_second_are_a_second_s_and_slivers_are_left_out() -> None:
     reports = Reports()
-    reports.say(second(1, *[1.0] * 20, wall_ns=S // 4), second(2, 1.0, wall_ns=S // 50))
+    reports.send(second(1, *[1.0] * 20, wall_ns=S // 4), second(2, 1.0, wall_ns=S // 50))
     assert [point.sent_per_s for point in reports.live.points(0)] == [80]
 
 
 def test_lost_messages_are_the_slowest() -> None:
     reports = Reports()
-    reports.say(second(1, *[1.0] * 95, sent=5 + 95, lost=5))
+    reports.send(second(1, *[1.0] * 95, sent=5 + 95, lost=5))
     [point] = reports.live.points(0)
     assert point.lost_per_s == 5 and point.response[2] is None and point.response[0] is not None
     tables = {name: table for name, table, _ in reports.live.latencies()}
@@ -84,35 +84,35 @@ def test_lost_messages_are_the_slowest() -> None:
 def test_a_late_reply_belongs_to_its_second_and_changes_that_alone() -> None:
     reports = Reports()
     for number in range(1, 4):
-        reports.say(second(number, 1.0))
+        reports.send(second(number, 1.0))
     known = reports.live.version
-    reports.say(second(1, 900.0, wall_ns=0))
+    reports.send(second(1, 900.0, wall_ns=0))
     [changed] = reports.live.points(known)
     assert changed.start_ns == S and changed.response[3] is not None and changed.response[3] >= 900 * MS
     assert len(list(reports.live.points(0))) == 3
 
 
-def test_a_day_is_not_remembered() -> None:
+def test_only_the_latest_seconds_are_kept() -> None:
     reports = Reports()
     for number in range(1, 1000):
-        reports.say(second(number, 1.0))
+        reports.send(second(number, 1.0))
     points = list(reports.live.points(0))
     assert len(points) == 600 and points[-1].start_ns == 999 * S
-    # what is settled keeps its figures, and takes no more
-    reports.say(second(500, 900.0, wall_ns=0), second(1, 900.0, wall_ns=0))
+    # settled seconds keep their figures and take no more values
+    reports.send(second(500, 900.0, wall_ns=0), second(1, 900.0, wall_ns=0))
     points = list(reports.live.points(0))
     assert len(points) == 600 and points[0].start_ns == 400 * S
     most = next(point.response[3] for point in points if point.start_ns == 500 * S)
     assert most is not None and most < 2 * MS
     table = next(table for name, table, _ in reports.live.latencies() if name == "response")
-    assert table["count"] == 1001 and table["max_ns"] >= 900 * MS  # the phase knows all
+    assert table["count"] == 1001 and table["max_ns"] >= 900 * MS  # the figures of the phase include all values
 
 
-def test_figures_speak_of_the_measure_phase_once_there_is_one() -> None:
+def test_figures_are_of_the_measure_phase_once_it_has_begun() -> None:
     reports = Reports()
-    reports.say(second(1, 1.0, phase="ramp"), second(2, 1.0, phase="warmup"))
+    reports.send(second(1, 1.0, phase="ramp"), second(2, 1.0, phase="warmup"))
     assert reports.live.phase_shown == "warmup" and reports.live.counts()["sent"] == 1
-    reports.say(second(3, 1.0, 1.0), second(4, phase="drain"))
+    reports.send(second(3, 1.0, 1.0), second(4, phase="drain"))
     assert reports.live.phase_shown == "measure" and reports.live.counts()["sent"] == 2
     assert [point.phase for point in reports.live.points(0)] == ["ramp", "warmup", "measure"]
 
@@ -121,7 +121,7 @@ def test_a_closed_loop_has_its_response_times_from_service() -> None:
     reports = Reports(rate=None)
     closed = IntervalDelta("measure", S, {"wall_ns": S, "sent": 3, "received": 3}, {"service": values(1.0, 2.0, 4.0)})
     closed.series["response"] = dict(closed.series["service"])
-    reports.say(closed)
+    reports.send(closed)
     [point] = reports.live.points(0)
     assert point.response == point.service and point.response[3] is not None
     tables = {name: table for name, table, _ in reports.live.latencies()}
@@ -138,7 +138,7 @@ def test_the_verdict_follows_the_rules_of_the_result(lag_ms: float, cpu_ns: int,
     late.series["service"] = values(*[0.2] * 100)
     reports.live.judge(set())
     assert reports.live.verdict is None
-    reports.say(late, opened=2)
+    reports.send(late, opened=2)
     reports.live.judge(set())
     assert reports.live.verdict is not None
     word, found = reports.live.verdict
@@ -148,21 +148,21 @@ def test_the_verdict_follows_the_rules_of_the_result(lag_ms: float, cpu_ns: int,
     assert "worker-lost" in [finding.code for finding in reports.live.verdict[1]]
 
 
-def test_a_report_may_come_while_somebody_looks() -> None:
-    """Whoever looks breathes; what the next report brings must not get into his way."""
+def test_a_report_may_arrive_while_figures_are_read() -> None:
+    """Reading yields control; a report that arrives then must not break the iteration."""
     waiting: list[IntervalDelta] = []
 
     def yield_control() -> None:
         if waiting:
-            reports.say(waiting.pop())
+            reports.send(waiting.pop())
 
     reports = Reports(yield_control)
-    reports.say(IntervalDelta("measure", S, {"wall_ns": S, "sent": 1}, {"send_lag": values(1.0)}))
-    for look in (
+    reports.send(IntervalDelta("measure", S, {"wall_ns": S, "sent": 1}, {"send_lag": values(1.0)}))
+    for read in (
         lambda: list(reports.live.latencies()),
         lambda: list(reports.live.points(0)),
         lambda: reports.live.judge(set()),
     ):
         waiting[:] = [second(number, 1.0, 5.0) for number in range(2, 30)]
         reports.live._series["measure"] = {"send_lag": values(1.0)}
-        look()
+        read()

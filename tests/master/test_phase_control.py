@@ -1,4 +1,4 @@
-"""When the ramp ends, and what follows; without workers, from their reports alone."""
+"""The phases of a run follow from the reports of its workers and the time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from wsbench.run.options import RunOptions
 
 
 class Run:
-    """Phases, and the collector whose registry they go by."""
+    """The phases of a run and the collector of its reports."""
 
     def __init__(self, directory: Path, asked: RunOptions) -> None:
         self.host = RecordingHost()
@@ -74,9 +74,9 @@ def test_without_a_duration_the_measure_phase_goes_on_until_it_is_ended(tmp_path
     run.close()
 
 
-def test_what_is_left_of_a_phase_is_known_where_its_end_is(tmp_path: Path) -> None:
+def test_the_remaining_time_is_known_for_phases_with_a_known_end(tmp_path: Path) -> None:
     run = Run(tmp_path, options(users=1, warmup="100s", duration="5s"))
-    assert run.phases.left_ns() is None, "a ramp takes as long as it takes"
+    assert run.phases.left_ns() is None, "the end of the ramp is not known"
     run.phases.spawning_complete()
     run.report(1, attempted=1, opened=1)
     until(lambda: run.phases.phase is Phase.WARMUP)
@@ -86,7 +86,7 @@ def test_what_is_left_of_a_phase_is_known_where_its_end_is(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(("users", "failed"), [(3, 3), (50, 10)])
-def test_without_one_open_connection_it_gives_up(tmp_path: Path, users: int, failed: int) -> None:
+def test_it_gives_up_when_no_connection_can_be_opened(tmp_path: Path, users: int, failed: int) -> None:
     run = Run(tmp_path, options(users=users))
     run.report(1, attempted=users, failed=failed)
     until(lambda: run.ended)

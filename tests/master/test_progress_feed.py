@@ -1,4 +1,4 @@
-"""Progress goes through a pipe: once a second, never waiting for its reader."""
+"""The feed sends progress through a pipe once a second and never waits for the reader."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_without_a_launcher_the_verdict_is_kept_ready_while_the_live_page_is_ope
         made.collector.receive(report(1, delta("measure", 10**9, 1.0, wall_ns=10**9), attempted=2, opened=2))
         made.collector.close()
         made.feed.update()
-        assert made.collector.live.verdict is None, "nobody looks"
+        assert made.collector.live.verdict is None, "the live page is not open"
         made.feed.watch()
         made.feed.update()
         assert made.collector.live.verdict is not None

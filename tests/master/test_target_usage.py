@@ -1,4 +1,4 @@
-"""What a target used, over all of its processes."""
+"""CPU and memory of a target over all of its processes."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from wsbench.targets.running import RunningTarget
 
 MESSAGES = 2_000
 IDLE_BYTES = 2_000_000
-"""By less than this, the memory of who has nothing to do changes."""
+"""The memory of an idle process changes by less than this."""
 
 
 @pytest.fixture
 def running() -> Iterator[RunningTarget]:
-    """nginx with a master and two workers, and before node with a primary process and two workers."""
+    """Start nginx with a master and two workers in front of node with a primary process and two workers."""
     with catalogue.find("nginx>ws").start(workers=2) as target:
         yield target
 
@@ -30,7 +30,7 @@ def sampler_of(pids: list[int]) -> TargetSampler:
 
 
 @pytest.mark.needs("nginx", "target ws")
-def test_it_is_measured_over_every_process_of_a_proxy_and_of_what_is_behind_it(running: RunningTarget) -> None:
+def test_it_is_measured_over_every_process_of_a_proxy_and_its_server(running: RunningTarget) -> None:
     roots = [psutil.Process(pid) for pid in running.pids]
     assert [len(root.children()) for root in roots] == [2, 2]
     tree = [process for root in roots for process in (root, *root.children())]

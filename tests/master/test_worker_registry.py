@@ -1,4 +1,4 @@
-"""The workers as the master knows them: nothing counted twice, nobody forgotten; and what they tell each other."""
+"""The master counts each report once and misses no worker; messages between them survive encoding."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def test_a_report_that_comes_twice_counts_once() -> None:
     assert worker.report is second
 
 
-def test_a_report_that_was_lost_on_the_way_counts_when_it_is_said_again() -> None:
+def test_a_report_that_was_lost_on_the_way_counts_when_it_is_sent_again() -> None:
     worker = WorkerState(0)
     reports = {
         number: report(number, delta("measure", 1, received=number), final=number == 5) for number in range(1, 6)
     }
     assert [worker.take(reports[number]) for number in (1, 2, 5)] == [True, True, True]
-    assert worker.gaps == {3, 4} and not worker.final, "its last word is here, but not all that it said before"
+    assert worker.gaps == {3, 4} and not worker.final, "the last report has arrived, but not all before it"
     assert [worker.take(reports[number]) for number in (4, 4, 5, 3, 3)] == [True, False, False, True, False]
     assert worker.final and worker.received == 1 + 2 + 3 + 4 + 5
     assert worker.report is reports[5], "running totals are the latest one's"
@@ -57,7 +57,7 @@ def test_only_replies_of_the_measure_phase_are_received() -> None:
     assert worker.received == 7
 
 
-def test_a_worker_that_has_said_nothing_has_an_empty_report() -> None:
+def test_a_worker_that_has_not_reported_has_an_empty_report() -> None:
     worker = WorkerState(3)
     assert (worker.report.worker, worker.report.number, worker.report.final) == (3, 0, False)
     assert (worker.received, worker.cpu_percent(), worker.cpu_mean, worker.cpu_max) == (0, {}, 0.0, 0.0)
@@ -78,7 +78,7 @@ def test_cpu_of_the_measure_phase_is_weighed_by_the_length_of_its_intervals() ->
             delta("warmup", 0, cpu_ms=1000, wall_ms=1000),
             delta("measure", 1, cpu_ms=500, wall_ms=1000),
             delta("measure", 2, cpu_ms=700, wall_ms=1000),
-            delta("measure", 3, cpu_ms=90, wall_ms=90),  # a sliver says nothing of how busy it was
+            delta("measure", 3, cpu_ms=90, wall_ms=90),  # a sliver is too short for a figure
             delta("drain", 4, cpu_ms=1000, wall_ms=1000),
         )
     )
@@ -108,7 +108,7 @@ def test_the_busiest_interval_is_known_over_all_reports_of_it() -> None:
 # -- all of them -----------------------------------------------------------------------------------------------------
 
 
-def test_workers_are_told_apart_by_their_index() -> None:
+def test_workers_are_distinguished_by_their_index() -> None:
     registry = WorkerRegistry()
     assert registry.take(report(1, delta("measure", 1, received=1), worker=2))
     assert registry.take(report(1, delta("measure", 1, received=1), worker=0))
@@ -116,7 +116,7 @@ def test_workers_are_told_apart_by_their_index() -> None:
     assert [worker.index for worker in registry.workers] == [0, 2]
 
 
-def test_who_is_expected_is_waited_for() -> None:
+def test_an_expected_worker_is_not_final_before_its_last_report() -> None:
     registry = WorkerRegistry()
     silent = registry.expect(1)
     assert registry.expect(1) is silent
@@ -128,7 +128,7 @@ def test_who_is_expected_is_waited_for() -> None:
     assert registry.all_final
 
 
-def test_who_can_say_nothing_any_more_is_not_waited_for() -> None:
+def test_a_missing_worker_is_not_waited_for() -> None:
     registry = WorkerRegistry()
     registry.take(report(1, worker=0, final=True))
     registry.expect(1)
@@ -164,5 +164,5 @@ def test_a_report_arrives_as_it_was_sent() -> None:
 
 
 @pytest.mark.parametrize("plan", [PhasePlan(), PhasePlan(1_795_000_000 * S), PhasePlan(1, 2, 3)])
-def test_an_order_arrives_as_it_was_sent(plan: PhasePlan) -> None:
+def test_a_phase_update_arrives_as_it_was_sent(plan: PhasePlan) -> None:
     assert unpack(pack(PhaseUpdate(plan)), PhaseUpdate) == PhaseUpdate(plan)

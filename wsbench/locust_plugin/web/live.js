@@ -1,6 +1,6 @@
 "use strict";
-// Asks for news once a second and shows it. Whatever comes from elsewhere (a server's reasons, error texts, URLs) only
-// ever becomes text.
+// Requests an update once a second and shows it. Strings from servers and users (close reasons, error texts, URLs) are
+// inserted as text only.
 (() => {
   const EVERY_MS = 1000;
   const KEPT_POINTS = 600;
@@ -10,21 +10,21 @@
     response: ["--a", "solid"], service: ["--b", "dash"], send_lag: ["--c", "dot"], read_lag: ["--d", "dashdot"],
   };
 
-  // A scenario names series of its own: each keeps the look that it got first.
-  const OWN_LOOKS = ["--a", "--b", "--c", "--d"].flatMap((hue) => ["dash", "dot", "dashdot"].map((dash) => [hue, dash]));
-  const ownNames = [];
-  const called = (name) => NAMES[name] ?? name;
+  // Series that a scenario named: each keeps the style that it got first.
+  const OTHER_STYLES = ["--a", "--b", "--c", "--d"].flatMap((hue) => ["dash", "dot", "dashdot"].map((dash) => [hue, dash]));
+  const otherNames = [];
+  const labelOf = (name) => NAMES[name] ?? name;
 
   function styleOf(name) {
     if (STYLES[name]) return STYLES[name];
-    if (!ownNames.includes(name)) ownNames.push(name);
-    return OWN_LOOKS[ownNames.indexOf(name) % OWN_LOOKS.length];
+    if (!otherNames.includes(name)) otherNames.push(name);
+    return OTHER_STYLES[otherNames.indexOf(name) % OTHER_STYLES.length];
   }
   const PERCENTS = ["p50", "p90", "p99", "p99.9", "p99.99"];
   const VERDICTS = {
-    ok: ["good", "The generator kept up: the figures are the server's."],
-    late: ["warn", "The generator was late: response times hold delays of its own. Service times are not affected."],
-    saturated: ["bad", "The generator was at its limit: throughput, and all that hangs on it, is its own."],
+    ok: ["good", "The generator kept up: the figures describe the server."],
+    late: ["warn", "The generator was late: response times include delays of the generator. Service times are not affected."],
+    saturated: ["bad", "The generator was at its limit: throughput, and all figures that depend on it, describe the generator."],
   };
   const byId = (id) => document.getElementById(id);
   let run = null;
@@ -51,13 +51,13 @@
   const percent = (value) => `${value.toFixed(0)} %`;
 
   function element(tag, text = "", className = "") {
-    const made = document.createElement(tag);
-    made.textContent = text;
-    if (className) made.className = className;
-    return made;
+    const node = document.createElement(tag);
+    node.textContent = text;
+    if (className) node.className = className;
+    return node;
   }
 
-  function say(id, text) {
+  function setText(id, text) {
     if (byId(id).textContent !== text) byId(id).textContent = text;
   }
 
@@ -87,15 +87,15 @@
 
   // -- parts of the page -----------------------------------------------------------------------------------------
 
-  function showRun(news) {
-    say("url", news.run.url);
-    say("asked", news.run.asked);
-    const over = { done: "over", failed: "failed" }[news.state];
-    say("phase", over ?? PHASES[news.phase]);
-    const left = news.left_ns === null || over ? "" : `${Math.ceil(news.left_ns / 1e9)} s left`;
-    say("left", over ? "" : left || (news.phase === "measure" ? "until it is stopped" : ""));
-    byId("stop").hidden = Boolean(over) || news.phase === "drain";
-    say("trouble", news.failure ?? "");
+  function showRun(update) {
+    setText("url", update.run.url);
+    setText("asked", update.run.asked);
+    const over = { done: "over", failed: "failed" }[update.state];
+    setText("phase", over ?? PHASES[update.phase]);
+    const left = update.left_ns === null || over ? "" : `${Math.ceil(update.left_ns / 1e9)} s left`;
+    setText("left", over ? "" : left || (update.phase === "measure" ? "until stopped" : ""));
+    byId("stop").hidden = Boolean(over) || update.phase === "drain";
+    setText("trouble", update.failure ?? "");
   }
 
   function showVerdict(verdict) {
@@ -104,7 +104,7 @@
     if (verdict === null) return;
     const [className, meaning] = VERDICTS[verdict.verdict];
     section.className = `verdict ${className}`;
-    say("word", `${verdict.verdict}${verdict.final ? "" : " so far"}: ${meaning}`);
+    setText("word", `${verdict.verdict}${verdict.final ? "" : " so far"}: ${meaning}`);
     byId("findings").replaceChildren(...verdict.findings.map((finding) => {
       const item = element("li");
       item.append(element("b", `${finding.code}: `), finding.evidence, element("p", finding.remedy, "faint"));
@@ -112,27 +112,27 @@
     }));
   }
 
-  // While it runs, of the last second; then, of the measure phase.
-  function headline(news) {
-    const of = (name, key, index) => (news.throughput ? news.series[name]?.[key] : news.latest?.[name]?.[index]);
-    const lag = (name) => (news.throughput ? news.series[name]?.p99_ns : news.latest?.[`${name}_p99_ns`]);
-    return { ...(news.throughput ?? news.latest), of, lag };
+  // Figures of the last second during the run, of the measure phase after it.
+  function headline(update) {
+    const of = (name, key, index) => (update.throughput ? update.series[name]?.[key] : update.latest?.[name]?.[index]);
+    const lag = (name) => (update.throughput ? update.series[name]?.p99_ns : update.latest?.[`${name}_p99_ns`]);
+    return { ...(update.throughput ?? update.latest), of, lag };
   }
 
-  function showTiles(news) {
-    const { sent_per_s: sent, received_per_s: received, of, lag } = headline(news);
-    const lost = news.messages.lost + news.messages.missed;
+  function showTiles(update) {
+    const { sent_per_s: sent, received_per_s: received, of, lag } = headline(update);
+    const lost = update.messages.lost + update.messages.missed;
     const tiles = [
-      ["connections open", count(news.connections.open)],
+      ["connections open", count(update.connections.open)],
       ["messages/s sent", count(sent)],
       ["messages/s received", count(received)],
-      ...(news.throughput ? [] : [["messages/s lost", count(news.latest?.lost_per_s)]]),
-      ["messages lost in all", count(lost)],
+      ...(update.throughput ? [] : [["messages/s lost", count(update.latest?.lost_per_s)]]),
+      ["messages lost in total", count(lost)],
       ["response p50", duration(of("response", "p50_ns", 0))],
       ["response p99", duration(of("response", "p99_ns", 2))],
       ["service p50", duration(of("service", "p50_ns", 0))],
       ["service p99", duration(of("service", "p99_ns", 2))],
-      ...(news.closed_loop ? [] : [["send lag p99", duration(lag("send_lag"))]]),
+      ...(update.closed_loop ? [] : [["send lag p99", duration(lag("send_lag"))]]),
       ["read lag p99", duration(lag("read_lag"))],
     ];
     byId("tiles").replaceChildren(...tiles.map(([name, value]) => {
@@ -142,30 +142,30 @@
     }));
   }
 
-  function showTables(news) {
-    const shown = Object.entries(news.series).filter(([name]) => !(news.closed_loop && name === "send_lag"));
+  function showTables(update) {
+    const shown = Object.entries(update.series).filter(([name]) => !(update.closed_loop && name === "send_lag"));
     byId("latency").hidden = shown.length === 0;
-    const over = news.state === "done" ? "" : " so far";
-    say("latency-how", `Over the ${PHASES[news.phase_shown]} phase${over}; percentiles count lost messages as the slowest.`);
+    const over = update.state === "done" ? "" : " so far";
+    setText("latency-how", `Over the ${PHASES[update.phase_shown]} phase${over}; percentiles count lost messages as slower than all others.`);
     table("latencies", ["", ...PERCENTS, "max", "replies", "lost"], shown.map(([name, of]) => [
-      called(name), ...PERCENTS.map((p) => duration(of[`${p}_ns`])), duration(of.max_ns), count(of.count), count(of.lost),
+      labelOf(name), ...PERCENTS.map((p) => duration(of[`${p}_ns`])), duration(of.max_ns), count(of.count), count(of.lost),
     ]));
-    const { close_codes: codes, ...connections } = news.connections;
+    const { close_codes: codes, ...connections } = update.connections;
     facts("connections", [
       ...Object.entries(connections).map(([name, value]) => [name, count(value)]),
       ...Object.entries(codes).map(([code, value]) => [`closed with ${code}`, count(value)]),
     ]);
-    facts("messages", Object.entries(news.messages).map(([name, value]) => [name, count(value)]));
-    facts("negotiated", Object.entries(news.negotiated).map(([name, value]) => [
+    facts("messages", Object.entries(update.messages).map(([name, value]) => [name, count(value)]));
+    facts("negotiated", Object.entries(update.negotiated).map(([name, value]) => [
       name.replace("_", " ").replace("tls", "TLS"), value ?? "none",
     ]));
-    table("workers", ["worker", "CPU", "mean", "most", "of it waiting", "memory", "replies"], news.workers.map((worker) => [
+    table("workers", ["worker", "CPU", "mean", "maximum", "of it polling", "memory", "replies"], update.workers.map((worker) => [
       `${worker.index}`, percent(worker.cpu_percent), percent(worker.cpu_percent_mean), percent(worker.cpu_percent_max),
       percent(worker.polling_percent), megabytes(worker.rss_bytes), count(worker.messages),
     ]));
     byId("facts").hidden = false;
-    byId("errors-of-run").hidden = news.errors.length === 0;
-    byId("errors").replaceChildren(...news.errors.map((error) => {
+    byId("errors-of-run").hidden = update.errors.length === 0;
+    byId("errors").replaceChildren(...update.errors.map((error) => {
       const item = element("li", `${count(error.count)} × ${error.example} [${error.side}]`);
       if (error.remedy) item.append(element("p", error.remedy, "faint"));
       return item;
@@ -198,9 +198,9 @@
     return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   }
 
-  function axis(own) {
+  function axis(options) {
     return {
-      gridcolor: colour("--grid"), linecolor: colour("--line"), zeroline: false, showline: true, automargin: true, ...own,
+      gridcolor: colour("--grid"), linecolor: colour("--line"), zeroline: false, showline: true, automargin: true, ...options,
     };
   }
 
@@ -216,19 +216,19 @@
       legend: { orientation: "h", x: 0, y: 1.02, xanchor: "left", yanchor: "bottom" },
       xaxis: axis(xaxis),
       yaxis: axis(yaxis),
-      uirevision: id,  // what somebody zoomed into stays
+      uirevision: id,  // keeps the zoom across updates
     };
     Plotly.react(byId(id), data, layout, { displayModeBar: false, responsive: true });
   }
 
   function line(name, x, y, colourName, dash = "solid", more = {}) {
-    const about = { hovertemplate: "%{y:.3s}s", ...more };
-    return { type: "scatter", mode: "lines", name, x, y, line: { color: colour(colourName), width: 2, dash }, ...about };
+    const options = { hovertemplate: "%{y:.3s}s", ...more };
+    return { type: "scatter", mode: "lines", name, x, y, line: { color: colour(colourName), width: 2, dash }, ...options };
   }
 
   const inSeconds = (ns) => (ns === null || ns === 0 ? null : ns / 1e9);
 
-  // Ticks with units: of every decade, or where few are in sight, of its 1, 2 and 5.
+  // Ticks with units at every decade; with few decades in sight, at 1, 2 and 5 of each.
   function secondsAxis(lines) {
     const values = lines.flatMap((each) => each.y).filter((value) => value !== null);
     if (!values.length) return { type: "log" };
@@ -249,7 +249,7 @@
     draw(id, lines, xaxis, secondsAxis(lines));
   }
 
-  function drawCharts(news) {
+  function drawCharts(update) {
     const seconds = [...points.values()].sort((a, b) => a.start_ns - b.start_ns);
     byId("charts").hidden = seconds.length === 0;
     if (!seconds.length) return;
@@ -266,56 +266,56 @@
       ([name, colourName, key, dash]) =>
         line(name, x, seconds.map((point) => point[key]), colourName, dash, { hovertemplate: "%{y:,.0f}/s" }),
     ), time, { rangemode: "tozero", tickformat: "~s", ticksuffix: "/s" });
-    const lags = news.closed_loop ? ["read_lag"] : ["send_lag", "read_lag"];
+    const lags = update.closed_loop ? ["read_lag"] : ["send_lag", "read_lag"];
     drawLatencies("lags", lags.map((name) =>
       line(NAMES[name], x, seconds.map((point) => inSeconds(point[`${name}_p99_ns`])), ...STYLES[name]),
     ), time);
     const nines = Array.from({ length: 8 }, (_, power) => 10 ** power);
-    drawLatencies("curve", Object.entries(news.series)
-      .filter(([name]) => !(news.closed_loop && name === "send_lag"))
-      .map(([name, of]) => line(called(name), of.curve[0], of.curve[1].map(inSeconds), ...styleOf(name))),
+    drawLatencies("curve", Object.entries(update.series)
+      .filter(([name]) => !(update.closed_loop && name === "send_lag"))
+      .map(([name, of]) => line(labelOf(name), of.curve[0], of.curve[1].map(inSeconds), ...styleOf(name))),
     {
       type: "log", tickvals: nines, ticktext: ["0 %", "90 %", "99 %", "99.9 %", "99.99 %", "99.999 %", "99.9999 %", "99.99999 %"],
       title: { text: "percentile", standoff: 4 }, hoverformat: ",.1f",
     });
-    say("curve-phase", `${PHASES[news.phase_shown]} phase${news.state === "running" ? " so far" : ""}`);
+    setText("curve-phase", `${PHASES[update.phase_shown]} phase${update.state === "running" ? " so far" : ""}`);
   }
 
-  // -- news ------------------------------------------------------------------------------------------------------
+  // -- updates ---------------------------------------------------------------------------------------------------
 
-  function take(news) {
-    showResults(news.results);
-    if (news.state === "waiting") return;
-    if (news.run.id !== run) {
-      run = news.run.id;
+  function show(update) {
+    showResults(update.results);
+    if (update.state === "waiting") return;
+    if (update.run.id !== run) {
+      run = update.run.id;
       points = new Map();
     }
-    since = news.version;
-    for (const point of news.points) points.set(`${point.phase} ${point.start_ns}`, point);
+    since = update.version;
+    for (const point of update.points) points.set(`${point.phase} ${point.start_ns}`, point);
     for (const key of points.keys()) {
       if (points.size <= KEPT_POINTS) break;
       points.delete(key);
     }
-    showRun(news);
-    showVerdict(news.verdict);
-    showTiles(news);
-    showTables(news);
-    drawCharts(news);
+    showRun(update);
+    showVerdict(update.verdict);
+    showTiles(update);
+    showTables(update);
+    drawCharts(update);
   }
 
   let latest = null;
-  async function ask() {
+  async function poll() {
     try {
       const answer = await fetch(`live?run=${encodeURIComponent(run ?? "")}&since=${since}`, { cache: "no-store" });
-      if (!answer.ok || answer.redirected) throw new Error(`Locust answers ${answer.status}: is somebody logged in?`);
+      if (!answer.ok || answer.redirected) throw new Error(`Locust answers ${answer.status}: log in to Locust again`);
       latest = await answer.json();
-      say("trouble", "");
-      if (!document.hidden) take(latest);
+      setText("trouble", "");
+      if (!document.hidden) show(latest);
       document.documentElement.dataset.version = `${since}`;
     } catch (error) {
-      say("trouble", error instanceof TypeError ? "Locust does not answer: it has ended" : error.message);
+      setText("trouble", error instanceof TypeError ? "Locust does not answer: it has probably ended" : error.message);
     }
-    setTimeout(ask, EVERY_MS);
+    setTimeout(poll, EVERY_MS);
   }
 
   byId("stop").addEventListener("click", async () => {
@@ -326,6 +326,6 @@
       byId("stop").disabled = false;
     }
   });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => latest && take(latest));
-  ask();
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => latest && show(latest));
+  poll();
 })();
