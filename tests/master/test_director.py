@@ -15,12 +15,11 @@ from helpers.run_hosts import RecordingHost, S, delta, options, report
 
 from wsbench.errors import ExitCode
 from wsbench.master.director import Director, Ending
-from wsbench.master.measurement import RunDescription
 from wsbench.measure.phases import Phase
 from wsbench.results import run_result
 from wsbench.results.directory import Staging
 from wsbench.run.handoff import FAILURE_FILE, Failure, Handoff
-from wsbench.run.protocol import ErrorTally
+from wsbench.run.protocol import ErrorTally, RunDescription
 
 
 class Run:

@@ -14,7 +14,7 @@ from helpers import runs
 
 from wsbench.master import result_builder, result_files
 from wsbench.master.interval_spill import IntervalSpill
-from wsbench.master.measurement import Measurement, RunDescription
+from wsbench.master.measurement import Measurement
 from wsbench.master.target_usage import TargetUsage
 from wsbench.measure.delta import IntervalDelta
 from wsbench.measure.histogram import record
@@ -25,6 +25,7 @@ from wsbench.report.html import run_page
 from wsbench.results.directory import Staging
 from wsbench.results.run_result import decode
 from wsbench.run.options import OPTIONS, RunOptions
+from wsbench.run.protocol import RunDescription
 
 S = 10**9
 BEGIN = 1_795_000_000 * S

@@ -9,10 +9,11 @@ from __future__ import annotations
 import functools
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from locust import stats as locust_stats
+from locust.env import Environment
 from locust.stats import RequestStats, StatsCSV, StatsCSVFileWriter, StatsEntry, StatsError
 
 from wsbench.measure.delta import IntervalDelta, lost_under, merge_counts
@@ -41,6 +42,22 @@ def install() -> None:
     StatsEntry.to_dict = _to_dict
     StatsCSV._percentile_fields = _percentile_fields
     StatsCSVFileWriter.close_files = _close_files
+
+
+def request_event(environment: Environment) -> Callable[[int | None, int, str | None, str], None]:
+    """Return a function that fires Locust's `request` event with latency (ns), size, error and name."""
+
+    def fire(latency_ns: int | None, size: int, problem: str | None, name: str) -> None:
+        environment.events.request.fire(
+            request_type=METHOD,
+            name=name,
+            response_time=None if latency_ns is None else latency_ns / NS_PER_MS,
+            response_length=size,
+            exception=problem,
+            context={},
+        )
+
+    return fire
 
 
 class StatsFeed:

@@ -13,7 +13,7 @@ from gevent.event import Event
 
 from wsbench.master import result_writer
 from wsbench.master.collector import Collector
-from wsbench.master.measurement import Measurement, RunDescription
+from wsbench.master.measurement import Measurement
 from wsbench.master.phase_control import PhaseControl
 from wsbench.master.progress_feed import ProgressFeed
 from wsbench.master.result_writer import WrittenResult
@@ -21,6 +21,7 @@ from wsbench.master.run_host import RunHost
 from wsbench.master.target_usage import TargetSampler
 from wsbench.results.directory import Staging
 from wsbench.run.handoff import Handoff
+from wsbench.run.protocol import RunDescription
 from wsbench.units import NS_PER_S
 
 logger = logging.getLogger(__name__)

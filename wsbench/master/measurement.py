@@ -1,10 +1,9 @@
-"""The input of a result: how the run was described, and what was counted in it."""
+"""The counts of a run that has ended: the input of a result."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
 
 from wsbench.errors import Side, WsbenchError
@@ -17,25 +16,7 @@ from wsbench.measure.histogram import Buckets
 from wsbench.measure.phases import FOREVER_NS, Phase, PhasePlan
 from wsbench.measure.series import CONNECT_SERIES, SERIES
 from wsbench.measure.totals import Totals
-from wsbench.run.options import RunOptions
 from wsbench.run.protocol import SCENARIO_FAILED
-
-
-@dataclass(frozen=True)
-class RunDescription:
-    """The description of a run before it begins.
-
-    Attributes:
-        command: the command line that the user typed.
-        settings: the scenario's settings in effect.
-    """
-
-    options: RunOptions
-    scenario: str
-    run_id: str
-    started: datetime
-    command: list[str]
-    settings: Mapping[str, str]
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import tempfile
 from collections.abc import Iterable
 from dataclasses import replace
@@ -12,7 +13,7 @@ from wsbench.errors import WsbenchError
 from wsbench.master import result_builder, result_files
 from wsbench.master.collector import SETTLING_NS
 from wsbench.master.interval_spill import IntervalSpill
-from wsbench.master.measurement import Measurement, RunDescription
+from wsbench.master.measurement import Measurement
 from wsbench.master.result_files import Files
 from wsbench.master.result_writer import print_summary
 from wsbench.master.target_usage import TargetUsage
@@ -22,7 +23,7 @@ from wsbench.measure.totals import Totals
 from wsbench.results.directory import LOG_FILE, Staging
 from wsbench.results.run_result import Run
 from wsbench.run.handoff import Handoff
-from wsbench.run.protocol import Report
+from wsbench.run.protocol import Report, RunDescription
 
 logger = logging.getLogger("wsbench")
 
@@ -95,6 +96,7 @@ def _share(described: RunDescription, worker: int, connections: int) -> RunDescr
         described,
         options=replace(options, users=max(connections, 1), processes=1, rate=rate, gates=()),
         run_id=f"{described.run_id}-worker-{worker}",
+        command=["locust", *sys.argv[1:]],
     )
 
 

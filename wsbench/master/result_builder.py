@@ -8,7 +8,7 @@ import msgspec
 
 import wsbench
 from wsbench.master import worker_totals
-from wsbench.master.measurement import Measurement, RunDescription
+from wsbench.master.measurement import Measurement
 from wsbench.master.target_usage import TargetUsage
 from wsbench.measure import findings
 from wsbench.measure.histogram import by_bounds, highest_value, lowest_value, mean_and_deviation, percentiles
@@ -17,6 +17,7 @@ from wsbench.results import run_result
 from wsbench.results.environment import environment
 from wsbench.results.percentiles import PERCENTILES
 from wsbench.run.options import RunOptions
+from wsbench.run.protocol import RunDescription
 from wsbench.units import NS_PER_S, format_utc
 
 

@@ -11,12 +11,13 @@ import msgspec
 
 from wsbench.errors import ExitCode, WsbenchError
 from wsbench.master import result_builder, result_files
-from wsbench.master.measurement import Measurement, RunDescription
+from wsbench.master.measurement import Measurement
 from wsbench.report.text import summary
 from wsbench.results.directory import ResultNotStored, Staging
 from wsbench.results.run_result import Run
 from wsbench.run import exit_codes
 from wsbench.run.handoff import FAILURE_FILE, Failure
+from wsbench.run.protocol import RunDescription
 
 logger = logging.getLogger(__name__)
 _terminal = logging.getLogger("locust.stats_logger")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
+
 import msgspec
 
 from wsbench.measure.delta import IntervalDelta
@@ -104,19 +107,27 @@ class PhaseUpdate(msgspec.Struct):
     plan: PhasePlan
 
 
-class RunSetup(msgspec.Struct, frozen=True):
-    """All that a worker needs to know of a run before its first user starts.
+@dataclass(frozen=True)
+class RunDescription:
+    """The description of a run before it begins.
 
     Attributes:
-        scenario: the locustfile's name, for results.
-        settings: all settings of the scenario, as text.
-        started_s: begin of the run on the master's clock.
-        phases: as far as they are known.
+        scenario: name of the locustfile.
+        started: begin of the run on the master's clock.
+        command: the command line that the user typed.
+        settings: the scenario's settings in effect.
     """
 
-    run_id: str
-    scenario: str
-    settings: dict[str, str]
-    started_s: float
     options: RunOptions
+    scenario: str
+    run_id: str
+    started: datetime
+    command: list[str]
+    settings: dict[str, str]
+
+
+class RunSetup(msgspec.Struct, frozen=True):
+    """The description of a run and its phases so far, for a worker that is about to start users."""
+
+    run: RunDescription
     phases: PhaseUpdate

@@ -6,6 +6,7 @@ Content-Security-Policy allows only the scripts of this package. Access needs th
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import gevent
 import msgspec
 from flask import Blueprint, Response, abort, jsonify, request
+from locust.env import Environment
 
 from wsbench.locust_plugin.web import locust_tab, start_form
 from wsbench.locust_plugin.web.snapshot import files_of, snapshot
@@ -21,6 +23,8 @@ from wsbench.master.collector import YIELD_S
 
 if TYPE_CHECKING:
     from wsbench.locust_plugin.session import Session
+
+logger = logging.getLogger("wsbench")
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
@@ -66,7 +70,7 @@ def install(web_ui: Any, session: Session) -> None:
     for rule, view in views.items():
         blueprint.add_url_rule(rule, endpoint=rule.replace(".", "-"), view_func=web_ui.auth_required_if_enabled(view))
     web_ui.app.register_blueprint(blueprint)
-    web_ui.app.before_request(lambda: _check_form(session))
+    web_ui.app.before_request(lambda: _check_form(web_ui.environment))
     web_ui.app.after_request(lambda response: _extend(response, session))
 
 
@@ -122,11 +126,12 @@ def _chunks(path: Path) -> Iterator[bytes]:
 # -- pages of Locust ---------------------------------------------------------------------------------------------------
 
 
-def _check_form(session: Session) -> Response | None:
-    if request.endpoint != "locust.swarm":
+def _check_form(environment: Environment) -> Response | None:
+    problem = start_form.check(request.form, environment) if request.endpoint == "locust.swarm" else None
+    if problem is None:
         return None
-    problem = session.check_form(lambda **context: start_form.check(request.form, **context))
-    return None if problem is None else jsonify({"success": False, "message": problem})
+    logger.error("%s", problem)  # Locust logs its own errors in the form, too
+    return jsonify({"success": False, "message": problem})
 
 
 def _extend(response: Response, session: Session) -> Response:

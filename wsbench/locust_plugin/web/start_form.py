@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
+
+from locust.env import Environment
+from locust.runners import MasterRunner
 
 from wsbench.errors import UsageError
 from wsbench.run.options import OPTIONS, RunOptions
 
 
-def check(form: Any, parsed: Mapping[str, Any], *, host: str, processes: int) -> str | None:
+def check(form: Any, environment: Environment) -> str | None:
     """Return the first error of a posted form, or None.
 
-    Args:
-        form: the form, as werkzeug parses it; its values are read as Locust reads them.
-        parsed: the options in effect where the form has none.
+    `form` is as werkzeug parses it; its values are read as Locust reads them, over the options of the command line.
     """
+    parsed, runner = vars(environment.parsed_options), environment.runner
+    workers = runner.worker_count if isinstance(runner, MasterRunner) else 1
     raw = {option.name: parsed.get(option.name) for option in OPTIONS}
     for option in OPTIONS:
         if option.name not in form:
@@ -31,9 +33,9 @@ def check(form: Any, parsed: Mapping[str, Any], *, host: str, processes: int) ->
     try:
         RunOptions.from_texts(
             raw,
-            url=form.get("host") or host,
+            url=form.get("host") or environment.host or "",
             users=int(users) if users.isdecimal() else 1,  # Locust reports this error itself
-            processes=processes,
+            processes=workers or 1,
         )
     except UsageError as error:
         return str(error)

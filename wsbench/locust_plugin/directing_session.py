@@ -1,0 +1,123 @@
+"""A Locust process that directs runs: what a single process and a master have in common."""
+
+from __future__ import annotations
+
+import sys
+from abc import ABC, abstractmethod
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, ClassVar
+
+import gevent
+from locust.env import Environment
+
+from wsbench.errors import ExitCode
+from wsbench.locust_plugin import locust_options
+from wsbench.locust_plugin.locust_stats import StatsFeed
+from wsbench.locust_plugin.run_log import RunLog
+from wsbench.master.director import Director
+from wsbench.master.result_writer import WrittenResult, print_summary
+from wsbench.measure.histogram import Buckets
+from wsbench.results.directory import Staging
+from wsbench.run.handoff import Handoff
+from wsbench.run.options import RunOptions
+from wsbench.run.protocol import PhaseUpdate, Report, RunDescription
+from wsbench.worker.engine import Engine
+
+
+class DirectingSession(ABC):
+    """The host of a director (see `RunHost`).
+
+    Attributes:
+        director: directs the present or the latest run; None before the first one.
+        engine: runs the users of a single process; None in a master, and before the first run.
+        finished: the result directories of this process, the latest last.
+    """
+
+    beside_engine: ClassVar[bool]
+
+    def __init__(self, environment: Environment, runner: Any) -> None:
+        self.director: Director | None = None
+        self.engine: Engine | None = None
+        self.finished: list[Path] = []
+        self._environment = environment
+        self._runner = runner
+        self._stats: StatsFeed | None = None
+        self._log: RunLog | None = None
+
+    @abstractmethod
+    def start(self) -> None:
+        """Begin a run.
+
+        Raises:
+            UsageError: an option is wrong.
+        """
+
+    def _direct(self, options: RunOptions) -> Director:
+        handoff = Handoff.from_environment()
+        if handoff is None or not Path(handoff.staging).is_dir():  # the web UI can start one run after another
+            staging = Staging.create(options.results, options.name)
+            command = handoff.command if handoff else ["locust", *sys.argv[1:]]
+            handoff = Handoff(str(staging.path), command, target=handoff.target if handoff else None)
+            self._log = RunLog(staging.path)
+        staging = Staging(Path(handoff.staging))
+        # With --request-events Locust counts requests itself.
+        self._stats = None if options.request_events else StatsFeed(self._environment.stats)
+        self.director = Director(
+            RunDescription(
+                options=options,
+                scenario=locust_options.scenario_of(self._environment),
+                run_id=staging.run_id,
+                started=datetime.now(UTC),
+                command=handoff.command,
+                settings=locust_options.settings_of(self._environment, options),
+            ),
+            staging=staging,
+            handoff=handoff,
+            host=self,
+            beside_engine=self.beside_engine,
+        )
+        return self.director
+
+    # -- `RunHost` -------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def broadcast(self, update: PhaseUpdate) -> None:
+        """Send the phases to every worker."""
+
+    @abstractmethod
+    def missing_workers(self) -> set[int]:
+        """Return the indexes of the workers that cannot be reached now."""
+
+    def show(self, report: Report, response: Buckets) -> None:
+        """Add a report to Locust's statistics."""
+        if self._stats is not None:
+            self._stats.take(report, response)
+
+    def finalize_counters(self, counters: dict[str, int]) -> None:
+        """Let the user classes complete the scenario's counters."""
+        for user in self._environment.user_classes:
+            if hasattr(user, "finalize_counters"):
+                user.finalize_counters(counters)
+
+    def run_ended(self, code: ExitCode) -> None:
+        """Show the result and end Locust's run."""
+        if self._log is not None:
+            self._log.detach()
+            self._log = None
+        if code is not ExitCode.OK:
+            self._environment.process_exit_code = int(code)
+        if self.director is not None:
+            self._show_result(self.director.result, quiet=self.director.described.options.quiet)
+        # In a greenlet of its own: quitting may kill the present one.
+        gevent.spawn(self._runner.quit if self._environment.parsed_options.headless else self._runner.stop)
+
+    def _show_result(self, result: WrittenResult, *, quiet: bool) -> None:
+        if result.directory is not None:
+            self.finished.append(result.directory)
+        if Handoff.from_environment() is not None:
+            return  # the launcher prints it
+        if result.run is not None and (result.directory is None or not quiet):
+            print_summary(result.run, result.directory)
+        if result.failure is not None:
+            print(f"wsbench: error: {result.failure}", file=sys.stderr)

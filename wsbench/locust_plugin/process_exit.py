@@ -1,0 +1,47 @@
+"""The exit of a Locust process: on Ctrl-C, and on an error before the run."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import NoReturn
+
+import gevent
+
+from wsbench.errors import ExitCode, UsageError
+from wsbench.master.result_writer import leave_failure
+from wsbench.results.directory import Staging
+from wsbench.run.handoff import Handoff
+
+_ONE_PRESS_S = 1.0
+
+
+class InterruptHandler:
+    """Turns the first Ctrl-C into Locust's orderly shutdown and exits on the second one.
+
+    As a KeyboardInterrupt, Ctrl-C could strike at any place, for example while a reply is counted.
+    """
+
+    def __init__(self) -> None:
+        self._first_s: float | None = None
+        gevent.signal_handler(signal.SIGINT, self._interrupt)
+
+    def _interrupt(self) -> None:
+        if self._first_s is None:
+            self._first_s = time.monotonic()
+            os.kill(os.getpid(), signal.SIGTERM)
+        # One press can send the signal twice: to the process and to its group.
+        elif time.monotonic() - self._first_s > _ONE_PRESS_S:
+            os._exit(int(ExitCode.INTERRUPTED))
+
+
+def exit_with(error: UsageError) -> NoReturn:
+    """End the process with an error message, also for the launcher if there is one."""
+    handoff = Handoff.from_environment()
+    if handoff is not None:
+        leave_failure(error, Staging(Path(handoff.staging)), usage=True)
+    print(f"wsbench: error: {error}", file=sys.stderr)
+    sys.exit(int(error.exit_code))
