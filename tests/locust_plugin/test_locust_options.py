@@ -1,0 +1,85 @@
+"""The options of a run as Locust has them, and the checks before it starts."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+import pytest
+from helpers.unpatched_locust import Environment, User
+
+from wsbench.errors import UsageError
+from wsbench.locust_plugin import locust_options
+from wsbench.run.options import OPTIONS
+
+URL = "ws://127.0.0.1:9001/"
+
+
+class Echo(User):
+    """A user class without declarations of its own."""
+
+
+class Fast(User):
+    rate = 20.0
+
+
+class Chatty(User):
+    settings = {"room": "lobby", "members": 3}  # noqa: RUF012 - as scenarios write it
+    rate = 5.0
+
+
+def environment_of(
+    *user_classes: type[User], host: str | None = URL, file: str = "chat room.py", **texts: object
+) -> Environment:
+    parsed = {option.name: option.default for option in OPTIONS}
+    locust = {"headless": True, "num_users": 2, "processes": None}
+    environment = Environment(user_classes=list(user_classes), host=host, locustfile=file)
+    environment.parsed_options = Namespace(**{**parsed, **locust, **texts})
+    return environment
+
+
+def test_options_are_those_of_the_command_line() -> None:
+    options = locust_options.options_of(environment_of(Echo, rate="50", duration="3s"), 7, 2)
+    assert (options.rate, options.duration_ns, options.users, options.processes) == (50.0, 3 * 10**9, 7, 2)
+    assert options.connect.url == URL
+    assert options.name == "chat-room", "the scenario's name, fit for a directory"
+
+
+def test_a_scenario_has_its_own_rate_unless_the_command_line_has_one() -> None:
+    assert locust_options.options_of(environment_of(Fast, Chatty), 1, 1).rate == 25.0
+    assert locust_options.options_of(environment_of(Fast, rate="1"), 1, 1).rate == 1.0
+    assert locust_options.options_of(environment_of(Echo), 1, 1).rate is None
+
+
+@pytest.mark.parametrize(
+    ("file", "name"), [("scenarios/chat.py", "chat"), ("locustfile.py", "echo"), ("", "echo"), ("a.b.py", "a.b")]
+)
+def test_a_scenario_is_named_after_its_file(file: str, name: str) -> None:
+    assert locust_options.scenario_of(environment_of(Echo, file=file)) == name
+
+
+def test_settings_are_the_declared_ones_with_the_values_of_the_command_line() -> None:
+    environment = environment_of(Chatty, set=["members=9"])
+    options = locust_options.options_of(environment, 1, 1)
+    assert locust_options.settings_of(environment, options) == {"room": "lobby", "members": "9"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        (environment_of(Echo, host=None), "no URL to measure"),
+        (environment_of(Echo, rate="fast"), "--rate: 'fast'"),
+        (environment_of(Chatty, set=["rooms=2"]), "--set rooms"),
+        (environment_of(Echo, fail_if=["delivery.p99 > 5ms"]), "delivery"),
+    ],
+)
+def test_errors_are_found_before_a_run_starts(environment: Environment, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        locust_options.check(environment, None)
+
+
+def test_a_scenario_may_have_gates_on_series_of_its_own() -> None:
+    locust_options.check(environment_of(Chatty, fail_if=["delivery.p99 > 5ms"]), None)
+
+
+def test_with_the_web_ui_the_url_may_come_later() -> None:
+    locust_options.check(environment_of(Echo, host=None, headless=False), None)
