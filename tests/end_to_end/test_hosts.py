@@ -177,7 +177,7 @@ def test_a_worker_that_stays_away_leaves_a_result_of_its_own(losses: Losses) -> 
     assert "reports were never acknowledged" in lost and "of 20 connections" in lost
     (known,) = [w for w in run["generator"]["workers"] if w["index"] == own["generator"]["workers"][0]["index"]]
     assert 0 < known["messages"] < own["messages"]["received"], "here is all of it, there what had been reported"
-    assert f"what this worker measured is in results/{own['id']}" in gone.stderr
+    assert f"the result of this worker is in results/{own['id']}" in gone.stderr
 
 
 def test_workers_whose_master_is_killed_end_and_leave_what_they_have(losses: Losses) -> None:

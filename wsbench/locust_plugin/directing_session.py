@@ -109,7 +109,7 @@ class DirectingSession(ABC):
             self._environment.process_exit_code = int(code)
         if self.director is not None:
             self._show_result(self.director.result, quiet=self.director.described.options.quiet)
-        # In a greenlet of its own: quitting may kill the present one.
+        # In a new greenlet: quitting may kill the present one.
         gevent.spawn(self._runner.quit if self._environment.parsed_options.headless else self._runner.stop)
 
     def _show_result(self, result: WrittenResult, *, quiet: bool) -> None:

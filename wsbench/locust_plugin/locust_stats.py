@@ -113,19 +113,19 @@ class StatsFeed:
 
     def _named(self, report: Report) -> dict[str, int]:
         """Add the series that a scenario named; return how many values of each were lost."""
-        found: dict[str, Buckets] = {}
+        series: dict[str, Buckets] = {}
         lost: dict[str, int] = {}
         for delta in report.deltas:
             for name, buckets in delta.series.items():
                 if name not in SERIES:
-                    merge_coarsely(found.setdefault(name, {}), buckets)
+                    merge_coarsely(series.setdefault(name, {}), buckets)
             for name in delta.names_lost():
-                found.setdefault(name, {})
+                series.setdefault(name, {})
                 lost[name] = lost.get(name, 0) + lost_under(name, delta.counts)
-        for name, coarse in found.items():
+        for name, coarse in series.items():
             self._extend(name, coarse, _extremes_ms(report.deltas, name, coarse), lost.get(name, 0), 0)
             self._error(name, "lost: nothing came in time", lost.get(name, 0))
-        return {name: lost.get(name, 0) for name in found}
+        return {name: lost.get(name, 0) for name in series}
 
     def _gained(self, worker: int, what: str, total: int) -> int:
         gained = total - self._totals.get((worker, what), 0)

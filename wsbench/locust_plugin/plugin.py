@@ -21,7 +21,7 @@ from wsbench.worker.engine import Engine
 _registered = False
 _POLL_S, _POLLS = 0.01, 3000
 _OPTIONS_OF_RUN = {
-    "--tls": "under Locust, the URL says it: --host wss://…",
+    "--tls": "under Locust, use a wss URL: --host wss://…",
     "--target": "under Locust, start one (wsbench serve) and give its URL: --host ws://…",
     "--scenario": "under Locust, it is -f FILE",
 }

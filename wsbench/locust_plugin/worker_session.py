@@ -1,4 +1,4 @@
-"""A Locust worker: an engine, its reports to the master, and a result of its own if the master is lost.
+"""A Locust worker: an engine, its reports to the master, and a result of this worker if the master is lost.
 
 A worker can end a run without its master: it knows when the drain begins, and Locust stops a worker that has not heard
 from its master for a minute. Reports that the master has not acknowledged by then exist only in this worker.

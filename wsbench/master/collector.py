@@ -1,4 +1,4 @@
-"""Adds the workers' reports up, in pieces that leave an engine in this process time for its work."""
+"""The sums of the workers' reports; they are made in steps between which an engine in this process can run."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Collector:
     Attributes:
         totals, spill: the counts; settled intervals are in `spill`.
         registry: the workers.
-        live: figures for whoever watches the run.
+        live: the live figures of the run.
         changed: set after every report.
     """
 

@@ -41,12 +41,12 @@ class Director:
     """Directs one run.
 
     Attributes:
-        described: what was known of the run before it began.
+        described: the description of the run.
         collector: the workers and the sums of their reports.
         phases: the phases.
-        progress: what watchers of the run see.
+        progress: updates for the launcher and the live page.
         done: set when the result is written.
-        result: what became of the run; empty until `done`.
+        result: the outcome of the run; empty until `done`.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class Director:
         try:
             self._host.finalize_counters(counters)
         except Exception:  # the scenario's own code
-            logger.exception("The scenario could not conclude")
+            logger.exception("The scenario could not finalize its counters")
         return counters
 
     def _complete(self) -> bool:

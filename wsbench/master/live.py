@@ -24,7 +24,7 @@ from wsbench.run.options import RunOptions
 from wsbench.run.protocol import Report
 from wsbench.units import NS_PER_S
 
-_PIECE = 500
+_CHUNK = 500
 """This many buckets take a few tens of microseconds."""
 _KEPT_POINTS = 600
 _SETTLED_AFTER = 15
@@ -101,14 +101,14 @@ class LiveInterval:
 
     def _latencies(self) -> list[list[int | None]]:
         if self._percentiles[0] != self.version and not self._settled:
-            found = []
+            latencies = []
             for name in LATENCY_SERIES:
                 # In a closed loop a message is due when it is sent.
                 buckets = self.series.get(name) or self.series.get("service" if name == "response" else name, {})
                 most = highest_value(max(buckets)) if buckets else None
                 lost = worker_totals.lost_of(name, self.counts)
-                found.append([*percentiles(buckets, (50.0, 90.0, 99.0), lost), most])
-            self._percentiles = (self.version, found)
+                latencies.append([*percentiles(buckets, (50.0, 90.0, 99.0), lost), most])
+            self._percentiles = (self.version, latencies)
         return self._percentiles[1]
 
 
@@ -165,7 +165,7 @@ class LiveView:
 
     def _coarse(self, buckets: Buckets) -> Buckets:
         coarse: Buckets = {}
-        for piece in pieces(buckets, _PIECE):
+        for piece in pieces(buckets, _CHUNK):
             merge_coarsely(coarse, piece)
             self.yield_control()
         return coarse

@@ -1,4 +1,4 @@
-"""The result of a worker that has lost its master: of its own share of the load."""
+"""The result of a worker that has lost its master: it covers the worker's share of the load."""
 
 from __future__ import annotations
 
@@ -45,32 +45,32 @@ def save(
         described: the run as the master described it.
         plan: the phases as they were, on the master's clock.
         unacknowledged: number of reports that the master did not confirm.
-        persistent: whether `reports` are all of them.
+        persistent: whether `reports` are complete.
     """
     try:
         measured = _measure(reports, described, worker=worker, plan=plan)
         if not measured.opened:
-            logger.error("The master was lost before this worker had opened a connection: there is nothing to keep")
+            logger.error("The master was lost before this worker had opened a connection: there is nothing to store")
             return
         [state] = measured.workers
         mine, all_users = state.report.connections.attempted, described.options.users
-        lacks = "" if persistent else "; the disk was full: what it reported last is not here"
+        lacks = "" if persistent else "; the disk was full: its last reports are missing here"
         measured.master_lost = (
-            f"the master was lost: this is what worker {worker} of {described.options.processes} measured with {mine} "
+            f"the master was lost: this is the result of worker {worker} of {described.options.processes} with {mine} "
             f"of {all_users} connections; {unacknowledged} of its {state.report.number} reports were never "
             f"acknowledged{lacks}"
         )
         run = result_builder.build(_share(described, worker, mine), measured)
         files = result_files.build(run, measured)
     except Exception:
-        logger.exception("The master was lost, and what this worker had measured could not be put together")
+        logger.exception("The master was lost, and no result could be made of this worker's reports")
         return
     directory = _store(run, files, described.options.results)
     measured.spill.close()
     if directory is not None:
-        logger.error("The master was lost: what this worker measured is in %s", directory)
+        logger.error("The master was lost: the result of this worker is in %s", directory)
     else:
-        logger.error("The master was lost, and what this worker measured could not be stored: the summary is all of it")
+        logger.error("The master was lost, and the result of this worker could not be stored: only the summary is left")
     print_summary(run, directory)
 
 

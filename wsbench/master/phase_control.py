@@ -1,4 +1,4 @@
-"""Sets the phases of a run: the ramp ends when all connections are open, the others after the time asked for."""
+"""The phases of a run: the ramp ends when all connections are open, the other phases after the time in the options."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class PhaseControl:
     ) -> None:
         """Start the ramp.
 
-        `on_end` is called in a greenlet of its own when the measure phase is over, or when no connection can be opened.
+        `on_end` is called in a new greenlet when the measure phase is over, or when no connection can be opened.
         """
         self.plan = PhasePlan()
         self._options = options

@@ -1,4 +1,4 @@
-"""Keeps the live figures ready while the run is watched, and sends them to the launcher through its pipe."""
+"""Updates of the live figures, for the live page and for the launcher's pipe."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _WATCHED_NS = 5 * NS_PER_S
 
 
 class ProgressFeed:
-    """Updates for the watchers of a run: the launcher at the other end of a pipe, and the live page."""
+    """Live updates for the launcher, which reads a pipe, and for the live page."""
 
     def __init__(
         self,

@@ -129,11 +129,11 @@ def _generator(options: RunOptions, measured: Measurement) -> run_result.Generat
     workers, counts = measured.workers, measured.counts
     missing = [worker.index for worker in workers if not worker.final]
     evidence = worker_totals.evidence(options, workers, measured.series, counts, missing)
-    verdict, found = findings.judge(replace(evidence, master_lost=measured.master_lost))
+    verdict, reasons = findings.judge(replace(evidence, master_lost=measured.master_lost))
     received, cpu_ns, polled_ns = (counts.get(name, 0) for name in ("received", "cpu_ns", "polled_ns"))
     return run_result.Generator(
         verdict=verdict,
-        findings=found,
+        findings=reasons,
         cpu_us_per_message=round(cpu_ns / 1000 / received, 3) if received else None,
         polling_us_per_message=round(polled_ns / 1000 / received, 3) if received else None,
         bytes_per_connection=worker_totals.bytes_per_connection(workers),

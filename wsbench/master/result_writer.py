@@ -1,4 +1,4 @@
-"""The end of a run's data: a stored result, a result sent to the launcher, or the reason why there is none."""
+"""The outcome of a run: a stored result, or the reason why there is none."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class WrittenResult:
 
 
 def write(described: RunDescription, measured: Measurement, staging: Staging, *, interrupted: bool) -> WrittenResult:
-    """Store the result of a run; an interrupted one exits with a code of its own."""
+    """Store the result of a run; `interrupted` sets the exit code."""
     if measured.empty:
         failure = measured.failure()
         logger.error("Nothing was measured: %s", failure.what)

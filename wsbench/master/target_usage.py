@@ -66,14 +66,14 @@ class TargetSampler:
         )
 
     def _processes(self) -> list[psutil.Process]:
-        found: list[psutil.Process] = []
+        processes: list[psutil.Process] = []
         for pid in self._info.pids if self._info is not None else []:
             try:
                 process = psutil.Process(pid)
-                found += [process, *process.children(recursive=True)]
+                processes += [process, *process.children(recursive=True)]
             except psutil.Error:
                 continue
-        return found
+        return processes
 
     def _cpu(self) -> float | None:
         total, seen = 0.0, False

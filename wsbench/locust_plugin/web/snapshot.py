@@ -68,11 +68,15 @@ def verdict(director: Director) -> dict[str, Any] | None:
     """Return the generator's verdict on itself with its findings; None before the first one."""
     if director.result.run is not None:
         generator = director.result.run.generator
-        return {"verdict": generator.verdict, "final": True, "findings": [_finding(f) for f in generator.findings]}
+        return {
+            "verdict": generator.verdict,
+            "final": True,
+            "findings": [_finding(finding) for finding in generator.findings],
+        }
     if director.collector.live.verdict is None:
         return None
-    word, found = director.collector.live.verdict
-    return {"verdict": word, "final": False, "findings": [_finding(f) for f in found]}
+    name, reasons = director.collector.live.verdict
+    return {"verdict": name, "final": False, "findings": [_finding(finding) for finding in reasons]}
 
 
 def _finding(finding: Finding) -> dict[str, str]:
@@ -94,7 +98,7 @@ def _description(director: Director) -> str:
 
 
 def _totals(director: Director) -> dict[str, Any]:
-    """Return connections, messages, errors, negotiated features and workers; all of them are small."""
+    """Return connections, messages, errors, negotiated features and workers."""
     workers, live = director.collector.registry.workers, director.collector.live
     connections = worker_totals.connections(workers, director.described.options.users)
     counts = live.counts()
