@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 import tempfile
@@ -47,26 +48,26 @@ def save(
         unacknowledged: number of reports that the master did not confirm.
         persistent: whether `reports` are complete.
     """
-    try:
-        measured = _measure(reports, described, worker=worker, plan=plan)
-        if not measured.opened:
-            logger.error("The master was lost before this worker had opened a connection: there is nothing to store")
+    options = described.options
+    with contextlib.closing(IntervalSpill()) as spill:
+        try:
+            measured = _measure(reports, spill, worker=worker, plan=plan, timeout_ns=options.timeout_ns)
+            if not measured.opened:
+                logger.error("The master was lost before this worker had opened a connection: nothing is stored")
+                return
+            [state] = measured.workers
+            mine = state.report.connections.attempted
+            measured.master_lost = (
+                f"the master was lost: this is the result of worker {worker} of {options.processes} with {mine} of "
+                f"{options.users} connections; {unacknowledged} of its {state.report.number} reports were never "
+                f"acknowledged{'' if persistent else '; the disk was full: its last reports are missing here'}"
+            )
+            run = result_builder.build(_share(described, worker, mine), measured)
+            files = result_files.build(run, measured)
+        except Exception:
+            logger.exception("The master was lost, and no result could be made of this worker's reports")
             return
-        [state] = measured.workers
-        mine, all_users = state.report.connections.attempted, described.options.users
-        lacks = "" if persistent else "; the disk was full: its last reports are missing here"
-        measured.master_lost = (
-            f"the master was lost: this is the result of worker {worker} of {described.options.processes} with {mine} "
-            f"of {all_users} connections; {unacknowledged} of its {state.report.number} reports were never "
-            f"acknowledged{lacks}"
-        )
-        run = result_builder.build(_share(described, worker, mine), measured)
-        files = result_files.build(run, measured)
-    except Exception:
-        logger.exception("The master was lost, and no result could be made of this worker's reports")
-        return
-    directory = _store(run, files, described.options.results)
-    measured.spill.close()
+        directory = _store(run, files, options.results)
     if directory is not None:
         logger.error("The master was lost: the result of this worker is in %s", directory)
     else:
@@ -74,13 +75,15 @@ def save(
     print_summary(run, directory)
 
 
-def _measure(reports: Iterable[Report], described: RunDescription, *, worker: int, plan: PhasePlan) -> Measurement:
-    state, totals, spill = WorkerState(worker), Totals(), IntervalSpill()
+def _measure(
+    reports: Iterable[Report], spill: IntervalSpill, *, worker: int, plan: PhasePlan, timeout_ns: int
+) -> Measurement:
+    state, totals = WorkerState(worker), Totals()
     for report in reports:
         totals.add(report.deltas)
         state.take(report)
         latest_ns = max((delta.start_ns for delta in report.deltas), default=0)
-        spill.spill(totals, latest_ns - described.options.timeout_ns - SETTLING_NS)
+        spill.spill(totals, latest_ns - timeout_ns - SETTLING_NS)
     totals.settle_groups(FOREVER_NS)
     return Measurement(plan, totals, spill, [state], False, TargetUsage(), totals.counters())
 
