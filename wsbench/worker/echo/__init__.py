@@ -1,6 +1,6 @@
-"""Echo drivers: what one connection sends and what it expects, message by message.
+"""Echo drivers: messages that one connection sends, and verification of their replies.
 
-`driver` is what all have in common; the others say when to send, and `lane` is the shortest way of all.
+`echo_driver` is the common part, `closed_loop` and `open_loop` decide when to send, and `lane` is the fast path.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ __all__ = ["EchoDriver", "driver_for"]
 
 
 def driver_for(engine: Engine) -> EchoDriver:
-    """A driver of the kind that the options ask for."""
+    """Return a registered driver of the kind that the options ask for."""
     options = engine.options
     kind: type[EchoDriver] = OpenLoop
     if options.closed_loop:
-        # There is no short way through TLS, nor for who wants an event for every message.
+        # The fast path supports neither TLS nor an event for every message.
         long_way = options.in_flight > 1 or options.request_events or options.connect.uri.secure
         kind = ClosedLoop if long_way else OneInFlight
     driver = kind(engine, engine.new_id())

@@ -1,4 +1,4 @@
-"""A window of messages under way: the next one leaves when a reply comes."""
+"""Closed loop: a window of messages in flight; the next one is sent when a reply arrives."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _now = time.time_ns
 
 
 class ClosedLoop(EchoDriver):
-    """A fixed window of messages under way; the next one leaves when a reply comes. Due when sent."""
+    """Keeps a fixed number of messages in flight. A message is due when it is sent."""
 
     __slots__ = ("_window",)
 
@@ -26,19 +26,13 @@ class ClosedLoop(EchoDriver):
         self._window = engine.options.in_flight
 
     def retire(self) -> None:
-        """No reply is followed by another message."""
         self._window = 0
 
     def resume(self) -> None:
-        """See Driver."""
         self._refill()
 
     def _begin(self) -> None:
         self._refill()
-
-    def fire(self, due_ns: int) -> None:
-        """A closed loop has no schedule."""
-        raise NotImplementedError
 
     def _refill(self) -> None:
         connection, verifier = self.connection, self._verifier
@@ -51,7 +45,7 @@ class ClosedLoop(EchoDriver):
             self._send_many(connection, verifier, room)
 
     def _goes_on(self, connection: Connection, now_ns: int) -> bool:
-        """In the interval that has just begun; if not, what was taken from `_frames` is there again."""
+        """Return whether the loop sends in the interval that has just begun; if not, refill `_frames`."""
         self._recorder.advance(now_ns)
         if not self._recorder.closed_loops_active:
             self._prepare(connection)
@@ -70,7 +64,7 @@ class ClosedLoop(EchoDriver):
         connection.write(frame)
 
     def _send_many(self, connection: Connection, verifier: EchoVerifier, count: int) -> None:
-        """As `_send_one`, for several at once: they share an instant and a system call."""
+        """Send several messages, which share an instant and a system call."""
         recorder = self._recorder
         ready = list(islice(self._frames, count))
         data = b"".join([frame for _, frame in ready])

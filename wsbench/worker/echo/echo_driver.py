@@ -1,9 +1,10 @@
-"""What one connection of an echo user does, message by message, in hub callbacks: all but when to send.
+"""Common part of the echo drivers: accounting for the replies of one connection, in hub callbacks.
 
-This is the hot path. Pending messages are bare tuples, a reply that equals what was predicted is never parsed, and it
-is counted with others in one go (`Tally.replies`). Everything unusual leaves through `message`.
+Every reply that the fast path does not take comes here, so this is hot, too. Messages in flight are bare tuples, and
+replies that equal the predicted bytes are not parsed and are counted in batches (`Tally.replies`). All others are
+parsed and arrive through `message`.
 
-A message remembers the tally of the interval in which it was due; whatever becomes of it is counted there.
+A message keeps the tally of the interval in which it was due; its reply or loss is counted there.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from gevent.event import Event
 from wsbench.errors import ConnectionLost
 from wsbench.measure.histogram import record
 from wsbench.measure.payloads import FixedMessages, JsonMessages, Messages
-from wsbench.measure.tally import REPLY_BATCH, pack_reply
+from wsbench.measure.tally import REPLY_BATCH, Tally, pack_reply
 from wsbench.measure.verifier import EchoVerifier, Pending, ReplyStatus
 from wsbench.transport.connection import Connection
 from wsbench.transport.shortway import ShortWay
@@ -31,8 +32,7 @@ class EchoDriver(ABC):
     """Sends messages on one connection and accounts for every reply.
 
     Attributes:
-        connection: the open connection; None before, between and after.
-        dropped: set when the connection is lost; whoever reconnects clears it.
+        drop_event: set when the connection is dropped; to be cleared before reconnecting.
     """
 
     __slots__ = (
@@ -76,7 +76,6 @@ class EchoDriver(ABC):
     # -- life ------------------------------------------------------------------------------------------------------
 
     def attach(self, connection: Connection) -> None:
-        """A connection is open: begin."""
         self.connection = connection
         self._verifier.reconnected()
         self._prepare(connection)
@@ -85,69 +84,50 @@ class EchoDriver(ABC):
 
     @abstractmethod
     def retire(self) -> None:
-        """Its user is stopped while the run goes on: no message of it is due any more."""
+        """Send no more messages: the user is stopped while the run goes on."""
 
     def _prepare(self, connection: Connection) -> None:
-        """What is sent next on this connection, and what answers it."""
+        """Predict the frames to send next on this connection, and their replies."""
         payloads = self._messages.onwards(self._verifier.last_seq + 1)
         self._frames = connection.frames(payloads, self._size, self._opcode)
 
     @property
     def outstanding(self) -> int:
-        """Messages under way."""
         return self._verifier.outstanding
 
     def expire(self, now_ns: int) -> None:
-        """Give up on what is overdue."""
         if self._give_up(now_ns - self._timeout_ns):
             self._refill()
 
-    def resume(self) -> None:  # noqa: B027 - most are no loop
-        """See Driver."""
+    def resume(self) -> None:  # noqa: B027 - for closed loops only
+        pass
 
     def abandon(self) -> None:
-        """No more replies will be waited for."""
         self.connection = None
         self._lose(self._verifier.abandon())
 
     @abstractmethod
-    def fire(self, due_ns: int) -> None:
-        """The schedule says: send now."""
-
-    def miss(self, due_ns: int) -> None:
-        """The generator did not get round to the schedule's message in time."""
-        self._miss(due_ns, overdue=1)
-
-    def _miss(self, due_ns: int, *, overdue: int = 0) -> None:
-        if due_ns < self._recorder.plan.drain_ns:
-            tally = self._recorder.tally_at(due_ns)
-            tally.missed += 1
-            if overdue:
-                tally.extra_counts["overdue"] = tally.extra_counts.get("overdue", 0) + overdue
-
-    @abstractmethod
     def _begin(self) -> None:
-        """The connection has just opened."""
+        """Begin to send on a connection that has just opened."""
 
     @abstractmethod
     def _refill(self) -> None:
-        """Room was made: replies came, messages were given up, or a full socket drained."""
+        """Send what has room now: replies arrived, messages were given up, or a full socket drained."""
 
     # -- Receiver --------------------------------------------------------------------------------------------------
 
     def short_way(self, fd: int) -> ShortWay | None:  # noqa: ARG002 - Receiver's
-        """See Receiver."""
         return None
 
     def predicted(self, data: bytes, timespec: bytes, handled_ns: int) -> int:
-        """Count the replies at the head of `data` that are just what was expected; how many bytes they take."""
+        """Count the replies at the head of `data` that equal the expected ones; return their size in bytes."""
         if self._events:
             return 0
         pending, timeout = self._pending, self._timeout_ns
         offset, whole = 0, len(data)
         while offset < whole and pending:
             expected, due, sent, _, tally = pending[0]
-            # Handled in time, it has come in time; otherwise `message` looks when it came.
+            # Handled in time implies arrived in time; otherwise `message` compares the arrival.
             if handled_ns - due > timeout or not data.startswith(expected, offset):
                 break
             pending.popleft()
@@ -161,13 +141,11 @@ class EchoDriver(ABC):
         return offset
 
     def message(self, payload: bytes, text: bool, arrived_ns: int, handled_ns: int) -> None:
-        """A reply that was not predicted, or could not be: settle it with the verifier."""
+        """Match a reply that was not predicted."""
         made_room = self._give_up(arrived_ns - self._timeout_ns)
         status, entry = self._verifier.match(payload, text)
         if entry is None:
-            tally = self._recorder.advance(handled_ns)
-            name = status.value
-            setattr(tally, name, getattr(tally, name) + 1)
+            self._count_unmatched(status, self._recorder.advance(handled_ns))
             if made_room:
                 self._refill()
             return
@@ -190,21 +168,19 @@ class EchoDriver(ABC):
             self._engine.fire_request(arrived_ns - due, len(payload), problem)
         self._refill()
 
-    def pong(self, payload: bytes, arrived_ns: int, handled_ns: int) -> None:  # noqa: B027 - nobody pings here
-        """Nothing was asked."""
+    def pong(self, payload: bytes, arrived_ns: int, handled_ns: int) -> None:  # noqa: B027 - echo users send no ping
+        pass
 
     def drained(self) -> None:
-        """The socket takes data again."""
         self._refill()
 
     def dropped(self, error: ConnectionLost) -> None:
-        """The connection is gone: so are the messages under way."""
         self.abandon()
         self._engine.connections.count_dropped(error)
         self.drop_event.set()
 
     def _give_up(self, due_before_ns: int) -> bool:
-        """Whether there was anything to give up: it is asked of every connection, again and again."""
+        """Give up overdue messages; return whether there may have been any. Called often for every connection."""
         pending, verifier = self._pending, self._verifier
         if (pending and pending[0][1] < due_before_ns) or verifier.overtaken:
             self._lose(verifier.expire(due_before_ns))
@@ -212,6 +188,15 @@ class EchoDriver(ABC):
         return False
 
     # -- counting --------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _count_unmatched(status: ReplyStatus, tally: Tally) -> None:
+        if status is ReplyStatus.LATE:
+            tally.late += 1
+        elif status is ReplyStatus.DUPLICATED:
+            tally.duplicated += 1
+        else:
+            tally.unexpected += 1
 
     def _lose(self, entries: list[Pending]) -> None:
         for _, due, sent, _, tally in entries:

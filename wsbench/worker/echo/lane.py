@@ -1,8 +1,8 @@
-"""Conversations of one message, its reply, the next message: those of all connections of a process, side by side.
+"""The lane: fast path of connections with one message in flight, for all connections of a process.
 
-The commonest load of all. With thousands of connections nothing that belongs to one of them is in any cache when its
-reply comes. So there are tables here in place of objects, by descriptor, and the least in them from which the rest can
-be made again: what a reply must be is put together when it is there, from what all connections share.
+This is the most common load. With thousands of connections, no object of a connection is in a cache when its reply
+arrives. So there are tables by descriptor instead of objects, and they hold only what cannot be rebuilt: the expected
+reply is assembled when a reply arrives, from parts that all connections share.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _now = time.time_ns
 
 
 class Lane:
-    """The messages under way, at most one a connection.
+    """Table of messages in flight, at most one per connection.
 
     Attributes:
-        way: on which their replies are read and the next messages are sent.
+        way: the fast path that reads the replies and sends the next messages.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -40,13 +40,13 @@ class Lane:
         self._messages: list[Messages | None] = []
         self._heads: list[bytes] = []
         self._steps: list[Step | None] = []
-        self._last_seqs = array("q")  # of the messages that the steps lead to
+        self._last_seqs = array("q")  # number of the last message in each chain of steps
         self._sent_ns = array("q")
         self._tallies: list[Tally | None] = []
         self.way = ShortWay(self._answering(engine.recorder, options.timeout_ns), engine.traffic)
 
     def widen(self, fd: int) -> None:
-        """Have room for one more connection."""
+        """Make room for a connection."""
         missing = fd + 1 - len(self._steps)
         if missing > 0:
             self._messages += [None] * missing
@@ -57,13 +57,13 @@ class Lane:
             self._tallies += [None] * missing
 
     def put(self, fd: int, messages: Messages, message: Pending) -> None:
-        """One of `messages` has been sent: from here on the lane sees to the conversation."""
+        """Take over a connection, on which one of `messages` has been sent."""
         _, _, self._sent_ns[fd], seq, self._tallies[fd] = message
         self._messages[fd] = messages
         self._heads[fd], self._steps[fd], self._last_seqs[fd] = messages.stretch(seq)
 
     def take(self, fd: int) -> Pending:
-        """The message that is under way on a connection, which the lane does not see to any more."""
+        """Hand back a connection; return its message in flight."""
         messages, step, tally = self._messages[fd], self._steps[fd], self._tallies[fd]
         assert messages is not None and step is not None and tally is not None
         self._messages[fd] = self._steps[fd] = self._tallies[fd] = None
@@ -71,13 +71,13 @@ class Lane:
         return self._plain + messages.build(seq), sent_ns, sent_ns, seq, tally
 
     def sent_ns(self, fd: int) -> int:
-        """When the message was sent that is under way on a connection."""
+        """Return when a connection's message in flight was sent."""
         return self._sent_ns[fd]
 
     def _answering(self, recorder: Recorder, timeout_ns: int) -> Answer:
-        """What counts a reply and has the next message sent; it changes nothing before it is sure that it can do both.
+        """Return the function that counts a reply and returns the next frame.
 
-        What it needs is given as defaults, which lie side by side.
+        It changes nothing unless it can do both. Its state is passed as defaults, which lie side by side in memory.
         """
 
         def answer(
@@ -128,7 +128,7 @@ class Lane:
 
 
 def _left(step: Step) -> int:
-    """How many steps follow."""
+    """Return the number of steps that follow `step`."""
     count, following = 0, step[1]
     while following is not None:
         count, following = count + 1, following[1]

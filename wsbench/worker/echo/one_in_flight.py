@@ -1,4 +1,4 @@
-"""A window of one."""
+"""Closed loop with a window of one."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ _NO_FRAMES: Iterator[tuple[bytes, bytes]] = iter(())
 
 
 class OneInFlight(ClosedLoop):
-    """A closed loop whose message is on the lane whenever the conversation is as plain as can be.
+    """A closed loop whose message in flight is on the lane, the fast path, while only expected replies arrive.
 
-    Whatever is not the one reply expected has it taken from there: then it is in the verifier like any other loop's,
-    until the next one is sent.
+    Any unexpected input moves the message back to the verifier, as in any closed loop; the next send may return it.
     """
 
     __slots__ = ("_fd", "_lane", "_on_lane")
@@ -32,34 +31,30 @@ class OneInFlight(ClosedLoop):
         self._on_lane = False
 
     def short_way(self, fd: int) -> ShortWay:
-        """See Receiver."""
         self._fd = fd
         self._lane.widen(fd)
         return self._lane.way
 
     def retire(self) -> None:
-        """See EchoDriver."""
         self._recall()
         super().retire()
 
     @property
     def outstanding(self) -> int:
-        """See EchoDriver."""
         return super().outstanding + self._on_lane
 
     def expire(self, now_ns: int) -> None:
-        """See EchoDriver. What is not overdue stays where it is."""
+        # A message that is not overdue stays on the lane.
         if not self._on_lane or now_ns - self._lane.sent_ns(self._fd) > self._timeout_ns:
             self._recall()
             super().expire(now_ns)
 
     def abandon(self) -> None:
-        """See EchoDriver."""
         self._recall()
         super().abandon()
 
     def predicted(self, data: bytes, timespec: bytes, handled_ns: int) -> int:
-        """See EchoDriver. Whatever comes on the short way and is not answered there comes here first."""
+        # Input that the fast path did not take comes here first.
         self._recall()
         return super().predicted(data, timespec, handled_ns)
 
@@ -72,10 +67,10 @@ class OneInFlight(ClosedLoop):
     def _put_on_lane(self) -> None:
         self._lane.put(self._fd, self._messages, self._pending.popleft())
         self._on_lane = True
-        self._frames = _NO_FRAMES  # the lane has no need of them, and thousands of generators take memory
+        self._frames = _NO_FRAMES  # unused on the lane, and thousands of generators take memory
 
     def _recall(self) -> None:
-        """Have the message under way in the verifier, and in `_frames` those that follow it."""
+        """Move the message in flight to the verifier, and prepare the following ones in `_frames`."""
         if not self._on_lane:
             return
         self._on_lane = False

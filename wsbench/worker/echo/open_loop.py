@@ -1,4 +1,4 @@
-"""Messages leave when they are due, whether or not replies came."""
+"""Open loop: messages are sent when they are due, whether or not replies have arrived."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 _now = time.time_ns
 _BACKLOG = 1000
-"""Messages that may wait behind one full socket; what falls off is counted as missed."""
+"""Maximum number of messages that wait for one full socket; older ones are counted as missed."""
 
 
 class OpenLoop(EchoDriver):
-    """Messages leave when they are due, whether or not replies came."""
+    """Sends each message when it is due."""
 
     __slots__ = ("_retired", "_waiting")
 
@@ -31,7 +31,6 @@ class OpenLoop(EchoDriver):
         self._retired = False
 
     def retire(self) -> None:
-        """What the schedule still says is ignored."""
         self._retired = True
 
     def _begin(self) -> None:
@@ -39,7 +38,7 @@ class OpenLoop(EchoDriver):
         self._engine.pace(self, self._engine.options.rate)
 
     def short_way(self, fd: int) -> ShortWay | None:
-        """See Receiver. Nothing is sent in answer; but a reply to be counted comes most often alone."""
+        """Count replies on the fast path: most arrive alone. It sends nothing in return."""
         if self._events:
             return None
         replies = self._engine.singleton(_Replies)
@@ -47,7 +46,7 @@ class OpenLoop(EchoDriver):
         return replies.way
 
     def fire(self, due_ns: int) -> None:
-        """Send one message, or note why it cannot be."""
+        """Send the message due at `due_ns`, or count why it is not sent."""
         recorder, connection = self._recorder, self.connection
         if due_ns >= recorder.boundary_ns:
             recorder.advance(due_ns)
@@ -62,6 +61,17 @@ class OpenLoop(EchoDriver):
                 self._miss(self._waiting.popleft())
             return
         self._send(connection, due_ns)
+
+    def miss(self, due_ns: int) -> None:
+        """Count a message that the generator did not send in time."""
+        self._miss(due_ns, overdue=1)
+
+    def _miss(self, due_ns: int, *, overdue: int = 0) -> None:
+        if due_ns < self._recorder.plan.drain_ns:
+            tally = self._recorder.tally_at(due_ns)
+            tally.missed += 1
+            if overdue:
+                tally.extra_counts["overdue"] = tally.extra_counts.get("overdue", 0) + overdue
 
     def _send(self, connection: Connection, due_ns: int) -> None:
         recorder, verifier = self._recorder, self._verifier
@@ -81,17 +91,16 @@ class OpenLoop(EchoDriver):
             self._send(connection, waiting.popleft())
 
     def abandon(self) -> None:
-        """What waited behind a full socket will not be sent either."""
         while self._waiting:
             self._miss(self._waiting.popleft())
         super().abandon()
 
 
 class _Replies:
-    """Counts the replies of all connections that come alone and are the one expected next.
+    """Counts, for all connections, replies that arrive alone and in order.
 
     Attributes:
-        way: on which they come.
+        way: the fast path that reads them.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -100,7 +109,7 @@ class _Replies:
         self.way = ShortWay(self._count, engine.traffic)
 
     def expect(self, fd: int, pending: deque[Pending]) -> None:
-        """What is under way on a connection, now and later."""
+        """Set the queue of messages in flight on a connection."""
         self._pending += [None] * (fd + 1 - len(self._pending))
         self._pending[fd] = pending
 
