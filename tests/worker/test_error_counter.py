@@ -1,0 +1,40 @@
+"""Errors are counted by kind and side, with the first as the example."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from wsbench.errors import Side, WsbenchError
+from wsbench.run.protocol import SCENARIO_FAILED, ErrorTally
+from wsbench.worker.error_counter import ErrorCounter
+
+
+def test_errors_of_one_kind_and_side_are_one_entry_with_the_first_as_example() -> None:
+    errors = ErrorCounter()
+    for what in ("first", "second"):
+        errors.count(WsbenchError(what, side=Side.TARGET, kind="k", remedy=f"after {what}"))
+    errors.count(WsbenchError("third", side=Side.GENERATOR, kind="k"))
+    assert errors.tallies == [
+        ErrorTally("k", str(Side.TARGET), 2, "first", "after first"),
+        ErrorTally("k", str(Side.GENERATOR), 1, "third"),
+    ]
+
+
+def test_a_failure_of_the_scenario_is_counted_every_time_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    errors = ErrorCounter()
+    with caplog.at_level(logging.ERROR):
+        for message in ("a", "a", "b"):
+            errors.count_scenario_failure(ValueError(message))
+    assert [record.getMessage() for record in caplog.records] == [
+        "the scenario failed: ValueError: a",
+        "the scenario failed: ValueError: b",
+    ]
+    assert [(tally.kind, tally.count) for tally in errors.tallies] == [(SCENARIO_FAILED, 3)]
+
+
+def test_a_failure_whose_traceback_is_in_the_log_is_not_logged_again(caplog: pytest.LogCaptureFixture) -> None:
+    errors = ErrorCounter()
+    errors.count_scenario_failure(ValueError("a"), logged=True)
+    assert not caplog.records and errors.tallies[0].count == 1
