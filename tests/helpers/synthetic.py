@@ -13,8 +13,8 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from wsbench.measure.delta import IntervalDelta
-from wsbench.measure.findings import PERCENTS
 from wsbench.measure.histogram import (
+    PERCENTS,
     Buckets,
     highest_value,
     lowest_value,

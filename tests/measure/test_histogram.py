@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 
-import numpy as np
 import pytest
 from hdrh.histogram import HdrHistogram
 from hypothesis import given, settings
@@ -14,7 +13,6 @@ from wsbench.measure.histogram import (
     DIGITS,
     HIGHEST_NS,
     Buckets,
-    DenseBuckets,
     bounds,
     bucket_key,
     by_bounds,
@@ -31,6 +29,7 @@ from wsbench.measure.histogram import (
     percentiles,
     pieces,
     record,
+    samples_needed,
     to_hdr,
 )
 
@@ -59,21 +58,6 @@ def in_hdr(values: list[int]) -> HdrHistogram:
     for value in values:
         assert histogram.record_value(value)
     return histogram
-
-
-ANY_VALUE = st.one_of(VALUES, st.integers(-(10**12), 2**52))
-"""Those of clocks that stepped and of runs that stood still for days as well."""
-
-
-@given(batches=st.lists(st.lists(st.tuples(ANY_VALUE, ANY_VALUE), min_size=1, max_size=60), max_size=4))
-@settings(max_examples=200)
-def test_dense_buckets_count_as_the_others_do(batches: list[list[tuple[int, int]]]) -> None:
-    dense = DenseBuckets(2)
-    for batch in batches:
-        dense.record(np.array(batch).T)
-    for distribution in (0, 1):
-        expected = bucketed([values[distribution] for batch in batches for values in batch])
-        assert dense.buckets(distribution) == expected
 
 
 def test_it_is_the_histogram_the_design_says() -> None:
@@ -264,3 +248,10 @@ def test_every_value_is_under_its_bound_and_over_the_one_before(buckets: Buckets
         bound = next(bound for bound in upper if min(highest_value(key), HOUR_NS) <= bound)
         expected[bound] = expected.get(bound, 0) + count
     assert counted == expected and list(counted) == sorted(counted)
+
+
+@pytest.mark.parametrize(
+    ("share_above", "needed"), [(1 - 0.5, 20), (1 - 0.9, 100), (1 - 0.99, 1_000), (1 - 0.9999, 100_000), (0.003, 3_334)]
+)
+def test_ten_values_lie_above_a_percentile_with_enough_samples(share_above: float, needed: int) -> None:
+    assert samples_needed(share_above) == needed

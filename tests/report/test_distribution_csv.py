@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 
-from wsbench.measure.histogram import Counts, record
+from wsbench.measure.bucket_arrays import SparseBuckets
+from wsbench.measure.histogram import record
 from wsbench.report.distribution_csv import encode
 
 
@@ -15,7 +16,7 @@ def test_a_row_for_every_value_with_its_count_and_its_percentile() -> None:
     record(first, 1_500, 40)
     record(second, 1_500, 9)
     record(second, 5_000_000)
-    rows = list(csv.reader(io.StringIO(encode([Counts.of(first), Counts.of(second)]).decode())))
+    rows = list(csv.reader(io.StringIO(encode([SparseBuckets.of(first), SparseBuckets.of(second)]).decode())))
     assert rows == [
         ["value_ns", "count", "percentile"],
         ["1000", "50", "50.000000"],
@@ -25,4 +26,4 @@ def test_a_row_for_every_value_with_its_count_and_its_percentile() -> None:
 
 
 def test_nothing_is_a_head_alone() -> None:
-    assert encode([]) == encode([Counts.of({})]) == b"value_ns,count,percentile\n"
+    assert encode([]) == encode([SparseBuckets.of({})]) == b"value_ns,count,percentile\n"

@@ -16,8 +16,9 @@ from helpers.synthetic import BEGIN_NS, Stored, stored
 from msgspec.structs import replace
 
 from wsbench.errors import ResultError
+from wsbench.measure.bucket_arrays import SparseBuckets
 from wsbench.measure.findings import Finding
-from wsbench.measure.histogram import Buckets, Counts, percentile, record
+from wsbench.measure.histogram import Buckets, percentile, record
 from wsbench.measure.percentile_curve import curve
 from wsbench.measure.series import SERIES
 from wsbench.report import hlog, timeline
@@ -114,7 +115,7 @@ def test_rows_of_the_heat_map_are_where_their_latencies_are() -> None:
     over_time = timeline_reader.Timeline([], 0, 1)
     heat = heat_map.heat_map(
         heat_map.collect_latencies(
-            [hlog.StoredLine("response", 0, 10**9, Counts.of(buckets))], over_time, "response"
+            [hlog.StoredLine("response", 0, 10**9, SparseBuckets.of(buckets))], over_time, "response"
         ).columns,
         over_time,
     )

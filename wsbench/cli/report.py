@@ -9,7 +9,8 @@ import click
 
 from wsbench.errors import UsageError
 from wsbench.experiment.overview import make_overview
-from wsbench.measure.histogram import Buckets, Sum
+from wsbench.measure.bucket_arrays import DenseBuckets
+from wsbench.measure.histogram import Buckets
 from wsbench.report import stored_files
 from wsbench.report.html import capacity_page, experiment_page, run_page
 from wsbench.results import capacity_result, experiment_result, run_result
@@ -66,7 +67,7 @@ def of_experiment(directory: Path) -> bytes:
     example: Run | None = None
     curves: dict[str, tuple[Buckets, int]] = {}
     for cell in experiment.cells:
-        whole = Sum()
+        whole = DenseBuckets()
         lost = 0
         for done in cell.runs:
             if done.status == experiment_result.DONE and done.run:

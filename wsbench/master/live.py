@@ -16,7 +16,16 @@ from wsbench.master import worker_totals
 from wsbench.master.worker_registry import SLIVER_NS, WorkerRegistry
 from wsbench.measure import findings
 from wsbench.measure.delta import IntervalDelta, merge_counts
-from wsbench.measure.histogram import COARSE_WIDTH, Buckets, highest_value, merge, merge_coarsely, percentiles, pieces
+from wsbench.measure.histogram import (
+    COARSE_WIDTH,
+    PERCENTS,
+    Buckets,
+    highest_value,
+    merge,
+    merge_coarsely,
+    percentiles,
+    pieces,
+)
 from wsbench.measure.percentile_curve import Curve, curve
 from wsbench.measure.phases import Phase
 from wsbench.measure.series import LATENCY_SERIES, SERIES
@@ -237,9 +246,9 @@ class LiveView:
         for name, buckets in self.series().items():
             lost = worker_totals.lost_of(name, counts)
             self.yield_control()
-            values = percentiles(buckets, findings.PERCENTS, lost)
+            values = percentiles(buckets, PERCENTS, lost)
             table: dict[str, Any] = {"count": sum(buckets.values()), "lost": lost}
-            table |= {f"p{p:g}_ns": value for p, value in zip(findings.PERCENTS, values, strict=True)}
+            table |= {f"p{p:g}_ns": value for p, value in zip(PERCENTS, values, strict=True)}
             table["max_ns"] = highest_value(max(buckets)) if buckets else None
             self.yield_control()
             yield name, table, curve(buckets, lost)

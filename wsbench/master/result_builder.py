@@ -11,7 +11,7 @@ from wsbench.master import worker_totals
 from wsbench.master.measurement import Measurement
 from wsbench.master.target_usage import TargetUsage
 from wsbench.measure import findings
-from wsbench.measure.histogram import by_bounds, highest_value, lowest_value, mean_and_deviation, percentiles
+from wsbench.measure.histogram import PERCENTS, by_bounds, highest_value, lowest_value, mean_and_deviation, percentiles
 from wsbench.measure.series import MESSAGE_COUNTS
 from wsbench.results import run_result
 from wsbench.results.environment import environment
@@ -105,9 +105,9 @@ def _latency(name: str, measured: Measurement) -> run_result.Latency:
     phases = "all" if whole_run else "measure"
     lost = worker_totals.lost_of(name, measured.totals.counts() if whole_run else measured.counts)
     fields = [percentile.field for percentile in PERCENTILES.values()]
-    values = dict(zip(fields, percentiles(buckets, findings.PERCENTS, lost), strict=True))
+    values = dict(zip(fields, percentiles(buckets, PERCENTS, lost), strict=True))
     keys = [f"{label}_ns" for label in PERCENTILES]
-    survivors = dict(zip(keys, percentiles(buckets, findings.PERCENTS), strict=True)) if lost else {}
+    survivors = dict(zip(keys, percentiles(buckets, PERCENTS), strict=True)) if lost else {}
     if not buckets:
         return run_result.Latency(lost=lost, phases=phases)
     mean, deviation = mean_and_deviation(buckets)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import wsbench
 from wsbench.master.measurement import Measurement
-from wsbench.measure.histogram import Counts
+from wsbench.measure.bucket_arrays import SparseBuckets
 from wsbench.measure.phases import Phase
 from wsbench.measure.series import LATENCY_SERIES
 from wsbench.report import hgrm, hlog, timeline
@@ -73,7 +73,7 @@ def _report_lines(run_id: str, measurement: Measurement) -> Iterator[hlog.Stored
     """
     for name, buckets in measurement.series.items():
         if name != run_page.OVER_TIME and buckets:
-            yield hlog.StoredLine(name, 0, 0, Counts.of(buckets))
+            yield hlog.StoredLine(name, 0, 0, SparseBuckets.of(buckets))
     yield from hlog.of_rows(hlog.select(_log(run_id, measurement), run_page.OVER_TIME), "latency.hlog")
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from wsbench.measure.histogram import Buckets, out_of_range, percentile
+from wsbench.measure.histogram import PERCENTS, Buckets, out_of_range, percentile, samples_needed
 from wsbench.units import NS_PER_MS, format_count, format_duration
 
 CPU_LIMIT_PERCENT = 90.0
@@ -31,14 +31,11 @@ GC_LIMIT_NS = 20 * NS_PER_MS
 QUEUE_RATIO = 10
 """Replies that wait for the generator so many times longer than for the server are in the generator's own queue."""
 DESCRIPTOR_SHARE = 0.9
-PERCENTS = (50.0, 90.0, 99.0, 99.9, 99.99)
 
 SATURATED, LATE, NOTE = "saturated", "late", "note"
 READ_LATE = "read-late"
 """The code of the finding that replies lay in the socket. One read then finds several, and the kernel's timestamp is
 that of the last: `service` of the others is too long, by as much as they lay there."""
-SAMPLES_ABOVE = 10
-"""A percentile rests on at least so many samples above it: 10 / (1 - q) in all."""
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -307,7 +304,7 @@ def _samples(evidence: Evidence) -> Iterator[Finding]:
     if not due:
         yield Finding("no-samples", "no message was due in the measure phase", "Give a longer --duration.")
         return
-    thin = [p for p in PERCENTS if due < SAMPLES_ABOVE / (1 - p / 100)]
+    thin = [p for p in PERCENTS if due < samples_needed(1 - p / 100)]
     if thin:
         names = ", ".join(f"p{p:g}" for p in thin)
         yield Finding(

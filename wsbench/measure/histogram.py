@@ -15,20 +15,19 @@ import bisect
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
 from hdrh.histogram import HdrHistogram
 
 Buckets = dict[int, int]
-Instants = npt.NDArray[np.int64]
 
+PERCENTS = (50.0, 90.0, 99.0, 99.9, 99.99)
+"""Percentiles that every result holds."""
+_SAMPLES_ABOVE = 10
 HIGHEST_NS = 3_600_000_000_000
 DIGITS = 3
 COARSE_WIDTH = 32
-_SUB_BITS = 11
-_SUB_MASK = (1 << _SUB_BITS) - 1
+SUB_BITS = 11
+_SUB_MASK = (1 << SUB_BITS) - 1
 _COARSE = ~(COARSE_WIDTH - 1)
 _TWELVE_A_DECADE = (10, 12, 15, 18, 22, 27, 33, 39, 47, 56, 68, 82)
 """The preferred numbers of IEC 60063 (E12), times ten: every second of them is E6, every fourth E3."""
@@ -36,107 +35,37 @@ _TWELVE_A_DECADE = (10, 12, 15, 18, 22, 27, 33, 39, 47, 56, 68, 82)
 
 def bucket_key(value_ns: int) -> int:
     """The bucket of a value of at least 0 ns. No upper limit: values over an hour are clamped when read."""
-    shift = value_ns.bit_length() - _SUB_BITS
-    return (shift << _SUB_BITS) | (value_ns >> shift) if shift > 0 else value_ns
+    shift = value_ns.bit_length() - SUB_BITS
+    return (shift << SUB_BITS) | (value_ns >> shift) if shift > 0 else value_ns
 
 
 def lowest_value(key: int) -> int:
     """The smallest value in a bucket, in ns. A negative key (a clock that stepped back) counts as 0."""
     if key < 0:
         return 0
-    return (key & _SUB_MASK) << (key >> _SUB_BITS)
+    return (key & _SUB_MASK) << (key >> SUB_BITS)
 
 
 def highest_value(key: int) -> int:
     """The largest value in a bucket, in ns: what a HdrHistogram reports for it. Never more than it can hold."""
     if key < 0:
         return 0
-    key = min(key, _HIGHEST_KEY)
-    shift = key >> _SUB_BITS
+    key = min(key, HIGHEST_KEY)
+    shift = key >> SUB_BITS
     return (((key & _SUB_MASK) + 1) << shift) - 1
 
 
 def _middle_value(key: int) -> int:
-    return lowest_value(key) + ((1 << (key >> _SUB_BITS)) >> 1) if key > 0 else 0
+    return lowest_value(key) + ((1 << (key >> SUB_BITS)) >> 1) if key > 0 else 0
 
 
-_HIGHEST_KEY = bucket_key(HIGHEST_NS)
-
-
-class DenseBuckets:
-    """Several distributions whose values come together and by the hundred: a counter for every bucket there can be.
-
-    A value costs a tenth of what it costs with `record`, and less of the processor's cache.
-    """
-
-    __slots__ = ("_counts", "_outside", "_starts")
-
-    def __init__(self, distributions: int) -> None:
-        self._counts = np.zeros((distributions, _HIGHEST_KEY + 1), np.int64)
-        self._starts = np.arange(distributions).reshape(-1, 1) * (_HIGHEST_KEY + 1)
-        self._outside: list[Buckets] = [{} for _ in range(distributions)]
-
-    def record(self, values_ns: Instants) -> None:
-        """Count values less than 2**53: as many rows of them as there are distributions."""
-        shifts = np.maximum(np.frexp(values_ns)[1] - _SUB_BITS, 0)
-        keys = shifts << _SUB_BITS | values_ns >> shifts  # `bucket_key` of each
-        if keys.view(np.uint64).max() > _HIGHEST_KEY:  # or negative
-            inside = (keys >= 0) & (keys <= _HIGHEST_KEY)
-            for row, column in np.argwhere(~inside).tolist():
-                outside, key = self._outside[row], int(keys[row, column])
-                outside[key] = outside.get(key, 0) + 1
-            at = (keys + self._starts)[inside]
-        else:
-            at = (keys + self._starts).ravel()
-        np.add.at(self._counts.reshape(-1), at, 1)
-
-    def buckets(self, distribution: int) -> Buckets:
-        """One of them as a dict, which takes 0.1 ms and more."""
-        return self._outside[distribution] | _filled(self._counts[distribution])
+HIGHEST_KEY = bucket_key(HIGHEST_NS)
 
 
 def record(buckets: Buckets, value_ns: int, count: int = 1) -> None:
     """Count a value `count` times."""
     key = bucket_key(value_ns)
     buckets[key] = buckets.get(key, 0) + count
-
-
-class Counts(NamedTuple):
-    """Buckets as two arrays: keys that a histogram can hold, and how often each occurred."""
-
-    keys: Instants
-    counts: Instants
-
-    @classmethod
-    def of(cls, buckets: Mapping[int, int]) -> Counts:
-        """From a dict; values out of range count at the ends, as in `to_hdr`."""
-        ends = (min(max(key, 0), _HIGHEST_KEY) for key in buckets)
-        return cls(np.fromiter(ends, np.int64), np.fromiter(buckets.values(), np.int64))
-
-    def buckets(self) -> Buckets:
-        """As a dict."""
-        return dict(zip(self.keys.tolist(), self.counts.tolist(), strict=True))
-
-
-class Sum:
-    """The sum of a great many distributions."""
-
-    def __init__(self) -> None:
-        self._counts = np.zeros(_HIGHEST_KEY + 1, np.int64)
-
-    def add(self, some: Counts) -> None:
-        """One more."""
-        np.add.at(self._counts, some.keys, some.counts)
-
-    def buckets(self) -> Buckets:
-        """As a dict."""
-        return _filled(self._counts)
-
-
-def _filled(counts: Instants) -> Buckets:
-    """Of a counter for every bucket there can be, those that are not zero."""
-    (keys,) = (counts != 0).nonzero()  # of integers it takes six times as long
-    return Counts(keys, counts[keys]).buckets()
 
 
 def merge(into: Buckets, other: Mapping[int, int]) -> None:
@@ -190,7 +119,7 @@ def pieces(buckets: Mapping[int, int], size: int) -> Iterator[Buckets]:
 def out_of_range(buckets: Mapping[int, int]) -> tuple[int, int]:
     """(negative, over an hour): counts of values no histogram can hold; they are clamped to its ends."""
     negative = sum(count for key, count in buckets.items() if key < 0)
-    over = sum(count for key, count in buckets.items() if key > _HIGHEST_KEY)
+    over = sum(count for key, count in buckets.items() if key > HIGHEST_KEY)
     return negative, over
 
 
@@ -220,9 +149,14 @@ def percentiles(buckets: Mapping[int, int], percents: Iterable[float], lost: int
             place = waiting[index][1]
             # As HdrHistogram has it: percentile 0 is the least there is.
             value_of = highest_value if wanted[place] else lowest_value
-            found[place] = value_of(min(key, _HIGHEST_KEY))
+            found[place] = value_of(min(key, HIGHEST_KEY))
             index += 1
     return found
+
+
+def samples_needed(share_above: float) -> int:
+    """Return how many values a percentile needs with this share of them above it: ten of them must lie there."""
+    return math.ceil(round(_SAMPLES_ABOVE / share_above, 6))
 
 
 def mean_and_deviation(buckets: Mapping[int, int]) -> tuple[float, float]:
@@ -233,7 +167,7 @@ def mean_and_deviation(buckets: Mapping[int, int]) -> tuple[float, float]:
     total = sum(buckets.values())
     if not total:
         return 0.0, 0.0
-    middles = [(_middle_value(min(key, _HIGHEST_KEY)), buckets[key]) for key in sorted(buckets)]
+    middles = [(_middle_value(min(key, HIGHEST_KEY)), buckets[key]) for key in sorted(buckets)]
     mean = sum(middle * count for middle, count in middles) / total
     variance = sum((middle - mean) ** 2 * count for middle, count in middles) / total
     return mean, math.sqrt(variance)

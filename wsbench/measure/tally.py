@@ -7,8 +7,9 @@ from struct import Struct
 
 import numpy as np
 
+from wsbench.measure.bucket_arrays import DenseBuckets
 from wsbench.measure.delta import COUNTER, LOST, Groups, IntervalDelta, merge_counts
-from wsbench.measure.histogram import Buckets, DenseBuckets, merge, merged, record
+from wsbench.measure.histogram import Buckets, merge, merged, record
 from wsbench.measure.phases import Interval
 from wsbench.measure.series import LATENCY_SERIES, TALLY_COUNTS
 from wsbench.units import NS_PER_S

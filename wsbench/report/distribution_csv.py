@@ -6,12 +6,13 @@ import csv
 import io
 from collections.abc import Iterable
 
-from wsbench.measure.histogram import Counts, Sum, highest_value
+from wsbench.measure.bucket_arrays import DenseBuckets, SparseBuckets
+from wsbench.measure.histogram import highest_value
 
 
-def encode(parts: Iterable[Counts]) -> bytes:
+def encode(parts: Iterable[SparseBuckets]) -> bytes:
     """The sum of the parts."""
-    whole = Sum()
+    whole = DenseBuckets()
     for part in parts:
         whole.add(part)
     buckets = whole.buckets()

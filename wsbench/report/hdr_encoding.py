@@ -16,7 +16,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from wsbench.measure.histogram import DIGITS, HIGHEST_NS, Buckets, Counts, bucket_key
+from wsbench.measure.bucket_arrays import SparseBuckets
+from wsbench.measure.histogram import DIGITS, HIGHEST_NS, Buckets, bucket_key
 
 _COOKIE, _COMPRESSED_COOKIE = 0x1C849303 | 0x10, 0x1C849304 | 0x10
 _OUTER = struct.Struct(">II")
@@ -80,7 +81,7 @@ def _put(out: bytearray, value: int) -> None:
     out.append(value)
 
 
-def decode(text: bytes) -> Counts | None:
+def decode(text: bytes) -> SparseBuckets | None:
     """The reverse; None for a histogram of other settings than ours, or with counts of 2**55 and more.
 
     Raises:
@@ -108,10 +109,10 @@ def decode(text: bytes) -> Counts | None:
     return _counts(np.frombuffer(inner, np.uint8, offset=_INNER.size))
 
 
-def _counts(octets: npt.NDArray[np.uint8]) -> Counts | None:
+def _counts(octets: npt.NDArray[np.uint8]) -> SparseBuckets | None:
     """All integers at once: a day's log has 350,000 lines of thousands each."""
     if not octets.size:
-        return Counts.of({})
+        return SparseBuckets.of({})
     (ends,) = (octets < 0x80).nonzero()
     if not ends.size or ends[-1] != octets.size - 1:
         raise ValueError("counts that end in the middle")
@@ -131,4 +132,4 @@ def _counts(octets: npt.NDArray[np.uint8]) -> Counts | None:
     filled = ~zeros & (values != 0)
     index = following[filled] - 1
     high = np.maximum((index >> _HALF_BITS) - 1, 0)
-    return Counts(high << 11 | (index - (high << _HALF_BITS)), values[filled] >> 1)
+    return SparseBuckets(high << 11 | (index - (high << _HALF_BITS)), values[filled] >> 1)

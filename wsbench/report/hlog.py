@@ -17,7 +17,8 @@ from hdrh.codec import HdrHistogramEncoder
 from hdrh.histogram import HdrHistogram
 
 from wsbench.errors import ResultError
-from wsbench.measure.histogram import Buckets, Counts, from_hdr, highest_value
+from wsbench.measure.bucket_arrays import SparseBuckets
+from wsbench.measure.histogram import Buckets, from_hdr, highest_value
 from wsbench.report import hdr_encoding
 from wsbench.units import NS_PER_MS, NS_PER_S
 
@@ -41,7 +42,7 @@ class StoredLine:
     tag: str
     start_ns: int
     length_ns: int
-    counts: Counts
+    counts: SparseBuckets
 
 
 def encode(lines: Iterable[Line], *, start_ns: int, comment: str) -> bytes:
@@ -116,7 +117,7 @@ def _line(row: str, base_ns: int) -> StoredLine:
     start, length, _, blob = row.split(",")
     counts = hdr_encoding.decode(blob.encode("ascii"))
     if counts is None:
-        counts = Counts.of(_of_other_settings(blob))
+        counts = SparseBuckets.of(_of_other_settings(blob))
     return StoredLine(tag, base_ns + _ns(start), _ns(length), counts)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from wsbench.measure.findings import PERCENTS, SAMPLES_ABOVE
+from wsbench.measure.histogram import PERCENTS, samples_needed
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Percentile:
     @property
     def samples(self) -> int:
         """Messages that it needs: 10 / (1 - q), so that ten lie above it."""
-        return round(SAMPLES_ABOVE / (1 - self.quantile))
+        return samples_needed(1 - self.quantile)
 
 
 def _percentile(percent: float) -> Percentile:

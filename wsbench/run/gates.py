@@ -18,19 +18,18 @@ bounds a figure or a count from above, and throughput from below. What has no va
 
 from __future__ import annotations
 
-import math
 import operator
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from wsbench.errors import UsageError
-from wsbench.measure.findings import SAMPLES_ABOVE
+from wsbench.measure.histogram import samples_needed
+from wsbench.measure.series import SERIES
 from wsbench.results.percentiles import FIELDS, PERCENTILES, figure_of
 from wsbench.results.run_result import Gate, Run
 from wsbench.units import format_count, format_duration, parse_duration, parse_rate
 
-_SERIES = ("response", "service", "send_lag", "read_lag", "connect", "tcp", "tls", "upgrade")
 _COUNTS = ("lost", "errors", "duplicated", "reordered", "corrupted", "unexpected", "missed", "dropped")
 _KNOWN = ", ".join((*FIELDS, *_COUNTS, "throughput"))
 _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
@@ -64,7 +63,7 @@ class Condition:
     def name(self) -> str | None:
         """The series or counter that it wants a scenario to have; None when every run has what it wants."""
         if self.series is not None:
-            return None if self.series in _SERIES else self.series
+            return None if self.series in SERIES else self.series
         return None if self.metric in (*_COUNTS, "throughput") else self.metric
 
     def check(self, run: Run) -> Gate:
@@ -95,7 +94,7 @@ class Condition:
     def samples(self) -> int:
         """Messages that it takes to say whether it holds: 10 / (1 - q) for a percentile; 10 / s for a share s."""
         if self.share and self.value:
-            return math.ceil(SAMPLES_ABOVE / self.value)
+            return samples_needed(self.value)
         if self.series in (None, "connect", "tcp", "tls", "upgrade"):
             return _PERCENTILE_OF_OTHERS.samples
         return PERCENTILES.get(self.metric, _PERCENTILE_OF_OTHERS).samples
@@ -120,7 +119,7 @@ class Condition:
 
 
 def _own_names(run: Run) -> str:
-    names = sorted({*run.latency, *run.counters}.difference(_SERIES))
+    names = sorted({*run.latency, *run.counters}.difference(SERIES))
     return f"there are {', '.join(names)}" if names else "the run has no names of its own"
 
 

@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from wsbench.measure.histogram import Buckets, Sum, lowest_value, merge_coarsely, percentiles
+from wsbench.measure.bucket_arrays import DenseBuckets
+from wsbench.measure.histogram import Buckets, lowest_value, merge_coarsely, percentiles
 from wsbench.report import hlog
 from wsbench.report.html.timeline_reader import Timeline
 from wsbench.units import NS_PER_S
@@ -26,22 +27,22 @@ class Latencies:
 def collect_latencies(lines: Iterable[hlog.StoredLine], of: Timeline, over_time: str) -> Latencies:
     """Of all lines; `over_time` names the series that is kept by columns as well."""
     found = Latencies()
-    whole: defaultdict[str, Sum] = defaultdict(Sum)
-    within: tuple[int, Sum] | None = None
+    whole: defaultdict[str, DenseBuckets] = defaultdict(DenseBuckets)
+    within: tuple[int, DenseBuckets] | None = None
     for line in lines:
         whole[line.tag].add(line.counts)
         if line.tag == over_time:
             column = of.column((line.start_ns - of.begin_ns) / NS_PER_S)
             if within is None or within[0] != column:  # they come in order of time
                 _close(within, found)
-                within = column, Sum()
+                within = column, DenseBuckets()
             within[1].add(line.counts)
     _close(within, found)
     found.series = {name: sums.buckets() for name, sums in whole.items()}
     return found
 
 
-def _close(within: tuple[int, Sum] | None, found: Latencies) -> None:
+def _close(within: tuple[int, DenseBuckets] | None, found: Latencies) -> None:
     if within is not None:
         column, sums = within
         merge_coarsely(found.columns.setdefault(column, {}), sums.buckets())

@@ -1,0 +1,53 @@
+"""The array forms of a distribution, against its dict form."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wsbench.measure.bucket_arrays import DenseBuckets, SparseBuckets
+from wsbench.measure.histogram import HIGHEST_KEY, HIGHEST_NS, Buckets, bucket_key, merged, record
+
+VALUES = st.integers(0, 42).flatmap(lambda bits: st.integers(0, min(1 << bits, HIGHEST_NS)))
+ANY_VALUE = st.one_of(VALUES, st.integers(-(10**12), 2**52))
+"""Values of clocks that stepped, and of runs that stood still for days, included."""
+BUCKETS = st.dictionaries(VALUES.map(bucket_key), st.integers(1, 10**12), max_size=40)
+
+
+def bucketed(values: list[int]) -> Buckets:
+    buckets: Buckets = {}
+    for value in values:
+        record(buckets, value)
+    return buckets
+
+
+@given(batches=st.lists(st.lists(st.tuples(ANY_VALUE, ANY_VALUE), min_size=1, max_size=60), max_size=4))
+@settings(max_examples=200)
+def test_dense_buckets_count_as_the_others_do(batches: list[list[tuple[int, int]]]) -> None:
+    dense = DenseBuckets(2)
+    for batch in batches:
+        dense.record(np.array(batch).T)
+    for distribution in (0, 1):
+        expected = bucketed([values[distribution] for batch in batches for values in batch])
+        assert dense.buckets(distribution) == expected
+
+
+@given(parts=st.lists(BUCKETS, max_size=4))
+@settings(max_examples=100)
+def test_the_sum_of_distributions_is_that_of_their_dicts(parts: list[Buckets]) -> None:
+    total = DenseBuckets()
+    for part in parts:
+        total.add(SparseBuckets.of(part))
+    assert total.buckets() == merged(parts)
+
+
+@given(buckets=BUCKETS)
+@settings(max_examples=100)
+def test_sparse_buckets_convert_to_the_same_dict(buckets: Buckets) -> None:
+    assert SparseBuckets.of(buckets).buckets() == buckets
+
+
+def test_values_out_of_range_count_at_the_ends() -> None:
+    outside = {bucket_key(-5): 2, bucket_key(HIGHEST_NS * 100): 3}
+    assert SparseBuckets.of(outside).buckets() == {0: 2, HIGHEST_KEY: 3}
