@@ -48,7 +48,7 @@ class IntervalSpill:
         """Move the seconds that began before `before_ns` from `totals` to the file; yield control in between."""
         if self._full:
             return
-        for interval in totals.settled(before_ns):
+        for interval in totals.pop_settled(before_ns):
             if self.begin_ns is None:
                 first = min((each.start_ns for each in totals.intervals()), default=interval.start_ns)
                 self.begin_ns = min(first, interval.start_ns) // NS_PER_MS * NS_PER_MS
@@ -57,7 +57,7 @@ class IntervalSpill:
             elif not self._write(interval, yield_control):
                 totals.restore(interval)
                 return
-            totals.handed_over(interval, yield_control)
+            totals.add_spilled(interval, yield_control)
 
     def _write(self, interval: IntervalDelta, yield_control: Callable[[], None]) -> bool:
         assert self.begin_ns is not None

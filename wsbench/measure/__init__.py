@@ -1,4 +1,4 @@
 """The pure core: schedules, messages and their verification, histograms, recording, findings.
 
-Nothing here reads a clock or touches a socket: instants come in as integers of nanoseconds, counts go out.
+Nothing here reads a clock or touches a socket. Instants are integers, in ns.
 """

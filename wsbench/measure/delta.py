@@ -1,4 +1,4 @@
-"""What an interval gained since it was last asked. Deltas only ever add up: in which order does not matter."""
+"""Deltas: counts that an interval gained since its last report. They may be added in any order."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import msgspec
 from wsbench.measure.histogram import Buckets, merge, percentile, record
 
 Groups = dict[int, Buckets]
-"""Values that belong together, by what they have in common: the deliveries of one message to many receivers, say."""
+"""Values that belong together, by a common key: for example the deliveries of one message to many receivers."""
 OF_GROUP = {"first": 0.0, "median": 50.0, "last": 100.0}
-"""Which of a group's values make a series, by percentile."""
+"""Series made of a group's values: suffix of the name, and percentile within the group."""
 LOST, COUNTER = "lost:", "counter:"
-"""What the names of counts of a scenario's own begin with: what a series of its lacks, and its counters."""
+"""Prefixes of a scenario's custom counts: values lost from a custom series, and counters."""
 
 
 class IntervalDelta(msgspec.Struct):
-    """What one interval of one phase gained. `series` maps a name to bucket counts.
+    """Gains of one interval of one phase. `series` maps a name to bucket counts.
 
-    `groups` holds values that make sense only together, and only when those of all processes are there.
+    `groups` holds values that are evaluated together, once those of all processes have arrived.
     """
 
     phase: str
@@ -33,7 +33,7 @@ class IntervalDelta(msgspec.Struct):
         merge_counts(self.counts, other.counts)
         for name, buckets in other.series.items():
             known = self.series.get(name, {})
-            # Copying takes a hundredth of the time that adding takes: what is added is the smaller one.
+            # Copying takes a hundredth of the time of adding: copy the larger, add the smaller.
             larger, smaller = (dict(buckets), known) if len(buckets) > len(known) else (known, buckets)
             merge(larger, smaller)
             self.series[name] = larger
@@ -43,11 +43,11 @@ class IntervalDelta(msgspec.Struct):
                 merge(known_groups.setdefault(key, {}), buckets)
 
     def names_lost(self) -> list[str]:
-        """The series of which something was lost."""
+        """Return the custom series that lost values."""
         return [name.removeprefix(LOST) for name in self.counts if name.startswith(LOST)]
 
     def settle_groups(self) -> None:
-        """Of each group its first, median and last value, as three series; the groups are forgotten."""
+        """Replace each group by its first, median and last value, in three series."""
         for name, groups in self.groups.items():
             parts = [self.series.setdefault(f"{name}.{part}", {}) for part in OF_GROUP]
             for buckets in groups.values():
@@ -59,7 +59,7 @@ class IntervalDelta(msgspec.Struct):
 
 
 def lost_under(name: str, counts: Mapping[str, int]) -> int:
-    """How many values a series of the scenario's own lacks, because what was waited for did not come."""
+    """Return how many values a custom series lacks because the awaited message did not arrive."""
     return counts.get(LOST + name, 0)
 
 

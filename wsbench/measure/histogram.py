@@ -1,12 +1,17 @@
 """Latency distributions, counted in the buckets of a HdrHistogram with 3 significant digits from 1 ns to 1 hour.
 
-While a run goes on, a distribution is a dict from bucket key to count: adding to a dict costs a quarter of what
-`HdrHistogram.record_value` costs, merging is adding, and nothing is lost by it, because a key *is* an HDR bucket.
+During a run, a distribution is a dict from bucket key to count: adding to a dict costs a quarter of
+`HdrHistogram.record_value`, merging is adding, and nothing is lost, because a key *is* an HDR bucket.
 
     value < 2048 ns:  key = value
     else:             key = shift << 11 | value >> shift,   shift = bits(value) - 11   (1024 <= value >> shift < 2048)
 
-Keys sort as their values do. Hot paths spell `bucket_key` out in place; this module is its definition.
+Keys sort as their values do. Each other form of a distribution has one use:
+
+    bucket_arrays.DenseBuckets    to count hundreds of values, or to sum hundreds of distributions, at once
+    bucket_arrays.SparseBuckets   to decode latency.hlog, where most parts are only summed
+    coarse dicts                  figures of a running test: a percentile takes microseconds (`merge_coarsely`)
+    HdrHistogram                  the reference, and its text formats (`to_hdr`)
 """
 
 from __future__ import annotations
@@ -30,24 +35,24 @@ SUB_BITS = 11
 _SUB_MASK = (1 << SUB_BITS) - 1
 _COARSE = ~(COARSE_WIDTH - 1)
 _TWELVE_A_DECADE = (10, 12, 15, 18, 22, 27, 33, 39, 47, 56, 68, 82)
-"""The preferred numbers of IEC 60063 (E12), times ten: every second of them is E6, every fourth E3."""
+"""The preferred numbers of IEC 60063 (E12), times ten: every second one is in E6, every fourth in E3."""
 
 
 def bucket_key(value_ns: int) -> int:
-    """The bucket of a value of at least 0 ns. No upper limit: values over an hour are clamped when read."""
+    """Return the bucket of a value of at least 0 ns. Values over an hour are clamped later, when read."""
     shift = value_ns.bit_length() - SUB_BITS
     return (shift << SUB_BITS) | (value_ns >> shift) if shift > 0 else value_ns
 
 
 def lowest_value(key: int) -> int:
-    """The smallest value in a bucket, in ns. A negative key (a clock that stepped back) counts as 0."""
+    """Return the smallest value in a bucket, in ns. A negative key (a clock that stepped back) counts as 0."""
     if key < 0:
         return 0
     return (key & _SUB_MASK) << (key >> SUB_BITS)
 
 
 def highest_value(key: int) -> int:
-    """The largest value in a bucket, in ns: what a HdrHistogram reports for it. Never more than it can hold."""
+    """Return the largest value in a bucket, in ns, as HdrHistogram reports it; at most the largest it can hold."""
     if key < 0:
         return 0
     key = min(key, HIGHEST_KEY)
@@ -69,16 +74,16 @@ def record(buckets: Buckets, value_ns: int, count: int = 1) -> None:
 
 
 def merge(into: Buckets, other: Mapping[int, int]) -> None:
-    """Add `other` to `into`. Associative and commutative, as adding is."""
+    """Add `other` to `into`; associative and commutative."""
     get = into.get
     for key, count in other.items():
         into[key] = get(key, 0) + count
 
 
 def merge_coarsely(into: Buckets, other: Mapping[int, int]) -> None:
-    """As `merge`, into buckets `COARSE_WIDTH` times as wide (3 %), each under its lowest key.
+    """Add `other` to buckets `COARSE_WIDTH` times as wide (3 %), each under its lowest key.
 
-    They are so few that a percentile of them takes microseconds.
+    They are few, so that a percentile takes microseconds.
     """
     get = into.get
     for key, count in other.items():
@@ -87,9 +92,9 @@ def merge_coarsely(into: Buckets, other: Mapping[int, int]) -> None:
 
 
 def extreme_keys(parts: Iterable[Mapping[int, int]], coarse: Mapping[int, int]) -> tuple[int, int]:
-    """The least and the greatest key of all `parts`, of which `coarse` is the sum in coarse buckets (not empty).
+    """Return the lowest and the highest key of all `parts`, whose sum in coarse buckets is `coarse` (not empty).
 
-    Found in a few lookups, where `min` and `max` would go through thousands of keys.
+    This takes a few lookups, where `min` and `max` would visit thousands of keys.
     """
     among = list(parts)
     least, most = min(coarse), max(coarse)
@@ -102,7 +107,7 @@ def _first_of(parts: Iterable[Mapping[int, int]], keys: Iterable[int]) -> int:
 
 
 def merged(parts: Iterable[Mapping[int, int]]) -> Buckets:
-    """The sum of several distributions."""
+    """Return the sum of several distributions."""
     total: Buckets = {}
     for part in parts:
         merge(total, part)
@@ -110,21 +115,21 @@ def merged(parts: Iterable[Mapping[int, int]]) -> Buckets:
 
 
 def pieces(buckets: Mapping[int, int], size: int) -> Iterator[Buckets]:
-    """The same counts in parts of at most `size` buckets, for somebody who must not stop for long."""
+    """Yield the same counts in parts of at most `size` buckets, for callers that must not block for long."""
     items = iter(buckets.items())
     while piece := dict(itertools.islice(items, size)):
         yield piece
 
 
 def out_of_range(buckets: Mapping[int, int]) -> tuple[int, int]:
-    """(negative, over an hour): counts of values no histogram can hold; they are clamped to its ends."""
+    """Return how many values are negative and over an hour: no histogram holds them, they are clamped to its ends."""
     negative = sum(count for key, count in buckets.items() if key < 0)
     over = sum(count for key, count in buckets.items() if key > HIGHEST_KEY)
     return negative, over
 
 
 def percentile(buckets: Mapping[int, int], percent: float, lost: int = 0) -> int | None:
-    """The value in ns at `percent` (0..100), with `lost` values that never came counted behind all others.
+    """Return the value in ns at `percent` (0..100), with `lost` values ranked above all others.
 
     None when the rank falls among the lost, or when there is nothing. With no loss, the same as
     `HdrHistogram.get_value_at_percentile` to the nanosecond.
@@ -133,7 +138,7 @@ def percentile(buckets: Mapping[int, int], percent: float, lost: int = 0) -> int
 
 
 def percentiles(buckets: Mapping[int, int], percents: Iterable[float], lost: int = 0) -> list[int | None]:
-    """As `percentile`, for several at once; in the order given."""
+    """Return several percentiles at once, in the order of `percents`; see `percentile`."""
     wanted = list(percents)
     received = sum(buckets.values())
     total = received + lost
@@ -147,7 +152,7 @@ def percentiles(buckets: Mapping[int, int], percents: Iterable[float], lost: int
         seen += buckets[key]
         while index < len(waiting) and waiting[index][0] <= seen:
             place = waiting[index][1]
-            # As HdrHistogram has it: percentile 0 is the least there is.
+            # As in HdrHistogram, percentile 0 is the lowest value.
             value_of = highest_value if wanted[place] else lowest_value
             found[place] = value_of(min(key, HIGHEST_KEY))
             index += 1
@@ -160,9 +165,9 @@ def samples_needed(share_above: float) -> int:
 
 
 def mean_and_deviation(buckets: Mapping[int, int]) -> tuple[float, float]:
-    """Mean and standard deviation in ns, each value taken as the middle of its bucket; zeros when there is nothing.
+    """Return mean and standard deviation in ns, with the middle of its bucket for each value; zeros if empty.
 
-    The same as HdrHistogram's, which walks through some 30,000 buckets in Python, most of them empty.
+    The same as HdrHistogram's, which visits some 30,000 buckets in Python, most of them empty.
     """
     total = sum(buckets.values())
     if not total:
@@ -174,7 +179,7 @@ def mean_and_deviation(buckets: Mapping[int, int]) -> tuple[float, float]:
 
 
 def bounds() -> Iterator[int]:
-    """Upper bounds of few and wide buckets for people, in ns: 1, 10, and from there twelve a decade, up to an hour."""
+    """Yield upper bounds of wide buckets for people, in ns: 1, 10, and from there twelve a decade, up to an hour."""
     yield 1
     factor = 1
     while True:
@@ -189,7 +194,7 @@ def bounds() -> Iterator[int]:
 
 
 def by_bounds(buckets: Mapping[int, int]) -> dict[int, int]:
-    """Counts by upper bound (of `bounds`), lowest first, without those that nothing falls under."""
+    """Return counts by upper bound (of `bounds`), lowest first, without empty ones."""
     found: dict[int, int] = {}
     upper = list(bounds())
     for key in sorted(buckets):
@@ -199,7 +204,7 @@ def by_bounds(buckets: Mapping[int, int]) -> dict[int, int]:
 
 
 def to_hdr(buckets: Mapping[int, int]) -> HdrHistogram:
-    """A HdrHistogram with the same counts; values out of range are clamped to its ends."""
+    """Return a HdrHistogram with the same counts; values out of range are clamped to its ends."""
     histogram = HdrHistogram(1, HIGHEST_NS, DIGITS)
     for key, count in buckets.items():
         if count and not histogram.record_value(min(lowest_value(key), HIGHEST_NS), count):
@@ -208,7 +213,7 @@ def to_hdr(buckets: Mapping[int, int]) -> HdrHistogram:
 
 
 def from_hdr(histogram: HdrHistogram) -> Buckets:
-    """The counts of a HdrHistogram made by `to_hdr`."""
+    """Return the counts of a HdrHistogram made by `to_hdr`."""
     # By index: hdrh's own iterator takes a hundred times as long over the 33,792 counts, nearly all of them zero.
     value_at = histogram.get_value_from_index
     counts = histogram.counts[:]  # a list: walking a ctypes array takes four times as long

@@ -19,7 +19,7 @@ class Curve:
 
 
 def curve(buckets: Mapping[int, int], lost: int = 0) -> Curve:
-    """Of one series; it ends where the lost messages begin, or with the greatest value there is."""
+    """Return a series' curve; it ends where the lost messages begin, or at the maximum."""
     received = sum(buckets.values())
     total = received + lost
     if not received:

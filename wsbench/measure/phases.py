@@ -1,11 +1,11 @@
 """The phases of a run, and the one-second intervals in them.
 
-    ramp      connections open; those that are open already send, unless as closed loops they would be in the way
-    warm-up   all are open, all send; nothing of it is in a headline figure
-    measure   what the headline figures speak of
-    drain     nothing is sent any more; replies under way may still come
+    ramp      connections open; open ones send already, but closed loops pause while handshakes queue
+    warm-up   all are open and send; no headline figure includes it
+    measure   the headline figures are of this phase
+    drain     nothing is sent; replies in flight may still arrive
 
-A message belongs to the phase, and to the interval, in which it was due. Instants are ns of CLOCK_REALTIME.
+A message belongs to the phase and the interval in which it was due. Instants are ns of CLOCK_REALTIME.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ FOREVER_NS = 2**63 - 1
 
 
 class Phase(StrEnum):
-    """In their order."""
+    """The phases, in order."""
 
     RAMP = "ramp"
     WARMUP = "warmup"
@@ -29,7 +29,7 @@ class Phase(StrEnum):
 
 
 class Interval(NamedTuple):
-    """A second (or what is left of one at the end of a phase) of one phase."""
+    """A second of one phase; the last one of a phase may be shorter."""
 
     phase: Phase
     start_ns: int
@@ -37,14 +37,14 @@ class Interval(NamedTuple):
 
 
 class PhasePlan(msgspec.Struct, frozen=True):
-    """When the phases begin. What is not known yet lies in the far future."""
+    """Begins of the phases. Those not known yet lie in the far future."""
 
     warmup_ns: int = FOREVER_NS
     measure_ns: int = FOREVER_NS
     drain_ns: int = FOREVER_NS
 
     def phase_at(self, instant_ns: int) -> Phase:
-        """The phase in which an instant lies."""
+        """Return the phase of an instant."""
         if instant_ns < self.warmup_ns and instant_ns < self.drain_ns:
             return Phase.RAMP
         if instant_ns >= self.drain_ns:
@@ -52,7 +52,7 @@ class PhasePlan(msgspec.Struct, frozen=True):
         return Phase.WARMUP if instant_ns < self.measure_ns else Phase.MEASURE
 
     def interval_at(self, instant_ns: int) -> Interval:
-        """The interval in which an instant lies; intervals count from the beginning of their phase."""
+        """Return the interval of an instant; intervals count from the beginning of their phase."""
         phase = self.phase_at(instant_ns)
         begin, end = {
             Phase.RAMP: (0, min(self.warmup_ns, self.drain_ns)),
@@ -64,18 +64,18 @@ class PhasePlan(msgspec.Struct, frozen=True):
         return Interval(phase, start, min(start + INTERVAL_NS, end))
 
     def second_of_ramp(self, start_ns: int) -> int:
-        """Where an interval of the ramp belongs: the clock's second in which it began, or the ramp's last.
+        """Return the begin of the clock's second in which an interval of the ramp began, at most the ramp's last.
 
-        Whoever learns late that the ramp is over has counted under it what came behind its end.
+        A worker told late that the ramp has ended has counted later messages as ramp.
         """
         within = min(start_ns, self.warmup_ns - 1)
         return within - within % INTERVAL_NS
 
     def shifted(self, offset_ns: int) -> PhasePlan:
-        """The same plan on a clock that is ahead by `offset_ns`."""
+        """Return the plan for a clock that is ahead by `offset_ns`."""
         moved = [t if t == FOREVER_NS else t + offset_ns for t in (self.warmup_ns, self.measure_ns, self.drain_ns)]
         return PhasePlan(*moved)
 
     def ended_at(self, instant_ns: int) -> PhasePlan:
-        """The same plan with the drain beginning at `instant_ns`, if it would not begin earlier anyway."""
+        """Return the plan with the drain beginning at `instant_ns`, or earlier if it already does."""
         return PhasePlan(self.warmup_ns, self.measure_ns, min(self.drain_ns, instant_ns))

@@ -1,7 +1,7 @@
-"""The tallies of one process, opened as time goes on.
+"""Recorder: the tallies of one process, one per interval.
 
-Every message remembers the tally of the interval in which it was due, so what becomes of it (a reply, a loss) is
-counted there, whenever it happens. A `Recorder` hands out what its tallies gained since it was last asked.
+Every message keeps the tally of the interval in which it was due, so its reply or loss is counted there, whenever that
+happens. `Recorder.collect` returns what the tallies gained since its last call.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ class Recorder:
     """The tallies of one process.
 
     Attributes:
-        current: the tally of now; whoever sends must `advance` first when its message is due at `boundary_ns` or later.
+        current: the tally of now. Call `advance` before sending a message due at `boundary_ns` or later.
         sending: whether messages are sent at all: not in the drain phase.
-        paused: whether closed loops hold back.
-        closed_loops_active: whether closed loops send their next messages: `sending`, and not `paused`.
+        paused: whether closed loops pause.
+        closed_loops_active: whether closed loops send: `sending`, and not `paused`.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class Recorder:
     ) -> None:
         """`sample` returns running totals of the process (CPU, bytes on the wire); each interval gets its share.
 
-        `reply_size`: bytes of every one of a tally's `replies`.
+        `reply_size` is the size in bytes of each of a tally's `replies`.
         """
         self._plan = plan
         self._closed_loop = closed_loop
@@ -50,16 +50,16 @@ class Recorder:
 
     @property
     def plan(self) -> PhasePlan:
-        """The phases as known."""
+        """The phases as known now."""
         return self._plan
 
     def set_plan(self, plan: PhasePlan, now_ns: int) -> None:
-        """The phases as known now."""
+        """Set the phases."""
         self._plan = plan
         self.advance(now_ns)
 
     def advance(self, now_ns: int) -> Tally:
-        """Close the current interval if `now_ns` lies behind it; the tally of `now_ns`."""
+        """Close the current interval if `now_ns` is after it; return the tally of `now_ns`."""
         interval = self._plan.interval_at(now_ns)
         self.boundary_ns = interval.end_ns
         if interval[:2] != self.current.interval[:2]:
@@ -70,12 +70,12 @@ class Recorder:
         return self.current
 
     def pause_closed_loops(self, paused: bool) -> None:
-        """Have closed loops hold back, or go on."""
+        """Pause closed loops, or let them go on."""
         self.paused = paused
         self.closed_loops_active = self.sending and not paused
 
     def tally_at(self, due_ns: int) -> Tally:
-        """The tally of an instant that may lie in an interval already closed."""
+        """Return the tally of an instant, which may be in a closed interval."""
         key = self._plan.interval_at(due_ns)[:2]
         for tally in reversed(self._live):
             if tally.interval[:2] == key:
@@ -83,7 +83,7 @@ class Recorder:
         return self._open(self._plan.interval_at(due_ns))
 
     def connected(self, durations_ns: Mapping[str, int]) -> None:
-        """Count an opened connection's durations, by series."""
+        """Record an opened connection's durations, by series."""
         for name, value in durations_ns.items():
             self.current.value(name, value)
 
@@ -108,7 +108,7 @@ class Recorder:
     def _share_sample(self) -> None:
         for tally in self._live:
             tally.count_replies()
-        # `replied`: by when a reply was handled. The tallies count it by when its message was due.
+        # `replied` counts replies by when they were handled; the tallies count them by when their message was due.
         replied = self._retired_received + sum(tally.received for tally in self._live)
         sample = {**self._sample(), "replied": replied}
         extra = self.current.extra_counts

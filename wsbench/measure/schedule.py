@@ -1,10 +1,10 @@
-"""When messages are due in an open loop: a pure function of the rate, the arrivals, and each connection's place.
+"""Schedule of an open loop: due instants as a pure function of the rate, the arrivals, and the connection's index.
 
 Constant arrivals lie on one grid for all connections of a run: connection `i` of `n` sends every `n / rate` seconds,
-shifted by `i / n` of that. The grid's origin is the clock's, so workers on one machine share it without a word. A
-connection that comes later takes up its own slots; so the rate of the whole grows with the number of connections.
+shifted by `i / n` of that. The grid's origin is the clock's, so workers on one machine share it without communication.
+A connection that opens later has its own slots, so the total rate grows with the number of connections.
 
-Due instants never move: what was missed is still due when it was due. They are ns of whatever clock the caller uses.
+Due instants never move, even when they are missed. They are ns of the caller's clock.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ K = TypeVar("K")
 
 
 Slots = Iterator[int]
-"""The due instants of one connection, each later than the one before, without end."""
+"""Due instants of one connection, increasing, without end."""
 
 
 def constant(period_ns: float, first_ns: int, passed: int = 0) -> Slots:
-    """One instant, and every `period_ns` another, without those that have passed."""
-    # Multiplied, not added up: rounding must not become drift.
+    """Yield `first_ns` and every `period_ns` another, without the first `passed` ones."""
+    # Multiplied, not added up: rounding must not accumulate.
     return (first_ns + int(count * period_ns) for count in itertools.count(passed))
 
 
 def poisson(period_ns: float, start_ns: int, rng: random.Random) -> Slots:
-    """After `start_ns`, every `period_ns` in the mean, with gaps that are exponentially distributed."""
+    """Yield instants after `start_ns` with exponentially distributed gaps of `period_ns` on average."""
     due = start_ns
     while True:
         due += max(1, round(rng.expovariate(1.0) * period_ns))
@@ -41,12 +41,12 @@ def poisson(period_ns: float, start_ns: int, rng: random.Random) -> Slots:
 def slots(
     *, rate: float, connections: int, index: int, now_ns: int, arrivals: str = "constant", seed: int = 0
 ) -> Slots:
-    """The slots of connection `index` (0-based) out of `connections` that share `rate` messages a second.
+    """Return the slots of connection `index` (0-based) out of `connections` that share `rate` messages a second.
 
     The first is at `now_ns` or later.
 
     Raises:
-        ValueError: a rate that leaves less than a nanosecond between two messages of a connection.
+        ValueError: the rate leaves less than a nanosecond between two messages of a connection.
     """
     period = connections * NS_PER_S / rate
     if period < 1:
@@ -71,26 +71,26 @@ class Schedule(Generic[K]):
         self._gone: set[K] = set()
 
     def add(self, key: K, its_slots: Slots) -> None:
-        """A connection joins."""
+        """Add a connection."""
         self._entries += 1
         heapq.heappush(self._heap, (next(its_slots), self._entries, key, its_slots))
 
     def remove(self, key: K) -> None:
-        """A connection leaves; its slots are dropped when their time comes."""
+        """Remove a connection; its slots are dropped when they are due."""
         self._gone.add(key)
 
     def clear(self) -> None:
-        """Nothing is due any more."""
+        """Remove all connections."""
         self._heap.clear()
         self._gone.clear()
 
     @property
     def next_due_ns(self) -> int | None:
-        """The earliest instant that is due and was not taken yet; None when there is none."""
+        """The earliest instant not taken yet; None when there is none."""
         return self._heap[0][0] if self._heap else None
 
     def take(self, now_ns: int, limit: int) -> list[tuple[int, K]]:
-        """What is due at `now_ns`, oldest first, at most `limit`; each connection's next slot is queued."""
+        """Take up to `limit` slots due at `now_ns`, oldest first, and queue each connection's next slot."""
         heap, gone = self._heap, self._gone
         due: list[tuple[int, K]] = []
         while heap and len(due) < limit:

@@ -1,4 +1,4 @@
-"""What is counted in every run, what is measured in it, and how a scenario may name what it measures itself."""
+"""Names of counts and series: those of every run, and the rule for a scenario's own."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ TALLY_COUNTS = (*MESSAGE_COUNTS, "payload_sent", "payload_received", "user_stamp
 LATENCY_SERIES = ("response", "service", "send_lag", "read_lag")
 CONNECT_SERIES = ("connect", "tcp", "tls", "upgrade")
 SERIES = (*LATENCY_SERIES, *CONNECT_SERIES)
-"""Every run has these. Any other series is one that its scenario named."""
+"""The series of every run. Any other series is named by the scenario."""
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}")
 
 
 @functools.cache
 def check_name(name: str) -> str:
-    """The name of a series or counter of a scenario's own: part of a file's name, and of a tag in latency.hlog.
+    """Return `name` if it can name a scenario's series or counter: it becomes part of a file name and an .hlog tag.
 
     Raises:
-        ValueError: it cannot be one, or it is taken.
+        ValueError: it cannot, or it is taken.
     """
     if not _NAME.fullmatch(name):
-        raise ValueError(f"{name!r} cannot name what is measured: use letters, digits and _.+-, at most 64 of them")
+        raise ValueError(f"{name!r} cannot name what is measured: use at most 64 letters, digits and _.+-")
     if name in SERIES:
         raise ValueError(f"{name!r} is the name of a series that every run has: use another")
     return name

@@ -1,4 +1,4 @@
-"""Counting what happens in one interval of time in one process."""
+"""Tally: the counts of one interval in one process."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from wsbench.measure.series import LATENCY_SERIES, TALLY_COUNTS
 from wsbench.units import NS_PER_S
 
 pack_reply = Struct("=16sqqq").pack
-"""A reply as it should be: its arrival (the kernel's struct timespec), when its message was due and sent, and when it
-was handled (ns). All of CLOCK_REALTIME."""
+"""Pack an expected reply: arrival (the kernel's struct timespec), and when its message was due and sent and the reply
+handled (ns of CLOCK_REALTIME)."""
 
 _REPLY = np.dtype([(name, "=i8") for name in ("seconds", "nanoseconds", "due", "sent", "handled")])
 _OPEN_LOOP = ("read_lag", "service", "response", "send_lag")
-"""The series that replies are counted in."""
+"""Series in which replies are counted."""
 _CLOSED_LOOP = _OPEN_LOOP[:2]
-"""In a closed loop the others follow from these."""
+"""In a closed loop, the other series follow from these."""
 REPLY_BATCH = 512
-"""Replies as objects of their own: more would crowd everything else out of the processor's cache."""
+"""Maximum of replies kept as separate objects: more would displace everything else from the processor's cache."""
 _BATCHES_PER_COUNT = 8
-"""In a closed loop so many lots of them are counted at once: in 0.1 ms, where one by one would take several times that,
-because the counters are cold each time. In an open loop a message may be due meanwhile: there it is one."""
+"""Batches counted at once in a closed loop: in 0.1 ms; one by one they take several times that, because the counters
+are cold each time. In an open loop a message may be due meanwhile: there, each batch is counted at once."""
 
 
 class RoundTrips:
-    """Round trips of one name in one interval and process. They are in the run's own series too."""
+    """Round trips of one name in one interval and process. They also count in the series of every run."""
 
     __slots__ = ("lost", "paced", "response", "send_lag", "service")
 
@@ -43,12 +43,12 @@ class RoundTrips:
         self.paced = False
 
     def sent(self, due_ns: int, sent_ns: int) -> None:
-        """One was sent."""
+        """Count a sent message."""
         self.paced |= due_ns != sent_ns
         record(self.send_lag, sent_ns - due_ns)
 
     def replied(self, due_ns: int, sent_ns: int, arrived_ns: int) -> None:
-        """One was answered."""
+        """Count a reply."""
         record(self.response, arrived_ns - due_ns)
         record(self.service, arrived_ns - sent_ns)
 
@@ -57,10 +57,9 @@ class Tally:
     """Counts of one interval in one process. Hot paths add to its attributes directly.
 
     Attributes:
-        replies: those still to be counted, of `size` bytes each, as `pack_reply` makes them; whoever adds to them is
-            to call `flush_batch` when there are `REPLY_BATCH`. What is counted with them includes the `send_lag` of
-            an open loop: whoever takes a message for lost counts that himself.
-        uncounted_sends: messages of `size` bytes that were sent and are still to be counted.
+        replies: uncounted replies of `size` bytes each, packed by `pack_reply`. Call `flush_batch` when there are
+            `REPLY_BATCH`. They include the `send_lag` of an open loop; for a lost message, record it separately.
+        uncounted_sends: messages of `size` bytes that were sent and are not counted yet.
     """
 
     __slots__ = (
@@ -119,37 +118,37 @@ class Tally:
 
     @property
     def settled(self) -> bool:
-        """Whether nothing that was sent in it is still under way."""
+        """Whether no message of the interval is in flight."""
         self.count_replies()
         return self.sent - self.one_way == self.received - self.pushed + self.lost
 
     def round_trips(self, name: str) -> RoundTrips:
-        """Those of a scenario's own name."""
+        """Return the round trips of a name that the scenario chose."""
         named = self._named.get(name)
         if named is None:
             named = self._named[name] = RoundTrips()
         return named
 
     def value(self, name: str, value_ns: int) -> None:
-        """Count a duration that is no round trip, in a series of its own."""
+        """Record a duration that is no round trip in the series `name`."""
         record(self.values.setdefault(name, {}), value_ns)
 
     def unanswered(self, name: str) -> None:
-        """Count something that was waited for under a name of a scenario's own, and did not come."""
+        """Count an awaited message that did not arrive, in the custom series `name`."""
         self.extra_counts[LOST + name] = self.extra_counts.get(LOST + name, 0) + 1
 
     def grouped(self, name: str, key: int, value_ns: int) -> None:
-        """Count a duration that belongs with others of the same key, here and in other processes."""
+        """Record a duration in the group `key`, which may have values in other processes too."""
         record(self.groups.setdefault(name, {}).setdefault(key, {}), value_ns)
 
     def count(self, name: str, count: int) -> None:
-        """Add to a counter of a scenario's own."""
+        """Add to a counter of the scenario."""
         self.extra_counts[COUNTER + name] = self.extra_counts.get(COUNTER + name, 0) + count
 
     def flush_batch(self) -> None:
-        """Make a lot of `replies`, and count them if there are lots enough.
+        """Move `replies` to a batch, and count the batches if there are enough.
 
-        Many at a time: one by one, in Python, this took a fifth of a round trip.
+        Counting replies one by one, in Python, took a fifth of a round trip.
         """
         self._batches.append(b"".join(self.replies))
         self.replies.clear()
@@ -157,7 +156,7 @@ class Tally:
             self.count_replies()
 
     def count_replies(self) -> None:
-        """Count `replies` and `uncounted_sends`, and forget them."""
+        """Count `replies`, batches and `uncounted_sends`, and clear them."""
         self.sent += self.uncounted_sends
         self.payload_sent += self.uncounted_sends * self._size
         self.uncounted_sends = 0
@@ -182,11 +181,10 @@ class Tally:
         self.user_stamped += replies.size - int(np.count_nonzero(values[0]))
 
     def snapshot(self) -> Callable[[Callable[[], None]], IntervalDelta | None]:
-        """What it gained until now and since the last call, still to be put together (to None, if that is nothing).
+        """Take the gains since the last call; return a function that builds their delta (None if there are none).
 
-        That takes a millisecond in all: what it is called with is called in between, and what is counted meanwhile
-        belongs to the next. In a closed loop a message is due when it is sent: `response` is `service`, and `send_lag`
-        is zero.
+        Building takes a millisecond and calls its argument between steps; counts that arrive meanwhile belong to the
+        next snapshot. In a closed loop a message is due when it is sent: `response` is `service`, `send_lag` is zero.
         """
         self.count_replies()
         counts = self._gained()
@@ -227,7 +225,7 @@ class Tally:
         return counts
 
     def _lags_counted(self) -> int:
-        """How many messages have had their `send_lag` counted one by one, as those of a closed loop need not."""
+        """Return how many messages have a recorded `send_lag`; echoes of a closed loop have none."""
         return sum(sum(lags.values()) for lags in (self.send_lag, *(n.send_lag for n in self._named.values())))
 
 

@@ -1,4 +1,4 @@
-"""What all processes of a run counted, added up by interval."""
+"""Totals of all processes of a run, by interval."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ class Totals:
         self._counts: dict[str, dict[str, int]] = {}
         self._ungrouped: set[tuple[str, int]] = set()
         self._named: dict[str, set[str]] = {}
-        self._handed_over: dict[str, Buckets] = {}
+        self._spilled: dict[str, Buckets] = {}
 
     def add(self, deltas: Iterable[IntervalDelta]) -> None:
-        """Add deltas. Each must be added once; in which order does not matter."""
+        """Add deltas, each once, in any order."""
         for delta in deltas:
             key = (delta.phase, delta.start_ns)
             known = self._intervals.get(key)
             if known is None:
                 known = self._intervals[key] = IntervalDelta(*key, {}, {}, {})
-            if delta.groups and key in self._ungrouped:  # as late as a reply that is lost
+            if delta.groups and key in self._ungrouped:  # too late, like a lost reply
                 delta.groups = {}
             known.add(delta)
-            # Kept along, because progress asks for them every second of a run that may last a day.
+            # Kept up to date, because progress needs them every second of a run that may last a day.
             merge_counts(self._counts.setdefault(delta.phase, {}), delta.counts)
             self._named.setdefault(delta.phase, set()).update(delta.series)
 
     def settle_groups(self, before_ns: int) -> None:
-        """Make series of the groups of all intervals before an instant: what belongs to them has come, or will not."""
+        """Turn the groups of all intervals before an instant into series: their values have arrived, or will not."""
         for key, interval in self._intervals.items():
             if interval.groups and interval.start_ns < before_ns:
                 interval.settle_groups()
@@ -43,25 +43,25 @@ class Totals:
                 self._named.setdefault(interval.phase, set()).update(interval.series)
 
     def names(self) -> list[str]:
-        """The series that the scenario named, those that only lost included, in alphabetical order; parts of a group in
-        theirs."""
+        """Return the scenario's series in alphabetical order, the parts of a group in theirs. Series in which every
+        value was lost are included."""
         found = {name.removeprefix(LOST) for name in self.counts() if name.startswith(LOST)}
         return sorted(found.union(*self._named.values()) - set(SERIES), key=_place)
 
     def names_in(self, phase: Phase) -> set[str]:
-        """The series that have a value in a phase."""
+        """Return the series that have a value in a phase."""
         return self._named.get(phase, set())
 
     def counters(self) -> dict[str, int]:
-        """The scenario's own counters, over all phases."""
+        """Return the scenario's counters, summed over all phases."""
         counts = self.counts()
         return {name.removeprefix(COUNTER): counts[name] for name in sorted(counts) if name.startswith(COUNTER)}
 
-    def settled(self, before_ns: int) -> Iterator[IntervalDelta]:
-        """Hand over the intervals of the measure phase that began before an instant, the oldest first.
+    def pop_settled(self, before_ns: int) -> Iterator[IntervalDelta]:
+        """Remove and yield the intervals of the measure phase that began before an instant, the oldest first.
 
-        What still comes for one of them is handed over later. Whoever keeps one says so with `handed_over`, or gives
-        it back with `restore`.
+        The caller stores each and calls `add_spilled`, or returns it with `restore`. Later deltas of one of them are
+        yielded by a later call.
         """
         keys = [
             key
@@ -71,23 +71,23 @@ class Totals:
         for key in sorted(keys):
             yield self._intervals.pop(key)
 
-    def handed_over(self, interval: IntervalDelta, yield_control: Callable[[], None]) -> None:
-        """An interval is kept elsewhere: it is in the sums of here all the same. In pieces, breathing in between."""
+    def add_spilled(self, interval: IntervalDelta, yield_control: Callable[[], None]) -> None:
+        """Keep an interval that the caller has stored in the sums; calls `yield_control` between steps."""
         for name, buckets in interval.series.items():
-            merge(self._handed_over.setdefault(name, {}), buckets)
+            merge(self._spilled.setdefault(name, {}), buckets)
             yield_control()
 
     def restore(self, interval: IntervalDelta) -> None:
-        """Take back what was to be handed over."""
+        """Take back an interval that the caller could not store."""
         self._intervals[interval.phase, interval.start_ns] = interval
 
     def intervals(self, phase: Phase | None = None) -> list[IntervalDelta]:
-        """The intervals of one phase, or of all, in order of time, but for those that were handed over."""
+        """Return the intervals of one phase or of all, in order of time, without those that are stored elsewhere."""
         chosen = (i for i in self._intervals.values() if phase is None or i.phase == phase)
         return sorted(chosen, key=lambda interval: interval.start_ns)
 
     def counts(self, phase: Phase | None = None) -> dict[str, int]:
-        """Counts summed over one phase, or over all."""
+        """Return the counts summed over one phase, or over all."""
         total: dict[str, int] = dict.fromkeys(TALLY_COUNTS, 0)
         for name, counts in self._counts.items():
             if phase is None or name == phase:
@@ -95,8 +95,8 @@ class Totals:
         return total
 
     def series(self, name: str, phase: Phase | None = None) -> Buckets:
-        """One series summed over one phase, or over all."""
-        total = dict(self._handed_over.get(name, {})) if phase in (None, Phase.MEASURE) else {}
+        """Return one series summed over one phase, or over all."""
+        total = dict(self._spilled.get(name, {})) if phase in (None, Phase.MEASURE) else {}
         for interval in self.intervals(phase):
             merge(total, interval.series.get(name, {}))
         return total

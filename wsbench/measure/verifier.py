@@ -1,11 +1,11 @@
-"""What one connection sent and did not get back yet, and the status on every reply.
+"""Verifier of the echoes of one connection: the messages in flight, and the status of every reply.
 
-A WebSocket keeps order, so replies are matched first in, first out. What does not match the next message expected is
-looked at closely: it may be a later one (the ones before it were overtaken: lost, or still to come), an earlier one
-(late, or twice), a damaged one, or nothing we asked for.
+A WebSocket keeps order, so replies are matched first in, first out. A reply that is not the expected next one may be a
+later one (it has overtaken those before it, which are lost or still to come), an earlier one (late or duplicated), a
+damaged one, or unexpected.
 
-Reordering is counted as RFC 4737 does: a message is reordered when one that was sent after it arrived before it. So a
-swapped pair is one reordered message, and a message that never comes is not a reordering but a loss.
+Reordering is counted as in RFC 4737: a message is reordered when one sent after it arrived before it. So a swapped
+pair is one reordered message, and a message that never arrives is not reordered but lost.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from wsbench.measure.payloads import Messages
 from wsbench.measure.tally import Tally
 
 _REMEMBERED = 100_000
-"""Messages given up, of one connection: a server that stalls for longer than the timeout answers them all at once."""
+"""Maximum of expired messages kept per connection: a server that stalls longer than the timeout answers all at once."""
 _ALIKE = 0.75
 
 
 Pending = tuple[bytes, int, int, int, Tally]
-"""One message under way; a bare tuple, because hot paths make one a message:
+"""A message in flight; a bare tuple, because hot paths create one per message:
 
-0. the bytes that answer it, as the connection compares them,
+0. the bytes of the expected reply, as the connection compares them,
 1. when it was due, 2. when it was sent (ns of CLOCK_REALTIME),
 3. its number,
-4. the tally of the interval in which it was due, and to which everything that becomes of it belongs.
+4. the tally of the interval in which it was due, where its reply or loss is counted.
 """
 
 
 class ReplyStatus(Enum):
-    """What a reply turned out to be."""
+    """Status of a reply."""
 
     RECEIVED = "received"
     REORDERED = "reordered"
@@ -43,11 +43,11 @@ class ReplyStatus(Enum):
 
 
 class EchoVerifier:
-    """The messages of one connection that wait for a reply.
+    """The messages of one connection that await a reply.
 
     Attributes:
-        pending: oldest first. Owned here, but hot paths append and popleft directly.
-        overtaken: by number, those that a later one was answered before.
+        pending: messages in flight, oldest first. Hot paths append and popleft directly.
+        overtaken: messages, by number, that a later one's reply has overtaken.
         last_seq: number of the message sent last.
     """
 
@@ -63,11 +63,11 @@ class EchoVerifier:
 
     @property
     def outstanding(self) -> int:
-        """How many messages wait for a reply."""
+        """Number of messages that await a reply."""
         return len(self.pending) + len(self.overtaken)
 
     def match(self, payload: bytes, text: bool) -> tuple[ReplyStatus, Pending | None]:
-        """What a reply is, and the message it settles, if any."""
+        """Return a reply's status, and the message that it answers, if any."""
         if text is not self._text:
             return self._damaged(payload)
         if self.pending and payload == self.pending[0][0]:
@@ -90,7 +90,7 @@ class EchoVerifier:
         return ReplyStatus.UNEXPECTED, None
 
     def expire(self, due_before_ns: int) -> list[Pending]:
-        """Give up on messages that were due before an instant. A reply that still comes will be late."""
+        """Remove and return messages due before an instant. A later reply to one of them is late."""
         overdue = [seq for seq, entry in self.overtaken.items() if entry[1] < due_before_ns]
         expired = [self.overtaken.pop(seq) for seq in overdue]
         pending = self.pending
@@ -100,7 +100,7 @@ class EchoVerifier:
         return expired
 
     def abandon(self) -> list[Pending]:
-        """Give up on everything that still waits. While the connection closes, a reply may still come: late."""
+        """Remove and return all messages. A reply that arrives while the connection closes is late."""
         waiting = [*self.overtaken.values(), *self.pending]
         self.overtaken.clear()
         self.pending.clear()
@@ -108,7 +108,7 @@ class EchoVerifier:
         return waiting
 
     def reconnected(self) -> None:
-        """What was given up on the connection before cannot be answered on this one."""
+        """Forget expired messages: a new connection cannot answer those of the last one."""
         self._expired.clear()
 
     def _remember(self, given_up: list[Pending]) -> None:
@@ -128,7 +128,7 @@ class EchoVerifier:
         return (ReplyStatus.DUPLICATED if self.last_seq else ReplyStatus.UNEXPECTED), None
 
     def _take(self, seq: int) -> Pending | None:
-        """Remove message `seq`; those that were to be answered before it were overtaken."""
+        """Remove and return message `seq`; those before it become overtaken."""
         pending = self.pending
         if not pending or not pending[0][3] <= seq <= pending[-1][3]:
             return None
@@ -138,7 +138,7 @@ class EchoVerifier:
         return pending.popleft() if pending[0][3] == seq else None
 
     def _damaged(self, payload: bytes) -> tuple[ReplyStatus, Pending | None]:
-        """A reply that equals no message: the one it is most like, if it is like any."""
+        """Match a reply that equals no message to the most similar one, if any is similar."""
         build = self.messages.build
         waiting = [*self.overtaken.values(), *self.pending]
         scored = [(_likeness(payload, build(entry[3])), -index) for index, entry in enumerate(waiting)]
@@ -152,16 +152,19 @@ class EchoVerifier:
 
 
 def _likeness(payload: bytes, expected: bytes) -> float:
-    """Share of equal bytes at equal places from either end: a cut, a flip and an insertion all leave most in place."""
+    """Return the share of equal bytes at equal places, counted from either end.
+
+    A truncation, a bit flip and an insertion all leave most bytes in place.
+    """
     size = max(len(payload), len(expected))
     if not size:
         return 1.0
-    # A reply cut short is still a reply: its beginning is all ours.
+    # A truncated reply is still a reply: all of it is our message's beginning.
     if len(payload) >= 8 and expected.startswith(payload):
         return 1.0
     forward = [a == b for a, b in zip(payload, expected, strict=False)]
     backward = [a == b for a, b in zip(reversed(payload), reversed(expected), strict=False)]
-    # What both have before and behind the first and last difference: the padding is its neighbours' moved by a byte, so
-    # that a byte put in or left out would look like a neighbour if equal places alone counted.
+    # Bytes before the first and after the last difference: neighbours' paddings are shifted by a byte, so an inserted
+    # or missing byte would look like a neighbour if only equal places counted.
     framed = min((*forward, False).index(False) + (*backward, False).index(False), len(forward))
     return max(sum(forward), sum(backward), framed) / size
