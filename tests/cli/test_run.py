@@ -513,8 +513,10 @@ def test_a_rate_that_a_scenario_does_not_keep_to_is_found(
         ("from wsbench import EchoUser\nclass Broken(EchoUser:\n    pass\n", "(broken.py, line 2)"),
         ("import no_such_module\n", "'no_such_module' (broken.py, line 1)"),
         ("x = 1\n", "no user of wsbench"),
+        ("from locust import User\nclass Other(User):\n    tasks = [print]\n", "no user of wsbench"),
+        ("from wsbench import EchoUser\nx = 1\n", "No User class found!"),
     ],
-    ids=["syntax", "import", "no-user"],
+    ids=["syntax", "import", "no-user", "no-user-of-ours", "no-class"],
 )
 def test_a_scenario_that_cannot_be_used(run_cli: RunCli, tmp_path: Path, source: str, said: str) -> None:
     (tmp_path / "broken.py").write_text(source)

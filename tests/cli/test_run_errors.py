@@ -158,6 +158,18 @@ def test_two_processes_fail_like_one(run_cli: RunCli, tmp_path: Path, bad_handsh
         assert request.headers["sec-websocket-extensions"].startswith("permessage-deflate")
 
 
+@pytest.mark.parametrize(("leave", "code"), [("os._exit(7)", 7), ("os.kill(os.getpid(), 9)", "SIGKILL")])
+def test_a_locust_that_ends_in_the_middle(
+    run_cli: RunCli, tmp_path: Path, bad_handshakes: BadHandshakes, leave: str, code: int | str
+) -> None:
+    scenario = "import os\nfrom wsbench import WebSocketUser\nclass Mine(WebSocketUser):\n    def on_open(self, ws):\n"
+    (tmp_path / "ending.py").write_text(f"{scenario}        {leave}\n")
+    result = run_cli("run", bad_handshakes.url("/ok"), *BRIEF, "--scenario", "ending.py")
+    assert_error(result, 3, f"{code}")
+    assert "result" in result.stderr
+    assert_nothing_left(result, tmp_path)
+
+
 def test_replies_that_never_come_are_a_result(run_cli: RunCli, tmp_path: Path, bad_handshakes: BadHandshakes) -> None:
     """The server took the connection and keeps still: that was measured, and it is what a gate is for."""
     result = run_cli("run", bad_handshakes.url("/ok"), *BRIEF, "--fail-if", "lost > 0", "--fail-if", "p50 > 1h")

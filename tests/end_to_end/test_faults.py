@@ -36,6 +36,9 @@ class Echo(EchoUser):
     pass
 """
 
+LOCUST = "wsbench.locust_plugin.launched"
+"""An argument of the Locust process that `wsbench run` starts, and of the workers forked from it."""
+
 
 def _the_result(directory: Path) -> dict[str, Any]:
     (found,) = (directory / "results").glob("*/run.json")
@@ -49,7 +52,7 @@ def test_a_killed_worker_leaves_what_it_had_reported_and_a_finding(tmp_path: Pat
     )
     running.wait_for("^measure")
     time.sleep(2)
-    workers = [p for p in psutil.Process(running.pid).children(recursive=True) if "locust" in p.cmdline()]
+    workers = [p for p in psutil.Process(running.pid).children(recursive=True) if LOCUST in p.cmdline()]
     os.kill(max(worker.pid for worker in workers), signal.SIGKILL)
     run = running.finish(60).json()
     assert run["complete"] is False
@@ -128,7 +131,7 @@ def test_workers_whose_master_was_killed_leave_their_results_and_the_command_nam
     try:
         running.wait_for("^measure", 60)
         time.sleep(1)
-        (master,) = [p for p in psutil.Process(running.pid).children() if "locust" in p.cmdline()]
+        (master,) = [p for p in psutil.Process(running.pid).children() if LOCUST in p.cmdline()]
         master.kill()
         result = running.finish(60)
         seen = process.http_json(url, "/stats")["messages_in"]
@@ -153,7 +156,7 @@ def test_a_killed_generator_is_named(tmp_path: Path) -> None:
     running = process.start_cli("run", "-u", "2", "-d", "60s", "--warmup", "0s", cwd=tmp_path)
     try:
         running.wait_for("^measure", 60)
-        (locust,) = [p for p in psutil.Process(running.pid).children() if "locust" in p.cmdline()]
+        (locust,) = [p for p in psutil.Process(running.pid).children() if LOCUST in p.cmdline()]
         locust.kill()
         result = running.finish(60)
     finally:

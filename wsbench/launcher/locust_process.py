@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -116,7 +115,7 @@ def run_locust(
     reading, writing = os.pipe()
     with (staging.path / LOG_FILE).open("ab") as log, replace(handoff, progress_fd=writing).file() as handed_over:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "locust", *arguments],
+            [sys.executable, "-P", "-m", "wsbench.locust_plugin.launched", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -190,29 +189,24 @@ class Interrupted(WsbenchError):
 
 
 def _failure(staging: Staging, code: int) -> WsbenchError:
+    """Return the failure that the Locust process left; what is known without it, if that process was cut short."""
     try:
-        told = msgspec.json.decode((staging.path / FAILURE_FILE).read_bytes(), type=Failure)
+        failure = msgspec.json.decode((staging.path / FAILURE_FILE).read_bytes(), type=Failure)
     except (OSError, msgspec.MsgspecError):
-        return _broken(staging, code)
-    if told.usage:
-        return UsageError(told.what, remedy=told.remedy)
-    return WsbenchError(told.what, remedy=told.remedy, side=Side(told.side), kind=told.kind)
+        if not staging.path.is_dir():
+            return WsbenchError(f"the result is gone: {staging.path}", remedy="Something removed it during the run.")
+        return WsbenchError(f"Locust ended with exit code {code} and left no result: {_last_line(staging)}")
+    if failure.usage:
+        return UsageError(failure.what, remedy=failure.remedy)
+    return WsbenchError(failure.what, remedy=failure.remedy, side=Side(failure.side), kind=failure.kind)
 
 
-def _broken(staging: Staging, code: int) -> WsbenchError:
-    """Locust ended without our plugin's having a say: mostly by a scenario that it could not load."""
+def _last_line(staging: Staging) -> str:
     try:
-        log = (staging.path / LOG_FILE).read_text(errors="replace").strip()
-    except OSError as error:
-        return WsbenchError(f"the result is gone: {error}", remedy="Something removed it while the run was on.")
-    last = log.splitlines()[-1].strip() if log else "nothing"
-    if "Ramping to" in log:
-        return WsbenchError(f"Locust ended with exit code {code} and left no result: {last}")
-    if "unrecognized arguments" in log:
-        last = "it has no user of wsbench's: derive one from WebSocketUser"
-    elif places := re.findall(r'^ +File "(.+)", line (\d+)', log, re.MULTILINE):
-        last += f" ({Path(places[-1][0]).name}, line {places[-1][1]})"
-    return UsageError(f"the scenario cannot be run: {last}", remedy="`locust -f FILE --host URL` shows all of it.")
+        lines = (staging.path / LOG_FILE).read_text(errors="replace").strip().splitlines()
+    except OSError:
+        lines = []
+    return lines[-1].strip() if lines else "its log is empty"
 
 
 def _follow(

@@ -40,6 +40,11 @@ def register() -> None:
         events.init.add_listener(_init)
 
 
+def is_registered() -> bool:
+    """Return whether a locustfile has imported a user of wsbench."""
+    return _registered
+
+
 def engine_of(environment: Environment) -> Engine:
     """Return the engine of this process, for its users.
 

@@ -1,0 +1,97 @@
+"""The Locust process that `wsbench run` starts: Locust's own main, and a message to the launcher when it fails.
+
+Most failures are the scenario's: a locustfile that cannot be imported, or that Locust refuses.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Any, TextIO, cast
+
+from locust import events
+from locust.main import main as locust_main
+
+from wsbench.errors import UsageError, WsbenchError
+from wsbench.locust_plugin import plugin
+from wsbench.master.result_writer import leave_failure
+from wsbench.results.directory import Staging
+from wsbench.run.handoff import FAILURE_FILE, Handoff
+
+_NO_USER = "it has no user of wsbench's: derive one from WebSocketUser"
+
+
+class _LastLine:
+    """A text stream that remembers the last line written: Locust's reason when it exits."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.line = ""
+
+    def write(self, text: str) -> int:
+        if lines := text.strip().splitlines():
+            self.line = lines[-1].strip()
+        return self._stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def main() -> None:
+    """Run Locust; leave a `Failure` if it ends without a result or a failure of the run's own."""
+    launched = os.getpid()
+    sys.argv[0] = "locust"
+    last = _LastLine(sys.stderr)
+    sys.stderr = cast("TextIO", last)
+    begun: list[bool] = []
+    events.init.add_listener(_require_plugin)
+    events.test_start.add_listener(lambda **_: begun.append(True))
+    try:
+        locust_main()
+    except SystemExit as exit_:
+        if exit_.code and os.getpid() == launched:  # workers are forked from this process
+            reason = last.line if plugin.is_registered() else _NO_USER
+            _leave(_without_result(last.line, exit_.code) if begun else _unusable(reason))
+        raise
+    except Exception as error:
+        if os.getpid() == launched:
+            _leave(_unusable(_describe(error)))
+        raise
+
+
+def _require_plugin(**_: Any) -> None:
+    if not plugin.is_registered():
+        sys.exit(1)
+
+
+def _unusable(reason: str) -> UsageError:
+    return UsageError(f"the scenario cannot be run: {reason}", remedy="`locust -f FILE --host URL` shows all of it.")
+
+
+def _without_result(reason: str, code: object) -> WsbenchError:
+    return WsbenchError(f"Locust ended with exit code {code} and left no result: {reason}")
+
+
+def _describe(error: Exception) -> str:
+    """Return an exception in one line, with the file and the line number of its source."""
+    text = traceback.format_exception_only(error)[-1].strip()
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{text} ({Path(error.filename).name}, line {error.lineno})"
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{text} ({Path(frames[-1].filename).name}, line {frames[-1].lineno})"
+
+
+def _leave(failure: WsbenchError) -> None:
+    handoff = Handoff.from_environment()
+    assert handoff is not None
+    staging = Staging(Path(handoff.staging))
+    if staging.path.is_dir() and not (staging.path / FAILURE_FILE).exists():
+        with contextlib.suppress(OSError):  # a full disk: the launcher knows the exit code
+            leave_failure(failure, staging, usage=isinstance(failure, UsageError))
+
+
+if __name__ == "__main__":
+    main()
