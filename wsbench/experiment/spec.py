@@ -1,6 +1,6 @@
-"""An experiment file (TOML): read, checked to the last key, and made a `Spec`.
+"""An experiment file (TOML), checked completely before anything is started.
 
-    name = "compare"                        # all but targets can be left out
+    name = "compare"                        # everything but targets is optional
     targets = ["websockets", "picows", "nginx>websockets"]
     baseline = "websockets"
     repetitions = 3
@@ -11,7 +11,7 @@
     load = [{ in_flight = 1 }, { rate = 1000, arrivals = "poisson" }]
     duration = "3s"
 
-    [[target]]                              # a server of the user's own
+    [[target]]                              # a custom server
     name = "mine"
     command = "./my-server --port {port}"
     url = "ws://127.0.0.1:{port}/echo"
@@ -22,16 +22,17 @@ Values of `wsbench run`'s options are parsed by its table.
 from __future__ import annotations
 
 import secrets
-import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
+
+import msgspec
 
 from wsbench.errors import UsageError
 from wsbench.experiment.experiment_target import WS, WSS, ExperimentTarget
-from wsbench.experiment.toml_reader import Table
+from wsbench.experiment.toml_reader import TomlFile, numbered
 from wsbench.results.experiment_result import Load
 from wsbench.run.options import BY_NAME, DEFAULT_DURATION_NS, parse_name
 from wsbench.targets import catalogue
@@ -41,38 +42,74 @@ from wsbench.units import one_of, parse_rate
 DEFAULT_REPETITIONS = 3
 DEFAULT_CONNECTIONS = 50
 _BASELINE = "websockets"
-_MOST_REPETITIONS = 1000
-
-_AXES = ("transport", "compression", "payload_size", "connections", "load")
 _SETTINGS = ("duration", "warmup", "drain", "timeout")
 _DEFAULT_SETTINGS = {"duration": DEFAULT_DURATION_NS, "warmup": BY_NAME["warmup"].value_of(None)}
-_KEYS = (
-    "name",
-    "targets",
-    "target",
-    "baseline",
-    "repetitions",
-    "seed",
-    *_AXES,
-    *_SETTINGS,
-    "spawn_rate",
-    "processes",
-    "binary",
-)
-_OWN_OPTIONS = ("ca", "origin", "header", "subprotocol")
-_OWN_KEYS = ("name", "command", "url", "version", "insecure", *_OWN_OPTIONS)
+_TARGET_OPTIONS = ("ca", "origin", "header", "subprotocol")
+_EXAMPLES = {
+    "load": "{ in_flight = 1 } or { rate = 1000 }",
+    "target": '[[target]] with name = "mine" and url = "ws://..."',
+}
+
+Value = str | int | float
+"""A value that an option of `wsbench run` parses."""
+Count = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class LoadTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A load: a closed loop with `in_flight`, or an open one with `rate`."""
+
+    in_flight: Count | None = None
+    rate: Value | None = None
+    arrivals: str | None = None
+
+
+class TargetTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A custom server: a command that starts it, or the URL of a running one, and options to reach it."""
+
+    name: str = ""
+    command: str = ""
+    url: str = ""
+    version: str = ""
+    insecure: bool = False
+    ca: str | None = None
+    origin: str | None = None
+    header: list[str] | str | None = None
+    subprotocol: list[str] | str | None = None
+
+
+class ExperimentTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The keys of an experiment file."""
+
+    name: str | None = None
+    targets: list[str] | str | None = None
+    target: list[TargetTable] | TargetTable = []
+    baseline: str | None = None
+    repetitions: Annotated[int, msgspec.Meta(ge=1, le=1000)] = DEFAULT_REPETITIONS
+    seed: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    transport: list[str] | str = WS
+    compression: list[str] | str = "off"
+    payload_size: list[Value] | Value = 128
+    connections: list[Count] | Count = DEFAULT_CONNECTIONS
+    load: list[LoadTable] | LoadTable = []
+    duration: Value | None = None
+    warmup: Value | None = None
+    drain: Value | None = None
+    timeout: Value | None = None
+    spawn_rate: Value | None = None
+    processes: Count = 1
+    binary: bool = False
 
 
 @dataclass(frozen=True)
 class Spec:
-    """What an experiment file says.
+    """A checked experiment file.
 
     Attributes:
         seed: of the order of runs.
-        settings: options of `wsbench run` that are the same for all cells, parsed.
-        connections_per_s: opened a second, at the start of a run; None for `wsbench run`'s own choice.
-        run_ns: length of warm-up and measure phase of one run.
-        text: the file, as it was read.
+        settings: options of `wsbench run` that all cells share, parsed.
+        connections_per_s: opened a second at the start of a run; None for the default of `wsbench run`.
+        run_ns: length of the warm-up and the measure phase of one run.
+        text: the file's content.
     """
 
     name: str
@@ -92,62 +129,48 @@ class Spec:
     text: bytes
 
     def target(self, name: str) -> ExperimentTarget:
-        """The target of that name."""
+        """Return the target of this name."""
         return next(target for target in self.targets if target.name == name)
 
 
 def load(path: Path) -> Spec:
-    """The experiment in a file.
+    """Read an experiment file.
 
     Raises:
-        UsageError: there is no such file, it is no TOML, or a key or a value is wrong; with what is allowed.
+        UsageError: there is no such file, it is not TOML, or a key or a value is wrong; with the allowed ones.
     """
-    try:
-        text = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror or error}") from error
-    try:
-        content = tomllib.loads(text.decode())
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: it is not text in UTF-8") from error
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path}: it is not TOML: {error}", remedy="See https://toml.io, or scenarios/.") from error
-    return _spec(Table(str(path), content), text)
-
-
-def _spec(table: Table, text: bytes) -> Spec:
-    table.only(_KEYS)
-    targets = _targets(table)
+    file = TomlFile(path, _EXAMPLES)
+    table = file.decode(ExperimentTable)
+    targets = tuple(_targets(file, table))
     names = [target.name for target in targets]
+    _check_names(file, names)
     default_baseline = _BASELINE if _BASELINE in names else names[0]
-    settings = _DEFAULT_SETTINGS | {key: table.one(key, _parser(key)) for key in _SETTINGS if key in table}
+    settings = {**_DEFAULT_SETTINGS, **_options(file, "", table, _SETTINGS)}
     return Spec(
-        name=table.one("name", parse_name, default=_name_of(table.file)),
+        name=_name_of(path) if table.name is None else file.parsed("name", table.name, parse_name),
         targets=targets,
-        baseline=table.one("baseline", one_of(*names), default=default_baseline),
-        repetitions=table.count("repetitions", default=DEFAULT_REPETITIONS, most=_MOST_REPETITIONS),
-        seed=table.count("seed", least=0, default=secrets.randbelow(2**31)),
-        transport=table.many("transport", one_of(WS, WSS), default=(WS,)),
-        compression=table.many("compression", _parser("compression"), default=("off",)),
-        payload_size=table.many("payload_size", _parser("payload_size"), default=(128,)),
-        connections=table.counts("connections", default=DEFAULT_CONNECTIONS),
-        load=tuple(_loads(table)),
-        settings={**settings, "binary": table.switch("binary")},
-        connections_per_s=table.one("spawn_rate", parse_rate, default=None),
-        processes=table.count("processes", default=1),
+        baseline=file.parsed("baseline", table.baseline or default_baseline, one_of(*names)),
+        repetitions=table.repetitions,
+        seed=secrets.randbelow(2**31) if table.seed is None else table.seed,
+        transport=file.parsed_list("transport", table.transport, one_of(WS, WSS)),
+        compression=file.parsed_list("compression", table.compression, _parser("compression")),
+        payload_size=file.parsed_list("payload_size", table.payload_size, _parser("payload_size")),
+        connections=file.parsed_list("connections", table.connections, int),
+        load=tuple(_loads(file, table)),
+        settings={**settings, "binary": table.binary},
+        connections_per_s=None if table.spawn_rate is None else file.parsed("spawn_rate", table.spawn_rate, parse_rate),
+        processes=table.processes,
         run_ns=settings["warmup"] + settings["duration"],
-        text=text,
+        text=file.content,
     )
 
 
-def _name_of(file: str) -> str:
-    """The file's own, if a directory can be called so."""
-    stem = Path(file).stem
+def _name_of(path: Path) -> str:
+    """Return the file's name, if a directory can have it."""
     try:
-        parse_name(stem)
+        return parse_name(path.stem)
     except ValueError:
         return "experiment"
-    return stem
 
 
 def _parser(name: str) -> Callable[[str], Any]:
@@ -156,69 +179,72 @@ def _parser(name: str) -> Callable[[str], Any]:
     return parse
 
 
-def _loads(table: Table) -> Iterator[Load]:
-    found = list(table.tables("load"))
-    if not found:
-        yield Load("closed", in_flight=1)
+def _options(file: TomlFile, place: str, table: msgspec.Struct, names: Iterable[str]) -> dict[str, Any]:
+    """Parse the options of `wsbench run` that a table has."""
+    options = {}
+    for name in names:
+        if (value := getattr(table, name)) is not None:
+            parse = file.parsed_list if BY_NAME[name].repeatable else file.parsed
+            options[name] = parse(place + name, value, _parser(name))
+    return options
+
+
+def _loads(file: TomlFile, table: ExperimentTable) -> Iterator[Load]:
     seen: list[Load] = []
-    for each in found:
-        each.only(("in_flight", "rate", "arrivals"))
-        if ("in_flight" in each) == ("rate" in each):
-            raise each.error("", "it needs either in_flight (closed loop) or rate (open loop)")
-        if "in_flight" in each:
-            if "arrivals" in each:
-                raise each.error("arrivals", "a closed loop has none: it goes with rate")
-            load = Load("closed", in_flight=each.count("in_flight"))
-        else:
-            arrivals = each.one("arrivals", _parser("arrivals"), default="constant")
-            load = Load("open", rate=each.one("rate", _parser("rate")), arrivals=arrivals)
+    for place, each in numbered("load", table.load or LoadTable(in_flight=1)):
+        load = _load(file, place, each)
         if load in seen:
-            raise each.error("", "it is there twice")
+            raise file.error(place, "it is there twice")
         seen.append(load)
         yield load
 
 
-def _targets(table: Table) -> tuple[ExperimentTarget, ...]:
-    found = []
-    for name in table.many("targets", str, default=()):
+def _load(file: TomlFile, place: str, table: LoadTable) -> Load:
+    if (table.in_flight is None) == (table.rate is None):
+        raise file.error(place, "it needs either in_flight (closed loop) or rate (open loop)")
+    if table.in_flight is None:
+        options = _options(file, f"{place}.", table, ("rate", "arrivals"))
+        return Load("open", rate=options["rate"], arrivals=options.get("arrivals", "constant"))
+    if table.arrivals is not None:
+        raise file.error(f"{place}.arrivals", "a closed loop has none: it goes with rate")
+    return Load("closed", in_flight=table.in_flight)
+
+
+def _targets(file: TomlFile, table: ExperimentTable) -> Iterator[ExperimentTarget]:
+    names = () if table.targets is None else file.parsed_list("targets", table.targets, str)
+    for name in names:
         try:
             target = catalogue.find(name)
         except UsageError as error:
-            raise table.error("targets", error.what, error.remedy) from error
-        found.append(ExperimentTarget(target.name, target))
-    found += [_own(each) for each in table.tables("target")]
-    names = [target.name for target in found]
-    if not found:
-        raise table.error("targets", "there is none", f"For example: targets = [{_BASELINE!r}, 'picows'].")
+            raise file.error("targets", error.what, error.remedy) from error
+        yield ExperimentTarget(target.name, target)
+    for place, each in numbered("target", table.target):
+        yield _custom_target(file, place, each)
+
+
+def _check_names(file: TomlFile, names: list[str]) -> None:
+    if not names:
+        raise file.error("targets", "there is none", f"For example: targets = [{_BASELINE!r}, 'picows'].")
     if twice := {name for name in names if names.count(name) > 1}:
-        raise table.error("targets", f"there are two of the name {min(twice)!r}", "Give a [[target]] another name.")
-    return tuple(found)
+        raise file.error("targets", f"there are two of the name {min(twice)!r}", "Give a [[target]] another name.")
 
 
-def _own(table: Table) -> ExperimentTarget:
-    table.only(_OWN_KEYS)
-    texts = {key: table.one(key, str, default="") for key in ("name", "command", "url", "version")}
-    if not texts["command"] and not texts["url"]:
-        raise table.error("", "it needs a command with {port}, or a url")
+def _custom_target(file: TomlFile, place: str, table: TargetTable) -> ExperimentTarget:
+    if not table.command and not table.url:
+        raise file.error(place, "it needs a command with {port}, or a url")
     try:
-        target = _own_target(texts)
+        target = _startable(table)
     except UsageError as error:
-        raise table.error("", error.what, error.remedy) from error
-    options: dict[str, Any] = {
-        key: table.many(key, _parser(key)) if BY_NAME[key].repeatable else table.one(key, _parser(key))
-        for key in _OWN_OPTIONS
-        if key in table
-    }
+        raise file.error(place, error.what, error.remedy) from error
     return ExperimentTarget(
         target.name,
         target,
-        transport=urlsplit(texts["url"]).scheme.lower() or WS,
-        options={**options, "insecure": table.switch("insecure")},
+        transport=urlsplit(table.url).scheme.lower() or WS,
+        options={**_options(file, f"{place}.", table, _TARGET_OPTIONS), "insecure": table.insecure},
     )
 
 
-def _own_target(texts: Mapping[str, str]) -> StartableTarget:
-    name, version = texts["name"], texts["version"]
-    if not texts["command"]:
-        return UrlTarget(texts["url"], name=name, version=version)
-    return CommandTarget(texts["command"], *filter(None, [texts["url"]]), name=name, version=version)
+def _startable(table: TargetTable) -> StartableTarget:
+    if not table.command:
+        return UrlTarget(table.url, name=table.name, version=table.version)
+    return CommandTarget(table.command, *filter(None, [table.url]), name=table.name, version=table.version)

@@ -1,115 +1,126 @@
-"""A table of a TOML file, read value by value; whatever is wrong becomes a `UsageError` with file, key and remedy."""
+"""A TOML file read into a struct; every mistake becomes a `UsageError` with file, key and remedy."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+import re
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_type_hints
+
+import msgspec
 
 from wsbench.errors import UsageError
 
-_NEEDED = object()
+_MESSAGE = re.compile(
+    r"(?:Object contains unknown field `(?P<unknown>.*?)`|(?P<problem>.*?))(?: - at `\$\.(?P<path>.*)`)?", re.DOTALL
+)
+_INDEX, _BACKTICKS = re.compile(r"\[(\d+)\]"), re.compile(r"`([^`]*)`")
+_TYPES = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "text",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a table",
+}
+T = TypeVar("T", bound=msgspec.Struct)
 
 
-class Table:
-    """One table.
+class TomlFile:
+    """A TOML file.
 
     Args:
-        content: as tomllib has it.
-        where: its own key, for errors; empty for the file itself.
+        examples: by key, a value for the remedy of a wrong type.
+
+    Raises:
+        UsageError: there is no such file, or it is not TOML.
     """
 
-    def __init__(self, file: str, content: Mapping[str, Any], where: str = "") -> None:
-        self.file = file
-        self._content = content
-        self._where = where
-
-    def __contains__(self, key: str) -> bool:
-        return key in self._content
+    def __init__(self, path: Path, examples: dict[str, str]) -> None:
+        self.path = path
+        self._examples = examples
+        try:
+            self.content = path.read_bytes()
+            self._document = tomllib.loads(self.content.decode())
+        except OSError as error:
+            raise UsageError(f"{path}: {error.strerror or error}") from error
+        except UnicodeDecodeError as error:
+            raise UsageError(f"{path}: it is not text in UTF-8") from error
+        except tomllib.TOMLDecodeError as error:
+            raise UsageError(
+                f"{path}: it is not TOML: {error}", remedy="See https://toml.io, or scenarios/."
+            ) from error
 
     def error(self, key: str, problem: str, remedy: str = "") -> UsageError:
-        """What is wrong with a key's value (or, with no key, with the table)."""
-        place = ".".join(filter(None, (self._where, key)))
-        return UsageError(f"{self.file}: {place}: {problem}", remedy=remedy)
+        """Return the error for a key's value."""
+        return UsageError(f"{self.path}: {key}: {problem}", remedy=remedy)
 
-    def only(self, keys: Sequence[str]) -> None:
-        """There is no other key.
+    def decode(self, shape: type[T]) -> T:
+        """Return the file as a struct, without a type or a key that the struct does not have.
 
         Raises:
-            UsageError: there is one; with the one that was probably meant.
+            UsageError: a key is unknown, or its value has the wrong type.
         """
-        for key in self._content:
-            if key not in keys:
-                close = difflib.get_close_matches(key, keys, n=1)
-                remedy = f"Did you mean {close[0]!r}?" if close else f"There are: {', '.join(keys)}."
-                raise self.error(key, "there is no such key", remedy)
+        try:
+            return msgspec.convert(self._document, shape)
+        except msgspec.ValidationError as error:
+            raise self._explained(str(error), shape) from error
 
-    def one(self, key: str, parse: Callable[[str], Any], *, default: Any = _NEEDED) -> Any:
-        """The value, parsed from its text."""
-        if key not in self._content and default is not _NEEDED:
-            return default
-        return self._parsed(key, self._content[key], parse)
+    def parsed(self, key: str, value: Any, parse: Callable[[str], Any]) -> Any:
+        """Parse a value from its text.
 
-    def many(self, key: str, parse: Callable[[str], Any], *, default: Sequence[Any] = ()) -> tuple[Any, ...]:
-        """Return the parsed values of a list, or the one value; none of them twice."""
-        if key not in self._content:
-            return tuple(default)
-        given = self._content[key]
-        values = given if isinstance(given, list) else [given]
-        if not values:
-            raise self.error(key, "the list is empty", "Leave the key out, or name one value at least.")
-        parsed = [self._parsed(key, value, parse) for value in values]
-        if twice := [value for place, value in enumerate(parsed) if value in parsed[:place]]:
-            raise self.error(key, f"{twice[0]!r} is there twice")
-        return tuple(parsed)
-
-    def count(self, key: str, *, default: int | None = None, least: int = 1, most: int | None = None) -> int:
-        """A whole number."""
-        if key not in self._content and default is not None:
-            return default
-        return self._count(key, self._content[key], least, most)
-
-    def counts(self, key: str, *, default: int) -> tuple[int, ...]:
-        """Whole numbers of at least 1."""
-        given = self._content.get(key, default)
-        for value in given if isinstance(given, list) else [given]:
-            self._count(key, value, 1, None)
-        return self.many(key, int, default=(default,))
-
-    def switch(self, key: str) -> bool:
-        """True or false; false when it is not there."""
-        value = self._content.get(key, False)
-        if not isinstance(value, bool):
-            raise self.error(key, f"{value!r} is neither true nor false")
-        return value
-
-    def tables(self, key: str) -> Iterator[Table]:
-        """The tables of a list, or the one table."""
-        given = self._content.get(key, [])
-        values = given if isinstance(given, list) else [given]
-        for number, value in enumerate(values, 1):
-            if not isinstance(value, dict):
-                raise self.error(key, f"{value!r} is not a table", f"It looks like {_EXAMPLES[key]}.")
-            yield Table(self.file, value, key if len(values) == 1 else f"{key} {number}")
-
-    def _count(self, key: str, value: Any, least: int, most: int | None) -> int:
-        right = isinstance(value, int) and not isinstance(value, bool) and value >= least
-        if not right or (most is not None and value > most):
-            limits = f"of at least {least}" if most is None else f"from {least} to {most}"
-            raise self.error(key, f"{value!r} is not a whole number {limits}")
-        number: int = value
-        return number
-
-    def _parsed(self, key: str, value: Any, parse: Callable[[str], Any]) -> Any:
-        if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-            raise self.error(key, f"{value!r} is neither text nor a number")
+        Raises:
+            UsageError: `parse` refuses it.
+        """
         try:
             return parse(str(value))
         except ValueError as error:
             raise self.error(key, str(error)) from error
 
+    def parsed_list(self, key: str, values: Any, parse: Callable[[str], Any]) -> tuple[Any, ...]:
+        """Parse the values of a list, or one value.
 
-_EXAMPLES = {
-    "load": "{ in_flight = 1 } or { rate = 1000 }",
-    "target": '[[target]] with name = "mine" and url = "ws://..."',
-}
+        Raises:
+            UsageError: `parse` refuses one, the list is empty, or a value is in it twice.
+        """
+        texts = values if isinstance(values, list) else [values]
+        if not texts:
+            raise self.error(key, "the list is empty", "Leave the key out, or name one value at least.")
+        parsed = [self.parsed(key, text, parse) for text in texts]
+        if twice := [value for place, value in enumerate(parsed) if value in parsed[:place]]:
+            raise self.error(key, f"{twice[0]!r} is there twice")
+        return tuple(parsed)
+
+    def _explained(self, message: str, shape: type[msgspec.Struct]) -> UsageError:
+        match = _MESSAGE.fullmatch(message)
+        assert match is not None
+        path = match["path"] or ""
+        place, key = _INDEX.sub(lambda index: f" {int(index[1]) + 1}", path), _INDEX.sub("", path)
+        if match["unknown"] is None:
+            problem = _BACKTICKS.sub(lambda types: _named(types[1]), match["problem"])
+            example = self._examples.get(key, "")
+            return self.error(place, problem[0].lower() + problem[1:], f"It looks like {example}." if example else "")
+        names = _fields_at(shape, key)
+        close = difflib.get_close_matches(match["unknown"], names, n=1)
+        remedy = f"Did you mean {close[0]!r}?" if close else f"There are: {', '.join(names)}."
+        return self.error(".".join(filter(None, (place, match["unknown"]))), "there is no such key", remedy)
+
+
+def numbered(key: str, values: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the values of a list, or one value, each with its place for errors: `load 2`."""
+    if isinstance(values, list):
+        yield from ((f"{key} {number}", value) for number, value in enumerate(values, 1))
+    else:
+        yield key, values
+
+
+def _named(types: str) -> str:
+    return " or ".join(_TYPES.get(name, name) for name in types.split(" | ") if name != "null")
+
+
+def _fields_at(shape: Any, key: str) -> tuple[str, ...]:
+    """Return the fields of a struct, or of the struct in its field `key`, whose type is `list[Struct] | Struct`."""
+    struct: type[msgspec.Struct] = (get_args(get_type_hints(shape).get(key)) or (shape,))[-1]
+    return struct.__struct_fields__
