@@ -11,6 +11,7 @@ from wsbench.master.live import LiveView
 from wsbench.master.worker_registry import WorkerRegistry
 from wsbench.measure.delta import IntervalDelta
 from wsbench.measure.histogram import Buckets, record
+from wsbench.measure.series import LATENCY_SERIES
 from wsbench.run.options import RunOptions
 from wsbench.run.protocol import ConnectionTally, Health, Report
 
@@ -148,21 +149,33 @@ def test_the_verdict_follows_the_rules_of_the_result(lag_ms: float, cpu_ns: int,
     assert "worker-lost" in [finding.code for finding in reports.live.verdict[1]]
 
 
-def test_a_report_may_arrive_while_figures_are_read() -> None:
-    """Reading yields control; a report that arrives then must not break the iteration."""
-    waiting: list[IntervalDelta] = []
+def verdict_of(live: LiveView) -> str | None:
+    live.judge(set())
+    return live.verdict and live.verdict[0]
+
+
+@pytest.mark.parametrize(
+    ("read", "figures"),
+    [
+        (lambda live: [name for name, _, _ in live.latencies()], list(LATENCY_SERIES)),
+        (lambda live: [point.start_ns for point in live.points(0)], [S]),
+        (verdict_of, "ok"),
+    ],
+    ids=["latencies", "points", "verdict"],
+)
+def test_reports_that_arrive_during_a_reading_are_not_in_it(read: Callable[[LiveView], Any], figures: object) -> None:
+    """A reading yields control; reports that arrive then add series and points."""
+    arriving: list[IntervalDelta] = []
 
     def yield_control() -> None:
-        if waiting:
-            reports.send(waiting.pop())
+        if arriving:
+            reports.send(arriving.pop())
 
     reports = Reports(yield_control)
     reports.send(IntervalDelta("measure", S, {"wall_ns": S, "sent": 1}, {"send_lag": values(1.0)}))
-    for read in (
-        lambda: list(reports.live.latencies()),
-        lambda: list(reports.live.points(0)),
-        lambda: reports.live.judge(set()),
-    ):
-        waiting[:] = [second(number, 1.0, 5.0) for number in range(2, 30)]
-        reports.live._series["measure"] = {"send_lag": values(1.0)}
-        read()
+    arriving[:] = [second(number, 1.0, 5.0) for number in range(2, 30)]
+    arriving[-1].series["login"] = values(1.0)
+    assert read(reports.live) == figures
+    assert reports.live.counts()["sent"] == 1 + 2 * 28, "all of them arrived, and are in the next reading"
+    assert len(list(reports.live.points(0))) == 29
+    assert [name for name, _, _ in reports.live.latencies()] == [*LATENCY_SERIES, "login"]
