@@ -69,7 +69,7 @@ class Memory:
 
 def quarters(log: bytes, series: str) -> list[Buckets]:
     """The distribution of a series in each quarter of the run."""
-    lines = list(hlog.of_rows(hlog.select(log.splitlines(), series), "latency.hlog"))
+    lines = list(hlog.read_lines(hlog.select_series(log.splitlines(), series), "latency.hlog"))
     begin, end = min(line.start_ns for line in lines), max(line.start_ns for line in lines) + 1
     found: list[Buckets] = [{}, {}, {}, {}]
     for line in lines:

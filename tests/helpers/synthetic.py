@@ -54,7 +54,7 @@ class Stored:
     timeline: bytes
 
     def lines(self) -> list[hlog.StoredLine]:
-        return list(hlog.of_rows(self.log.splitlines(), "latency.hlog"))
+        return list(hlog.read_lines(self.log.splitlines(), "latency.hlog"))
 
     def write(self, results_dir: Path) -> Path:
         """The directory of its id, in `results_dir`."""
@@ -105,7 +105,7 @@ def stored(
     return Stored(
         replace(_run(intervals, seconds, float(per_s)), **changed),
         hlog.encode(lines, start_ns=BEGIN_NS, comment="synthetic"),
-        timeline.encode([timeline.row(interval) for interval in intervals], busy),
+        timeline.encode([timeline.make_row(interval) for interval in intervals], busy),
     )
 
 

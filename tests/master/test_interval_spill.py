@@ -91,7 +91,7 @@ def test_the_report_of_a_run_equals_the_report_made_from_its_files(tmp_path: Pat
     files = _files(tmp_path, settled_after_s=15, but="")
     again = run_page.report(
         decode(files["run.json"], "run.json"),
-        hlog.of_rows(files["latency.hlog"].splitlines(), "log"),
+        hlog.read_lines(files["latency.hlog"].splitlines(), "log"),
         files["timeline.csv"],
     )
     made, remade = (re.sub(rb"nonce[-=]\"?[\w-]+", b"", text) for text in (files["report.html"], again))

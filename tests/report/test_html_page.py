@@ -210,7 +210,9 @@ def test_a_run_of_which_nothing_is_known_has_a_report_all_the_same() -> None:
         conditions=replace(empty.run.conditions, rate=None, loop="closed", duration_ns=0),
     )
     log = hlog.encode([], start_ns=0, comment="")
-    document = Document(run_page.report(run, hlog.of_rows(log.splitlines(), "log"), timeline.encode([], {})).decode())
+    document = Document(
+        run_page.report(run, hlog.read_lines(log.splitlines(), "log"), timeline.encode([], {})).decode()
+    )
     assert document.figures() == []
     assert "Incomplete." in document.text
     assert "✕ unheard-of" in document.text

@@ -58,13 +58,13 @@ def _content(run: run_result.Run, directory: Path, format_: str, series: str | N
     if format_ == "openmetrics":
         return openmetrics.encode(run, list(run.latency) if series is None else [series])
     if format_ == "csv":
-        return stored_files.timeline(directory, run) if series is None else _distribution(directory, run, series)
+        return stored_files.read_timeline(directory, run) if series is None else _distribution(directory, run, series)
     if format_ == "hgrm":
-        return stored_files.distribution(directory, run, series or "response")
-    for _ in stored_files.lines(directory, run, series):
+        return stored_files.read_distribution(directory, run, series or "response")
+    for _ in stored_files.read_lines(directory, run, series):
         pass
-    return stored_files.log(directory, series)
+    return stored_files.read_log(directory, series)
 
 
 def _distribution(directory: Path, run: run_result.Run, series: str) -> bytes:
-    return distribution_csv.encode(line.counts for line in stored_files.lines(directory, run, series))
+    return distribution_csv.encode(line.counts for line in stored_files.read_lines(directory, run, series))

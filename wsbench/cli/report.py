@@ -54,7 +54,9 @@ def _made(result: Path) -> tuple[Path, bytes]:
         return directory, of_capacity(directory)
     run = run_result.load(result)
     directory = result if result.is_dir() else result.parent
-    return directory, run_page.report(run, stored_files.lines(directory, run), stored_files.timeline(directory, run))
+    return directory, run_page.report(
+        run, stored_files.read_lines(directory, run), stored_files.read_timeline(directory, run)
+    )
 
 
 def of_experiment(directory: Path) -> bytes:
@@ -73,7 +75,7 @@ def of_experiment(directory: Path) -> bytes:
             if done.status == experiment_result.DONE and done.run:
                 example = run_result.load(directory / done.run)
                 lost += example.latency[_CURVE].lost
-                for line in stored_files.lines(directory / done.run, example, _CURVE):
+                for line in stored_files.read_lines(directory / done.run, example, _CURVE):
                     whole.add(line.counts)
         curves[cell.key] = (whole.buckets(), lost)
     return experiment_page.report(

@@ -64,7 +64,7 @@ class IntervalSpill:
         lines = []
         for name in sorted(interval.series):
             line = hlog.Line(name, interval.start_ns, NS_PER_S, interval.series[name])
-            lines.append(hlog.row(line, start_ns=self.begin_ns, yield_control=yield_control))
+            lines.append(hlog.encode_line(line, start_ns=self.begin_ns, yield_control=yield_control))
         text, end = b"".join(lines), self._file.tell()
         try:
             if self._file.write(text) != len(text):
@@ -74,7 +74,7 @@ class IntervalSpill:
             self._file.seek(end)
             self._give_up(error)
             return False
-        self._rows[interval.start_ns] = timeline.row(interval, yield_control)
+        self._rows[interval.start_ns] = timeline.make_row(interval, yield_control)
         return True
 
     def _give_up(self, error: OSError) -> None:
@@ -86,7 +86,7 @@ class IntervalSpill:
         late = {self._time(start_ns): interval for start_ns, interval in self._late.items()}
         for text, tag, row in self._lines() if late else ():
             if text in late:
-                (line,) = hlog.of_rows([row], "the spill file")
+                (line,) = hlog.read_lines([row], "the spill file")
                 late[text].add(IntervalDelta("", 0, {}, {tag: line.counts.buckets()}))
         for start_ns, interval in self._late.items():
             interval.add(IntervalDelta("", 0, self._rows.pop(start_ns).counts(), {}))

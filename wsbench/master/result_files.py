@@ -25,7 +25,7 @@ Files = dict[str, bytes | Iterable[bytes]]
 
 def build(run: run_result.Run, measurement: Measurement) -> Files:
     """Return the files of a result."""
-    intervals = [*map(timeline.row, measurement.intervals), *measurement.spill.rows()]
+    intervals = [*map(timeline.make_row, measurement.intervals), *measurement.spill.rows()]
     over_time = timeline.encode(sorted(intervals, key=lambda row: row.start_ns), measurement.cpu_by_interval)
     files: Files = {
         run_result.RUN_FILE: run_result.encode(run),
@@ -48,7 +48,7 @@ def _log(run_id: str, measurement: Measurement) -> Iterator[bytes]:
     if begin is None:
         first = min((interval.start_ns for interval in measurement.intervals), default=0)
         begin = first // NS_PER_MS * NS_PER_MS
-    head = hlog.head(start_ns=begin, comment=f"wsbench {wsbench.__version__} {run_id}")
+    head = hlog.encode_header(start_ns=begin, comment=f"wsbench {wsbench.__version__} {run_id}")
     yield from head.splitlines(keepends=True)
     lines = [
         hlog.Line(name, interval.start_ns, _length(measurement, interval.phase, interval.start_ns), buckets)
@@ -56,7 +56,7 @@ def _log(run_id: str, measurement: Measurement) -> Iterator[bytes]:
         for name, buckets in interval.series.items()
         if name in measurement.whole_run_series or interval.phase == Phase.MEASURE
     ]
-    in_memory = sorted((line.start_ns, line.tag, hlog.row(line, start_ns=begin)) for line in lines)
+    in_memory = sorted((line.start_ns, line.tag, hlog.encode_line(line, start_ns=begin)) for line in lines)
     for _, _, row in heapq.merge(in_memory, measurement.spill.log_rows()):
         yield row
 
@@ -74,7 +74,7 @@ def _report_lines(run_id: str, measurement: Measurement) -> Iterator[hlog.Stored
     for name, buckets in measurement.series.items():
         if name != run_page.OVER_TIME and buckets:
             yield hlog.StoredLine(name, 0, 0, SparseBuckets.of(buckets))
-    yield from hlog.of_rows(hlog.select(_log(run_id, measurement), run_page.OVER_TIME), "latency.hlog")
+    yield from hlog.read_lines(hlog.select_series(_log(run_id, measurement), run_page.OVER_TIME), "latency.hlog")
 
 
 class _Rewindable:

@@ -47,11 +47,11 @@ class StoredLine:
 
 def encode(lines: Iterable[Line], *, start_ns: int, comment: str) -> bytes:
     """A log of lines. `start_ns`, the run's begin, is the base all times are relative to."""
-    entries = [(line.start_ns, line.tag, row(line, start_ns=start_ns)) for line in lines]
-    return head(start_ns=start_ns, comment=comment) + b"".join(row for _, _, row in sorted(entries))
+    entries = [(line.start_ns, line.tag, encode_line(line, start_ns=start_ns)) for line in lines]
+    return encode_header(start_ns=start_ns, comment=comment) + b"".join(row for _, _, row in sorted(entries))
 
 
-def head(*, start_ns: int, comment: str) -> bytes:
+def encode_header(*, start_ns: int, comment: str) -> bytes:
     """What stands above the lines."""
     start_s = start_ns / NS_PER_S
     date = datetime.fromtimestamp(start_s, UTC).strftime("%a %b %d %H:%M:%S UTC %Y")
@@ -65,7 +65,7 @@ def head(*, start_ns: int, comment: str) -> bytes:
     return ("\n".join(rows) + "\n").encode()
 
 
-def row(line: Line, *, start_ns: int, yield_control: Callable[[], None] = lambda: None) -> bytes:
+def encode_line(line: Line, *, start_ns: int, yield_control: Callable[[], None] = lambda: None) -> bytes:
     """A line as it stands in the log; `yield_control` as in `packed.encode`."""
     start = (line.start_ns - start_ns) / NS_PER_S
     maximum_ms = highest_value(max(line.buckets, default=0)) / NS_PER_MS
@@ -79,11 +79,11 @@ def decode(text: bytes, where: str) -> list[Line]:
     Raises:
         ResultError: a line that is not one; `where` names the log.
     """
-    lines = of_rows(io.BytesIO(text), where)
+    lines = read_lines(io.BytesIO(text), where)
     return [Line(line.tag, line.start_ns, line.length_ns, line.counts.buckets()) for line in lines]
 
 
-def of_rows(rows: Iterable[bytes], where: str) -> Iterator[StoredLine]:
+def read_lines(rows: Iterable[bytes], where: str) -> Iterator[StoredLine]:
     """The lines of a log that comes row by row: a day's are too many to hold without need.
 
     Raises:
@@ -104,7 +104,7 @@ def of_rows(rows: Iterable[bytes], where: str) -> Iterator[StoredLine]:
         raise ResultError(f"{where} is empty", remedy="The file was cut off.")
 
 
-def select(rows: Iterable[bytes], tag: str) -> Iterator[bytes]:
+def select_series(rows: Iterable[bytes], tag: str) -> Iterator[bytes]:
     """The rows of a log, of one series alone."""
     wanted = (b"#", b'"', f"Tag={tag},".encode())
     return (row for row in rows if row.startswith(wanted))

@@ -18,17 +18,17 @@ _HGRM_COUNT = re.compile(rb"^#\[Max +=[^,]*, Total count +=\s*(\d+)\]$", re.MULT
 _OF_TIMELINE = ("sent", "received", "lost")
 
 
-def log(directory: Path, series: str | None = None) -> bytes:
+def read_log(directory: Path, series: str | None = None) -> bytes:
     """latency.hlog, or the lines of one series of it.
 
     Raises:
         ResultError: there is none.
     """
     text = _read(directory, LOG)
-    return text if series is None else b"".join(hlog.select(text.splitlines(keepends=True), series))
+    return text if series is None else b"".join(hlog.select_series(text.splitlines(keepends=True), series))
 
 
-def lines(directory: Path, run: Run, series: str | None = None) -> Iterator[hlog.StoredLine]:
+def read_lines(directory: Path, run: Run, series: str | None = None) -> Iterator[hlog.StoredLine]:
     """The lines of latency.hlog, one by one.
 
     Raises:
@@ -36,14 +36,14 @@ def lines(directory: Path, run: Run, series: str | None = None) -> Iterator[hlog
     """
     where, found = str(directory / LOG), Counter[str]()
     with _opened(directory, LOG) as rows:  # a day's log is half a gigabyte
-        for line in hlog.of_rows(rows if series is None else hlog.select(rows, series), where):
+        for line in hlog.read_lines(rows if series is None else hlog.select_series(rows, series), where):
             found[line.tag] += int(line.counts.counts.sum())
             yield line
     asked = run.latency if series is None else {series: run.latency[series]}
     _agree(where, found, {name: latency.count for name, latency in asked.items()})
 
 
-def timeline(directory: Path, run: Run) -> bytes:
+def read_timeline(directory: Path, run: Run) -> bytes:
     """timeline.csv.
 
     Raises:
@@ -59,7 +59,7 @@ def timeline(directory: Path, run: Run) -> bytes:
     return text
 
 
-def distribution(directory: Path, run: Run, series: str) -> bytes:
+def read_distribution(directory: Path, run: Run, series: str) -> bytes:
     """The .hgrm of a series.
 
     Raises:

@@ -51,7 +51,7 @@ class TimelineRow(NamedTuple):
         return {name: count for name, count in zip((*_COUNTS, *_BYTES), self.counted, strict=True) if count}
 
 
-def row(interval: IntervalDelta, yield_control: Callable[[], None] = lambda: None) -> TimelineRow:
+def make_row(interval: IntervalDelta, yield_control: Callable[[], None] = lambda: None) -> TimelineRow:
     """The row of an interval. `yield_control` is called now and then, for somebody who must not stop for long."""
     counts = interval.counts
     lost = counts.get("lost", 0) + counts.get("missed", 0)
