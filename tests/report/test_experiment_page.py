@@ -11,7 +11,7 @@ from helpers.sample_run import RUN
 from msgspec.structs import replace
 
 from wsbench.measure.histogram import Buckets, record
-from wsbench.report.html import experiment_page
+from wsbench.report.html import experiment_page, experiment_plots
 from wsbench.results.overview_result import FIGURES, CellFigure, Overview, OverviewRow, Ratio
 
 HOSTILE = "</script><b>x</b>&amp;"
@@ -55,7 +55,7 @@ TWO = [
 
 def test_figures_of_targets_side_by_side() -> None:
     document = made(TWO)
-    ratios = [f"ratio-{name}".replace(".", "-") for name in FIGURES if name in experiment_page._RATIOS]
+    ratios = [f"ratio-{name}".replace(".", "-") for name in FIGURES if name in experiment_plots._RATIOS]
     assert set(document.figures()) == {"curves-A", "curves-B", "efficiency", *ratios}
     places = [attrs["id"] for tag, attrs in document.elements if tag == "figure"]
     assert sorted(map(str, places)) == sorted(document.figures())

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from wsbench.errors import ResultError
 from wsbench.measure.histogram import HIGHEST_NS, Buckets, bucket_key, percentiles, record
-from wsbench.report.hlog import LEGEND, Line, decode, encode, select
+from wsbench.report.hlog import LEGEND, Line, decode, encode, select_series
 
 MS, S = 1_000_000, 1_000_000_000
 START = 1_795_000_000_250 * MS
@@ -167,7 +167,7 @@ def test_untagged_lines_of_others_are_read_too() -> None:
 
 
 def of_series(tag: str) -> bytes:
-    return b"".join(select(LOG.splitlines(keepends=True), tag))
+    return b"".join(select_series(LOG.splitlines(keepends=True), tag))
 
 
 def test_one_series_of_a_log() -> None:

@@ -6,23 +6,18 @@ import base64
 import csv
 import io
 import json
-import math
 import re
 from array import array
 
 import pytest
 from helpers.html_document import Document
-from helpers.synthetic import BEGIN_NS, Stored, stored
+from helpers.synthetic import Stored, stored
 from msgspec.structs import replace
 
-from wsbench.errors import ResultError
-from wsbench.measure.bucket_arrays import SparseBuckets
 from wsbench.measure.findings import Finding
-from wsbench.measure.histogram import Buckets, percentile, record
-from wsbench.measure.percentile_curve import curve
 from wsbench.measure.series import SERIES
 from wsbench.report import hlog, timeline
-from wsbench.report.html import heat_map, page, run_page, timeline_reader
+from wsbench.report.html import page, run_page
 from wsbench.results.run_result import (
     Connections,
     ErrorCount,
@@ -88,65 +83,6 @@ def test_figures_say_what_the_result_says(minute: Stored) -> None:
     rows = list(csv.DictReader(io.StringIO(minute.timeline.decode())))
     received = unpacked(rates["received"]["y"])[::2]  # type: ignore[arg-type]
     assert received == [float(row["received"]) for row in rows]
-
-
-def test_the_heat_map_holds_every_message_of_the_measure_phase(minute: Stored) -> None:
-    over_time = timeline_reader.read_timeline(minute.timeline, "timeline.csv")
-    heat = heat_map.heat_map(heat_map.collect_latencies(minute.lines(), over_time, "response").columns, over_time)
-    assert heat is not None
-    assert sum(map(sum, heat.counts)) == minute.run.messages.received
-    assert [sum(row[n] for row in heat.counts) for n in range(60)] == [1000] * 60
-    assert (heat.time_edges_s[0], heat.time_edges_s[-1]) == (5.0, 65.0)
-    assert len(heat.latency_edges_ns) == len(heat.counts) + 1 <= heat_map.ROWS + 1
-    for line in minute.lines():
-        if line.tag == "response":
-            second = (line.start_ns - BEGIN_NS) // 10**9 - 5
-            exact = percentile(line.counts.buckets(), 50)
-            assert exact is not None
-            assert heat.p50_ns[second] == pytest.approx(exact, rel=0.04)
-    stalled = [second for second, value in enumerate(heat.p99_ns) if value is None]
-    assert stalled == [20, 40]  # 50 of 1,050 were lost
-
-
-def test_rows_of_the_heat_map_are_where_their_latencies_are() -> None:
-    buckets: Buckets = {}
-    for value in (100_000, 1_000_000, 64_000_000):
-        record(buckets, value)
-    over_time = timeline_reader.Timeline([], 0, 1)
-    heat = heat_map.heat_map(
-        heat_map.collect_latencies(
-            [hlog.StoredLine("response", 0, 10**9, SparseBuckets.of(buckets))], over_time, "response"
-        ).columns,
-        over_time,
-    )
-    assert heat is not None
-    edges = heat.latency_edges_ns
-    found = [(edges[n], edges[n + 1]) for n, row in enumerate(heat.counts) if row[0]]
-    assert all(
-        low * 0.96 <= value < high for (low, high), value in zip(found, (100_000, 1_000_000, 64_000_000), strict=True)
-    )
-
-
-def test_an_hour_becomes_columns_without_losing_a_count() -> None:
-    intervals = ["time,elapsed_s,phase,connections,sent,received,lost,worker_cpu_percent"]
-    intervals += [f"2026-11-22T09:15:00.000Z,{n}.250,measure,5,10,9,1,{n % 100}" for n in range(3600)]
-    over_time = timeline_reader.read_timeline("\n".join(intervals).encode(), "timeline.csv")
-    assert over_time.every_s == 7
-    assert len(over_time.moments) == math.ceil(3600 / 7) <= timeline_reader.COLUMNS
-    assert sum(moment.lost for moment in over_time.moments) == 3600
-    assert {round(moment.sent_per_s, 6) for moment in over_time.moments} == {10.0}
-    assert over_time.moments[0].cpu_percent == 6
-
-
-def test_a_curve_ends_where_lost_messages_begin() -> None:
-    buckets: Buckets = {}
-    for value in range(1, 991):
-        record(buckets, value * 1000)
-    whole, lossy = curve(buckets), curve(buckets, 10)
-    assert whole.reciprocals[-1] == 990
-    assert whole.values_ns[-1] >= 990_000
-    assert lossy.reciprocals[-1] <= 100.5
-    assert all(low <= high for low, high in zip(lossy.values_ns, lossy.values_ns[1:], strict=False))
 
 
 def test_what_came_from_elsewhere_stays_text(minute: Stored) -> None:
@@ -222,9 +158,3 @@ def test_a_run_of_which_nothing_is_known_has_a_report_all_the_same() -> None:
 def test_a_closed_loop_has_no_send_lag(minute: Stored) -> None:
     document = report(minute, replace(minute.run, conditions=replace(minute.run.conditions, loop="closed", rate=None)))
     assert [line["name"] for line in document.figure("percentiles")["data"]] == ["response", "service", "read lag"]
-
-
-@pytest.mark.parametrize("text", [b"\xff\xfe", b"time,elapsed_s\n2026,x\n", b"time,phase\n1,2\n", b"elapsed_s\n1\n"])
-def test_what_is_no_timeline_is_said(text: bytes) -> None:
-    with pytest.raises(ResultError, match=r"timeline\.csv is not a timeline"):
-        timeline_reader.read_timeline(text, "timeline.csv")

@@ -7,7 +7,7 @@ import io
 
 from wsbench.measure.delta import IntervalDelta
 from wsbench.measure.histogram import Buckets, record
-from wsbench.report.timeline import COLUMNS, encode, row
+from wsbench.report.timeline import COLUMNS, encode, make_row
 
 S = 1_000_000_000
 T = 1_795_000_000 * S + 250_000_000
@@ -21,7 +21,7 @@ def spread(*values: tuple[int, int]) -> Buckets:
 
 
 def rows(*intervals: IntervalDelta, cpu: dict[tuple[str, int], float] | None = None) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(encode(list(map(row, intervals)), cpu or {}).decode())))
+    return list(csv.DictReader(io.StringIO(encode(list(map(make_row, intervals)), cpu or {}).decode())))
 
 
 BUSY = IntervalDelta(
@@ -95,7 +95,7 @@ def test_connections_are_those_that_were_open_at_the_intervals_end() -> None:
 
 
 def test_lines_end_as_unix_has_it() -> None:
-    text = encode([row(BUSY)], {})
+    text = encode([make_row(BUSY)], {})
     assert text.count(b"\n") == 2
     assert text.endswith(b"\n")
     assert b"\r" not in text

@@ -1,0 +1,27 @@
+"""timeline.csv, read into columns."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from wsbench.errors import ResultError
+from wsbench.report.html.timeline_reader import COLUMNS, read_timeline
+
+
+def test_an_hour_becomes_columns_without_losing_a_count() -> None:
+    intervals = ["time,elapsed_s,phase,connections,sent,received,lost,worker_cpu_percent"]
+    intervals += [f"2026-11-22T09:15:00.000Z,{n}.250,measure,5,10,9,1,{n % 100}" for n in range(3600)]
+    over_time = read_timeline("\n".join(intervals).encode(), "timeline.csv")
+    assert over_time.every_s == 7
+    assert len(over_time.moments) == math.ceil(3600 / 7) <= COLUMNS
+    assert sum(moment.lost for moment in over_time.moments) == 3600
+    assert {round(moment.sent_per_s, 6) for moment in over_time.moments} == {10.0}
+    assert over_time.moments[0].cpu_percent == 6
+
+
+@pytest.mark.parametrize("text", [b"\xff\xfe", b"time,elapsed_s\n2026,x\n", b"time,phase\n1,2\n", b"elapsed_s\n1\n"])
+def test_what_is_no_timeline_is_said(text: bytes) -> None:
+    with pytest.raises(ResultError, match=r"timeline\.csv is not a timeline"):
+        read_timeline(text, "timeline.csv")

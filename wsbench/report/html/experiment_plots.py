@@ -1,0 +1,213 @@
+"""The plots of an experiment: percentile curves, ratios to the baseline, and efficiency, by target."""
+
+from __future__ import annotations
+
+import html
+import math
+import string
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from wsbench.measure.histogram import Buckets
+from wsbench.report.html.plots import Json, PercentileSeries, Plot, latency_axis, percentile_plot
+from wsbench.results.overview_result import Overview, OverviewRow
+from wsbench.units import NS_PER_S, format_count
+
+_COLOURS = ("--a", "--c", "--b", "--d", "--e", "--f", "--g", "--h")
+_DASHES = ("solid", "dash", "dot", "dashdot")
+_SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star", "hexagon")
+_LETTER_POSITIONS = ("middle left", "middle right", "top left", "top right", "bottom left", "bottom right")
+"""Position of a point's letter, by its conditions: a target's points lie above each other, often close together."""
+_RATIOS = {
+    "throughput_per_s": ("throughput", "right of 1 is more throughput"),
+    "response_p50_ns": ("response p50", "left of 1 is faster"),
+    "response_p99_ns": ("response p99", "left of 1 is faster"),
+    "response_p99.9_ns": ("response p99.9", "left of 1 is faster"),
+    "target_cpu_us_per_message": ("target's CPU per message", "left of 1 is cheaper"),
+}
+_CPU, _P99 = "target_cpu_us_per_message", "response_p99_ns"
+
+
+@dataclass(frozen=True)
+class Group:
+    """The cells of one set of conditions, the baseline's first. `letter` labels it in the plots."""
+
+    letter: str
+    conditions: str
+    rows: list[OverviewRow]
+
+
+Curves = Mapping[str, tuple[Buckets, int]]
+"""By a cell's key: the distribution over all its runs, and the number of lost messages."""
+Styles = Mapping[str, int]
+"""The number of every target, from which its colour, dash and symbol follow."""
+
+
+def percentile_plots(groups: Sequence[Group], curves: Curves, styles: Styles) -> list[Plot]:
+    """Return the percentile curves of every set of conditions that has runs."""
+    return [plot for group in groups if (plot := _percentiles(group, curves, styles))]
+
+
+def ratio_plots(overview: Overview, groups: Sequence[Group], styles: Styles) -> list[Plot]:
+    """Return a plot of every metric that has ratios to the baseline."""
+    return [plot for name in _RATIOS if (plot := _ratio_plot(name, overview, groups, styles))]
+
+
+def _percentiles(group: Group, curves: Curves, styles: Styles) -> Plot | None:
+    lines = [
+        PercentileSeries(_plain(row.target), _colour(styles[row.target]), _dash(styles[row.target]), *curves[row.key])
+        for row in group.rows
+        if row.key in curves and curves[row.key][0]
+    ]
+    if not lines:
+        return None
+    how = f"{group.conditions}. `response` over all runs of a target. Each step to the right adds a nine."
+    return Plot(f"curves-{group.letter}", f"{group.letter}: latency by percentile", how, *percentile_plot(lines), 380)
+
+
+def _ratio_plot(name: str, overview: Overview, groups: Sequence[Group], styles: Styles) -> Plot | None:
+    metric, direction = _RATIOS[name]
+    data: list[Json] = []
+    edges = [1.0]
+    places: list[str] = []
+    for target, style in styles.items():
+        points = [
+            (f"{_plain(target)} · {group.letter}", figure.ratio)
+            for group in groups
+            for row in group.rows
+            if row.target == target and (figure := row.figures.get(name)) is not None and figure.ratio is not None
+        ]
+        if not points:
+            continue
+        places += [place for place, _ in points]
+        edges += [edge for _, ratio in points for edge in (ratio.low, ratio.high)]
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": _plain(target),
+                "y": [place for place, _ in points],
+                "x": [ratio.ratio for _, ratio in points],
+                "error_x": {
+                    "type": "data",
+                    "symmetric": False,
+                    "array": [ratio.high - ratio.ratio for _, ratio in points],
+                    "arrayminus": [ratio.ratio - ratio.low for _, ratio in points],
+                    "thickness": 1.5,
+                    "width": 4,
+                },
+                "customdata": [[f"{ratio.low:.3g}", f"{ratio.high:.3g}"] for _, ratio in points],
+                "marker": {"color": _colour(style), "symbol": _SYMBOLS[style % len(_SYMBOLS)], "size": 8},
+                "hovertemplate": "× %{x:.3g} (%{customdata[0]} – %{customdata[1]})",
+            }
+        )
+    if not data:
+        return None
+    how = (
+        f"Ratio to {overview.baseline}, with its {100 * overview.confidence:g} % confidence interval: {direction}. "
+        "If the interval contains 1, no difference could be shown."
+    )
+    layout: Json = {
+        "xaxis": {"type": "log", "title": {"text": "× baseline"}, **_factors(min(edges), max(edges))},
+        "yaxis": {"type": "category", "autorange": "reversed", "categoryorder": "array", "categoryarray": places},
+        "hovermode": "closest",
+        "showlegend": False,
+        "shapes": [
+            {
+                "type": "line",
+                "xref": "x",
+                "yref": "paper",
+                "x0": 1,
+                "x1": 1,
+                "y0": 0,
+                "y1": 1,
+                "line": {"color": "--ink"},
+            }
+        ],
+    }
+    return Plot(f"ratio-{name.replace('.', '-')}", f"Ratio of {metric}", how, data, layout, 120 + 24 * len(places))
+
+
+def _factors(low: float, high: float) -> Json:
+    """Return a logarithmic axis of ratios. It includes 1, and has as many ticks as there is room for."""
+    low, high = min(low, 0.9), max(high, 1.1)
+    decades = math.log10(high / low)
+    values = _ticks(low, high)
+    if decades < 0.3:
+        values = [0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.4, 1.6, 1.8]
+    return {
+        "tickvals": values,
+        "ticktext": [f"{value:g}" for value in values],
+        "range": [math.log10(low) - 0.06 * decades, math.log10(high) + 0.06 * decades],
+    }
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Return about five to ten round values for a logarithmic axis."""
+    decades = math.log10(high / low)
+    steps: tuple[float, ...] = (1, 1.5, 2, 3, 5, 7) if decades < 1 else (1, 2, 5) if decades < 2.5 else (1,)
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    return [round(step * 10.0**power, 9) for power in powers for step in steps]
+
+
+def efficiency_plot(groups: Sequence[Group], styles: Styles) -> list[Plot]:
+    """Return the plot of CPU cost against p99; empty without such figures."""
+    data: list[Json] = []
+    for target, style in styles.items():
+        points = []
+        for group in groups:
+            for row in group.rows:
+                cpu, p99 = (row.figures[name].value if name in row.figures else None for name in (_CPU, _P99))
+                if row.target == target and cpu and p99:
+                    points.append((group.letter, 1e6 / cpu, p99 / NS_PER_S))
+        if points:
+            data.append(
+                {
+                    "type": "scatter",
+                    "mode": "markers+text" if len(groups) <= len(_LETTER_POSITIONS) else "markers",
+                    "name": _plain(target),
+                    "x": [x for _, x, _ in points],
+                    "y": [y for _, _, y in points],
+                    "text": [letter for letter, _, _ in points],
+                    "textposition": [
+                        _LETTER_POSITIONS[string.ascii_uppercase.index(letter[0]) % len(_LETTER_POSITIONS)]
+                        for letter, _, _ in points
+                    ],
+                    "marker": {"color": _colour(style), "symbol": _SYMBOLS[style % len(_SYMBOLS)], "size": 9},
+                    "hovertemplate": "%{text}: %{x:,.3s} messages/CPU s, p99 %{y:.3s}s",
+                }
+            )
+    if not data:
+        return []
+    how = (
+        "Messages that the target handles per second of its CPU time, against its p99. Further right is cheaper, "
+        "further down is faster: the best targets are at the bottom right. Letters stand for conditions, see the table."
+    )
+    xs = [x for each in data for x in each["x"]]
+    layout: Json = {
+        "xaxis": {"type": "log", "title": {"text": "messages per CPU second"}, **_thousands(xs)},
+        "yaxis": latency_axis("response p99", [y for each in data for y in each["y"]]),
+        "hovermode": "closest",
+        "showlegend": True,
+    }
+    return [Plot("efficiency", "Efficiency", how, data, layout, 420)]
+
+
+def _thousands(values: Sequence[float]) -> Json:
+    ticks = _ticks(min(values), max(values))
+    return {"tickvals": ticks, "ticktext": [f"{tick:g}" if tick < 1 else format_count(tick) for tick in ticks]}
+
+
+def _colour(number: int) -> str:
+    return _COLOURS[number % len(_COLOURS)]
+
+
+def _dash(number: int) -> str:
+    return (
+        _DASHES[number // len(_COLOURS) % len(_DASHES)] if number >= len(_COLOURS) else _DASHES[number % len(_DASHES)]
+    )
+
+
+def _plain(text: str) -> str:
+    """Escape a name for plotly, which interprets some HTML."""
+    return html.escape(text, quote=False)
