@@ -48,11 +48,12 @@ fuzz: $(VENV)/.fuzz  ## fuzz whatever reads what others wrote, a minute each (AR
 screenshots: $(VENV)/.dev  ## the README's pictures, of real runs in a real browser, into docs/pictures/ (wants chromium)
 	PYTHONPATH=tests $(PY) -m docs.screenshots $(ARGS)
 
-check: $(VENV)/.dev  ## formatter, linter, types, import contracts
+check: $(VENV)/.dev  ## formatter, linter, types, import layers, first words of docstrings
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports
+	$(PY) .ci/docstrings.py wsbench
 
 format: $(VENV)/.dev  ## format the code and mend what the linter can
 	$(PY) -m ruff format .
