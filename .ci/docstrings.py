@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 FRAGMENT = re.compile(
-    r"(What|Who|Whose|Whoever|Whatever|Whether|Which|Where|Those|That|So|As|By|Of|With|Behind|Nobody|Somebody|See"
+    r"(What|Who|Whose|Whoever|Whatever|Which|Where|Those|That|So|As|By|Of|With|Behind|Nobody|Somebody|See"
     r"|How (far|many|much|late|long|often))\b"
 )
 
