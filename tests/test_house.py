@@ -1,4 +1,4 @@
-"""The house is as its plan says: README and docs/architecture.md name the packages there are, and names name one thing."""
+"""The house is as its plan says: the documents name the packages there are, and a name stands for one thing."""
 
 from __future__ import annotations
 
