@@ -1,9 +1,9 @@
-# A fresh machine needs Python >= 3.11 and make; everything else comes into .venv.
+# A fresh machine needs Python >= 3.11 and make; everything else is installed into .venv.
 #   make bench ARGS='--rate 1000'      make test ARGS='tests/measure -x'      make bench PYTHON=python3.13
 
 .DEFAULT_GOAL := help
 .PHONY: help bench test pacing peers scale crowd soak profile abuse fuzz check format clean screenshots
-.NOTPARALLEL:  # two pips in one environment get into each other's way
+.NOTPARALLEL:  # two pips in one environment would disturb each other
 .DELETE_ON_ERROR:
 
 VENV := .venv
@@ -18,34 +18,34 @@ help:  ## list the targets
 bench: $(VENV)/.run  ## benchmark the embedded echo target; the result goes to results/ (ARGS: options of wsbench run)
 	$(VENV)/bin/wsbench run $(ARGS)
 
-test: $(VENV)/.dev  ## run every test that this machine can run, and say which it cannot and why (ARGS: pytest's)
+test: $(VENV)/.dev  ## run every test that this machine can run, and list the others with the reason (ARGS: pytest's)
 	$(PY) -m pytest --no-fold-skipped -n logical --maxprocesses 4 --dist loadfile $(ARGS)
 
-pacing: $(VENV)/.dev  ## lateness of the open loop against a bare timer (a benchmark; wants a quiet machine)
+pacing: $(VENV)/.dev  ## lateness of the open loop against a bare timer (a benchmark; needs a quiet machine)
 	PYTHONPATH=tests $(PY) -m benchmarks.pacing $(ARGS)
 
 peers: $(VENV)/.peers  ## wsbench against other load generators, those that are installed (ARGS: --quick, --markdown ...)
 	PYTHONPATH=tests $(PY) -m benchmarks.peers $(ARGS)
 
-scale: $(VENV)/.dev  ## what windows, TLS, compression and thousands of connections cost, beside their limits (a benchmark)
+scale: $(VENV)/.dev  ## the cost of windows, TLS, compression and thousands of connections, beside its limits (a benchmark)
 	PYTHONPATH=tests $(PY) -m benchmarks.scale $(ARGS)
 
-crowd: $(VENV)/.dev  ## do tens of thousands of connections come about, how fast, at what cost (ARGS: --seconds 10)
+crowd: $(VENV)/.dev  ## open tens of thousands of connections: how fast, at what cost (ARGS: --seconds 10)
 	PYTHONPATH=tests $(PY) -m benchmarks.crowd $(ARGS)
 
-soak: $(VENV)/.dev  ## twenty minutes of an open loop: does memory keep its level, and lateness (ARGS: --minutes 5 ...)
+soak: $(VENV)/.dev  ## twenty minutes of an open loop: do memory and lateness stay level (ARGS: --minutes 5 ...)
 	PYTHONPATH=tests $(PY) -m benchmarks.soak $(ARGS)
 
 profile: $(VENV)/.peers  ## where a round trip's time goes: kernel, Python functions, calls a message
 	PYTHONPATH=tests $(PY) -m benchmarks.profile $(ARGS)
 
-abuse: $(VENV)/.dev  ## what clients notice while others abuse the echo target, five minutes long (ARGS: --seconds 60)
+abuse: $(VENV)/.dev  ## five minutes of abuse of the echo target: how other clients are affected (ARGS: --seconds 60)
 	PYTHONPATH=tests $(PY) -m benchmarks.abuse $(ARGS)
 
-fuzz: $(VENV)/.fuzz  ## fuzz whatever reads what others wrote, a minute each (ARGS: --seconds 600 frames ...)
+fuzz: $(VENV)/.fuzz  ## fuzz every parser of foreign input, a minute each (ARGS: --seconds 600 frames ...)
 	PYTHONPATH=tests $(PY) -m fuzz $(ARGS)
 
-screenshots: $(VENV)/.dev  ## the README's pictures, of real runs in a real browser, into docs/pictures/ (wants chromium)
+screenshots: $(VENV)/.dev  ## make the README's pictures from real runs in a browser, in docs/pictures/ (needs chromium)
 	PYTHONPATH=tests $(PY) -m docs.screenshots $(ARGS)
 
 check: $(VENV)/.dev  ## formatter, linter, types, import layers, first words of docstrings
@@ -55,15 +55,15 @@ check: $(VENV)/.dev  ## formatter, linter, types, import layers, first words of 
 	$(VENV)/bin/lint-imports
 	$(PY) .ci/docstrings.py wsbench
 
-format: $(VENV)/.dev  ## format the code and mend what the linter can
+format: $(VENV)/.dev  ## format the code and fix what the linter can fix
 	$(PY) -m ruff format .
 	$(PY) -m ruff check --fix .
 
 clean:  ## remove .venv and the tools' caches; results stay
 	rm -rf $(VENV) .fuzz .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
-	find wsbench tests scenarios -name __pycache__ -prune -exec rm -rf {} +
+	find wsbench tests benchmarks docs scenarios -name __pycache__ -prune -exec rm -rf {} +
 
-# Stamps, touched last: what was interrupted half-way is done again.
+# Stamps, touched last: an interrupted installation is repeated.
 
 $(VENV)/.made:
 	@test -n "$(PYTHON)" || { echo 'make: wsbench needs Python 3.11 or later and found none on PATH;' \
