@@ -11,14 +11,14 @@ from msgspec.structs import replace
 from wsbench.experiment.judge_step import judge_step, keeps_to_rate
 from wsbench.measure.findings import READ_LATE, Finding
 from wsbench.results.capacity_result import GENERATOR, HELD, TARGET, CapacityStep
-from wsbench.results.run_result import Connections, Generator, Latency, MessageCounts, Run, Throughput
+from wsbench.results.run_result import ConnectionCounts, Generator, Latency, MessageCounts, Run, Throughput
 from wsbench.run.gates import parse_objective
 
 MS = 1_000_000
 FAST = Latency(10_000, 0, p50_ns=MS, p99_ns=5 * MS, p99_9_ns=9 * MS)
 SLOW = Latency(10_000, 0, p50_ns=MS, p99_ns=50 * MS, p99_9_ns=90 * MS)
 NONE = Latency(10_000, 0, p50_ns=1, p99_ns=1, p99_9_ns=1)
-OPEN = Connections(asked=50, opened=50)
+OPEN = ConnectionCounts(asked=50, opened=50)
 
 
 def run(
@@ -29,7 +29,7 @@ def run(
     lag: Latency = NONE,
     messages: MessageCounts | None = None,
     received_per_s: float = 1000.0,
-    connections: Connections = OPEN,
+    connections: ConnectionCounts = OPEN,
     **conditions: Any,
 ) -> Run:
     """An open loop of 1,000 messages/s over 10 s, that went well but for what is said."""
@@ -79,7 +79,7 @@ CASES: dict[str, tuple[Run, str, str]] = {
         "",
     ),
     "not all connections": (
-        run(connections=Connections(asked=50, opened=49)),
+        run(connections=ConnectionCounts(asked=50, opened=49)),
         TARGET,
         "49 of 50 connections were opened",
     ),
@@ -119,7 +119,7 @@ CASES: dict[str, tuple[Run, str, str]] = {
         "p99 was 50.0 ms; generator late, but its own lateness (p99 5.00 ms) exceeded the target's time (1.00 ms)",
     ),
     "late, and not all connections": (
-        run("late", lag=SLOW, connections=Connections(asked=50, opened=49)),
+        run("late", lag=SLOW, connections=ConnectionCounts(asked=50, opened=49)),
         TARGET,
         "49 of 50 connections were opened",
     ),

@@ -12,7 +12,15 @@ from wsbench.experiment.overview import make_overview
 from wsbench.results import experiment_result
 from wsbench.results.experiment_result import Cell, Load
 from wsbench.results.overview_result import FIGURES, Overview, OverviewRow
-from wsbench.results.run_result import Connections, Generator, Latency, MessageCounts, NegotiatedWith, Run, TargetResult
+from wsbench.results.run_result import (
+    ConnectionCounts,
+    Generator,
+    Latency,
+    MessageCounts,
+    NegotiatedWith,
+    Run,
+    TargetResult,
+)
 
 
 def using(run: Run, *, cpu_us: float | None, memory: int | None) -> Run:
@@ -100,9 +108,9 @@ def test_a_percentile_of_too_few_messages_has_no_ratio(tmp_path: Path) -> None:
 def test_what_went_wrong_is_counted_over_all_runs_and_phases(tmp_path: Path) -> None:
     wrong = MessageCounts(sent=9, received=8, lost=1, corrupted=2, duplicated=3, reordered=4, unexpected=5, missed=6)
     bad = replace(
-        run_with(), messages_all_phases=wrong, connections=Connections(asked=2, opened=1, failed=1, dropped=7)
+        run_with(), messages_all_phases=wrong, connections=ConnectionCounts(asked=2, opened=1, failed=1, dropped=7)
     )
-    good = replace(run_with(), messages_all_phases=MessageCounts(), connections=Connections())
+    good = replace(run_with(), messages_all_phases=MessageCounts(), connections=ConnectionCounts())
     saturated = replace(good, generator=Generator("saturated"))
     (row,) = overview_of(tmp_path / "e", (cell("base"), [bad, bad, saturated, "it died", "it died"])).rows
     assert (row.asked, row.done, row.failures) == (5, 3, ["it died"])
@@ -115,7 +123,7 @@ def test_what_went_wrong_is_counted_over_all_runs_and_phases(tmp_path: Path) -> 
 @pytest.mark.parametrize(("granted", "remarks"), [(None, ["no compression granted"]), ("permessage-deflate", [])])
 def test_compression_that_was_not_granted(tmp_path: Path, granted: str | None, remarks: list[str]) -> None:
     compressed = replace(cell("base"), compression="on")
-    run = replace(run_with(), negotiated=NegotiatedWith(compression=granted), connections=Connections(50, 50))
+    run = replace(run_with(), negotiated=NegotiatedWith(compression=granted), connections=ConnectionCounts(50, 50))
     (row,) = overview_of(tmp_path / "e", (compressed, [run])).rows
     assert row.remarks == remarks
 

@@ -28,7 +28,7 @@ from wsbench.report import hlog, timeline
 from wsbench.results import run_result
 from wsbench.results.run_result import (
     Bytes,
-    Connections,
+    ConnectionCounts,
     Generator,
     Latency,
     MessageCounts,
@@ -169,7 +169,7 @@ def _run(intervals: list[IntervalDelta], seconds: int, rate: float) -> Run:
         throughput=Throughput(measured.sent / seconds, measured.received / seconds),
         latency={name: latency(name) for name in SERIES},
         timestamps=Timestamps("kernel", measured.received, 0),
-        connections=Connections(50, 50, close_codes={"1000": 50}),
+        connections=ConnectionCounts(50, 50, close_codes={"1000": 50}),
         errors=[],
         generator=Generator("ok", [], 11.5, 2.0, [Worker(0, 42.0, 55.0, 10**8, measured.received, 0, 6.0)]),
         gates=[],

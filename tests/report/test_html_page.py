@@ -19,7 +19,7 @@ from wsbench.measure.series import SERIES
 from wsbench.report import hlog, timeline
 from wsbench.report.html import page, run_page
 from wsbench.results.run_result import (
-    Connections,
+    ConnectionCounts,
     ErrorCount,
     Gate,
     Generator,
@@ -141,7 +141,7 @@ def test_a_run_of_which_nothing_is_known_has_a_report_all_the_same() -> None:
         messages_all_phases=MessageCounts(),
         throughput=Throughput(),
         timestamps=Timestamps(),
-        connections=Connections(),
+        connections=ConnectionCounts(),
         generator=Generator("unheard-of"),
         conditions=replace(empty.run.conditions, rate=None, loop="closed", duration_ns=0),
     )

@@ -9,7 +9,7 @@ from helpers.sample_run import RUN
 from wsbench.measure.findings import Finding
 from wsbench.report.text.summary import render
 from wsbench.results.run_result import (
-    Connections,
+    ConnectionCounts,
     Gate,
     Generator,
     Latency,
@@ -113,16 +113,16 @@ def test_settings_of_a_scenario_are_conditions() -> None:
 def test_a_scenario_that_opens_connections_again_and_again_shows_what_that_took() -> None:
     again = of_scenario(latency={**of_scenario().latency, "connect": Latency(70, 0, 1_000), "upgrade": Latency(70)})
     assert "upgrade" not in rows(again)
-    found = rows(msgspec.structs.replace(again, connections=Connections(asked=70, opened=70)))
+    found = rows(msgspec.structs.replace(again, connections=ConnectionCounts(asked=70, opened=70)))
     assert found["connect"].endswith(" 70") and found["upgrade"].endswith(" 70") and "TCP" not in found
-    assert "upgrade" in rows(msgspec.structs.replace(again, connections=Connections(50, 50, reconnected=20)))
+    assert "upgrade" in rows(msgspec.structs.replace(again, connections=ConnectionCounts(50, 50, reconnected=20)))
 
 
 def test_memory_of_many_connections() -> None:
     generator = msgspec.structs.replace(RUN.generator, bytes_per_connection=21_500)
     few = msgspec.structs.replace(RUN, generator=generator)
     assert "memory" not in rows(few)
-    many = msgspec.structs.replace(few, connections=Connections(asked=5000, opened=5000))
+    many = msgspec.structs.replace(few, connections=ConnectionCounts(asked=5000, opened=5000))
     assert rows(many)["memory"] == "memory       generator 21.5 kB per connection"
     both = msgspec.structs.replace(many, target=TargetResult(bytes_per_connection=15_000))
     assert rows(both)["memory"] == "memory       target 15.0 kB, generator 21.5 kB per connection"

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from wsbench.errors import ResultError
 from wsbench.results.directory import Staging
 from wsbench.results.run_result import (
-    Connections,
+    ConnectionCounts,
     Latency,
     TargetResult,
     decode,
@@ -112,7 +112,7 @@ def test_any_run_is_read_as_it_was_written(
         latency={**RUN.latency, **latency},
         name=name,
         target=TargetResult(name=name, cpu_s=cpu),
-        connections=Connections(close_codes=codes),
+        connections=ConnectionCounts(close_codes=codes),
     )
     assert decode(encode(run), "here") == run
 

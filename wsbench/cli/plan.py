@@ -210,7 +210,9 @@ command = click.Command(
     "plan",
     callback=_plan,
     params=[
-        click.Option(["--connections"], type=_COUNT, required=True, metavar="N", help="Connections, all together."),
+        click.Option(
+            ["--connections"], type=_COUNT, required=True, metavar="N", help="ConnectionCounts, all together."
+        ),
         click.Option(["--rate"], type=RATE, required=True, metavar="R", help="Messages a second, all together."),
         click.Option(
             ["--payload-size"], type=SIZE, default="128", show_default=True, metavar="BYTES", help="Of a message."

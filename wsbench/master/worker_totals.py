@@ -21,14 +21,14 @@ def negotiated(workers: Workers) -> run_result.NegotiatedWith:
     return run_result.NegotiatedWith(**(granted or {}))
 
 
-def connections(workers: Workers, asked: int) -> run_result.Connections:
+def connections(workers: Workers, asked: int) -> run_result.ConnectionCounts:
     """Return the connections of all workers; `asked` is the minimum asked for, because a user may open several."""
     tallies = [worker.report.connections for worker in workers]
     codes: dict[str, int] = {}
     for tally in tallies:
         for code, count in tally.close_codes.items():
             codes[code] = codes.get(code, 0) + count
-    return run_result.Connections(
+    return run_result.ConnectionCounts(
         asked=max(asked, sum(tally.attempted for tally in tallies)),
         opened=sum(tally.opened for tally in tallies),
         failed=sum(tally.failed for tally in tallies),

@@ -77,7 +77,7 @@ class Environment(msgspec.Struct, frozen=True):
     host_id: str
 
 
-class Connections(msgspec.Struct, frozen=True):
+class ConnectionCounts(msgspec.Struct, frozen=True):
     """Connections of the whole run.
 
     Attributes:
@@ -244,7 +244,7 @@ class Run(msgspec.Struct, frozen=True):
     negotiated: NegotiatedWith
     target: TargetResult
     environment: Environment
-    connections: Connections
+    connections: ConnectionCounts
     messages: MessageCounts
     messages_all_phases: MessageCounts
     bytes: Bytes
