@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from wsbench.errors import ExitCode
+from wsbench.master.run_host import RunHost
 from wsbench.measure.delta import IntervalDelta
 from wsbench.measure.histogram import Buckets, record
 from wsbench.run.options import RunOptions
@@ -13,7 +14,7 @@ from wsbench.run.protocol import ConnectionTally, Health, PhaseUpdate, Report
 MS, S = 1_000_000, 1_000_000_000
 
 
-class RecordingHost:
+class RecordingHost(RunHost):
     """A `RunHost` that keeps all updates and reports.
 
     Attributes:

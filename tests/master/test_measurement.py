@@ -11,10 +11,10 @@ from helpers.run_hosts import S, delta, report
 from wsbench.errors import Side
 from wsbench.master.interval_spill import IntervalSpill
 from wsbench.master.measurement import Measurement
-from wsbench.master.target_usage import TargetUsage
 from wsbench.master.worker_registry import WorkerRegistry
 from wsbench.measure.phases import PhasePlan
 from wsbench.measure.totals import Totals
+from wsbench.results.run_result import TargetResult
 from wsbench.run.protocol import SCENARIO_FAILED, ErrorTally, Report
 
 
@@ -30,7 +30,7 @@ def measurement_of(spill: IntervalSpill, *reports: Report, plan: PhasePlan | Non
         totals.add(each.deltas)
         registry.take(each)
     plan = plan or PhasePlan(S, S, 3 * S)
-    return Measurement(plan, totals, spill, registry.workers, True, TargetUsage(), totals.counters())
+    return Measurement(plan, totals, spill, registry.workers, True, TargetResult(), totals.counters())
 
 
 def with_errors(made: Report, *errors: ErrorTally) -> Report:

@@ -8,7 +8,8 @@ import psutil
 import pytest
 from websockets.sync.client import connect
 
-from wsbench.master.target_usage import TargetSampler, TargetUsage
+from wsbench.master.target_usage import TargetSampler
+from wsbench.results.run_result import TargetResult
 from wsbench.run.handoff import StartedTarget
 from wsbench.targets import catalogue
 from wsbench.targets.running import RunningTarget
@@ -59,11 +60,11 @@ def test_processes_that_are_gone_are_left_out(running: RunningTarget) -> None:
     sampler = TargetSampler(StartedTarget("gone", "1", running.pids or [2**22]))
     sampler.sample_measure_begin()
     sampler.sample_measure_end()
-    assert sampler.usage() == TargetUsage("gone", "1", started_by_wsbench=True)
+    assert sampler.usage() == TargetResult("gone", "1", started_by_wsbench=True)
 
 
 def test_without_a_target_nothing_is_known() -> None:
     sampler = TargetSampler(None)
     sampler.sample_measure_begin()
     sampler.sample_measure_end()
-    assert sampler.usage() == TargetUsage()
+    assert sampler.usage() == TargetResult()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,16 +17,17 @@ from wsbench.locust_plugin.locust_stats import StatsFeed
 from wsbench.locust_plugin.run_log import RunLog
 from wsbench.master.director import Director
 from wsbench.master.result_writer import WrittenResult, print_summary
+from wsbench.master.run_host import RunHost
 from wsbench.measure.histogram import Buckets
 from wsbench.results.directory import Staging
 from wsbench.run.handoff import Handoff
 from wsbench.run.options import RunOptions
-from wsbench.run.protocol import PhaseUpdate, Report, RunDescription
+from wsbench.run.protocol import Report, RunDescription
 from wsbench.worker.engine import Engine
 
 
-class DirectingSession(ABC):
-    """The host of a director (see `RunHost`).
+class DirectingSession(RunHost):
+    """The host of a director: a session of a process that directs runs.
 
     Attributes:
         director: directs the present or the latest run; None before the first one.
@@ -81,27 +82,16 @@ class DirectingSession(ABC):
 
     # -- `RunHost` -------------------------------------------------------------------------------------------------
 
-    @abstractmethod
-    def broadcast(self, update: PhaseUpdate) -> None:
-        """Send the phases to every worker."""
-
-    @abstractmethod
-    def missing_workers(self) -> set[int]:
-        """Return the indexes of the workers that cannot be reached now."""
-
     def show(self, report: Report, response: Buckets) -> None:
-        """Add a report to Locust's statistics."""
         if self._stats is not None:
             self._stats.take(report, response)
 
     def finalize_counters(self, counters: dict[str, int]) -> None:
-        """Let the user classes complete the scenario's counters."""
         for user in self._environment.user_classes:
             if hasattr(user, "finalize_counters"):
                 user.finalize_counters(counters)
 
     def run_ended(self, code: ExitCode) -> None:
-        """Show the result and end Locust's run."""
         if self._log is not None:
             self._log.detach()
             self._log = None

@@ -44,7 +44,6 @@ class MasterSession(DirectingSession):
         self._runner.send_message(PHASE_UPDATE, {"body": pack(update)})
 
     def missing_workers(self) -> set[int]:
-        """Return the workers that have left, or that Locust has not heard from for some seconds."""
         runner = self._runner
         here = {runner.get_worker_index(client.id) for client in runner.clients.all if client.state != STATE_MISSING}
         return set(runner.worker_indexes.values()) - here

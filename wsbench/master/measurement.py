@@ -9,13 +9,13 @@ from functools import cached_property
 from wsbench.errors import Side, WsbenchError
 from wsbench.master import worker_totals
 from wsbench.master.interval_spill import IntervalSpill
-from wsbench.master.target_usage import TargetUsage
 from wsbench.master.worker_registry import WorkerState
 from wsbench.measure.delta import IntervalDelta
 from wsbench.measure.histogram import Buckets
 from wsbench.measure.phases import FOREVER_NS, Phase, PhasePlan
 from wsbench.measure.series import CONNECT_SERIES, SERIES
 from wsbench.measure.totals import Totals
+from wsbench.results.run_result import TargetResult
 from wsbench.run.protocol import SCENARIO_FAILED
 
 
@@ -36,7 +36,7 @@ class Measurement:
     spill: IntervalSpill
     workers: Sequence[WorkerState]
     complete: bool
-    target: TargetUsage
+    target: TargetResult
     counters: dict[str, int]
     master_lost: str = ""
 

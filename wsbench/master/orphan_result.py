@@ -17,12 +17,11 @@ from wsbench.master.interval_spill import IntervalSpill
 from wsbench.master.measurement import Measurement
 from wsbench.master.result_files import Files
 from wsbench.master.result_writer import print_summary
-from wsbench.master.target_usage import TargetUsage
 from wsbench.master.worker_registry import WorkerState
 from wsbench.measure.phases import FOREVER_NS, PhasePlan
 from wsbench.measure.totals import Totals
 from wsbench.results.directory import LOG_FILE, Staging
-from wsbench.results.run_result import Run
+from wsbench.results.run_result import Run, TargetResult
 from wsbench.run.handoff import Handoff
 from wsbench.run.protocol import Report, RunDescription
 
@@ -85,7 +84,7 @@ def _measure(
         latest_ns = max((delta.start_ns for delta in report.deltas), default=0)
         spill.spill(totals, latest_ns - timeout_ns - SETTLING_NS)
     totals.settle_groups(FOREVER_NS)
-    return Measurement(plan, totals, spill, [state], False, TargetUsage(), totals.counters())
+    return Measurement(plan, totals, spill, [state], False, TargetResult(), totals.counters())
 
 
 def _share(described: RunDescription, worker: int, connections: int) -> RunDescription:

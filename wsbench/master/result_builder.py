@@ -9,7 +9,6 @@ import msgspec
 import wsbench
 from wsbench.master import worker_totals
 from wsbench.master.measurement import Measurement
-from wsbench.master.target_usage import TargetUsage
 from wsbench.measure import findings
 from wsbench.measure.histogram import PERCENTS, by_bounds, highest_value, lowest_value, mean_and_deviation, percentiles
 from wsbench.measure.series import MESSAGE_COUNTS
@@ -86,17 +85,9 @@ def _conditions(described: RunDescription, measured_ns: int) -> run_result.Condi
     )
 
 
-def _target(use: TargetUsage, received: int) -> run_result.TargetResult:
-    per_message = round(use.cpu_s * 1e6 / received, 3) if use.cpu_s is not None and received else None
-    return run_result.TargetResult(
-        name=use.name,
-        version=use.version,
-        started_by_wsbench=use.started_by_wsbench,
-        cpu_s=use.cpu_s,
-        cpu_us_per_message=per_message,
-        rss_bytes=use.rss_bytes,
-        bytes_per_connection=use.bytes_per_connection,
-    )
+def _target(target: run_result.TargetResult, received: int) -> run_result.TargetResult:
+    per_message = round(target.cpu_s * 1e6 / received, 3) if target.cpu_s is not None and received else None
+    return msgspec.structs.replace(target, cpu_us_per_message=per_message)
 
 
 def _latency(name: str, measured: Measurement) -> run_result.Latency:
@@ -140,14 +131,14 @@ def _generator(options: RunOptions, measured: Measurement) -> run_result.Generat
         workers=[
             run_result.Worker(
                 index=worker.index,
-                cpu_percent_mean=fit.cpu_percent_mean,
-                cpu_percent_max=fit.cpu_percent_max,
-                polling_percent=fit.polling_percent,
+                cpu_percent_mean=worker.cpu_mean,
+                cpu_percent_max=worker.cpu_max,
+                polling_percent=worker.polling,
                 rss_bytes=worker.report.health.rss_bytes,
                 messages=worker.received,
                 clock_offset_ns=worker.report.health.clock_offset_ns,
             )
-            for worker, fit in zip(workers, evidence.workers, strict=True)
+            for worker in workers
         ],
     )
 

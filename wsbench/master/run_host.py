@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from abc import ABC, abstractmethod
 
 from wsbench.errors import ExitCode
 from wsbench.measure.histogram import Buckets
 from wsbench.run.protocol import PhaseUpdate, Report
 
 
-class RunHost(Protocol):
+class RunHost(ABC):
     """The process of a director."""
 
+    @abstractmethod
     def broadcast(self, update: PhaseUpdate) -> None:
         """Send the phases to every worker."""
 
+    @abstractmethod
     def missing_workers(self) -> set[int]:
         """Return the indexes of the workers that cannot be reached now."""
 
+    @abstractmethod
     def show(self, report: Report, response: Buckets) -> None:
         """Add a report to the process's own statistics; `response` are its response times in coarse buckets."""
 
+    @abstractmethod
     def finalize_counters(self, counters: dict[str, int]) -> None:
         """Let the scenario complete its counters."""
 
+    @abstractmethod
     def run_ended(self, code: ExitCode) -> None:
         """React to the end of the run."""

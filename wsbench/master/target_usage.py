@@ -2,23 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import psutil
 
+from wsbench.results.run_result import TargetResult
 from wsbench.run.handoff import StartedTarget
-
-
-@dataclass(frozen=True)
-class TargetUsage:
-    """A target's name, its CPU time in the measure phase and its memory; None for an unknown figure."""
-
-    name: str | None = None
-    version: str | None = None
-    started_by_wsbench: bool = False
-    cpu_s: float | None = None
-    rss_bytes: int | None = None
-    bytes_per_connection: int | None = None
 
 
 class TargetSampler:
@@ -51,12 +38,12 @@ class TargetSampler:
         if self._cpu_begin is not None and self._cpu_end is None:
             self._cpu_end, self._rss = self._cpu(), self._memory()
 
-    def usage(self) -> TargetUsage:
+    def usage(self) -> TargetResult:
         """Return the figures."""
         if self._info is None:
-            return TargetUsage()
+            return TargetResult()
         known = self._cpu_begin is not None and self._cpu_end is not None
-        return TargetUsage(
+        return TargetResult(
             name=self._info.name,
             version=self._info.version,
             started_by_wsbench=True,
