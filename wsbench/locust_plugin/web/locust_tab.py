@@ -58,7 +58,7 @@ def _rows(director: Director) -> Iterator[tuple[str, str]]:
     if judged is not None:
         yield "verdict", judged["verdict"] if judged["final"] else f"{judged['verdict']} so far"
         for finding in judged["findings"]:
-            yield finding["code"], f"{finding['evidence']}. {finding['remedy']}"
+            yield finding.code, f"{finding.evidence}. {finding.remedy}"
 
 
 def _last_second(latest: ChartPoint, *, closed_loop: bool) -> Iterator[tuple[str, str]]:

@@ -12,9 +12,8 @@ from typing import Any
 
 from wsbench.master import worker_totals
 from wsbench.master.director import Director
-from wsbench.measure.findings import Finding
 from wsbench.measure.series import MESSAGE_COUNTS
-from wsbench.run.options import describe
+from wsbench.run.options import RunOptions, describe
 
 _SHOWN_ERRORS = 20
 DOWNLOADS = ("report.html", "latency.hlog", "response.hgrm", "service.hgrm", "run.json", "timeline.csv", "locust.log")
@@ -26,34 +25,29 @@ def snapshot(director: Director | None, finished: Sequence[Path], *, run_id: str
     if director is None:
         return {"state": "waiting", "results": results}
     director.progress.watch()
-    live = director.collector.live
-    version = live.version
+    live, described, result = director.collector.live, director.described, director.result
     document = {
         "state": _state(director),
-        "version": version,
+        "version": live.version,
         "results": results,
-        "run": {
-            "id": director.described.run_id,
-            "url": director.described.options.connect.url,
-            "asked": _description(director),
-        },
-        "closed_loop": director.described.options.closed_loop,
+        "run": {"id": described.run_id, "url": described.options.connect.url, "asked": _description(described.options)},
+        "closed_loop": described.options.closed_loop,
         "phase": director.phases.phase,
         "left_ns": director.phases.left_ns(),
         "now_ns": time.time_ns(),
         "phase_shown": live.phase_shown,
-        "failure": str(director.result.failure) if director.result.failure is not None else None,
+        "failure": str(result.failure) if result.failure is not None else None,
         **_totals(director),
     }
     live.yield_control()
-    document["points"] = list(live.points(since if run_id == director.described.run_id else 0))
+    document["points"] = list(live.points(since if run_id == described.run_id else 0))
     document["series"] = {
         name: {**_exactly(director, name, table), "curve": [drawn.reciprocals, drawn.values_ns]}
         for name, table, drawn in live.latencies()
     }
     document["latest"] = live.latest()
-    document["throughput"] = director.result.run.throughput if director.result.run is not None else None
-    if live.verdict is None and director.result.run is None:
+    document["throughput"] = result.run.throughput if result.run is not None else None
+    if live.verdict is None and result.run is None:
         live.judge(set())
     document["verdict"] = verdict(director)
     return document
@@ -66,21 +60,10 @@ def files_of(path: Path) -> list[str]:
 
 def verdict(director: Director) -> dict[str, Any] | None:
     """Return the generator's verdict on itself with its findings; None before the first one."""
-    if director.result.run is not None:
-        generator = director.result.run.generator
-        return {
-            "verdict": generator.verdict,
-            "final": True,
-            "findings": [_finding(finding) for finding in generator.findings],
-        }
-    if director.collector.live.verdict is None:
-        return None
-    name, reasons = director.collector.live.verdict
-    return {"verdict": name, "final": False, "findings": [_finding(finding) for finding in reasons]}
-
-
-def _finding(finding: Finding) -> dict[str, str]:
-    return {name: getattr(finding, name) for name in ("code", "evidence", "remedy", "severity")}
+    run, live = director.result.run, director.collector.live
+    if run is not None:
+        return {"verdict": run.generator.verdict, "final": True, "findings": run.generator.findings}
+    return None if live.verdict is None else {"verdict": live.verdict[0], "final": False, "findings": live.verdict[1]}
 
 
 def _state(director: Director) -> str:
@@ -89,8 +72,7 @@ def _state(director: Director) -> str:
     return "done" if director.result.run is not None else "failed"
 
 
-def _description(director: Director) -> str:
-    options = director.described.options
+def _description(options: RunOptions) -> str:
     parts = [describe(options)]
     parts += [f"compression {options.connect.compression}"] if options.connect.compression != "off" else []
     parts += [f"{options.processes} workers"] if options.processes > 1 else []
