@@ -29,8 +29,8 @@ from wsbench.transport.poller import Poller
 from wsbench.transport.shortway import READ_SIZE, Answer, ShortWay
 from wsbench.transport.timestamps import timespec_to_ns
 from wsbench.transport.traffic import Traffic
+from wsbench.websocket.connect_options import ConnectOptions
 from wsbench.websocket.frames import BINARY, TEXT
-from wsbench.websocket.handshake import ConnectOptions
 from wsbench.websocket.tls import client_context
 
 PATIENCE_S = scaled(20)

@@ -8,7 +8,7 @@ import pytest
 
 from wsbench.probe import diagnosis
 from wsbench.probe.document import SCHEMA, Probe, Tcp
-from wsbench.websocket.handshake import ConnectOptions
+from wsbench.websocket.connect_options import ConnectOptions
 
 
 def test_an_address_that_takes_no_connection_before_one_that_does() -> None:

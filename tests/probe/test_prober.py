@@ -18,7 +18,7 @@ from helpers.peer import Peer
 from wsbench.errors import ConnectionLost, WsbenchError
 from wsbench.probe.document import Probe
 from wsbench.probe.prober import ProbeOptions, probe
-from wsbench.websocket.handshake import ConnectOptions
+from wsbench.websocket.connect_options import ConnectOptions
 
 PAYLOAD = b'{"id": 1, "seq": 1}'
 SHORT_S = 0.3

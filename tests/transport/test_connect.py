@@ -18,7 +18,7 @@ from wsbench.targets.embedded import EmbeddedTarget
 from wsbench.transport.connect import Connector
 from wsbench.transport.connect_attempt import HandshakeResult
 from wsbench.transport.traffic import Traffic
-from wsbench.websocket.handshake import ConnectOptions
+from wsbench.websocket.connect_options import ConnectOptions
 from wsbench.websocket.tls import client_context
 
 MakePair = Callable[..., Pair]

@@ -27,8 +27,8 @@ from wsbench.transport.connection import Connection
 from wsbench.transport.poller import HubPoller
 from wsbench.transport.shortway import Answer
 from wsbench.transport.traffic import Traffic
+from wsbench.websocket.connect_options import ConnectOptions
 from wsbench.websocket.frames import BINARY, TEXT, client_frame
-from wsbench.websocket.handshake import ConnectOptions
 
 MakePair = Callable[..., Pair]
 FaultyEcho = Callable[..., Any]

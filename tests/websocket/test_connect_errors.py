@@ -8,7 +8,7 @@ import pytest
 
 from wsbench.errors import Side
 from wsbench.websocket.connect_errors import timed_out, tls_error
-from wsbench.websocket.handshake import ConnectOptions
+from wsbench.websocket.connect_options import ConnectOptions
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from websockets.protocol import OPEN
 
 from wsbench.errors import HandshakeError, Side
-from wsbench.websocket.handshake import ConnectOptions, new_protocol
+from wsbench.websocket.handshake import HandshakeOptions, new_protocol
 from wsbench.websocket.handshake_errors import diagnose
 
 URL = "ws://server.test:8765/chat?room=1"
@@ -20,7 +20,7 @@ UPGRADE, CONNECTION = "Upgrade: websocket", "Connection: Upgrade"
 
 def diagnosed(raw: bytes, **options: Any) -> HandshakeError:
     """The diagnosis of a canned answer, by the way of `wire.opening`: a whole 101 goes through the protocol object."""
-    asked = ConnectOptions(URL, **options)
+    asked = HandshakeOptions(URL, **options)
     protocol, request = new_protocol(asked)
     protocol.send_request(request)
     protocol.data_to_send()
@@ -216,7 +216,7 @@ def test_a_refusal_is_told_with_what_was_sent(options: dict[str, Any], raw: byte
 
 
 def test_credentials_of_the_url_and_the_answer_are_not_shown() -> None:
-    asked = ConnectOptions("wss://me:hunter2@server.test/chat?token=s3cret&room=1")
+    asked = HandshakeOptions("wss://me:hunter2@server.test/chat?token=s3cret&room=1")
     error = diagnose(None, http("302 Found", "Location: /login?token=s3cret"), asked)
     assert "s3cret" not in str(error) and "hunter2" not in str(error)
     assert "/chat?token=***&room=1" in error.what and "wss://server.test:443/login?token=***" in error.remedy
@@ -248,5 +248,5 @@ def test_an_answer_is_shown_short_and_printable() -> None:
 @given(st.one_of(st.binary(max_size=100), st.binary(max_size=100).map(b"HTTP/1.1 ".__add__)))
 @settings(max_examples=200)
 def test_every_answer_has_some_diagnosis(raw: bytes) -> None:
-    error = diagnose(None, raw, ConnectOptions(URL))
+    error = diagnose(None, raw, HandshakeOptions(URL))
     assert error.kind and error.what.isprintable() and error.remedy

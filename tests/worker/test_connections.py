@@ -20,7 +20,7 @@ from wsbench.run.protocol import ConnectionTally
 from wsbench.transport.connect import Connector
 from wsbench.transport.traffic import Traffic
 from wsbench.units import NS_PER_S
-from wsbench.websocket.handshake import ConnectOptions
+from wsbench.websocket.connect_options import ConnectOptions
 from wsbench.worker.connections import Connections
 from wsbench.worker.error_counter import ErrorCounter
 from wsbench.worker.pacer import Pacer

@@ -8,7 +8,7 @@ from datetime import timedelta
 from wsbench.probe.certificate import ServerCertificate, utc_now
 from wsbench.probe.document import Probe, ProbeFinding
 from wsbench.units import format_seconds
-from wsbench.websocket.handshake import ConnectOptions
+from wsbench.websocket.connect_options import ConnectOptions
 
 _SOON = timedelta(days=14)
 _CLOSED = {

@@ -25,8 +25,9 @@ from wsbench.transport.connect import Connector
 from wsbench.transport.connect_attempt import ConnectAttempt, HandshakeResult
 from wsbench.transport.timestamps import TimestampingKeepalive
 from wsbench.transport.traffic import Traffic
+from wsbench.websocket.connect_options import ConnectOptions
 from wsbench.websocket.credentials import hide_header, hide_in_target, hide_in_url
-from wsbench.websocket.handshake import ConnectOptions, new_protocol
+from wsbench.websocket.handshake import new_protocol
 from wsbench.websocket.tls import client_context
 
 _NORMAL = 1000

@@ -13,7 +13,7 @@ from wsbench.transport.connect import Connector
 from wsbench.transport.connect_attempt import ConnectAttempt
 from wsbench.transport.traffic import Traffic
 from wsbench.websocket.connect_errors import NO_TLS_REMEDY
-from wsbench.websocket.handshake import ConnectOptions
+from wsbench.websocket.connect_options import ConnectOptions
 from wsbench.websocket.tls import client_context
 
 _TIMEOUT_NS = 2_000_000_000

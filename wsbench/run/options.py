@@ -28,7 +28,8 @@ from wsbench.units import (
     parse_size,
 )
 from wsbench.websocket.compression import parse_compression
-from wsbench.websocket.handshake import ConnectOptions, parse_header
+from wsbench.websocket.connect_options import ConnectOptions
+from wsbench.websocket.handshake import parse_header
 from wsbench.websocket.tls import client_context
 
 DEFAULT_USERS = 50

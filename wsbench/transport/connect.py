@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from wsbench.transport.connect_attempt import ConnectAttempt, HandshakeResult
 from wsbench.transport.resolver import Resolver
 from wsbench.transport.traffic import Traffic
-from wsbench.websocket.handshake import ConnectOptions
+from wsbench.websocket.connect_options import ConnectOptions
 
 
 class Connector:

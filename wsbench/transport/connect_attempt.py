@@ -34,7 +34,8 @@ from wsbench.websocket.connect_errors import (
     timed_out,
     tls_error,
 )
-from wsbench.websocket.handshake import ConnectOptions, Negotiated, new_protocol
+from wsbench.websocket.connect_options import ConnectOptions
+from wsbench.websocket.handshake import Negotiated, new_protocol
 from wsbench.websocket.handshake_errors import diagnose
 from wsbench.websocket.tls import TlsStream
 

@@ -30,7 +30,7 @@ from wsbench.users.pending_request import (
     being_stopped,
     in_hub,
 )
-from wsbench.websocket.handshake import ConnectOptions
+from wsbench.websocket.connect_options import ConnectOptions
 from wsbench.worker.engine import Engine
 from wsbench.worker.reconnect import reconnect
 

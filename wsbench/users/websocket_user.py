@@ -25,7 +25,7 @@ from wsbench.users.dispatcher import Decoder
 from wsbench.users.message import Message
 from wsbench.users.pending_request import Disconnected, TaskFailed, being_stopped, in_hub
 from wsbench.users.websocket import WebSocket
-from wsbench.websocket.handshake import ConnectOptions
+from wsbench.websocket.connect_options import ConnectOptions
 from wsbench.worker.engine import Engine
 
 plugin.register()

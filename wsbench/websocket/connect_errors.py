@@ -6,7 +6,7 @@ import errno
 import ssl
 
 from wsbench.errors import ConnectError, Side
-from wsbench.websocket.handshake import ConnectOptions
+from wsbench.websocket.connect_options import ConnectOptions
 
 _PLAIN = (
     "WRONG_VERSION_NUMBER",

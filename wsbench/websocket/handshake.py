@@ -12,13 +12,12 @@ from websockets.typing import Origin, Subprotocol
 from websockets.uri import WebSocketURI, parse_uri
 
 from wsbench.errors import UsageError
-from wsbench.source_addresses import SourceRange
 from wsbench.websocket.compression import parse_compression
 
 
 @dataclass(frozen=True)
-class ConnectOptions:
-    """Options of a connection. Immutable; one object for all connections of a run.
+class HandshakeOptions:
+    """Content of an upgrade request, and limits of the protocol after it. Immutable.
 
     Attributes:
         url: ws:// or wss:// URL.
@@ -26,8 +25,6 @@ class ConnectOptions:
         compression: 'off', 'on' or permessage-deflate parameters.
         max_size: the longest message accepted, in bytes.
         message_size: expected size of the messages sent, in bytes.
-        sources: addresses to connect from, in turn; none for the system's choice.
-        resume_tls: later connections resume the TLS session of an earlier one.
     """
 
     url: str
@@ -35,13 +32,8 @@ class ConnectOptions:
     subprotocols: tuple[str, ...] = ()
     origin: str | None = None
     compression: str = "off"
-    ca_file: str | None = None
-    insecure: bool = False
-    connect_timeout_ns: int = 10_000_000_000
     max_size: int = 64 * 1024 * 1024
     message_size: int = 16_384
-    sources: tuple[SourceRange, ...] = ()
-    resume_tls: bool = False
     uri: WebSocketURI = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -100,7 +92,7 @@ def parse_header(text: str) -> tuple[str, str]:
     return name, value.strip()
 
 
-def new_protocol(options: ConnectOptions) -> tuple[ClientProtocol, Request]:
+def new_protocol(options: HandshakeOptions) -> tuple[ClientProtocol, Request]:
     """Return a protocol object for one connection, and its upgrade request."""
     offer = parse_compression(options.compression, message_size=options.message_size)
     protocol = ClientProtocol(

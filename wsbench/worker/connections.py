@@ -14,7 +14,7 @@ from wsbench.transport.connect import Connector
 from wsbench.transport.connect_attempt import HandshakeResult
 from wsbench.transport.connection import Connection
 from wsbench.transport.traffic import Traffic
-from wsbench.websocket.handshake import ConnectOptions
+from wsbench.websocket.connect_options import ConnectOptions
 from wsbench.worker.background import resume_closed_loops, sweep_timeouts
 from wsbench.worker.driver import Driver
 from wsbench.worker.error_counter import ErrorCounter

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import gevent
 
 from wsbench.errors import ConnectError
-from wsbench.websocket.handshake import ConnectOptions
+from wsbench.websocket.connect_options import ConnectOptions
 from wsbench.worker.driver import Driver
 from wsbench.worker.engine import Engine
 
