@@ -208,7 +208,7 @@ def test_evidence_holds_the_figures() -> None:
     _, findings = judged(opened=48)
     assert "48 of 50 connections" in findings["fewer-connections"].evidence
     _, findings = judged(compression_asked="client_max_window_bits=12")
-    assert "asked for (client_max_window_bits=12)" in findings["compression-not-granted"].evidence
+    assert "offered (client_max_window_bits=12)" in findings["compression-not-granted"].evidence
     _, findings = judged(subprotocols_asked=("chat", "v2"))
     assert "chat, v2" in findings["subprotocol-not-granted"].evidence
 

@@ -1,11 +1,11 @@
-"""The generator judges itself: from what it saw of itself to findings, and from those to a verdict.
+"""Self-assessment of the generator: from observations of itself to findings, and from those to a verdict.
 
-    saturated   the generator was the limit: throughput, and all that hangs on it, is its own, not the server's
-    late        it was not punctual: response times hold delays of its own making
+    saturated   the generator was the limit: throughput, and all that depends on it, is the generator's
+    late        it was not punctual: response times include delays of the generator
     ok          neither
 
-A finding is a value: a stable code, the evidence in words, and what to do. Findings of severity "note" bear on how a
-figure is to be read, but spoil none. Limits are named here, once.
+A finding has a stable code, the evidence, and a remedy. A finding of severity "note" affects how a figure is read, but
+invalidates none.
 """
 
 from __future__ import annotations
@@ -19,30 +19,30 @@ from wsbench.measure.histogram import PERCENTS, Buckets, out_of_range, percentil
 from wsbench.units import NS_PER_MS, format_count, format_duration
 
 CPU_LIMIT_PERCENT = 90.0
-"""A worker busier than this on average had no time left to be punctual."""
+"""A worker with a higher mean CPU had no time left to be punctual."""
 PUNCTUAL_NS = 500_000
-"""An open loop that sent nine messages in ten within this of when they were due was punctual, however busy."""
+"""An open loop that sent 90 % of its messages within this time was punctual, however busy."""
 LAG_FLOOR_NS = 2 * NS_PER_MS
-"""Lateness below this is what shared machines do; above, it is judged against the response time."""
+"""Lateness below this is normal on shared machines; above, it is compared with the response time."""
 LAG_SHARE = 0.5
-"""Lateness that makes up more than this share of the response time at the same percentile spoils it."""
+"""Lateness above this share of the response time at the same percentile invalidates the response time."""
 STALL_LIMIT_NS = 50 * NS_PER_MS
 GC_LIMIT_NS = 20 * NS_PER_MS
 QUEUE_RATIO = 10
-"""Replies that wait for the generator so many times longer than for the server are in the generator's own queue."""
+"""Replies that wait this many times longer for the generator than for the server queue in the generator."""
 DESCRIPTOR_SHARE = 0.9
 
 SATURATED, LATE, NOTE = "saturated", "late", "note"
 READ_LATE = "read-late"
-"""The code of the finding that replies lay in the socket. One read then finds several, and the kernel's timestamp is
-that of the last: `service` of the others is too long, by as much as they lay there."""
+"""Code of the finding that replies waited in the socket. One read then returns several with the kernel's timestamp of
+the last: `service` of the others is too long by their wait."""
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One finding.
+    """A finding about the generator.
 
     Attributes:
-        severity: the verdict it makes necessary, or "note".
+        severity: the verdict that it implies, or "note".
     """
 
     code: str
@@ -53,7 +53,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class WorkerFitness:
-    """What one worker saw of itself in the measure phase. Durations in ns, CPU in percent of one core."""
+    """One worker's observations of itself in the measure phase. Durations in ns, CPU in percent of one core."""
 
     index: int
     cpu_percent_mean: float = 0.0
@@ -70,7 +70,7 @@ class WorkerFitness:
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that a verdict rests on."""
+    """All observations on which a verdict is based."""
 
     closed_loop: bool
     workers: list[WorkerFitness]
@@ -90,12 +90,12 @@ class Evidence:
 
 
 def judge(evidence: Evidence) -> tuple[str, list[Finding]]:
-    """The verdict, and the findings it rests on, the gravest first."""
+    """Return the verdict and its findings, the most severe first."""
     return verdict_of(finding for rule in RULES for finding in rule(evidence))
 
 
 def verdict_of(found: Iterable[Finding]) -> tuple[str, list[Finding]]:
-    """The verdict that findings amount to, and the findings, the gravest first."""
+    """Return the verdict that `found` implies, and the findings, the most severe first."""
     order = {SATURATED: 0, LATE: 1, NOTE: 2}
     findings = sorted(found, key=lambda finding: order[finding.severity])
     verdict = findings[0].severity if findings and findings[0].severity != NOTE else "ok"
@@ -103,25 +103,25 @@ def verdict_of(found: Iterable[Finding]) -> tuple[str, list[Finding]]:
 
 
 def _cpu(evidence: Evidence) -> Iterator[Finding]:
-    # What was spent polling for the next message to be due was there to be spent on messages.
+    # Time spent polling for the next due message was available for messages.
     busy = [w for w in evidence.workers if w.cpu_percent_mean - w.polling_percent >= CPU_LIMIT_PERCENT]
     if not busy:
         return
     shown = ", ".join(f"worker {w.index} used {w.cpu_percent_mean:.0f} % of a core" for w in busy[:4])
-    # Little is handled at a time while there is little to do: an open loop near 100 % has more room than it seems.
+    # At low load little is handled per wake-up: an open loop near 100 % has more room than it seems.
     lag = None if evidence.closed_loop else percentile(evidence.series.get("send_lag", {}), 90)
     if lag is not None and lag <= PUNCTUAL_NS:
         yield Finding(
             "cpu-busy",
             f"{shown} in the measure phase, and was punctual: 90 % of the messages left within {format_duration(lag)}",
-            "Expect lateness at a higher --rate; more --processes (one a core) would give room.",
+            "Expect lateness at a higher --rate; more --processes (one per core) would give room.",
             NOTE,
         )
     else:
         yield Finding(
             "cpu-saturated",
-            f"{shown} over the measure phase: the generator was the limit",
-            "Use more --processes (one a core), fewer messages, or a closed loop with fewer connections.",
+            f"{shown} in the measure phase: the generator was the limit",
+            "Use more --processes (one per core), fewer messages, or a closed loop with fewer connections.",
             SATURATED,
         )
 
@@ -135,18 +135,17 @@ def _sent_late(evidence: Evidence) -> Iterator[Finding]:
                 "sent-late",
                 f"1 % of the messages left {format_duration(lag)} or more after they were due "
                 f"(response p99: {format_duration(response)})",
-                "Lower --rate, use more --processes, or a machine that is not shared; `service` is not affected.",
+                "Lower --rate, use more --processes or a machine that is not shared; `service` is not affected.",
                 LATE,
             )
 
 
 def _unscheduled(evidence: Evidence) -> Iterator[Finding]:
-    # Nobody who waits for an instant gets hold of the very nanosecond, time after time.
+    # A scenario that waits for scheduled instants never sends at the exact nanosecond every time.
     if not evidence.closed_loop and evidence.series.get("send_lag", {}).keys() == {0}:
         yield Finding(
             "unscheduled",
-            "--rate was given, but no message of the scenario left for an instant of a schedule: each left when the "
-            "scenario came to it, and was due then",
+            "--rate was given, but the scenario sent no message at a scheduled instant: each was due when it was sent",
             "Loop over self.ticks() and pass `due_ns` on, or leave --rate out.",
         )
 
@@ -157,9 +156,9 @@ def _read_late(evidence: Evidence) -> Iterator[Finding]:
     if read is not None and service is not None and read > LAG_FLOOR_NS / 10 and read > QUEUE_RATIO * service:
         yield Finding(
             READ_LATE,
-            f"half of the replies lay {format_duration(read)} or more in the socket before the generator read them "
+            f"half of the replies waited {format_duration(read)} or more in the socket until the generator read them "
             f"(the server took {format_duration(service)})",
-            "The generator's own queue: use more --processes or fewer connections.",
+            "They queue in the generator: use more --processes or fewer connections.",
             SATURATED if evidence.closed_loop else LATE,
         )
 
@@ -170,22 +169,22 @@ def _interruptions(evidence: Evidence) -> Iterator[Finding]:
             grave = worker.stall_max_ns > 2 * STALL_LIMIT_NS
             yield Finding(
                 "hub-stalled",
-                f"worker {worker.index}'s event loop did not come round for {format_duration(worker.stall_max_ns)}",
-                "Something blocked it: code of the scenario, or a machine that was busy elsewhere.",
+                f"worker {worker.index}'s event loop was blocked for {format_duration(worker.stall_max_ns)}",
+                "Look for blocking code in the scenario, or for other load on the machine.",
                 LATE if grave else NOTE,
             )
         if worker.gc_pause_max_ns > GC_LIMIT_NS:
             yield Finding(
                 "gc-pause",
                 f"the garbage collector stopped worker {worker.index} for {format_duration(worker.gc_pause_max_ns)}",
-                "The scenario allocates a lot: keep less, or use more --processes.",
+                "The scenario keeps many objects: keep fewer, or use more --processes.",
             )
         if worker.clock_steps:
             yield Finding(
                 "clock-stepped",
-                f"the clock of worker {worker.index} jumped {worker.clock_steps} times, "
-                f"by up to {format_duration(worker.clock_step_max_ns)}: latencies around it are wrong",
-                "Let the clock be slewed, not stepped, while measuring.",
+                f"the clock of worker {worker.index} stepped {worker.clock_steps} times, "
+                f"by up to {format_duration(worker.clock_step_max_ns)}: latencies at these times are wrong",
+                "Configure the time service to slew the clock, not to step it, while measuring.",
                 LATE,
             )
         if worker.nofile and worker.descriptors > DESCRIPTOR_SHARE * worker.nofile:
@@ -208,22 +207,22 @@ def _losses(evidence: Evidence) -> Iterator[Finding]:
     if overdue:
         yield Finding(
             "overdue",
-            f"{format_count(overdue)} messages were due, but the generator did not get round to sending them",
+            f"{format_count(overdue)} messages were due, but the generator was too slow to send them",
             "Lower --rate, or use more --processes; they count as lost in `response`.",
             SATURATED,
         )
     if counts.get("missed", 0) > overdue:
         yield Finding(
             "missed",
-            f"{format_count(counts['missed'] - overdue)} messages were due but never sent: their connection was gone "
+            f"{format_count(counts['missed'] - overdue)} messages were due but never sent: their connection was closed "
             "or its socket full",
-            "The target reads too slowly or dropped connections; they count as lost in `response`.",
+            "The target reads too slowly or drops connections; the messages count as lost in `response`.",
         )
     if counts.get("late"):
         yield Finding(
             "late-replies",
-            f"{format_count(counts['late'])} replies came after --timeout; their messages are counted as lost",
-            "Give a longer --timeout to have them in the distribution.",
+            f"{format_count(counts['late'])} replies arrived after --timeout; their messages are counted as lost",
+            "Give a longer --timeout to include them in the distribution.",
         )
     if evidence.opened < evidence.users:
         yield Finding(
@@ -232,31 +231,31 @@ def _losses(evidence: Evidence) -> Iterator[Finding]:
             "See `errors`.",
         )
     if evidence.dropped:
-        back = f", {evidence.reconnected} were opened again" if evidence.reconnected else ""
+        back = f", {evidence.reconnected} were reopened" if evidence.reconnected else ""
         yield Finding(
             "dropped", f"{evidence.dropped} connections were dropped{back}", "See `errors` and `close_codes`."
         )
     for index in evidence.missing_workers:
         yield Finding(
             "worker-lost",
-            f"worker {index} did not send its last report: what it had reported before is counted, "
-            f"{format_count(_unsettled(counts))} messages have no known end",
-            "See locust.log; the figures lack what that worker did last.",
+            f"worker {index} did not send its last report: its earlier reports are counted, "
+            f"the outcome of {format_count(_unsettled(counts))} messages is unknown",
+            "See locust.log; the figures lack the last messages of that worker.",
             LATE,
         )
     if evidence.master_lost:
         yield Finding(
             "master-lost",
             evidence.master_lost,
-            "Do not add it to a result of the master's, which may hold a part of it; see the master's log.",
+            "Do not add it to a result of the master, which may include a part of it; see the master's log.",
             LATE,
         )
     for what in evidence.generator_errors:
-        yield Finding("generator-error", what, "A fault of wsbench or of the scenario: see locust.log.", LATE)
+        yield Finding("generator-error", what, "wsbench or the scenario has a defect: see locust.log.", LATE)
 
 
 def _unsettled(counts: Mapping[str, int]) -> int:
-    """Messages that ask for a reply, and whose end is not known."""
+    """Return the number of messages that expect a reply and whose outcome is unknown."""
     return _asking(counts) - (counts.get("received", 0) - counts.get("pushed", 0)) - counts.get("lost", 0)
 
 
@@ -269,7 +268,7 @@ def _timestamps(evidence: Evidence) -> Iterator[Finding]:
     if received and user == received:
         yield Finding(
             "no-kernel-timestamps",
-            "the kernel gave no receive timestamps: `service` and `response` include the time until the reply was read",
+            "the kernel gave no receive timestamps: `service` and `response` include the wait until a reply was read",
             "Generate the load on Linux.",
         )
     for name, buckets in evidence.series.items():
@@ -286,21 +285,21 @@ def _negotiation(evidence: Evidence) -> Iterator[Finding]:
     if evidence.opened and evidence.compression_asked != "off" and evidence.compression_granted is None:
         yield Finding(
             "compression-not-granted",
-            f"compression was asked for ({evidence.compression_asked}) and not granted: messages went uncompressed",
-            "Turn permessage-deflate on in the server (and in the proxy in front of it).",
+            f"compression was offered ({evidence.compression_asked}) and not granted: messages were not compressed",
+            "Turn on permessage-deflate in the server (and in the proxy in front of it).",
         )
     if evidence.opened and evidence.subprotocols_asked and evidence.subprotocol_granted is None:
         yield Finding(
             "subprotocol-not-granted",
-            f"no subprotocol was granted of {', '.join(evidence.subprotocols_asked)}",
-            "Check the names the server supports.",
+            f"the server granted none of the subprotocols {', '.join(evidence.subprotocols_asked)}",
+            "Check the names that the server supports.",
         )
 
 
 def _samples(evidence: Evidence) -> Iterator[Finding]:
     due = _asking(evidence.counts) + evidence.counts.get("missed", 0)
     if not due and any(evidence.series.values()):
-        return  # a scenario without round trips, which measures something else
+        return  # a scenario that measures no round trips
     if not due:
         yield Finding("no-samples", "no message was due in the measure phase", "Give a longer --duration.")
         return
@@ -325,4 +324,4 @@ RULES: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
     _negotiation,
     _samples,
 )
-"""All rules. Somebody who must not stop for long applies one at a time, and then `verdict_of`."""
+"""All rules. A caller that must not block for long applies them one at a time, and then `verdict_of`."""

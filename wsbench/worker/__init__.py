@@ -1,1 +1,1 @@
-"""One load-generating process: its connections, its pacer, and what it reports. Knows no Locust."""
+"""A load-generating process: connections, pacer, recorder and reports. It knows nothing of Locust."""

@@ -1,6 +1,6 @@
-"""What this machine's clocks, timers and sockets can do, without any server: `python -m wsbench.worker.calibration`.
+"""Precision of this machine's clocks, timers and sockets, without any server: `python -m wsbench.worker.calibration`.
 
-A process of its own, because it runs on gevent as a load-generating one does. Prints one JSON document: see `Machine`.
+It is a separate process, because it runs on gevent like a worker. It prints one JSON document: see `Machine`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _PING_PONGS = 5000
 
 
 class Spread(msgspec.Struct, frozen=True):
-    """Percentiles of something measured many times, in ns."""
+    """Percentiles of repeated measurements, in ns."""
 
     p50_ns: int | None
     p90_ns: int | None
@@ -34,13 +34,13 @@ class Spread(msgspec.Struct, frozen=True):
 
 
 class Machine(msgspec.Struct, frozen=True):
-    """What was found.
+    """The result.
 
     Attributes:
         timer: lateness of the pacer at 1,000 wake-ups a second; `exact_timer`: it runs on a timerfd.
         plain_timer: lateness of a sleep of 1 ms on gevent's own timer, for comparison.
         kernel_timestamps: whether received packets carry the kernel's time.
-        round_trip: a ping-pong of `payload_size` bytes between two processes over bare loopback TCP: the floor.
+        round_trip: round trip of `payload_size` bytes between two processes over plain loopback TCP: the minimum.
     """
 
     timer: Spread
@@ -52,7 +52,7 @@ class Machine(msgspec.Struct, frozen=True):
 
 
 class _Lateness:
-    """Takes the place of a connection, and notes how late it is called."""
+    """Records how late the pacer calls it."""
 
     has_waiters = False
 
@@ -93,9 +93,9 @@ def _spread(buckets: Buckets) -> Spread:
 def _sleeps() -> Buckets:
     seen: Buckets = {}
     for _ in range(_SLEEPS):
-        asked = time.monotonic_ns()
+        began = time.monotonic_ns()
         gevent.sleep(0.001)
-        record(seen, max(0, time.monotonic_ns() - asked - 1_000_000))
+        record(seen, max(0, time.monotonic_ns() - began - 1_000_000))
     return seen
 
 
@@ -103,7 +103,7 @@ def _has_kernel_timestamps() -> bool:
     keep = timestamps.TimestampingKeepalive()
     if not keep.available:
         return False
-    # Stamping is switched on with a delay: the first packets can go without.
+    # The kernel switches timestamps on with a delay: the first packets may have none.
     gevent.sleep(0.05)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         ours = socket.create_connection(listener.getsockname())
@@ -116,7 +116,7 @@ def _has_kernel_timestamps() -> bool:
 
 
 def _ping_pong(size: int) -> Buckets:
-    """Blocking sockets, two processes, nothing else: what any round trip over loopback costs at least."""
+    """Measure round trips between two processes with blocking sockets: the minimum of any over loopback."""
     listener = socket.create_server(("127.0.0.1", 0))
     child = os.fork()
     if child == 0:
@@ -146,7 +146,7 @@ def _in_child(work: Callable[[], None]) -> None:
     try:
         work()
     finally:
-        # Not sys.exit: the parent's hub and its cleanups are none of the child's business.
+        # Not sys.exit: the child must not run the parent's hub and clean-ups.
         os._exit(0)
 
 

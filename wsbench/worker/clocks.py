@@ -1,7 +1,7 @@
-"""Clocks of a load-generating process: the offset between them, a step of one of them, a hub that does not come round.
+"""Clocks of a load-generating process: the offset between them, steps, and pauses of the garbage collector.
 
-Latencies are measured on CLOCK_REALTIME, because that is the kernel's for receive timestamps; schedules run on
-CLOCK_MONOTONIC, because that one never jumps.
+Latencies are measured on CLOCK_REALTIME, the clock of the kernel's receive timestamps. Schedules run on
+CLOCK_MONOTONIC, which never steps.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ STEP_NS = 1_000_000
 
 
 def realtime_offset_ns() -> int:
-    """CLOCK_REALTIME minus CLOCK_MONOTONIC: of three tries, the one that was interrupted least."""
+    """Return CLOCK_REALTIME minus CLOCK_MONOTONIC, from the least interrupted of three tries."""
     best_gap, best_offset = 2**63, 0
     for _ in range(3):
         before = time.monotonic_ns()
@@ -27,11 +27,11 @@ def realtime_offset_ns() -> int:
 
 
 class OffsetWatch:
-    """Follows the offset between the clocks, and notes when it jumps.
+    """Follows the offset between the clocks, and notes steps.
 
     Attributes:
         offset_ns: the offset as last read.
-        steps, step_max_ns: how often, and how far at most, it jumped.
+        steps, step_max_ns: number and maximum size of the steps.
     """
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class OffsetWatch:
         self.step_max_ns = 0
 
     def refresh(self) -> int:
-        """Read it again; to be called about once a second."""
+        """Read the offset again and return it. Call it about once a second."""
         offset = realtime_offset_ns()
         moved = abs(offset - self.offset_ns)
         if moved > STEP_NS:
@@ -51,7 +51,7 @@ class OffsetWatch:
 
 
 class GcWatch:
-    """How long the garbage collector stopped the process.
+    """Measures how long the garbage collector stops the process.
 
     Attributes:
         pause_max_ns, pause_total_ns: since `reset`.
@@ -64,7 +64,7 @@ class GcWatch:
         gc.callbacks.append(self._note)
 
     def reset(self) -> None:
-        """Forget what was."""
+        """Forget the pauses so far."""
         self.pause_max_ns = self.pause_total_ns = 0
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""What the engine wants of whatever drives a connection: the echo drivers of the hot path, and a scenario's sockets."""
+"""Interface between the engine and the drivers of connections: echo drivers, and a scenario's sockets."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from wsbench.transport.receiver import Receiver
 
 
 class Driver(Receiver, Protocol):
-    """One connection's doings, from one opening to the next.
+    """Drives one connection, and its successors after reconnecting.
 
     Attributes:
-        connection: the open connection; None before, between and after.
-        has_waiters: greenlets wait for what comes on it, or for when it is to send.
+        connection: the open connection; None while there is none.
+        has_waiters: whether greenlets wait for its messages, or for instants to send.
     """
 
     connection: Connection | None
@@ -22,19 +22,19 @@ class Driver(Receiver, Protocol):
 
     @property
     def outstanding(self) -> int:
-        """Messages under way: at the end of a run their replies are waited for."""
+        """Number of messages in flight: the end of a run waits for their replies."""
 
     def attach(self, connection: Connection) -> None:
-        """A connection is open: begin."""
+        """Begin on an open connection."""
 
     def expire(self, now_ns: int) -> None:
-        """Give up on what is overdue at `now_ns`."""
+        """Give up messages that are overdue at `now_ns`."""
 
     def resume(self) -> None:
-        """If it is a loop, it was held back for a while (`Recorder.closed_loops_active`), and may go on."""
+        """Continue after a pause of closed loops (`Recorder.closed_loops_active`); others ignore it."""
 
     def abandon(self) -> None:
-        """The connection is about to be closed, or is gone: no more replies will be waited for."""
+        """Give up all messages: the connection is about to be closed, or is gone."""
 
     def dropped(self, error: ConnectionLost) -> None:
         """The connection ended without our asking; called once."""

@@ -1,7 +1,7 @@
-"""The pacer: one a process, wakes at the due instants of an open loop, by a timerfd on the hub.
+"""The pacer of a process: wakes at the due instants of an open loop, by a timerfd on the hub.
 
-gevent's own timers go through libev and epoll, whose resolution is a millisecond. A timerfd is a file descriptor that
-becomes readable at an instant of CLOCK_MONOTONIC; the hub watches it like a socket and wakes some 50 µs late.
+gevent's own timers use libev and epoll, whose resolution is a millisecond. A timerfd is a file descriptor that becomes
+readable at an instant of CLOCK_MONOTONIC; the hub watches it like a socket and wakes some 50 µs late.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _TFD_NONBLOCK_CLOEXEC = os.O_NONBLOCK | os.O_CLOEXEC
 _TFD_TIMER_ABSTIME = 1
 _NEVER_NS = 2**62
 _BATCH = 64
-"""Messages sent in one wake-up before replies get their turn."""
+"""Maximum of messages sent before replies are read."""
 _LEAD_NS = 50_000
-"""Woken this much early, the pacer polls for what is left: about what waking up takes, and has code and data warm."""
+"""The timer is set this much early, and the pacer polls for the rest: about the time of a wake-up, with warm caches."""
 _NEAR_NS = 70_000
-"""For less than this it polls at once: setting a timer that is to expire soon takes 10 to 20 µs of CPU by itself."""
+"""For less than this the pacer polls: setting a timer that expires soon takes 10 to 20 µs of CPU on its own."""
 _TURN_NS = 500_000
-"""So long at most it polls, and sends what becomes due; then everybody else on the hub has a turn, for some 20 µs."""
+"""Maximum time of polling and sending; then the hub runs everything else once, for some 20 µs."""
 
 
 class _TimerSpec(ctypes.Structure):
@@ -38,7 +38,7 @@ class _TimerSpec(ctypes.Structure):
 
 
 class TimerFd:
-    """Calls back on the hub at an instant of CLOCK_MONOTONIC, and from then on at every round of the hub's.
+    """Calls back on the hub at an instant of CLOCK_MONOTONIC, and from then on in every iteration of the hub.
 
     Raises:
         OSError: the platform has no timerfd.
@@ -46,7 +46,7 @@ class TimerFd:
 
     def __init__(self, callback: Callable[[], None]) -> None:
         if sys.platform != "linux":
-            raise OSError("timerfd is Linux's")
+            raise OSError("timerfd needs Linux")
         self._libc = ctypes.CDLL(None, use_errno=True)
         self.fd: int = self._libc.timerfd_create(_CLOCK_MONOTONIC, _TFD_NONBLOCK_CLOEXEC)
         if self.fd < 0:
@@ -57,69 +57,69 @@ class TimerFd:
         self._watcher.start(callback)
 
     def arm(self, instant_ns: int) -> None:
-        """Call back at `instant_ns`, at once if that is past, and not before."""
+        """Call back at `instant_ns`; at once if it is past."""
         self._spec.value_s, self._spec.value_ns = divmod(max(instant_ns, 1), NS_PER_S)
         self._libc.timerfd_settime(self.fd, _TFD_TIMER_ABSTIME, self._reference, None)
 
     def close(self) -> None:
-        """Call back no more."""
+        """Stop calling back."""
         self._watcher.stop()
         self._watcher.close()
         os.close(self.fd)
 
 
 class HubTimer:
-    """The same with a timer of the hub's, where there is no timerfd: late by up to a millisecond."""
+    """The same with the hub's timer, where there is no timerfd: late by up to a millisecond."""
 
     def __init__(self, callback: Callable[[], None]) -> None:
         self._callback = callback
         self._watcher: Any = None
 
     def arm(self, instant_ns: int) -> None:
-        """Call back at `instant_ns`, at once if that is past, and not before."""
+        """Call back at `instant_ns`; at once if it is past."""
         self.close()
         self._watcher = gevent.get_hub().loop.timer(max(0.0, (instant_ns - time.monotonic_ns()) / NS_PER_S), 1e-9)
         self._watcher.start(self._callback)
 
     def close(self) -> None:
-        """Call back no more."""
+        """Stop calling back."""
         if self._watcher is not None:
             self._watcher.stop()
             self._watcher.close()
 
 
 class Paced(Protocol):
-    """Something that sends messages when they are due. Instants are ns of CLOCK_REALTIME.
+    """An object that sends messages when they are due. Instants are ns of CLOCK_REALTIME.
 
     Attributes:
-        has_waiters: a greenlet waits for them.
+        has_waiters: whether a greenlet waits for the due instants.
     """
 
     has_waiters: bool
 
     def fire(self, due_ns: int) -> None:
-        """A message is due, now or a little while ago: send it."""
+        """Send a message that is due, now or shortly before."""
 
     def miss(self, due_ns: int) -> None:
-        """A message was due so long ago that sending it makes no sense any more: count it."""
+        """Count a message that is not sent because it was due too long ago."""
 
 
 class Pacer:
     """Fires each connection when a message of it is due.
 
-    Due instants are on CLOCK_MONOTONIC; they are handed out on CLOCK_REALTIME, by `offset_ns`, which whoever owns the
-    pacer keeps current. They never move: what a late wake-up finds overdue is sent at once and counted as late, and
-    what is overdue by more than `backlog_ns` is missed.
+    Due instants are on CLOCK_MONOTONIC; `offset_ns` converts them to CLOCK_REALTIME, and the engine keeps it current.
+    They never move: an overdue message is sent at once and counted as late; one overdue by more than `backlog_ns` is
+    missed.
 
-    While the next message is due soon, the pacer polls: it has read whatever comes, and looks at the clock. Every now
-    and then the hub comes round, and without sleeping, for an expired timerfd stays readable until it is set again. So
-    a wake-up costs one system call, and messages that are due at once cost none but their own.
+    While the next message is due soon, the pacer polls: it reads replies and checks the clock. In between, the hub runs
+    without sleeping, because an expired timerfd stays readable until it is set again. So a wake-up costs one system
+    call, and messages that are due at once cost only their own.
 
     Attributes:
-        exact: whether a timerfd wakes it; otherwise a timer of the hub's, late by up to a millisecond.
+        exact: whether a timerfd wakes it; otherwise the hub's timer does, late by up to a millisecond.
         offset_ns: CLOCK_REALTIME minus CLOCK_MONOTONIC.
-        has_waiters: greenlets wait for what is due or what is read: the hub lets them run after each.
-        polled_ns: time spent polling in vain so far, which the process could have spent on something else.
+        has_waiters: greenlets wait for due instants or replies: the hub runs them after each.
+        polled_ns: time spent polling without result so far, which the process could have used otherwise.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class Pacer:
         on_error: Callable[[Exception], None],
         read: Callable[[], bool] | None = None,
     ) -> None:
-        """`read` has read what has come, and says whether anything had. Without it, only the hub can do that."""
+        """`read` reads the replies that have arrived and returns whether there were any; without it, the hub reads."""
         self.offset_ns = offset_ns
         self.has_waiters = False
         self._backlog_ns = backlog_ns
@@ -148,7 +148,7 @@ class Pacer:
         self.exact = isinstance(self._timer, TimerFd)
 
     def add(self, paced: Paced, slots: Slots) -> None:
-        """A connection joins with its slots."""
+        """Add a connection with its slots."""
         self.has_waiters |= paced.has_waiters
         self._schedule.add(paced, slots)
         due = self._schedule.next_due_ns
@@ -158,11 +158,11 @@ class Pacer:
                 self._set_timer()
 
     def remove(self, paced: Paced) -> None:
-        """A connection leaves; it must have been added once."""
+        """Remove a connection, which must have been added once."""
         self._schedule.remove(paced)
 
     def stop(self) -> None:
-        """Fire no more, and give everything back. What was due and has not been got to is missed."""
+        """Stop firing and release the timer. Messages that are due and unsent are missed."""
         now, offset = time.monotonic_ns(), self.offset_ns
         while overdue := self._schedule.take(now, _BATCH):
             for due, paced in overdue:
@@ -190,7 +190,7 @@ class Pacer:
             began = now
 
     def _fire(self, now: int) -> bool:
-        """Send what is due; whether anything was."""
+        """Send the messages that are due; return whether there were any."""
         if self._next is None or now < self._next:
             return False
         try:
@@ -200,7 +200,7 @@ class Pacer:
                     paced.fire(due + offset)
                 else:
                     paced.miss(due + offset)
-        except Exception as error:  # the callback's edge: gevent would print it and stop pacing
+        except Exception as error:  # in a hub callback: gevent would print it and stop pacing
             self._on_error(error)
         self._next = self._schedule.next_due_ns
         return True

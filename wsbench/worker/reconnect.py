@@ -1,4 +1,4 @@
-"""Opening a dropped connection again: with a pause that grows, and jitter, as long as the run goes on."""
+"""Reconnection after a drop, with exponential back-off and jitter, until the run ends."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from wsbench.websocket.connect_options import ConnectOptions
 from wsbench.worker.driver import Driver
 from wsbench.worker.engine import Engine
 
-_FIRST_S = 0.1
-_MOST_S = 5.0
+_FIRST_PAUSE_S = 0.1
+_MAX_PAUSE_S = 5.0
 
 
 def reconnect(
@@ -23,17 +23,17 @@ def reconnect(
     *,
     wanted: Callable[[], bool] = lambda: True,
 ) -> bool:
-    """Open the driver's connection again, from a greenlet; False when the run is over first, or it is not wanted."""
-    pause_s = _FIRST_S
+    """Reopen a driver's connection; blocks. Return False if the run ends first or the connection is not `wanted`."""
+    pause_s = _FIRST_PAUSE_S
     while not engine.finished.is_set():
-        # Jitter, so that thousands of dropped connections do not come back in the same instant.
+        # Jitter, so that thousands of dropped connections do not return at the same instant.
         gevent.sleep(pause_s * random.uniform(0.5, 1.5))
         if not wanted():
             return False
         try:
             engine.connections.connect(driver, again=True, options=options)
         except ConnectError:
-            pause_s = min(pause_s * 2, _MOST_S)
+            pause_s = min(pause_s * 2, _MAX_PAUSE_S)
         else:
             return True
     return False

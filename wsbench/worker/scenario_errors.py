@@ -1,4 +1,4 @@
-"""What went wrong in a scenario's own code, in words that lead to the place."""
+"""Descriptions of exceptions from a scenario's code, with the line that raised them."""
 
 from __future__ import annotations
 
@@ -10,29 +10,28 @@ from gevent.exceptions import BlockingSwitchOutError
 
 from wsbench.errors import WsbenchError
 
-_OTHERS = (
+_LIBRARIES = (
     sysconfig.get_path("stdlib"),
     sysconfig.get_path("purelib"),
     sysconfig.get_path("platlib"),
     str(Path(__file__).parents[1]),
 )
-"""Where code lies that is not a scenario's."""
-_WAITED = "a callback must not wait, neither for a reply nor for a while"
+"""Directories of code that is not a scenario's."""
 
 
 def describe_scenario_error(error: Exception) -> str:
-    """What happened, and the line of the scenario that it came from, if it came through one."""
+    """Return what failed, with the innermost line of the scenario that was involved, if any."""
     if isinstance(error, BlockingSwitchOutError):
-        said = _WAITED
+        text = "a callback must not wait, neither for a reply nor for a while"
     elif isinstance(error, WsbenchError):
-        said = error.what
+        text = error.what
     else:
-        said = f"{type(error).__name__}: {error}".rstrip(": ")
+        text = f"{type(error).__name__}: {error}".rstrip(": ")
     frames = traceback.extract_tb(error.__traceback__)
-    own = next((frame for frame in reversed(frames) if _is_own(frame.filename)), None)
-    return said if own is None else f"{said} ({Path(own.filename).name}, line {own.lineno}, in {own.name})"
+    line = next((frame for frame in reversed(frames) if _is_scenario(frame.filename)), None)
+    return text if line is None else f"{text} ({Path(line.filename).name}, line {line.lineno}, in {line.name})"
 
 
-def _is_own(filename: str) -> bool:
-    """Whether it is no library's; those that were compiled have relative names, of where they were built."""
-    return Path(filename).is_absolute() and not filename.startswith(_OTHERS)
+def _is_scenario(filename: str) -> bool:
+    """Return whether a file is no library's; compiled libraries have relative names, from where they were built."""
+    return Path(filename).is_absolute() and not filename.startswith(_LIBRARIES)
