@@ -8,10 +8,11 @@ a benchmark, and the machine may be shared.
 
 from __future__ import annotations
 
+import argparse
 import os
-import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from helpers import process
@@ -52,7 +53,7 @@ def measured(url: str, rate: int) -> tuple[list[int | None], str]:
     return [lag[f"p{percent:g}_ns"] for percent in PERCENTS], run["generator"]["verdict"]
 
 
-def main(rates: list[int]) -> None:
+def main(rates: Sequence[int]) -> None:
     """Print a row a rate."""
     server, url = process.start_server("benchmarks.picows_server")
     try:
@@ -69,4 +70,6 @@ def main(rates: list[int]) -> None:
 
 
 if __name__ == "__main__":
-    main([int(text) for text in sys.argv[1:]] or list(RATES))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rates", nargs="*", type=int, default=RATES, metavar="RATE", help="messages per second")
+    main(parser.parse_args().rates)

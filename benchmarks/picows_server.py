@@ -67,13 +67,13 @@ class BatchingEcho(CountingEcho):
 
 
 async def _serve(sock: socket.socket, options: program.Options, *, batch: bool) -> None:
-    _counter.report_on_signal(asyncio.get_running_loop())
     await picows.serve(sock, options, BatchingEcho if batch else CountingEcho)
 
 
 def main(*, tls: bool, batch: bool) -> None:
     """Serve until SIGTERM."""
     raise_descriptor_limit()
+    _counter.report_on_signal()
     with contextlib.ExitStack() as stack:
         cert = key = ""
         if tls:

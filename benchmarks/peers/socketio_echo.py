@@ -1,6 +1,6 @@
-"""A Socket.IO server whose acknowledgements carry what was sent: python-socketio on uvicorn and uvloop.
+"""A Socket.IO server whose acknowledgements carry the data of the event: python-socketio on uvicorn and uvloop.
 
-cd tests && python -m benchmarks.peers.socketio_echo
+python -m benchmarks.peers.socketio_echo
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ async def echo(_sid: str, data: Any) -> Any:
 
 
 async def main() -> None:
-    _counter.report_on_signal(asyncio.get_running_loop())
+    _counter.report_on_signal()
     config = uvicorn.Config(socketio.ASGIApp(_server), log_level="warning", lifespan="off")
     with socket.create_server(("127.0.0.1", 0)) as listening:
         print(f"listening on ws://127.0.0.1:{listening.getsockname()[1]}", flush=True)

@@ -5,7 +5,6 @@ A server has an `EchoCounter` and prints a line at every SIGUSR1; `read` sends t
 
 from __future__ import annotations
 
-import asyncio
 import re
 import signal
 import time
@@ -23,11 +22,11 @@ class EchoCounter:
         self.echoed = 0
         self.connections = 0
 
-    def report_on_signal(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Print the counts at every SIGUSR1."""
-        loop.add_signal_handler(signal.SIGUSR1, self._print)
+    def report_on_signal(self) -> None:
+        """Print the counts at every SIGUSR1; call it before the server prints its URL."""
+        signal.signal(signal.SIGUSR1, self._print)
 
-    def _print(self) -> None:
+    def _print(self, _signum: int, _frame: object) -> None:
         print(f"{self.echoed} echoed, {self.connections} connections", flush=True)
 
 
