@@ -247,7 +247,7 @@ def test_a_terminal_without_such_signs(tmp_path: Path, run_cli: Cli) -> None:
     """Nothing of a table is worth ending in a traceback."""
     ended = run_cli("matrix", write(tmp_path, f"repetitions = 1\n{DEAD}"), env={"PYTHONIOENCODING": "ascii"})
     assert ended.returncode == 3
-    assert "dead                  - FAILED" in ended.stdout
+    assert "dead                - FAILED" in ended.stdout
 
 
 def test_quiet_says_nothing(tmp_path: Path, run_cli: Cli) -> None:

@@ -103,7 +103,7 @@ def decide(search: Search, seen: Sequence[MeasuredLoad]) -> NextLoad | SearchEnd
 def best_so_far(seen: Iterable[MeasuredLoad]) -> float | None:
     """Return the highest load that held below all that failed: the answer of an interrupted search."""
     outcomes = _by_load(seen)
-    failed = min((load for load, its in outcomes.items() if majority_outcome(its) != HELD), default=math.inf)
+    failed = min((load for load, of_load in outcomes.items() if majority_outcome(of_load) != HELD), default=math.inf)
     return max((load for load in outcomes if load < failed), default=None)
 
 
@@ -124,10 +124,10 @@ def majority_outcome(outcomes: Sequence[str]) -> str:
 
 
 def _by_load(seen: Iterable[MeasuredLoad]) -> dict[float, list[str]]:
-    found: dict[float, list[str]] = {}
+    by_load: dict[float, list[str]] = {}
     for step in seen:
-        found.setdefault(step.load, []).append(step.outcome)
-    return found
+        by_load.setdefault(step.load, []).append(step.outcome)
+    return by_load
 
 
 def _failed(outcomes: Sequence[str]) -> bool:

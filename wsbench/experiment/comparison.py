@@ -83,7 +83,7 @@ def _by_pair(matched: Sequence[MatchedRuns], of: Callable[[MatchedRuns], list[st
             keys.setdefault(text, []).append(pair.key)
     if len(compared) <= 1:
         return list(keys)
-    return [text if len(its) == len(compared) else f"{text} ({_some(its)})" for text, its in keys.items()]
+    return [text if len(named) == len(compared) else f"{text} ({_some(named)})" for text, named in keys.items()]
 
 
 def _some(texts: Sequence[str]) -> str:

@@ -97,10 +97,10 @@ def latest_experiment(results: Path, text: bytes | None) -> Path:
     Raises:
         UsageError: there is none.
     """
-    found = [path.parent for path in results.glob(f"*/{TOML_FILE}") if text is None or path.read_bytes() == text]
-    if not found:
+    directories = [path.parent for path in results.glob(f"*/{TOML_FILE}") if text is None or path.read_bytes() == text]
+    if not directories:
         raise UsageError(
             f"--resume: there is no experiment to resume in {results}",
             remedy="Name its directory, or start a new one without --resume.",
         )
-    return max(found, key=lambda path: path.name)
+    return max(directories, key=lambda path: path.name)

@@ -1,4 +1,4 @@
-"""What an experiment measures: a target of the catalogue, or a server of the user's own, and how it is reached."""
+"""A target of an experiment: one of the catalogue or a custom server, with the options to reach it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class ExperimentTarget:
     """One target of an experiment.
 
     Attributes:
-        name: in tables, keys and `wsbench compare EXPERIMENT:TARGET`.
-        transport: "ws" or "wss" of a server of the user's own, which is at one URL; None for the catalogue's, which are
-            told what to serve.
-        options: options of `wsbench run` that it needs and the others do not (ca, header, ...), as text.
+        name: for tables, keys and `wsbench compare EXPERIMENT:TARGET`.
+        transport: "ws" or "wss" of a custom server, which has one URL; None for targets of the catalogue, which serve
+            both.
+        options: options of `wsbench run` that only this target needs (ca, header, ...), parsed.
     """
 
     name: str
@@ -29,7 +29,7 @@ class ExperimentTarget:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def hole(self, transport: str, compression: str) -> str | None:
-        """Why there can be no run of it under these conditions, on any machine; None when there can."""
+        """Return why no machine can run the target under these conditions; None if it can be run."""
         if self.target.protocol != "echo":
             return f"{self.name} speaks {self.target.protocol}, which wsbench's own users do not"
         if self.transport not in (None, transport):
@@ -37,7 +37,7 @@ class ExperimentTarget:
         return self.target.unsupported(**self._settings(transport, compression))
 
     def start(self, transport: str, compression: str) -> RunningTarget:
-        """Start it.
+        """Start the target.
 
         Raises:
             TargetError: something is missing, or it did not come up.
@@ -45,6 +45,6 @@ class ExperimentTarget:
         return self.target.start(**self._settings(transport, compression))
 
     def _settings(self, transport: str, compression: str) -> dict[str, Any]:
-        # Parameters are for the client to offer: a target is told no more than to grant what it is offered.
-        told = "off" if compression == "off" else "on"
-        return {"tls": self.transport is None and transport == WSS, "compression": told}
+        # Only the client offers parameters; the target just grants what it is offered.
+        granted = "off" if compression == "off" else "on"
+        return {"tls": self.transport is None and transport == WSS, "compression": granted}

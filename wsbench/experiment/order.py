@@ -23,7 +23,7 @@ def plan_cells(spec: Spec, *, repetitions: int, seed: int) -> list[Cell]:
     runs: list[list[CellRun]] = [[] for _ in cells]
     for order, (repetition, place) in enumerate(_order(cells, repetitions, seed)):
         runs[place].append(CellRun(repetition, order))
-    return [replace(cell, runs=its) for cell, its in zip(cells, runs, strict=True)]
+    return [replace(cell, runs=cell_runs) for cell, cell_runs in zip(cells, runs, strict=True)]
 
 
 def missing_runs(experiment: Experiment) -> list[tuple[int, int]]:

@@ -100,10 +100,10 @@ def _remarks(cell: Cell, runs: Sequence[Run]) -> list[str]:
         "connections failed": sum(run.connections.failed for run in runs),
         "connections dropped": sum(run.connections.dropped for run in runs),
     }
-    found = [f"{format_count(count)} {what}" for what, count in counts.items() if count]
+    remarks = [f"{format_count(count)} {what}" for what, count in counts.items() if count]
     if cell.compression != "off" and any(run.negotiated.compression is None for run in runs):
-        found.append("no compression granted")
-    return found
+        remarks.append("no compression granted")
+    return remarks
 
 
 def _figures(runs: Sequence[Run], base: Sequence[Run]) -> dict[str, CellFigure]:
@@ -152,11 +152,11 @@ def _ratio(name: str, base: Sequence[Run], new: Sequence[Run]) -> Ratio | None:
     assumed = ASSUMED_SPREAD[metric]
     if metric == THROUGHPUT and all(map(held_rate, runs)):
         assumed = ASSUMED_SPREAD_OF_HELD_RATE
-    (found,) = judge([Question(metric, known[0], known[1], MARGINS[metric], assumed)], CONFIDENCE)
-    assert found.ratio is not None
-    assert found.low is not None
-    assert found.high is not None
-    return Ratio(found.ratio, found.low, found.high, found.spread_from == "assumed")
+    (judged,) = judge([Question(metric, known[0], known[1], MARGINS[metric], assumed)], CONFIDENCE)
+    assert judged.ratio is not None
+    assert judged.low is not None
+    assert judged.high is not None
+    return Ratio(judged.ratio, judged.low, judged.high, judged.spread_from == "assumed")
 
 
 def _metric(name: str) -> str:

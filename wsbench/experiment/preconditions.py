@@ -42,41 +42,41 @@ _LENGTH_TOLERANCE = 0.02
 
 def differences(base: Sequence[Run], new: Sequence[Run]) -> list[str]:
     """Return why NEW's runs cannot be compared with BASE's; empty if they can. Each side has at least one run."""
-    found = _against(_CONDITIONS, base, new)
+    differing = _against(_CONDITIONS, base, new)
     for side, runs in (("BASE", base), ("NEW", new)):
         untrusted = sorted({run.generator.verdict for run in runs} - {"ok"})
-        found += [f"{_VERDICT}{side}: {verdict}" for verdict in untrusted]
+        differing += [f"{_VERDICT}{side}: {verdict}" for verdict in untrusted]
         if not all(run.complete for run in runs):
-            found.append(f"{side} is incomplete")
-    return found
+            differing.append(f"{side} is incomplete")
+    return differing
 
 
 def notes(base: Sequence[Run], new: Sequence[Run]) -> list[str]:
     """Return further differences, which may or may not matter."""
-    found = _against(_CIRCUMSTANCES, base, new)
+    differing = _against(_CIRCUMSTANCES, base, new)
     lengths = [run.conditions.duration_ns for run in (*base, *new)]
     if max(lengths) - min(lengths) > _LENGTH_TOLERANCE * max(lengths):
-        found += _against(_LENGTH, base, new)
+        differing += _against(_LENGTH, base, new)
     for name, count in (("lost", lambda run: run.messages.lost), ("corrupted", lambda run: run.messages.corrupted)):
         wrong = [sum(map(count, runs)) for runs in (base, new)]
         if any(wrong):
-            found.append(f"messages {name}: {format_count(wrong[0])} against {format_count(wrong[1])}")
-    return found
+            differing.append(f"messages {name}: {format_count(wrong[0])} against {format_count(wrong[1])}")
+    return differing
 
 
-def remedy(found: Iterable[str]) -> str:
+def remedy(differing: Iterable[str]) -> str:
     """Return the remedy for differences."""
-    if any(difference.startswith(_VERDICT) and "saturated" in difference for difference in found):
+    if any(difference.startswith(_VERDICT) and "saturated" in difference for difference in differing):
         return "A saturated generator measures its own limit: use --rate, or compare --anyway."
-    if all(difference.startswith(_VERDICT) for difference in found):
+    if all(difference.startswith(_VERDICT) for difference in differing):
         return "A late generator distorts the latencies: use a lower --rate, or compare --anyway."
     return "Measure both sides under the same conditions, or compare --anyway."
 
 
 def _against(names: Iterable[Named], base: Sequence[Run], new: Sequence[Run]) -> list[str]:
-    found = []
+    differing = []
     for name, value in names:
         left, right = [list(dict.fromkeys(map(value, runs))) for runs in (base, new)]
         if (left != right or len(left) > 1) and all((*left, *right)):
-            found.append(f"{name}: {' and '.join(left)} against {' and '.join(right)}")
-    return found
+            differing.append(f"{name}: {' and '.join(left)} against {' and '.join(right)}")
+    return differing

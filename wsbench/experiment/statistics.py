@@ -118,7 +118,7 @@ class Estimate:
         return high
 
 
-def estimate(question: Question) -> Estimate:
+def estimate_ratio(question: Question) -> Estimate:
     """Estimate the ratio from positive values: at least one run per side, and no None."""
     logs = [[math.log(value) for value in _known(values)] for values in (question.base, question.new)]
     difference = fmean(logs[1]) - fmean(logs[0])
@@ -148,7 +148,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def judge(questions: Sequence[Question], confidence: float = 0.95) -> list[Metric]:
     """Return a verdict on every question, in the same order, corrected for the number of questions."""
     level = 1 - confidence
-    answers: list[Metric | Estimate] = [_among_the_lost(question) or estimate(question) for question in questions]
+    answers: list[Metric | Estimate] = [_among_the_lost(question) or estimate_ratio(question) for question in questions]
     estimates = [(place, answer) for place, answer in enumerate(answers) if isinstance(answer, Estimate)]
     limits = [math.log1p(question.margin) for question in questions]
     p_values = holm([answer.p_beyond(limits[place]) for place, answer in estimates])
@@ -196,49 +196,49 @@ def _among_the_lost(question: Question) -> Metric | None:
     )
 
 
-def _verdict(question: Question, found: Estimate, p: float, level: float, comparisons: int) -> Metric:
+def _verdict(question: Question, estimate: Estimate, p: float, level: float, comparisons: int) -> Metric:
     limit = math.log1p(question.margin)
-    half = found.half_width(level)
-    not_slower = found.worse + half <= limit
+    half = estimate.half_width(level)
+    not_slower = estimate.worse + half <= limit
     needed, reason = None, ""
     if p <= level:
-        verdict = Verdict.SLOWER if found.worse > 0 else Verdict.FASTER
-    elif abs(found.worse) + half <= limit:
+        verdict = Verdict.SLOWER if estimate.worse > 0 else Verdict.FASTER
+    elif abs(estimate.worse) + half <= limit:
         verdict = Verdict.NO_DIFFERENCE
     else:
         verdict = Verdict.INCONCLUSIVE
-        needed = found.runs_needed(limit, level, level / comparisons)
+        needed = estimate.runs_needed(limit, level, level / comparisons)
         if needed is not None:
             needed = max(needed, len(question.base) + 1, len(question.new) + 1)
-        alone = abs(found.worse) - half > limit
-        reason = _why(found, needed, not_slower=not_slower, alone=alone, comparisons=comparisons)
+        alone = abs(estimate.worse) - half > limit
+        reason = _why(estimate, needed, not_slower=not_slower, alone=alone, comparisons=comparisons)
     sign = -1 if question.metric == THROUGHPUT else 1
-    ends = sorted(sign * (found.worse + side * half) for side in (-1, 1))
+    ends = sorted(sign * (estimate.worse + side * half) for side in (-1, 1))
     return Metric(
         question.metric,
         verdict,
         question.margin,
         base=_mean(question.base),
         new=_mean(question.new),
-        ratio=math.exp(sign * found.worse),
+        ratio=math.exp(sign * estimate.worse),
         low=math.exp(ends[0]),
         high=math.exp(ends[1]),
         p=p,
-        spread=math.sqrt(fmean(found.variances)),
-        spread_from="assumed" if found.assumed else "measured",
+        spread=math.sqrt(fmean(estimate.variances)),
+        spread_from="assumed" if estimate.assumed else "measured",
         not_slower=not_slower,
         runs_needed=needed,
         reason=reason,
     )
 
 
-def _why(found: Estimate, needed: int | None, *, not_slower: bool, alone: bool, comparisons: int) -> str:
+def _why(estimate: Estimate, needed: int | None, *, not_slower: bool, alone: bool, comparisons: int) -> str:
     runs = (
         f"about {needed:,} runs per side would decide"
         if needed
         else f"not even {MOST_RUNS:,} runs per side would decide"
     )
-    if found.assumed:
+    if estimate.assumed:
         runs += ", if the spread is as assumed"
     if alone:
         return f"beyond the margin as a single comparison, but not as one of {comparisons}; {runs}"
