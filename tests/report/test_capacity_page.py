@@ -54,7 +54,7 @@ def test_a_generator_that_gave_out_is_marked_as_such() -> None:
     steps = [*STEPS[:3], step(800, GENERATOR, 40.0, verdict="saturated")]
     document = made(replace(CAPACITY, steps=steps, limited_by=GENERATOR, limit="the generator, not the target: busy"))
     lines = {line["name"]: line for line in document.figure("load")["data"]}
-    assert (lines["generator gave out"]["x"], lines["generator gave out"]["y"]) == ([800], [0.04])
+    assert (lines["generator at its limit"]["x"], lines["generator at its limit"]["y"]) == ([800], [0.04])
     assert "Limited by the generator, not the target: busy. The target may hold more:" in document.text
 
 

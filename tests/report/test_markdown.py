@@ -87,6 +87,6 @@ def test_a_comparison_of_many_pairs_and_one_that_was_made_anyway() -> None:
     assert "**x 1B** (2 against 1 runs)" in text
     assert "**x 2B**: not compared: NEW has no run of it" in text
     assert (
-        "**Compared anyway**, although they are not comparable:\n- payload: 128 B against 256 B\n"
+        "**Compared anyway**, although the two are not comparable:\n- payload: 128 B against 256 B\n"
         in comparison_summary(ANYWAY)
     )

@@ -1,4 +1,4 @@
-"""Percentile curves: latency over 1 / (1 - percentile), a scale on which every nine is as wide as the last."""
+"""Percentile curves: latency over 1 / (1 - percentile). On its logarithmic scale every nine is equally wide."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _PER_DECADE = 24
 
 @dataclass(frozen=True)
 class Curve:
-    """`reciprocals` are 1 / (1 - percentile as a share), from 1 upwards; `values_ns` the latencies there."""
+    """A percentile curve. `reciprocals` are 1 / (1 - quantile), from 1 up; `values_ns` are the latencies there."""
 
     reciprocals: list[float]
     values_ns: list[int]

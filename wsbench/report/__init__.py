@@ -1,1 +1,1 @@
-"""From a result to bytes: .hlog, .hgrm, CSV, JSON. No clock, no network; writing files is the caller's job."""
+"""Reports and files of a result, as bytes. No clock and no network; the caller writes the files."""

@@ -1,4 +1,4 @@
-"""A distribution as CSV: a row for every value that occurred, in ns, with its count and its percentile."""
+"""A distribution as CSV: one row per value that occurred, in ns, with its count and its percentile."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from wsbench.measure.histogram import highest_value
 
 
 def encode(parts: Iterable[SparseBuckets]) -> bytes:
-    """The sum of the parts."""
+    """Encode the sum of the parts."""
     whole = DenseBuckets()
     for part in parts:
         whole.add(part)

@@ -1,8 +1,8 @@
-"""HdrHistogram's V2 compressed encoding, straight from buckets and back: what stands at the end of a .hlog's line.
+"""HdrHistogram's V2 compressed encoding, directly from and to buckets: the last field of a .hlog line.
 
-By the format (HdrHistogram's AbstractHistogram.encodeIntoCompressedByteBuffer): a cookie and a length, then zlib's
-stream of a header and the counts in the order of their values, each a ZigZag LEB128 integer, in which a negative
-number stands for so many zeros. hdrh fills an array of 33,792 counts for it, which takes ten times as long; a day's
+The format (HdrHistogram's AbstractHistogram.encodeIntoCompressedByteBuffer): a cookie and a length, then a zlib
+stream of a header and the counts in the order of their values. Each count is a ZigZag LEB128 integer; a negative
+number -n stands for n zeros. hdrh fills an array of 33,792 counts for it, which takes ten times as long, and a day's
 run has 350,000 lines.
 """
 
@@ -32,9 +32,9 @@ _LONGEST = 9
 
 
 def encode(buckets: Mapping[int, int], yield_control: Callable[[], None] = lambda: None) -> bytes:
-    """As text, in base 64. `yield_control` is called every 0.1 ms or so, for somebody who must not stop for long."""
+    """Encode as base64 text. `yield_control` is called about every 0.1 ms, and may run other greenlets."""
     ends = [key for key in buckets if key < 0 or key > _HIGHEST_KEY]
-    if ends:  # values out of range count at the ends, as in `to_hdr`
+    if ends:  # values out of range count as the lowest or the highest, as in `to_hdr`
         buckets = _clamped(buckets)
     keys = sorted(buckets)
     yield_control()
@@ -72,7 +72,7 @@ def _clamped(buckets: Mapping[int, int]) -> Buckets:
 
 
 def _put(out: bytearray, value: int) -> None:
-    """One LEB128 integer of at most 9 bytes; the ninth holds all eight of its bits."""
+    """Append one LEB128 integer of at most 9 bytes; the ninth holds eight bits."""
     for _ in range(_LONGEST - 1):
         if value < 0x80:
             break
@@ -82,40 +82,40 @@ def _put(out: bytearray, value: int) -> None:
 
 
 def decode(text: bytes) -> SparseBuckets | None:
-    """The reverse; None for a histogram of other settings than ours, or with counts of 2**55 and more.
+    """Decode what `encode` returns. None for a histogram of other settings than ours, or with counts from 2**55 up.
 
     Raises:
-        ValueError: it is none, or not whole.
+        ValueError: `text` is not a histogram, or incomplete.
     """
     blob = binascii.a2b_base64(text, strict_mode=True)
     if len(blob) < _OUTER.size:
-        raise ValueError("a histogram without a head")
+        raise ValueError("a histogram without a header")
     cookie, length = _OUTER.unpack_from(blob)
     if cookie != _COMPRESSED_COOKIE:
         return None
     if length != len(blob) - _OUTER.size:
-        raise ValueError(f"a histogram of {len(blob) - _OUTER.size} bytes that says it has {length}")
+        raise ValueError(f"a histogram of {len(blob) - _OUTER.size} bytes, whose header says {length}")
     try:
         inner = zlib.decompress(blob[_OUTER.size :])
     except zlib.error as error:
         raise ValueError(str(error)) from error
     if len(inner) < _INNER.size:
-        raise ValueError("a histogram without a head")
+        raise ValueError("a histogram without a header")
     cookie, length, offset, digits, lowest, highest, ratio = _INNER.unpack_from(inner)
     if (cookie, offset, digits, lowest, highest, ratio) != (_COOKIE, 0, DIGITS, 1, HIGHEST_NS, 1.0):
         return None
     if length != len(inner) - _INNER.size:
-        raise ValueError(f"counts of {len(inner) - _INNER.size} bytes that say they have {length}")
+        raise ValueError(f"counts of {len(inner) - _INNER.size} bytes, whose header says {length}")
     return _counts(np.frombuffer(inner, np.uint8, offset=_INNER.size))
 
 
 def _counts(octets: npt.NDArray[np.uint8]) -> SparseBuckets | None:
-    """All integers at once: a day's log has 350,000 lines of thousands each."""
+    """Decode all integers at once: a day's log has 350,000 lines of thousands each."""
     if not octets.size:
         return SparseBuckets.of({})
     (ends,) = (octets < 0x80).nonzero()
     if not ends.size or ends[-1] != octets.size - 1:
-        raise ValueError("counts that end in the middle")
+        raise ValueError("counts that end within an integer")
     starts = np.concatenate(([0], ends[:-1] + 1))
     lengths = ends - starts + 1
     longest = int(lengths.max())

@@ -1,4 +1,4 @@
-"""Percentile distributions (.hgrm) as HdrHistogram prints and its plotter reads them: values in ms."""
+"""Percentile distributions (.hgrm) as HdrHistogram prints them and its plotter reads them: values in ms."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _TICKS_PER_HALF_DISTANCE = 5
 
 
 def encode(buckets: Buckets) -> bytes:
-    """The distribution of one series of ns."""
+    """Encode the distribution of one series, whose values are in ns."""
     histogram = to_hdr(buckets)
     rows = [f"{'Value':>12} {'Percentile':>14} {'TotalCount':>10} {'1/(1-Percentile)':>14}", ""]
     if histogram.total_count:
@@ -19,7 +19,7 @@ def encode(buckets: Buckets) -> bytes:
             row = f"{value_ms:12.{DIGITS}f} {level:2.12f} {item.total_count_to_this_value:10d}"
             # The last line has no reciprocal: it would be infinite.
             rows.append(f"{row} {1 / (1 - level):14.2f}" if level < 1 else row)
-    # hdrh leaves the deviation unscaled; HdrHistogram's own format has all of the footer in the unit of the values.
+    # hdrh does not scale the deviation; HdrHistogram's own format has the whole footer in the unit of the values.
     mean, deviation = (value / NS_PER_MS for value in mean_and_deviation(buckets))
     maximum = histogram.get_max_value() / NS_PER_MS
     rows += [

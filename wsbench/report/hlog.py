@@ -1,4 +1,4 @@
-"""HdrHistogram logs (.hlog), version 1.3: one line an interval and series, tagged with the series' name.
+"""HdrHistogram logs (.hlog), version 1.3: one line per interval and series, tagged with the series' name.
 
 The format is HdrHistogram's (HistogramLogWriter of its Java version): comments with start and base time in seconds
 since the epoch, a legend, then `Tag=name,start,length,max,histogram` with times relative to the base in seconds, the
@@ -27,7 +27,7 @@ LEGEND = '"StartTimestamp","Interval_Length","Interval_Max","Interval_Compressed
 
 @dataclass(frozen=True)
 class Line:
-    """One interval of one series. Instants in ns since the epoch."""
+    """Distribution of a series in an interval. Instants are in ns since the epoch."""
 
     tag: str
     start_ns: int
@@ -37,7 +37,7 @@ class Line:
 
 @dataclass(frozen=True)
 class StoredLine:
-    """The same, read from a log: most of a day's 350,000 are only added up."""
+    """A line read from a log. Its counts stay an array: most of a day's 350,000 lines are only summed."""
 
     tag: str
     start_ns: int
@@ -46,13 +46,13 @@ class StoredLine:
 
 
 def encode(lines: Iterable[Line], *, start_ns: int, comment: str) -> bytes:
-    """A log of lines. `start_ns`, the run's begin, is the base all times are relative to."""
+    """Encode a log. Times are relative to `start_ns`, the start of the run."""
     entries = [(line.start_ns, line.tag, encode_line(line, start_ns=start_ns)) for line in lines]
     return encode_header(start_ns=start_ns, comment=comment) + b"".join(row for _, _, row in sorted(entries))
 
 
 def encode_header(*, start_ns: int, comment: str) -> bytes:
-    """What stands above the lines."""
+    """Encode the rows above the lines."""
     start_s = start_ns / NS_PER_S
     date = datetime.fromtimestamp(start_s, UTC).strftime("%a %b %d %H:%M:%S UTC %Y")
     rows = [
@@ -66,7 +66,7 @@ def encode_header(*, start_ns: int, comment: str) -> bytes:
 
 
 def encode_line(line: Line, *, start_ns: int, yield_control: Callable[[], None] = lambda: None) -> bytes:
-    """A line as it stands in the log; `yield_control` as in `packed.encode`."""
+    """Encode one line of a log. `yield_control`: see `hdr_encoding.encode`."""
     start = (line.start_ns - start_ns) / NS_PER_S
     maximum_ms = highest_value(max(line.buckets, default=0)) / NS_PER_MS
     figures = f"Tag={line.tag},{start:.3f},{line.length_ns / NS_PER_S:.3f},{maximum_ms:.3f},"
@@ -74,20 +74,20 @@ def encode_line(line: Line, *, start_ns: int, yield_control: Callable[[], None] 
 
 
 def decode(text: bytes, where: str) -> list[Line]:
-    """The lines of a log as they were given to `encode`.
+    """Decode a log into the lines that `encode` got.
 
     Raises:
-        ResultError: a line that is not one; `where` names the log.
+        ResultError: a row is not a line of a log. `where` names the log.
     """
     lines = read_lines(io.BytesIO(text), where)
     return [Line(line.tag, line.start_ns, line.length_ns, line.counts.buckets()) for line in lines]
 
 
 def read_lines(rows: Iterable[bytes], where: str) -> Iterator[StoredLine]:
-    """The lines of a log that comes row by row: a day's are too many to hold without need.
+    """Yield the lines of a log, row by row: those of a day need much memory.
 
     Raises:
-        ResultError: a row that is none, or there are none; `where` names the log.
+        ResultError: a row is not a line of a log, or the log is empty. `where` names the log.
     """
     base_ns, empty = 0, True
     for number, text in enumerate(rows, 1):
@@ -98,14 +98,14 @@ def read_lines(rows: Iterable[bytes], where: str) -> Iterator[StoredLine]:
                 base_ns = _ns(row.split()[1])
             elif row and not row.startswith(("#", '"')):
                 yield _line(row, base_ns)
-        except Exception as error:  # the decoder of the blob has no one kind of exception
+        except Exception as error:  # the blob's decoder raises many kinds of exceptions
             raise ResultError(f"{where}, line {number}: not a line of a histogram log ({error})") from error
     if empty:
-        raise ResultError(f"{where} is empty", remedy="The file was cut off.")
+        raise ResultError(f"{where} is empty", remedy="The file was truncated.")
 
 
 def select_series(rows: Iterable[bytes], tag: str) -> Iterator[bytes]:
-    """The rows of a log, of one series alone."""
+    """Yield the header of a log and the rows of one series."""
     wanted = (b"#", b'"', f"Tag={tag},".encode())
     return (row for row in rows if row.startswith(wanted))
 

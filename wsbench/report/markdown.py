@@ -1,4 +1,4 @@
-"""GitHub-flavoured Markdown, for the summary page of a CI job and for a comment on a pull request."""
+"""GitHub-flavoured Markdown, for the summary page of a CI job and for comments on pull requests."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _MARKS = {
 
 
 def run_summary(run: Run) -> str:
-    """A run's key figures, its gates and what it says of itself."""
+    """Return a run's key figures, its gates and its verdict."""
     mark = "❌" if any(gate.failed for gate in run.gates) else "⚠️" if run.generator.verdict != "ok" else "✅"
     rows = [f"### {mark} wsbench run: {_escape(run.name)}", "", f"{_escape(run.conditions.url)}  "]
     rows += [_escape(describe_conditions(run)), ""]
     if not run.complete:
-        rows += ["**Incomplete:** the run was ended before its time; this is what was measured.", ""]
+        rows += ["**Incomplete:** the run ended early; these are the results until then.", ""]
     rows += [*_latency(run), "", *_figures(run), ""]
     if run.gates:
         gates = [("❌ failed" if gate.failed else "✅ passed", gate.expression, gate.value) for gate in run.gates]
@@ -47,7 +47,7 @@ def run_summary(run: Run) -> str:
 
 
 def comparison_summary(comparison: Comparison) -> str:
-    """A table a pair, and the verdict above all of it."""
+    """Return the verdict, and one table per pair."""
     rows = [f"### {_MARKS[comparison.verdict]} wsbench compare: {_escape(comparison.said)}", ""]
     rows += _table(
         ("", "result", "target"),
@@ -60,7 +60,7 @@ def comparison_summary(comparison: Comparison) -> str:
         rows += ["", *_pair(pair, named=len(comparison.pairs) > 1)]
     rows += ["", _escape(basis(comparison)) + "."]
     if comparison.differences:
-        rows += ["", "**Compared anyway**, although they are not comparable:"]
+        rows += ["", "**Compared anyway**, although the two are not comparable:"]
         rows += [f"- {_escape(difference)}" for difference in comparison.differences]
     if comparison.notes:
         rows += ["", *(f"- {_escape(note)}" for note in comparison.notes)]
@@ -117,5 +117,5 @@ def _table(head: Sequence[str], body: Iterable[Sequence[str]]) -> list[str]:
 
 
 def _escape(text: str) -> str:
-    """As it stands: no markup or line break of its own."""
+    """Escape text so that it contains no markup and no line break."""
     return _SPECIAL.sub(r"\\\1", " ".join(text.split()))

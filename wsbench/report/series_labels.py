@@ -1,4 +1,4 @@
-"""Which series of a run are shown to people, in which order, and what they are called there."""
+"""The series of a run that reports show, in their order, and the labels of the series."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ LABELS = {"send_lag": "send lag", "read_lag": "read lag", "tcp": "TCP", "tls": "
 
 
 def label(name: str) -> str:
-    """What a series is called."""
+    """Return the label of a series."""
     return LABELS.get(name, name)
 
 
 def message_series(run: Run) -> list[str]:
-    """Those of every message; in a closed loop without `send_lag`, which is zero there by definition.
+    """Return the series that every message has. A closed loop's `send_lag` is zero by definition, and left out.
 
-    A scenario that has series of its own may have no round trips: without those that are empty for that.
+    A scenario with custom series may have no round trips: the series that are empty then are left out too.
     """
     hidden = ["send_lag"] if run.conditions.loop == "closed" else []
     if scenario_series(run):
@@ -25,21 +25,21 @@ def message_series(run: Run) -> list[str]:
 
 
 def scenario_series(run: Run) -> list[str]:
-    """Those that the scenario named."""
+    """Return the custom series of the scenario."""
     return [name for name in run.latency if name not in SERIES]
 
 
 def has_own_scenario(run: Run) -> bool:
-    """Whether the users are of a scenario's own, which sends what it likes."""
+    """Return whether the run has a custom scenario, which chooses its own messages."""
     return bool(run.conditions.settings or run.counters or scenario_series(run))
 
 
 def headline_series(run: Run) -> str:
-    """The series that one looks at first."""
-    own = scenario_series(run)
-    return own[0] if own and "response" not in message_series(run) else "response"
+    """Return the most important series of the run."""
+    custom = scenario_series(run)
+    return custom[0] if custom and "response" not in message_series(run) else "response"
 
 
 def connect_series(run: Run) -> list[str]:
-    """Those of opening connections that have anything in them."""
+    """Return the series of opening connections that are not empty."""
     return [name for name in CONNECT_SERIES if name in run.latency and run.latency[name].count]

@@ -1,4 +1,4 @@
-"""The files beside a run.json, held against it: one that was cut off or edited is refused, not passed on."""
+"""The files beside a run.json, checked against it: truncated or edited ones are refused."""
 
 from __future__ import annotations
 
@@ -15,69 +15,70 @@ from wsbench.results.run_result import Run
 
 LOG, TIMELINE = "latency.hlog", "timeline.csv"
 _HGRM_COUNT = re.compile(rb"^#\[Max +=[^,]*, Total count +=\s*(\d+)\]$", re.MULTILINE)
-_OF_TIMELINE = ("sent", "received", "lost")
+_TIMELINE_COUNTS = ("sent", "received", "lost")
 
 
 def read_log(directory: Path, series: str | None = None) -> bytes:
-    """latency.hlog, or the lines of one series of it.
+    """Read latency.hlog, or its rows of one series.
 
     Raises:
-        ResultError: there is none.
+        ResultError: it cannot be read.
     """
     text = _read(directory, LOG)
     return text if series is None else b"".join(hlog.select_series(text.splitlines(keepends=True), series))
 
 
 def read_lines(directory: Path, run: Run, series: str | None = None) -> Iterator[hlog.StoredLine]:
-    """The lines of latency.hlog, one by one.
+    """Yield the lines of latency.hlog.
 
     Raises:
-        ResultError: there is none, or it is no log, or (behind the last line) it holds less or more than the run says.
+        ResultError: it cannot be read, is not a log, or (after the last line) its counts are not those of the run.
     """
-    where, found = str(directory / LOG), Counter[str]()
+    where, counted = str(directory / LOG), Counter[str]()
     with _opened(directory, LOG) as rows:  # a day's log is half a gigabyte
         for line in hlog.read_lines(rows if series is None else hlog.select_series(rows, series), where):
-            found[line.tag] += int(line.counts.counts.sum())
+            counted[line.tag] += int(line.counts.counts.sum())
             yield line
-    asked = run.latency if series is None else {series: run.latency[series]}
-    _agree(where, found, {name: latency.count for name, latency in asked.items()})
+    expected = run.latency if series is None else {series: run.latency[series]}
+    _check(where, counted, {name: latency.count for name, latency in expected.items()})
 
 
 def read_timeline(directory: Path, run: Run) -> bytes:
-    """timeline.csv.
+    """Read timeline.csv.
 
     Raises:
-        ResultError: there is none, or its rows do not add up to what the run says.
+        ResultError: it cannot be read, or its sums are not those of the run.
     """
     text, where = _read(directory, TIMELINE), str(directory / TIMELINE)
     try:
         rows = list(csv.DictReader(text.decode().splitlines(), strict=True))
-        found = {name: sum(int(row[name]) for row in rows) for name in _OF_TIMELINE}
+        counted = {name: sum(int(row[name]) for row in rows) for name in _TIMELINE_COUNTS}
     except (ValueError, KeyError, TypeError, csv.Error) as error:
-        raise ResultError(f"{where} is not a timeline: {error}", remedy="The file was cut off or edited.") from error
-    _agree(where, found, {name: getattr(run.messages_all_phases, name) for name in _OF_TIMELINE})
+        raise ResultError(f"{where} is not a timeline: {error}", remedy="The file was truncated or edited.") from error
+    _check(where, counted, {name: getattr(run.messages_all_phases, name) for name in _TIMELINE_COUNTS})
     return text
 
 
 def read_distribution(directory: Path, run: Run, series: str) -> bytes:
-    """The .hgrm of a series.
+    """Read the .hgrm of a series.
 
     Raises:
-        ResultError: there is none, or it holds less or more than the run says.
+        ResultError: it cannot be read, or its count is not that of the run.
     """
     name = f"{series}.hgrm"
     text = _read(directory, name)
     count = _HGRM_COUNT.search(text)
-    _agree(str(directory / name), {series: int(count[1]) if count else 0}, {series: run.latency[series].count})
+    _check(str(directory / name), {series: int(count[1]) if count else 0}, {series: run.latency[series].count})
     return text
 
 
-def _agree(where: str, found: Mapping[str, int], expected: Mapping[str, int]) -> None:
-    for name in sorted({*found, *expected}):
-        if found.get(name, 0) != expected.get(name, 0):
+def _check(where: str, counted: Mapping[str, int], expected: Mapping[str, int]) -> None:
+    for name in sorted({*counted, *expected}):
+        if counted.get(name, 0) != expected.get(name, 0):
             raise ResultError(
-                f"{where} and run.json do not agree: {found.get(name, 0):,} and {expected.get(name, 0):,} of {name!r}",
-                remedy="One of the files was cut off or edited.",
+                f"{where} and run.json do not agree: {counted.get(name, 0):,} and "
+                f"{expected.get(name, 0):,} of {name!r}",
+                remedy="One of the files was truncated or edited.",
             )
 
 

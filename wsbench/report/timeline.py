@@ -1,4 +1,4 @@
-"""timeline.csv: a row for every second of every phase. Latencies in ns; an empty cell where there is no figure."""
+"""timeline.csv: one row per second of every phase. Latencies in ns; a cell without a figure is empty."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _BYTES = ("payload_sent", "payload_received")
 
 
 class TimelineRow(NamedTuple):
-    """What a row says of its second: small, for a day has many. Counts in the order of `_COUNTS` and `_BYTES`."""
+    """The figures of one second, kept small: a day has many. `counted` is in the order of `_COUNTS` and `_BYTES`."""
 
     start_ns: int
     phase: str
@@ -47,12 +47,12 @@ class TimelineRow(NamedTuple):
     latencies_ns: tuple[int | None, ...]
 
     def counts(self) -> dict[str, int]:
-        """By name, those that are not 0."""
+        """Return the counts that are not 0, by name."""
         return {name: count for name, count in zip((*_COUNTS, *_BYTES), self.counted, strict=True) if count}
 
 
 def make_row(interval: IntervalDelta, yield_control: Callable[[], None] = lambda: None) -> TimelineRow:
-    """The row of an interval. `yield_control` is called now and then, for somebody who must not stop for long."""
+    """Return the row of an interval. `yield_control` is called between steps, and may run other greenlets."""
     counts = interval.counts
     lost = counts.get("lost", 0) + counts.get("missed", 0)
     latencies: list[int | None] = []
@@ -69,7 +69,7 @@ def make_row(interval: IntervalDelta, yield_control: Callable[[], None] = lambda
 
 
 def encode(rows: Sequence[TimelineRow], cpu_percent: Mapping[tuple[str, int], float]) -> bytes:
-    """The file, of rows in order of time. `cpu_percent` has the busiest worker's, by (phase, start)."""
+    """Encode the file. `rows` are in order of time; `cpu_percent` is the busiest worker's, by (phase, start)."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)

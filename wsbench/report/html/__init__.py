@@ -1,1 +1,1 @@
-"""report.html: one file that holds a result for a person: in words, tables and figures, without a network."""
+"""report.html: a result as text, tables and plots, in one file that works offline."""

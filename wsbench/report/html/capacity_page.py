@@ -1,4 +1,4 @@
-"""The report of a capacity: the answer, whose limit it is, and the latency against the load with all that led to it."""
+"""The report of a capacity: the answer, whose limit it is, latency against load, and every step."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from wsbench.units import NS_PER_S, format_count, format_duration
 _SERIES = (("p50", "--a", "solid"), ("p99", "--c", "dash"), ("p99.9", "--d", "dot"))
 _FEWEST = {"p50": 1, "p99": 100, "p99.9": 1_000}
 """Messages without which a percentile is but the maximum."""
-_MARKS = {TARGET: ("did not hold", "x", "--bad"), GENERATOR: ("generator gave out", "triangle-up", "--warn")}
+_MARKS = {TARGET: ("did not hold", "x", "--bad"), GENERATOR: ("generator at its limit", "triangle-up", "--warn")}
 
 
 def report(capacity: Capacity, example: Run | None) -> bytes:
-    """The page; `example` is any of the runs, for the machine that all were made on."""
+    """Return the page. `example` is any of the runs: it has the machine on which all of them ran."""
     points = load_curve(capacity.steps)
     figures = [_curve(capacity, points)] if any(point.p50_ns for point in points) else []
     return render(
@@ -43,7 +43,7 @@ def report(capacity: Capacity, example: Run | None) -> bytes:
 
 
 def _mood(capacity: Capacity) -> tuple[str, str]:
-    """Class and sign of the box that has the answer."""
+    """Return the CSS class and the sign of the box with the answer."""
     if capacity.complete and capacity.answer is None:
         return "bad", "✕"
     return ("good", "✓") if capacity.limited_by == TARGET and capacity.complete else ("warn", "▲")
@@ -75,9 +75,9 @@ def _curve(capacity: Capacity, points: Sequence[LoadPoint]) -> Plot:
         *_knee(capacity),
     ]
     how = (
-        "`response` by load, median over the runs at a load. As long as the target keeps up, latency is flat; beyond "
-        f"the knee, messages queue up. Knee: {capacity_text.describe_knee(capacity)}. The vertical line is the "
-        "capacity. A line ends where too much was lost, or where too few messages were measured for that percentile."
+        "`response` by load, median over the runs at a load. Latency is flat as long as the target keeps up; above the "
+        f"knee, messages queue up. Knee: {capacity_text.describe_knee(capacity)}. The vertical line is the capacity. "
+        "A line has a gap where too many messages were lost, or too few measured for that percentile."
     )
     layout: Json = {
         "xaxis": {
@@ -107,7 +107,7 @@ def _line(points: Sequence[LoadPoint], name: str, colour: str, dash: str) -> Jso
 
 
 def _objectives(capacity: Capacity, points: Sequence[LoadPoint]) -> Iterator[Json]:
-    """A level line for each that bounds the latency."""
+    """Yield a horizontal line for each objective that limits latency."""
     for objective in map(parse_objective, capacity.objectives):
         if objective.series in ("response", "service") and objective.value:
             yield {
@@ -150,7 +150,7 @@ def _knee(capacity: Capacity) -> Iterator[Json]:
 
 
 def _capacity_line(capacity: Capacity) -> list[Json]:
-    """Upright, where the answer is."""
+    """Return a vertical line at the answer."""
     if capacity.answer is None:
         return []
     at = capacity.answer.load

@@ -38,7 +38,7 @@ class Group:
 
 
 Curves = Mapping[str, tuple[Buckets, int]]
-"""By a cell's key: the distribution over all its runs, and the number of lost messages."""
+"""The distribution over all runs of a cell and the number of lost messages, by the cell's key."""
 Styles = Mapping[str, int]
 """The number of every target, from which its colour, dash and symbol follow."""
 

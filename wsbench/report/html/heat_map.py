@@ -18,39 +18,39 @@ _STEPS = (8, 4, 2, 1)
 
 @dataclass
 class Latencies:
-    """What latency.hlog says: every series as a whole, and one of them by columns of time, in buckets 3 % wide."""
+    """The contents of latency.hlog: every series as a whole, and one series by columns of time, in buckets 3 % wide."""
 
     series: dict[str, Buckets] = field(default_factory=dict)
     columns: dict[int, Buckets] = field(default_factory=dict)
 
 
 def collect_latencies(lines: Iterable[hlog.StoredLine], of: Timeline, over_time: str) -> Latencies:
-    """Of all lines; `over_time` names the series that is kept by columns as well."""
-    found = Latencies()
+    """Sum all lines. `over_time` names the series that is kept by columns too."""
+    result = Latencies()
     whole: defaultdict[str, DenseBuckets] = defaultdict(DenseBuckets)
     within: tuple[int, DenseBuckets] | None = None
     for line in lines:
         whole[line.tag].add(line.counts)
         if line.tag == over_time:
             column = of.column((line.start_ns - of.begin_ns) / NS_PER_S)
-            if within is None or within[0] != column:  # they come in order of time
-                _close(within, found)
+            if within is None or within[0] != column:  # lines are in order of time
+                _close(within, result)
                 within = column, DenseBuckets()
             within[1].add(line.counts)
-    _close(within, found)
-    found.series = {name: sums.buckets() for name, sums in whole.items()}
-    return found
+    _close(within, result)
+    result.series = {name: sums.buckets() for name, sums in whole.items()}
+    return result
 
 
-def _close(within: tuple[int, DenseBuckets] | None, found: Latencies) -> None:
+def _close(within: tuple[int, DenseBuckets] | None, result: Latencies) -> None:
     if within is not None:
         column, sums = within
-        merge_coarsely(found.columns.setdefault(column, {}), sums.buckets())
+        merge_coarsely(result.columns.setdefault(column, {}), sums.buckets())
 
 
 @dataclass(frozen=True)
 class HeatMap:
-    """Messages by time and latency. `counts[row][column]`; edges are one more than there are rows and columns."""
+    """Messages by time and latency: `counts[row][column]`. There is one edge more than rows or columns."""
 
     time_edges_s: list[float]
     latency_edges_ns: list[float]
@@ -60,7 +60,7 @@ class HeatMap:
 
 
 def heat_map(columns: Mapping[int, Buckets], of: Timeline) -> HeatMap | None:
-    """None without a message. A percentile is None where it falls among the lost messages of its column."""
+    """Return the heat map; None without messages. A percentile among the lost messages of its column is None."""
     if not any(columns.values()):
         return None
     lost: dict[int, int] = {}

@@ -1,7 +1,7 @@
-"""From a result to report.html.
+"""Rendering of report.html from a template and its plots.
 
-Everything in it but wsbench's own words came from elsewhere (servers, command lines, file names) and stays text: the
-templates escape, figures are data, and the page's policy allows no script but those with a number drawn for the page.
+Text from outside (servers, command lines, file names) stays text: the templates escape it, plots are data, and the
+page's policy allows only the scripts that have its nonce.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _CODE = re.compile(r"`([^`]*)`")
 
 
 def render(template: str, plots: Sequence[Plot], **values: Any) -> bytes:
-    """A page from its template, with the figures that its script draws."""
+    """Render a template, with the plots that the page's script draws."""
     nonce = secrets.token_urlsafe(18)
     return (
         _environment()
@@ -58,16 +58,16 @@ def _asset(name: str) -> str:
 
 
 def _plotly() -> str:
-    from plotly.offline import get_plotlyjs  # noqa: PLC0415  # not before a run's end: it takes a while
+    from plotly.offline import get_plotlyjs  # noqa: PLC0415  # slow: import it only when a report is made
 
     library: str = get_plotlyjs()
     return library
 
 
 def _policy(nonce: str) -> str:
-    """The page's Content-Security-Policy: nothing from a network, and no script without the number.
+    """Return the page's Content-Security-Policy: no network, and no script without the nonce.
 
-    A hash of plotly would do as well, and cost a browser 0.3 s of every time it opens the page.
+    A hash of plotly would work too, but cost a browser 0.3 s each time it opens the page.
     """
     return (
         f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'unsafe-inline'; img-src data: blob:; "
@@ -76,5 +76,5 @@ def _policy(nonce: str) -> str:
 
 
 def _json(value: Any) -> str:
-    """JSON that ends no script element, whatever it holds."""
+    """Encode as JSON that cannot end a script element."""
     return json.dumps(value, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")

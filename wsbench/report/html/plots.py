@@ -1,6 +1,6 @@
-"""Pieces of figures, as plotly's JavaScript takes them. A text that begins with `--` is a colour of page.css.
+"""Parts of plots, as plotly's JavaScript expects them. A string that starts with `--` is a colour of page.css.
 
-Latencies are in seconds there, so that plotly's own SI prefixes make units of them: 24.1µs, 1.5ms, 2s.
+Latencies are in seconds, so that plotly's SI prefixes give them units: 24.1µs, 1.5ms, 2s.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from wsbench.units import NS_PER_S
 
 Json = dict[str, Any]
 
-_STEPS_OF_A_DECADE = (1, 2, 5)
-_MOST_DECADES = 3.5
-"""Up to so many, a logarithmic axis has room for all steps."""
+_STEPS_PER_DECADE = (1, 2, 5)
+_MAX_DECADES = 3.5
+"""Up to this range, a logarithmic axis has room for all steps."""
 
 
 @dataclass(frozen=True)
 class Plot:
-    """One figure.
+    """A plot with its title and explanation.
 
     Attributes:
-        how: a line on how it is read.
+        how: a line that explains how to read it.
         height: in pixels.
     """
 
@@ -40,13 +40,13 @@ class Plot:
     height: int = 340
 
     def spec(self) -> Json:
-        """What the page's script draws."""
+        """Return what the page's script needs to draw the plot."""
         return {"id": self.id, "data": self.data, "layout": {**self.layout, "height": self.height}}
 
 
 @dataclass(frozen=True)
 class PercentileSeries:
-    """A percentile curve in the making: what it is called, how it looks, and what it is of."""
+    """The name, style and distribution of a percentile curve."""
 
     name: str
     colour: str
@@ -56,7 +56,7 @@ class PercentileSeries:
 
 
 def percentile_plot(lines: Iterable[PercentileSeries]) -> tuple[list[Json], Json]:
-    """Latency over percentiles: data and layout."""
+    """Return data and layout of a plot of latency over percentiles."""
     data: list[Json] = []
     latencies: list[float] = []
     longest = 10.0
@@ -83,7 +83,7 @@ def percentile_plot(lines: Iterable[PercentileSeries]) -> tuple[list[Json], Json
             "title": {"text": "percentile (%)"},
             "tickvals": ticks,
             "ticktext": [_percent(tick).removesuffix(" %") for tick in ticks],
-            "unifiedhovertitle": {"text": " "},  # the lines of the label have it, as a percentile
+            "unifiedhovertitle": {"text": " "},  # the label's lines show it as a percentile
         },
         "yaxis": latency_axis("latency", latencies),
     }
@@ -91,15 +91,15 @@ def percentile_plot(lines: Iterable[PercentileSeries]) -> tuple[list[Json], Json
 
 
 def _percent(reciprocal: float) -> str:
-    """'50 %', '99.9 %': as many digits as it takes to tell it from its neighbours."""
+    """Return '50 %' or '99.9 %', with as many digits as its neighbours need to differ."""
     digits = max(1, math.ceil(math.log10(reciprocal)))
     return f"{100 * (1 - 1 / reciprocal):.{digits}f}".rstrip("0").rstrip(".") + " %"
 
 
 def latency_axis(title: str, values_s: Sequence[float]) -> Json:
-    """A logarithmic axis whose every label has its unit, which plotly's own have not."""
+    """Return a logarithmic axis with a unit on every label, which plotly's own axis lacks."""
     low, high = min(values_s, default=1e-3), max(values_s, default=1e-3)
-    steps = _STEPS_OF_A_DECADE if math.log10(high / low) <= _MOST_DECADES else (1,)
+    steps = _STEPS_PER_DECADE if math.log10(high / low) <= _MAX_DECADES else (1,)
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     ticks = [(step, power) for power in decades for step in steps]
     return {
@@ -111,7 +111,7 @@ def latency_axis(title: str, values_s: Sequence[float]) -> Json:
 
 
 def _tick(step: int, power: int) -> str:
-    """Of `step` times ten to `power` seconds: '200 µs'."""
+    """Return the label for `step` times 10 to the power of `power`, in seconds: '200 µs'."""
     thousands, rest = divmod(power, 3)
     unit = {-3: "ns", -2: "µs", -1: "ms", 0: "s"}.get(thousands)
     return f"{step * 10**rest} {unit}" if unit else f"{step * 10.0**power:g} s"
@@ -120,7 +120,7 @@ def _tick(step: int, power: int) -> str:
 def line(
     name: str, x: Sequence[float], y: Sequence[float | None], colour: str, dash: str, *, hover: str, width: float = 1.6
 ) -> Json:
-    """A line through points; it breaks where there is None."""
+    """Return a line through points, with a gap at every None."""
     return {
         "type": "scatter",
         "mode": "lines",
@@ -133,14 +133,14 @@ def line(
 
 
 def packed(values: Sequence[float | None], shape: tuple[int, int] | None = None) -> Json:
-    """Numbers as plotly's typed arrays: 32-bit floats in base 64, NaN for None."""
+    """Encode numbers as one of plotly's typed arrays: 32-bit floats in base64, NaN for None."""
     numbers = array("f", [math.nan if value is None else value for value in values])
-    found: Json = {"dtype": "f4", "bdata": b64encode(numbers.tobytes()).decode("ascii")}
+    encoded: Json = {"dtype": "f4", "bdata": b64encode(numbers.tobytes()).decode("ascii")}
     if shape is not None:
-        found["shape"] = f"{shape[0]}, {shape[1]}"
-    return found
+        encoded["shape"] = f"{shape[0]}, {shape[1]}"
+    return encoded
 
 
 def seconds(value_ns: float | None) -> float | None:
-    """None as well for what a logarithmic axis has no place for."""
+    """Return seconds; None for None and for 0, which a logarithmic axis cannot show."""
     return value_ns / NS_PER_S if value_ns else None

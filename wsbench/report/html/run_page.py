@@ -13,20 +13,20 @@ from wsbench.report.text.summary import describe_conditions
 from wsbench.results.run_result import Run
 
 OVER_TIME = "response"
-"""The series that is drawn over time."""
+"""The series of the heat map."""
 
 
 def report(run: Run, lines: Iterable[hlog.StoredLine], timeline: bytes) -> bytes:
-    """The report of a run, from what lies in its directory: `lines` are latency.hlog's, `timeline` is timeline.csv.
+    """Return the report of a run. `lines` are those of latency.hlog, `timeline` is timeline.csv.
 
     Raises:
-        ResultError: `timeline` is none.
+        ResultError: `timeline` is not a timeline.
     """
     over_time = read_timeline(timeline, "timeline.csv")
-    found = collect_latencies(lines, over_time, OVER_TIME)
-    heat = heat_map(found.columns, over_time)
-    main = run_plots.of_run(run, found.series, heat, over_time)
-    connecting = run_plots.connecting(run, found.series)
+    latencies = collect_latencies(lines, over_time, OVER_TIME)
+    heat = heat_map(latencies.columns, over_time)
+    main = run_plots.main_plots(run, latencies.series, heat, over_time)
+    connecting = run_plots.connect_plot(run, latencies.series)
     return render(
         "run.html",
         [*main, *([connecting] if connecting else [])],

@@ -1,4 +1,4 @@
-"""The figures of a run."""
+"""The plots of a run."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ _PHASES = {"ramp": "ramp", "warmup": "warm-up", "measure": "measure", "drain": "
 _LABELLED_SHARE = 0.08
 
 
-def of_run(run: Run, series: Mapping[str, Buckets], heat: HeatMap | None, over_time: Timeline) -> list[Plot]:
-    """Those of latency and load; without what there is nothing of."""
-    found = [_percentiles(run, series), _of_scenario(run, series), _heat(heat, over_time), *_load(over_time)]
-    return [figure for figure in found if figure is not None]
+def main_plots(run: Run, series: Mapping[str, Buckets], heat: HeatMap | None, over_time: Timeline) -> list[Plot]:
+    """Return the plots of latency and load that have data."""
+    plots = [_percentiles(run, series), _of_scenario(run, series), _heat(heat, over_time), *_load(over_time)]
+    return [plot for plot in plots if plot is not None]
 
 
-def connecting(run: Run, series: Mapping[str, Buckets]) -> Plot | None:
-    """How long connections took to open, and what of it."""
+def connect_plot(run: Run, series: Mapping[str, Buckets]) -> Plot | None:
+    """Return the plot of the time that connections took to open, and of its parts."""
     names = [name for name in series_labels.connect_series(run) if series.get(name)]
     if not names:
         return None
-    how = "As above, over connections: how long TCP, TLS and the WebSocket upgrade took, and all of it together."
+    how = "As above, but over connections: the time of TCP, TLS and the WebSocket upgrade, and the total."
     lines = [PercentileSeries(series_labels.label(name), *_STYLES[name], series[name]) for name in names]
     return Plot("connecting", "Connect phases", how, *percentile_plot(lines))
 
@@ -51,11 +51,11 @@ def _percentiles(run: Run, series: Mapping[str, Buckets]) -> Plot | None:
     if not shown:
         return None
     how = (
-        "How many messages were faster than a latency; every step to the right is another nine. "
-        "Lower is better; a curve that turns up shows a tail."
+        "The share of messages that were faster than a latency. Each step to the right adds a nine. "
+        "Lower is better. A curve that rises at the end shows a tail."
     )
     if run.latency["response"].lost:
-        how += " Lost messages come last: the curves end where they begin."
+        how += " Lost messages rank last: the curves end where they begin."
     lines = [
         PercentileSeries(series_labels.label(name), *_STYLES[name], series[name], run.latency[name].lost)
         for name in shown
@@ -64,7 +64,7 @@ def _percentiles(run: Run, series: Mapping[str, Buckets]) -> Plot | None:
 
 
 def _of_scenario(run: Run, series: Mapping[str, Buckets]) -> Plot | None:
-    """The series that the scenario named."""
+    """Return the plot of the scenario's custom series."""
     shown = [name for name in series_labels.scenario_series(run) if series.get(name)]
     if not shown:
         return None
@@ -73,8 +73,8 @@ def _of_scenario(run: Run, series: Mapping[str, Buckets]) -> Plot | None:
         PercentileSeries(name, *styles[index % len(styles)], series[name], run.latency[name].lost)
         for index, name in enumerate(shown)
     ]
-    how = "As above, for each thing that the scenario measures under a name of its own."
-    return Plot("scenario", "The scenario's own series", how, *percentile_plot(lines), height=400)
+    how = "As above, for the series that the scenario defines."
+    return Plot("scenario", "The scenario's series", how, *percentile_plot(lines), height=400)
 
 
 def _heat(heat: HeatMap | None, over_time: Timeline) -> Plot | None:
@@ -83,7 +83,7 @@ def _heat(heat: HeatMap | None, over_time: Timeline) -> Plot | None:
     scale, unit = _clock(over_time.end_s)
     rows, columns = len(heat.counts), len(heat.counts[0])
     counts = [count for row in heat.counts for count in row]
-    most = max(counts)
+    maximum = max(counts)
     middles = [(start + end) / 2 / scale for start, end in zip(heat.time_edges_s, heat.time_edges_s[1:], strict=False)]
     colours: Json = {
         "type": "heatmap",
@@ -92,7 +92,7 @@ def _heat(heat: HeatMap | None, over_time: Timeline) -> Plot | None:
         "y": [edge / NS_PER_S for edge in heat.latency_edges_ns],
         "z": packed([math.log10(count) if count else None for count in counts], (rows, columns)),
         "zmin": 0,
-        "zmax": max(1.0, math.log10(most)),
+        "zmax": max(1.0, math.log10(maximum)),
         "colorscale": [[0, "--heat-0"], [0.33, "--heat-1"], [0.67, "--heat-2"], [1, "--heat-3"]],
         "hoverinfo": "skip",
         "colorbar": {
@@ -105,8 +105,8 @@ def _heat(heat: HeatMap | None, over_time: Timeline) -> Plot | None:
             "thickness": 10,
             "ypad": 0,
             "title": {"text": "messages", "side": "top", "font": {"size": 11}},
-            "tickvals": list(range(math.ceil(math.log10(most)) + 1)),
-            "ticktext": [_short(10**power) for power in range(math.ceil(math.log10(most)) + 1)],
+            "tickvals": list(range(math.ceil(math.log10(maximum)) + 1)),
+            "ticktext": [_short(10**power) for power in range(math.ceil(math.log10(maximum)) + 1)],
             "outlinewidth": 0,
         },
     }
@@ -117,11 +117,11 @@ def _heat(heat: HeatMap | None, over_time: Timeline) -> Plot | None:
             ("p99", "--p99", "dot", heat.p99_ns),
         )
     ]
-    per = "a second" if over_time.every_s == 1 else f"{over_time.every_s} s"
+    per = "one second" if over_time.every_s == 1 else f"{over_time.every_s} s"
     how = (
-        f"Every column is {per}; the stronger the colour, the more replies took that long (`response`, measure phase). "
-        "A band that rises: the server slows down. A lone column: a stall. A line that breaks off: the percentile "
-        "fell among lost messages."
+        f"Every column is {per}. The stronger the colour, the more replies took that long (`response`, measure phase). "
+        "A rising band means that the server slows down, a single column a stall. A line has a gap where the "
+        "percentile is among lost messages."
     )
     layout: Json = {
         "xaxis": _time(unit),
@@ -155,19 +155,19 @@ def _load(over_time: Timeline) -> list[Plot]:
         lost = [moment.lost / (moment.end_s - moment.start_s or 1.0) for moment in moments]
         rates.append(line("lost", times, steps(lost), "--bad", "dash", hover="%{y:,.1f}/s"))
     open_ = [line("open", times, steps([float(m.connections) for m in moments]), "--b", "solid", hover="%{y:,.0f}")]
-    found = [
+    plots = [
         Plot(
             "throughput",
             "Throughput over time",
-            "Messages by the second in which they were due: sent and received lie on each other as long as the server "
-            "answers all. Shaded phases do not count.",
+            "Messages by the second in which they were due. The lines of sent and received coincide as long as the "
+            "server answers every message. Shaded phases do not count.",
             rates,
             layout("messages/s"),
         ),
         Plot(
             "connections",
             "Connections over time",
-            "Open at the end of every second.",
+            "Open connections at the end of every second.",
             open_,
             layout("connections"),
             260,
@@ -176,15 +176,15 @@ def _load(over_time: Timeline) -> list[Plot]:
     busy = [moment.cpu_percent for moment in moments]
     if any(value is not None for value in busy):
         cpu = [line("busiest worker", times, steps(busy), "--d", "solid", hover="%{y:.0f} %")]
-        how = "Of its busiest worker, in percent of a core. Near 100 % the generator is the limit, not the server."
+        how = "CPU of the busiest worker, in percent of a core. Near 100 %, the generator is the limit, not the server."
         top = max(100.0, *(value for value in busy if value is not None))
         axis = layout("CPU of one core", ticksuffix=" %", range=[0, top * 1.05])
-        found.append(Plot("cpu", "The generator's CPU", how, cpu, axis, 260))
-    return found
+        plots.append(Plot("cpu", "The generator's CPU", how, cpu, axis, 260))
+    return plots
 
 
 def _phases(moments: Sequence[Moment], scale: float) -> Json:
-    """Shades what does not count, and names the phases that are long enough for a name."""
+    """Shade the phases that do not count, and label the phases that are long enough."""
     spans: dict[str, tuple[float, float]] = {}
     for moment in moments:
         start, _ = spans.get(moment.phase, (moment.start_s, 0.0))
@@ -224,7 +224,7 @@ def _phases(moments: Sequence[Moment], scale: float) -> Json:
 
 
 def _clock(end_s: float) -> tuple[float, str]:
-    """Seconds a unit, and its name."""
+    """Return the seconds per unit of the time axis, and the unit."""
     if end_s <= 180:
         return 1.0, "s"
     return (60.0, "min") if end_s <= 3 * 3600 else (3600.0, "h")

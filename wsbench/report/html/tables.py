@@ -1,4 +1,4 @@
-"""What a report says in words: rows of (what, value) for people."""
+"""The tables of a run's report: rows of (name, value) as text."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ Fact = tuple[str, str]
 
 _FIGURES = (*PERCENTILES, "max", "mean")
 VERDICTS = {
-    "ok": "The generator kept up: the figures are the server's.",
-    "late": "Messages left late enough to spoil `response`; `service` still holds.",
-    "saturated": "The generator was the limit: throughput, and all that hangs on it, is its own and not the server's.",
+    "ok": "The generator kept up: the figures are those of the server.",
+    "late": "Messages left so late that `response` is not valid; `service` is.",
+    "saturated": "The generator was the limit: throughput, and what depends on it, is not the server's.",
 }
-"""What a verdict means, in a sentence; another version's may be missing."""
+"""The meaning of every verdict; a verdict of another version may be missing."""
 
 
 def tiles(run: Run) -> list[Fact]:
-    """The figures that one looks for first."""
+    """Return the key figures of a run."""
     first = series_labels.headline_series(run)
     latency, c, m = run.latency[first], run.connections, run.messages
     return [
@@ -36,7 +36,7 @@ def tiles(run: Run) -> list[Fact]:
 
 
 def latencies(run: Run, names: Sequence[str]) -> list[tuple[str, list[str]]]:
-    """A row a figure, with its value for each of the series `names`."""
+    """Return one row per figure, with its value for each of the series `names`."""
     of = [run.latency[name] for name in names]
     rows = [(what, [format_duration(figure_of(each, what)) for each in of]) for what in _FIGURES]
     rows.append(("messages", [format_count(each.count) for each in of]))
@@ -46,12 +46,12 @@ def latencies(run: Run, names: Sequence[str]) -> list[tuple[str, list[str]]]:
 
 
 def counters(run: Run) -> list[Fact]:
-    """The scenario's own."""
+    """Return the scenario's counters."""
     return [(name, format_count(count)) for name, count in run.counters.items()]
 
 
 def conditions(run: Run) -> list[Fact]:
-    """What was asked for, and what the server granted of it."""
+    """Return what was requested, and what the server granted."""
     c, n = run.conditions, run.negotiated
     rows = [
         ("URL", c.url),
@@ -59,8 +59,8 @@ def conditions(run: Run) -> list[Fact]:
         ("load", _load(run)),
         ("connections", f"{format_count(c.users)} from {_some(c.processes, 'process', 'processes')}"),
         ("phases", f"warm-up {format_seconds(c.warmup_ns)}, measure {format_seconds(c.duration_ns)}"),
-        ("time allowed for a reply", format_seconds(c.timeout_ns)),
-        ("compression", f"{c.compression} asked, {n.compression or 'none'} granted"),
+        ("reply timeout", format_seconds(c.timeout_ns)),
+        ("compression", f"{c.compression} requested, {n.compression or 'none'} granted"),
         ("TLS", f"{n.tls_version or '–'}, {n.tls_cipher or '–'}" if c.tls else "none"),
     ]
     if not series_labels.has_own_scenario(run):
@@ -75,14 +75,14 @@ def conditions(run: Run) -> list[Fact]:
 def _load(run: Run) -> str:
     c = run.conditions
     if c.loop == "closed" and series_labels.has_own_scenario(run):
-        return "the scenario's own"
+        return "set by the scenario"
     if c.loop == "closed":
-        return f"closed loop, {c.in_flight} in flight a connection"
+        return f"closed loop, {c.in_flight} in flight per connection"
     return f"open loop, {c.rate:,.10g} messages/s, {c.arrivals}" if c.rate else "open loop"
 
 
 def target(run: Run) -> list[Fact]:
-    """The server, as far as anybody knows it."""
+    """Return what is known about the server."""
     t = run.target
     known = [
         ("target", " ".join(filter(None, (t.name, t.version))) or "–"),
@@ -91,20 +91,20 @@ def target(run: Run) -> list[Fact]:
     if t.started_by_wsbench:
         known += [
             ("CPU, measure phase", "–" if t.cpu_s is None else f"{t.cpu_s:,.2f} s"),
-            ("CPU a message", _micros(t.cpu_us_per_message)),
+            ("CPU per message", _micros(t.cpu_us_per_message)),
             ("memory", format_bytes(t.rss_bytes)),
-            ("memory a connection", format_bytes(t.bytes_per_connection)),
+            ("memory per connection", format_bytes(t.bytes_per_connection)),
         ]
     return known
 
 
 def environment(run: Run) -> list[Fact]:
-    """The machine and the software that made the load."""
+    """Return the machine and the software that generated the load."""
     e = run.environment
-    stamps = {"kernel": "the kernel's", "user": "the program's own", "mixed": "mixed"}.get(
+    stamps = {"kernel": "from the kernel", "user": "from wsbench", "mixed": "mixed"}.get(
         run.timestamps.source or "", "–"
     )
-    counts = f" ({format_count(run.timestamps.kernel)} kernel, {format_count(run.timestamps.user)} program)"
+    counts = f" ({format_count(run.timestamps.kernel)} kernel, {format_count(run.timestamps.user)} wsbench)"
     return [
         ("CPU", f"{e.cpu}, {_some(e.cores, 'core', 'cores')}"),
         ("kernel", e.kernel),
@@ -117,16 +117,16 @@ def environment(run: Run) -> list[Fact]:
 
 
 def messages(run: Run) -> list[tuple[str, str, str]]:
-    """Counts of the measure phase, and of all phases."""
-    measured, all_of_it = run.messages, run.messages_all_phases
+    """Return the message counts of the measure phase and of all phases."""
+    measured, in_all_phases = run.messages, run.messages_all_phases
     return [
-        (name, format_count(getattr(measured, name)), format_count(getattr(all_of_it, name)))
+        (name, format_count(getattr(measured, name)), format_count(getattr(in_all_phases, name)))
         for name in measured.__struct_fields__
     ]
 
 
 def traffic(run: Run) -> list[Fact]:
-    """Bytes of the measure phase."""
+    """Return the bytes of the measure phase."""
     b = run.bytes
     return [
         ("payload sent", format_bytes(b.payload_sent)),
@@ -137,7 +137,7 @@ def traffic(run: Run) -> list[Fact]:
 
 
 def connections(run: Run) -> list[Fact]:
-    """Of the whole run, with how they ended."""
+    """Return the connections of the whole run, and their close codes."""
     c = run.connections
     counts = [
         (name, format_count(getattr(c, name))) for name in ("asked", "opened", "failed", "dropped", "reconnected")
@@ -148,7 +148,7 @@ def connections(run: Run) -> list[Fact]:
 
 
 def workers(run: Run) -> list[list[str]]:
-    """A row a worker: index, CPU (mean, greatest, of it waiting), memory, messages."""
+    """Return one row per worker: index, CPU (mean, maximum, polling), memory, messages."""
     return [
         [
             str(w.index),
@@ -163,12 +163,12 @@ def workers(run: Run) -> list[list[str]]:
 
 
 def generator(run: Run) -> list[Fact]:
-    """What a message cost the generator."""
+    """Return the generator's cost per message and connection."""
     g = run.generator
     return [
-        ("CPU a message", _micros(g.cpu_us_per_message)),
-        ("of it waiting", _micros(g.polling_us_per_message)),
-        ("memory a connection", format_bytes(g.bytes_per_connection)),
+        ("CPU per message", _micros(g.cpu_us_per_message)),
+        ("of which polling", _micros(g.polling_us_per_message)),
+        ("memory per connection", format_bytes(g.bytes_per_connection)),
     ]
 
 

@@ -21,8 +21,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Moment:
-    """Some seconds of one phase, times from the run's begin. Rates are means, `connections` is the last count,
-    `cpu_percent` the busiest worker's greatest."""
+    """Some seconds of one phase. Times are from the run's start, rates are means, `connections` is the last count, and
+    `cpu_percent` is the maximum of the busiest worker."""
 
     phase: str
     start_s: float
@@ -36,7 +36,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class Timeline:
-    """timeline.csv. `begin_ns` is since the epoch; `every_s` what a column of figures over time stands for."""
+    """timeline.csv. `begin_ns` is since the epoch; a column of a plot over time covers `every_s` seconds."""
 
     moments: list[Moment]
     begin_ns: int
@@ -44,24 +44,24 @@ class Timeline:
 
     @property
     def end_s(self) -> float:
-        """When the last of it ended; 0 when there is nothing."""
+        """End of the last moment; 0 without one."""
         return self.moments[-1].end_s if self.moments else 0.0
 
     @property
     def measure_s(self) -> float:
-        """When the measure phase began, from where columns are counted."""
+        """Start of the measure phase, from where columns are counted."""
         return next((moment.start_s for moment in self.moments if moment.phase == "measure"), 0.0)
 
     def column(self, start_s: float) -> int:
-        """That of an interval of the measure phase."""
+        """Return the column of an interval of the measure phase."""
         return max(0, _column(start_s - self.measure_s, self.every_s))
 
 
 def read_timeline(text: bytes, where: str) -> Timeline:
-    """What timeline.csv says.
+    """Parse timeline.csv.
 
     Raises:
-        ResultError: it is not one; `where` names it.
+        ResultError: `text` is not a timeline. `where` names the file.
     """
     try:
         rows = _rows(text)
@@ -71,7 +71,7 @@ def read_timeline(text: bytes, where: str) -> Timeline:
         moments = [moment for phase in phases for moment in _moments(phase, every_s)]
         begin_ns = (begin - _EPOCH) // timedelta(microseconds=1) * 1000
     except (ValueError, KeyError, TypeError, ArithmeticError, csv.Error) as error:
-        raise ResultError(f"{where} is not a timeline: {error}", remedy="The file was cut off or edited.") from error
+        raise ResultError(f"{where} is not a timeline: {error}", remedy="The file was truncated or edited.") from error
     return Timeline(moments, begin_ns, every_s)
 
 

@@ -13,7 +13,7 @@ from wsbench.units import format_bytes, format_count, format_duration, format_se
 
 _COLUMNS = ("p50", "p90", "p99", "p99.9", "max")
 _MEMORY_FROM = 1000
-"""With fewer connections, memory per connection means nothing."""
+"""Fewer connections give no meaningful memory per connection."""
 ERRORS_SHOWN = 5
 """Number of error kinds shown, the most frequent first; run.json has all."""
 _SIGNS = {"µ": "u", "–": "-", "×": "x", "…": "...", "✓": "+", "✗": "x", "·": "."}

@@ -1,4 +1,4 @@
-"""The distribution of a run's latencies drawn in text: a line a range of values, for at most 80 columns."""
+"""The distribution of a run's latencies as text: one line per range of values, at most 80 columns wide."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from wsbench.measure.histogram import bounds
 from wsbench.results.run_result import Run
 from wsbench.units import format_count, format_duration
 
-_MOST_LINES = 16
+_MAX_LINES = 16
 _WIDTH = 66
-"""Of all series together: bars and counts."""
+"""Width of all series together, with bars and counts."""
 _COUNT = 15
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
-_SHARED = (1, 2, 4, 12)
-"""So many neighbouring bounds are put together in a line: their upper ones are round figures again."""
+_BOUNDS_PER_LINE = (1, 2, 4, 12)
+"""Numbers of neighbouring bounds that one line can have, so that its upper bound is a round figure."""
 
 ASCII = {ord("≤"): "<=", **{ord(sign): plain for sign, plain in zip(_EIGHTHS, " ....####", strict=True)}}
-"""For outputs that have no blocks."""
+"""Replacements for outputs without block characters."""
 
 
 def rows(run: Run) -> list[str]:
-    """The lines, with an empty one behind them; none when nothing was measured."""
+    """Return the lines and an empty one after them; none when nothing was measured."""
     latency = run.latency
     response, service = latency["response"], latency["service"]
     if (response.histogram, response.lost) == (service.histogram, service.lost):
@@ -43,30 +43,30 @@ def _draw(columns: Mapping[str, Mapping[int, int]], width: int) -> list[str]:
     upper = list(bounds())
     place = {bound: index for index, bound in enumerate(upper)}
     known = [place[bound] for column in columns.values() for bound in column]
-    for shared in _SHARED:
+    for shared in _BOUNDS_PER_LINE:
         first, last = (_line_of(index, shared) for index in (min(known), max(known)))
-        if last - first < _MOST_LINES:
+        if last - first < _MAX_LINES:
             break
     lines = [[0] * len(columns) for _ in range(last - first + 1)]
     for number, column in enumerate(columns.values()):
         for bound, count in column.items():
             lines[_line_of(place[bound], shared) - first][number] += count
-    most = [max(1, *(line[number] for line in lines)) for number in range(len(columns))]
+    maxima = [max(1, *(line[number] for line in lines)) for number in range(len(columns))]
     return [
         f"  ≤ {format_duration(upper[min(line * shared + 1, len(upper) - 1)]):>8}  "
-        + "".join(_bar(count, of, width) for count, of in zip(counts, most, strict=True)).rstrip()
+        + "".join(_bar(count, maximum, width) for count, maximum in zip(counts, maxima, strict=True)).rstrip()
         for line, counts in enumerate(lines, first)
     ]
 
 
 def _line_of(index: int, shared: int) -> int:
-    """The line of a bound: rounded up, for it is an upper one. The second bound, 10 ns, ends a line in any case."""
+    """Return the line of an upper bound, rounded up. The second bound, 10 ns, always ends a line."""
     return -((1 - index) // shared)
 
 
-def _bar(count: int, most: int, width: int) -> str:
-    """A bar and its count; the shortest bar there is for few."""
-    eighths = max(round(8 * (width - _COUNT) * count / most), 1) if count else 0
+def _bar(count: int, maximum: int, width: int) -> str:
+    """Return a bar and its count. The smallest non-zero count has the shortest bar."""
+    eighths = max(round(8 * (width - _COUNT) * count / maximum), 1) if count else 0
     full, rest = divmod(eighths, 8)
     bar = _EIGHTHS[8] * full + (_EIGHTHS[rest] if rest else "")
     return f"{bar:<{width - _COUNT}}{format_count(count):>{_COUNT - 2}}  "

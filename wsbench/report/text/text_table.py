@@ -10,7 +10,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 _WIDTH = 1_000_000
-"""So wide that rich shortens nothing: the terminal's width never changes a table."""
+"""Columns that rich may use: it shortens nothing, and the terminal's width changes no table."""
 _GAP = 2
 
 

@@ -9,7 +9,7 @@
   };
   const paper = { width: 680, height: 0.7 };
 
-  // a text that begins with -- is the name of a colour
+  // a string that starts with -- is the name of a colour
   function coloured(value, colours) {
     if (typeof value === "string") {
       return value.startsWith("--") ? colours.getPropertyValue(value).trim() : value;
@@ -75,7 +75,7 @@
     drawAll();
   }
 
-  // one by one, so that the page can be read and scrolled meanwhile
+  // one by one, so that the page stays readable and scrollable meanwhile
   function drawFrom(index) {
     if (index === figures.length) {
       root.dataset.drawn = "yes";
