@@ -32,7 +32,7 @@ from wsbench.transport.resolver import Resolver
 from wsbench.transport.traffic import Traffic
 from wsbench.websocket.compression import parse_compression
 from wsbench.websocket.connect_options import ConnectOptions
-from wsbench.websocket.frames import FrameReader, ReceivedMessage
+from wsbench.websocket.frame_reader import FrameReader, ReceivedMessage
 from wsbench.websocket.handshake import new_protocol, parse_header, parse_url
 
 LONGEST_STREAM = 3000

@@ -15,7 +15,7 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN
 from websockets.uri import parse_uri
 
-from wsbench.websocket.frames import FrameReader, ReceivedMessage
+from wsbench.websocket.frame_reader import FrameReader, ReceivedMessage
 
 from . import frames as by_hand
 

@@ -10,7 +10,7 @@ from websockets.frames import Close
 
 from wsbench.errors import ConnectionLost, Side, WsbenchError
 from wsbench.websocket import drop_errors
-from wsbench.websocket.frames import Flood
+from wsbench.websocket.frame_reader import Flood
 from wsbench.websocket.tls import client_context
 
 NOT_UTF8 = UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")

@@ -29,14 +29,8 @@ from wsbench.transport.shortway import FIRST_READ_SIZE, READ_SIZE, ShortWay
 from wsbench.transport.timestamps import ANCILLARY_SIZE, ns_to_timespec, timespec_to_ns
 from wsbench.transport.traffic import Traffic
 from wsbench.websocket import drop_errors
-from wsbench.websocket.frames import (
-    DeflatingFramer,
-    FrameReader,
-    Payloads,
-    client_frame,
-    deflate_of,
-    echoed_frames,
-)
+from wsbench.websocket.frame_reader import FrameReader
+from wsbench.websocket.frames import DeflatingFramer, Payloads, client_frame, deflate_of, echoed_frames
 from wsbench.websocket.tls import TlsStream
 
 _PONG = 0x8A

@@ -8,7 +8,7 @@ from websockets.exceptions import PayloadTooBig
 from websockets.frames import Close
 
 from wsbench.errors import ConnectionLost, Side, WsbenchError
-from wsbench.websocket.frames import Flood
+from wsbench.websocket.frame_reader import Flood
 
 
 def closed(close: Close) -> ConnectionLost:
