@@ -13,8 +13,8 @@ from locust.env import Environment
 
 from wsbench.errors import ExitCode
 from wsbench.locust_plugin import locust_options
-from wsbench.locust_plugin.locust_stats import StatsFeed
 from wsbench.locust_plugin.run_log import RunLog
+from wsbench.locust_plugin.stats_feed import StatsFeed
 from wsbench.master.director import Director
 from wsbench.master.result_writer import WrittenResult, print_summary
 from wsbench.master.run_host import RunHost

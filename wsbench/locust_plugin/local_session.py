@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from wsbench.locust_plugin import locust_options, locust_stats
+from wsbench.locust_plugin import locust_options
 from wsbench.locust_plugin.directing_session import DirectingSession
+from wsbench.locust_plugin.stats_feed import request_event
 from wsbench.run.protocol import PhaseUpdate
 from wsbench.worker.engine import Engine
 
@@ -17,7 +18,7 @@ class LocalSession(DirectingSession):
         options = locust_options.options_of(self._environment, self._runner.target_user_count, 1)
         collector = self._direct(options).collector
         collector.registry.expect(0)
-        on_request = locust_stats.request_event(self._environment)
+        on_request = request_event(self._environment)
         self.engine = Engine(options, worker=0, send=collector.receive, on_request=on_request)
 
     def broadcast(self, update: PhaseUpdate) -> None:

@@ -12,7 +12,7 @@ from locust.argument_parser import raise_argument_type_error
 from locust.env import Environment
 from locust.runners import WorkerRunner
 
-from wsbench.locust_plugin import locust_stats
+from wsbench.locust_plugin import locust_precision
 from wsbench.locust_plugin.session import Session
 from wsbench.locust_plugin.web import blueprint
 from wsbench.run.options import DEFAULT_SPAWN_RATE, DEFAULT_USERS, OPTIONS, Option
@@ -32,7 +32,7 @@ def register() -> None:
     global _registered
     if not _registered:
         _registered = True
-        locust_stats.install()
+        locust_precision.install()
         # On every order to spawn users, a worker calls this once per option, and each call builds a parser: that would
         # block the worker for 0.2 s of every second of the ramp, and on a busy machine delay its heartbeats.
         argument_parser.default_args_dict = functools.cache(argument_parser.default_args_dict)

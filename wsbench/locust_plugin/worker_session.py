@@ -19,7 +19,7 @@ from locust.env import Environment
 
 from wsbench import machine
 from wsbench.errors import ExitCode, UsageError
-from wsbench.locust_plugin.locust_stats import request_event
+from wsbench.locust_plugin.stats_feed import request_event
 from wsbench.master import orphan_result
 from wsbench.run.handoff import Handoff
 from wsbench.run.options import BY_NAME

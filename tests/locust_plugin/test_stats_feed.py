@@ -6,8 +6,7 @@ import pytest
 from helpers.run_hosts import MS, delta, report
 from helpers.unpatched_locust import Environment, RequestStats
 
-from wsbench.locust_plugin import locust_stats
-from wsbench.locust_plugin.locust_stats import METHOD, StatsFeed, three_digits, two_digits
+from wsbench.locust_plugin.stats_feed import METHOD, StatsFeed, request_event
 from wsbench.measure.histogram import Buckets, merge_coarsely, record
 from wsbench.run.protocol import ErrorTally, Report, rejected_reply_kind
 from wsbench.worker.engine import ECHO
@@ -79,19 +78,11 @@ def test_a_series_of_the_scenario_is_an_entry_of_its_name() -> None:
     assert (ECHO, METHOD) not in fed.stats.entries, "the scenario sends no echoes"
 
 
-@pytest.mark.parametrize(
-    ("value", "two", "three"),
-    [(0.0, 0, 0), (0.012345, 0.012, 0.0123), (1.25, 1.2, 1.25), (147, 150, 147), (58760, 59000, 58800)],
-)
-def test_values_keep_significant_digits_at_any_size(value: float, two: float, three: float) -> None:
-    assert (two_digits(value), three_digits(value)) == (two, three)
-
-
 def test_a_request_event_is_in_milliseconds() -> None:
     environment, fired = Environment(), []
     environment.events.request.add_listener(lambda **event: fired.append(event))
-    locust_stats.request_event(environment)(1_500_000, 10, None, "chat")
-    locust_stats.request_event(environment)(None, 0, "lost", "chat")
+    request_event(environment)(1_500_000, 10, None, "chat")
+    request_event(environment)(None, 0, "lost", "chat")
     assert [(event["name"], event["response_time"], event["exception"]) for event in fired] == [
         ("chat", 1.5, None),
         ("chat", None, "lost"),
