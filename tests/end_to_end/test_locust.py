@@ -43,6 +43,25 @@ def test_locusts_default_options_are_worked_out_once() -> None:
     assert result.stdout.split() == ["1", "True", "True"], result.stderr
 
 
+def test_the_run_time_begins_with_the_run_and_not_with_the_imports() -> None:
+    """libev starts timers from its cached time, which is as old as the last event that it waited for."""
+    program = (
+        "import time\n"
+        "import gevent\n"
+        "from locust import env, events\n"
+        "from wsbench.locust_plugin import plugin\n"
+        "plugin.register()\n"
+        "environment, end = env.Environment(events=events), time.monotonic() + 1\n"
+        "while time.monotonic() < end: pass\n"
+        "environment.events.init.fire(environment=environment, runner=None)\n"
+        "begin = time.monotonic()\n"
+        "gevent.spawn_later(0.5, lambda: None).join()\n"
+        "print(time.monotonic() - begin > 0.49)\n"
+    )
+    result = Running([sys.executable, "-c", program]).finish()
+    assert result.stdout.split() == ["True"], result.stderr
+
+
 # -- headless ----------------------------------------------------------------------------------------------------------
 
 
