@@ -60,6 +60,18 @@ def run_wsbench(*arguments: str, timeout: float = 120) -> Any:
     return result.json()
 
 
+def locust_process(pid: int) -> psutil.Process:
+    """Return the Locust process of the `wsbench run` with this process id.
+
+    Raises:
+        AssertionError: it has none.
+    """
+    for child in psutil.Process(pid).children(recursive=True):
+        if "wsbench.locust_plugin.launched" in child.cmdline():
+            return child
+    raise AssertionError("wsbench run has no Locust process")
+
+
 def median_and_spread(values: Sequence[float], digits: int = 1) -> str:
     """'12.1 (11.9..12.6)': the median, the least and the most."""
     shown = [f"{value:,.{digits}f}" for value in (statistics.median(values), min(values), max(values))]

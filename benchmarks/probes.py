@@ -21,7 +21,7 @@ from typing import Any
 import psutil
 from helpers import components, echo_counter, process
 
-from benchmarks.bench import GENERATOR_CORE, pinned, serving
+from benchmarks.bench import GENERATOR_CORE, locust_process, pinned, serving
 
 _SETTLE_S = 1.5
 _FREQUENCY_HZ = 997
@@ -92,7 +92,7 @@ def at_work(load: Load, directory: Path, *extra: str, environment: Mapping[str, 
         try:
             _await_connections(server, load.connections)
             time.sleep(_SETTLE_S)
-            yield AtWork(server, generator, _locust(generator.pid))
+            yield AtWork(server, generator, locust_process(generator.pid).pid)
         finally:
             generator.stop()
 
@@ -103,13 +103,6 @@ def _await_connections(server: process.Running, connections: int) -> None:
         if time.monotonic() > deadline:
             raise Unavailable(f"{connections} connections did not come about")
         time.sleep(0.1)
-
-
-def _locust(pid: int) -> int:
-    for child in psutil.Process(pid).children(recursive=True):
-        if "locust" in child.cmdline():
-            return child.pid
-    raise Unavailable("wsbench run has no Locust process")
 
 
 def _program(name: str, remedy: str) -> str:

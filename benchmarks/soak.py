@@ -22,7 +22,7 @@ from typing import Any
 import psutil
 from helpers import process
 
-from benchmarks.bench import GENERATOR_CORE, machine_line, pinned, serving, stop_on_signals
+from benchmarks.bench import GENERATOR_CORE, locust_process, machine_line, pinned, serving, stop_on_signals
 from wsbench.measure.histogram import Buckets, merge, percentiles
 from wsbench.report import hlog
 from wsbench.units import NS_PER_MS, NS_PER_S, format_bytes, format_count, format_duration
@@ -87,7 +87,7 @@ def soak(minutes: float, options: Sequence[str]) -> tuple[Any, dict[str, int], d
             )
         try:
             running.wait_for("^measure", 120)
-            (locust,) = [each for each in psutil.Process(running.pid).children() if "locust" in each.cmdline()]
+            locust = locust_process(running.pid)
             began = time.monotonic()
             while running.process.poll() is None and time.monotonic() - began < 60 * minutes - 1:
                 memory.look(locust.pid, began)
