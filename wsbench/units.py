@@ -77,6 +77,14 @@ def parse_size(text: str) -> int:
     return int(match[1]) * _SIZE_UNITS[match[2].lower()]
 
 
+def parse_positive_size(text: str) -> int:
+    """As `parse_size`, but zero is an error as well."""
+    size = parse_size(text)
+    if size == 0:
+        raise ValueError(f"{text!r} must be larger than zero")
+    return size
+
+
 def parse_rate(text: str) -> float:
     """Parse events a second from '1000', '1000/s', '2.5k', '600/min'.
 

@@ -15,9 +15,9 @@ from helpers.process import scaled
 from msgspec.structs import replace
 from playwright.sync_api import Browser, Page
 
-from wsbench.cli.report import of_capacity, of_experiment
 from wsbench.measure.findings import Finding
 from wsbench.report.html import run_page
+from wsbench.report.stored_report import of_capacity, of_experiment
 from wsbench.results.capacity_result import GENERATOR, Capacity
 from wsbench.results.run_result import ErrorCount, Generator, TargetResult
 

@@ -15,7 +15,7 @@ import pytest
 from helpers import process
 from helpers.process import CliResult
 
-from wsbench.launcher.locust_process import interruptible
+from wsbench.launcher.interruptions import interruptible
 from wsbench.results import experiment_result, run_result
 from wsbench.results.experiment_result import DONE, FAILED, PENDING, Experiment
 from wsbench.results.run_result import Run

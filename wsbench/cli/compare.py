@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import click
 
-from wsbench.cli import outputs
-from wsbench.cli.params import Parsed
+from wsbench.cli.params import Parsed, ci_options, write_for_ci
 from wsbench.experiment.comparison import compare
 from wsbench.experiment.statistics import MARGINS
 from wsbench.report import junit as junit_report
@@ -15,14 +15,7 @@ from wsbench.report import markdown
 from wsbench.report.text import comparison_text
 from wsbench.results import comparison_result
 from wsbench.run import exit_codes
-
-
-def _share(text: str) -> float:
-    number = text.strip()
-    try:
-        return float(number[:-1]) / 100 if number.endswith("%") else float(number)
-    except ValueError:
-        return -1.0
+from wsbench.units import parse_share
 
 
 def _margin(text: str) -> tuple[str, float]:
@@ -30,15 +23,21 @@ def _margin(text: str) -> tuple[str, float]:
     metric = metric.strip()
     if not equals or metric not in MARGINS:
         raise ValueError(f"{text!r} is not a margin: use for example p99=10%, of {', '.join(MARGINS)}")
-    share = _share(value)
-    if not 0 <= share < float("inf") or not value.strip().endswith("%"):
+    if not value.strip().endswith("%"):
         raise ValueError(f"{text!r}: {value!r} is not a percentage, as in {metric}=10%")
-    return metric, share
+    try:
+        return metric, parse_share(value)
+    except ValueError as error:
+        raise ValueError(f"{text!r}: {error}") from error
 
 
 def _confidence(text: str) -> float:
-    share = _share(text)
-    if not 0.5 <= share < 1:
+    """Parse a level as a fraction or as a percentage."""
+    try:
+        share = parse_share(text) if text.strip().endswith("%") else float(text)
+    except ValueError:
+        share = math.nan
+    if not 0.5 <= share < 1:  # true for NaN as well
         raise ValueError(f"{text!r} is not a level of confidence: use for example 0.95 or 99%")
     return share
 
@@ -56,7 +55,7 @@ def _compare(
 ) -> int:
     found = compare(base, new, margins={**MARGINS, **dict(margin)}, confidence=confidence, anyway=anyway)
     click.echo(comparison_result.encode(found) if json else comparison_text.render(found), nl=False)
-    outputs.write(
+    write_for_ci(
         summary=summary,
         markdown=markdown.comparison_summary(found),
         junit=junit,
@@ -90,7 +89,7 @@ command = click.Command(
             help=f"A difference that does not matter; repeatable (default: {_DEFAULTS}).",
         ),
         click.Option(["--json"], is_flag=True, help="Print one JSON document on standard output."),
-        *outputs.options(),
+        *ci_options(),
     ],
     help="Compare two results: directories of runs or of experiments, or EXPERIMENT:TARGET for one target of an "
     "experiment. Exits with 1 when NEW is slower, with 5 when that cannot be told.",

@@ -14,7 +14,7 @@ from wsbench.results import run_result
 from wsbench.results.json_files import encode_json
 
 
-@click.command("export", short_help="Write a stored result as hlog, hgrm, csv, json or openmetrics.")
+@click.command("export")
 @click.argument("result", type=click.Path(path_type=Path))
 @click.option(
     "--format",

@@ -1,14 +1,25 @@
-"""Options for click: types whose values `wsbench.units` parses, with its sentences as errors; and those of a run."""
+"""Types of options, whose values `wsbench.units` parses, and options that several commands have."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from wsbench.run.options import OPTIONS, Option
-from wsbench.units import parse_duration, parse_positive_duration, parse_rate, parse_size
+from wsbench.errors import UsageError
+from wsbench.launcher.execution import RAMP_S, RunRequest
+from wsbench.launcher.local_target import DEFAULT_TARGET, PLACEHOLDER_URL, check_target
+from wsbench.run.options import DEFAULT_SPAWN_RATE, DEFAULT_USERS, OPTIONS, Option, RunOptions
+from wsbench.units import (
+    parse_duration,
+    parse_positive_duration,
+    parse_positive_size,
+    parse_rate,
+    parse_share,
+    parse_size,
+)
 
 if TYPE_CHECKING:
     _ParamType = click.ParamType[Any]  # generic for type checkers only
@@ -44,7 +55,128 @@ class Parsed(_ParamType):
 DURATION = Parsed("duration", parse_duration)  # nanoseconds; '0' is one
 POSITIVE_DURATION = Parsed("duration", parse_positive_duration)  # nanoseconds
 SIZE = Parsed("size", parse_size)  # bytes
+POSITIVE_SIZE = Parsed("size", parse_positive_size)  # bytes
 RATE = Parsed("rate", parse_rate)  # events a second, above zero
+
+
+def share_between(low: float, high: float) -> Parsed:
+    """Return the type of a percentage within limits, whose value is a fraction."""
+
+    def parse(text: str) -> float:
+        try:
+            share = parse_share(text)
+        except ValueError:
+            share = -1.0
+        if not low <= share <= high:
+            raise ValueError(f"{text!r} is no percentage from {100 * low:g}% to {100 * high:g}%")
+        return share
+
+    return Parsed("percentage", parse)
+
+
+# -- options of several commands ---------------------------------------------------------------------------------------
+
+
+def _writable(text: str) -> Path:
+    """Parse the path of a file that can be written: an error is worth more before a run than after it."""
+    path = Path(text)
+    if path.is_dir():
+        raise ValueError(f"{text} is a directory")
+    if not path.parent.is_dir():
+        raise ValueError(f"{text}: there is no directory {path.parent}")
+    return path
+
+
+def ci_options() -> list[click.Parameter]:
+    """Return --summary and --junit, whose values go to `write_for_ci`."""
+    file = Parsed("file", _writable)
+    return [
+        click.Option(
+            ["--summary"],
+            type=file,
+            metavar="FILE",
+            help="Append a summary in Markdown to this file, such as $GITHUB_STEP_SUMMARY.",
+        ),
+        click.Option(["--junit"], type=file, metavar="FILE", help="Write JUnit XML to this file."),
+    ]
+
+
+def write_for_ci(*, summary: Path | None, markdown: str, junit: Path | None, xml: bytes) -> None:
+    """Write the files that --summary and --junit name.
+
+    Raises:
+        UsageError: a file cannot be written.
+    """
+    try:
+        if summary is not None:
+            with summary.open("ab") as file:
+                file.write(markdown.encode())
+        if junit is not None:
+            junit.write_bytes(xml)
+    except OSError as error:
+        raise UsageError(f"{error.filename}: {error.strerror or error}") from error
+
+
+def run_options() -> list[click.Parameter]:
+    """Return the options about load and target that `wsbench run` and `wsbench capacity` have in common."""
+    return [
+        click.Argument(["url"], required=False, metavar="[URL]"),
+        click.Option(
+            ["-u", "--users"],
+            type=click.IntRange(1),
+            default=DEFAULT_USERS,
+            show_default=True,
+            metavar="N",
+            help="Connections, of all processes together.",
+        ),
+        click.Option(
+            ["-r", "--spawn-rate"],
+            type=RATE,
+            metavar="R",
+            help=f"Connections opened a second (default: {DEFAULT_SPAWN_RATE:g}, or more, for all within {RAMP_S} s).",
+        ),
+        click.Option(
+            ["--processes"],
+            type=click.IntRange(1),
+            default=1,
+            show_default=True,
+            metavar="N",
+            help="Locust workers on this machine.",
+        ),
+        click.Option(
+            ["--scenario"],
+            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            metavar="FILE",
+            help="Your locustfile, in place of users that send messages to an echo server.",
+        ),
+        click.Option(["--tls"], is_flag=True, help="Start the target with wss."),
+        click.Option(
+            ["--target"],
+            default=DEFAULT_TARGET,
+            show_default=True,
+            metavar="NAME",
+            help="The target to start when there is no URL: a name that `wsbench targets` lists; with a proxy in front "
+            "of it: 'nginx>picows'.",
+        ),
+        *map(click_option, OPTIONS),
+    ]
+
+
+def run_request(url: str | None, values: Mapping[str, Any]) -> RunRequest:
+    """Return the run that the values of `run_options` ask for.
+
+    Raises:
+        UsageError: they do not go together.
+    """
+    check_target(url, values["target"], tls=values["tls"], scenario=values["scenario"])
+    scenario: Path | None = values["scenario"]
+    options = RunOptions.from_values(
+        {**values, "name": values["name"] or (scenario.stem if scenario else "echo")},
+        url=url or PLACEHOLDER_URL,
+        users=values["users"],
+        processes=values["processes"],
+    )
+    return RunRequest(options, values["spawn_rate"], values.get("run_time"), scenario)
 
 
 _TEXTS = "wsbench.texts"

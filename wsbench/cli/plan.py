@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ import msgspec
 import psutil
 
 from wsbench import machine
-from wsbench.cli.params import RATE, SIZE, Parsed
+from wsbench.cli.params import POSITIVE_SIZE, RATE, SIZE, Parsed, share_between
 from wsbench.errors import ExitCode, ResultError, UsageError
 from wsbench.experiment.load_plan import ASSUMED, MEASURED, STATED, Basis, Costs, LoadPlan, WantedLoad, plan_load
 from wsbench.report.text import plan_text
@@ -22,7 +21,6 @@ from wsbench.results.calibration_result import CALIBRATION_FILE, Calibration
 from wsbench.results.environment import environment
 from wsbench.results.json_files import encode_json
 from wsbench.source_addresses import ephemeral_ports
-from wsbench.units import parse_size
 
 _SCHEMA = 1
 _CONNECTIONS = 20_000
@@ -31,7 +29,6 @@ _CONNECTION_BYTES, _PROCESS_BYTES, _KERNEL_BYTES = 20_000, 80_000_000, 5_000
 _TLS_BYTES = 50_000
 _OPENED_PER_S = {False: 500, True: 200}
 """Connections a second and process, without TLS and with it."""
-_HEADROOM = (0.0, 0.9)
 _BANDWIDTH = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)(?:bit|bps)?(?:/s)?", re.IGNORECASE | re.ASCII)
 
 
@@ -178,31 +175,12 @@ def _notes(wanted: WantedLoad, found: Calibration | None, given: dict[str, Any])
     )
 
 
-def _share(text: str) -> float:
-    try:
-        value = float(text.strip().removesuffix("%")) / 100
-    except ValueError:
-        value = math.nan
-    if not _HEADROOM[0] <= value <= _HEADROOM[1]:
-        raise ValueError(f"{text!r} is no percentage from {100 * _HEADROOM[0]:g}% to {100 * _HEADROOM[1]:g}%")
-    return value
-
-
 def _bandwidth(text: str) -> float:
     match = _BANDWIDTH.fullmatch(text.strip())
     value = float(match[1]) * {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}[match[2].lower()] if match else 0.0
     if value <= 0:
         raise ValueError(f"{text!r} is no bandwidth in bits a second: use for example 10Gbit or 500Mbit")
     return value
-
-
-def _size(text: str) -> int:
-    """As elsewhere, and in gigabytes."""
-    match = re.fullmatch(r"(\d+)\s*g(i?)b", text.strip(), re.IGNORECASE | re.ASCII)
-    size_bytes = int(match[1]) * (1024**3 if match[2] else 1000**3) if match else parse_size(text)
-    if size_bytes <= 0:
-        raise ValueError(f"{text!r} must be more than zero")
-    return size_bytes
 
 
 _COUNT = click.IntRange(1)
@@ -221,7 +199,7 @@ command = click.Command(
         click.Option(["--compression"], is_flag=True, help="With permessage-deflate."),
         click.Option(
             ["--headroom"],
-            type=Parsed("percentage", _share),
+            type=share_between(0, 0.9),
             default="30%",
             show_default=True,
             metavar="P",
@@ -234,7 +212,7 @@ command = click.Command(
             metavar="N",
             help=f"At most (default {_CONNECTIONS:,}).",
         ),
-        click.Option(["--memory"], type=Parsed("size", _size), metavar="SIZE", help="Of each machine: 64GB."),
+        click.Option(["--memory"], type=POSITIVE_SIZE, metavar="SIZE", help="Of each machine: 64GB."),
         click.Option(
             ["--bandwidth"],
             type=Parsed("bandwidth", _bandwidth),
@@ -252,7 +230,7 @@ command = click.Command(
         click.Option(
             ["--rate-per-process"], type=RATE, metavar="R", help="State it, in place of what the calibration measured."
         ),
-        click.Option(["--bytes-per-connection"], type=Parsed("size", _size), metavar="SIZE", help="The same."),
+        click.Option(["--bytes-per-connection"], type=POSITIVE_SIZE, metavar="SIZE", help="The same."),
         click.Option(
             ["--results"],
             type=click.Path(path_type=Path),

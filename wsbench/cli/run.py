@@ -7,24 +7,22 @@ import os
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import click
 
 from wsbench import machine
-from wsbench.cli import outputs
-from wsbench.cli.params import Parsed, click_option, texts_of
+from wsbench.cli.params import Parsed, ci_options, run_options, run_request, texts_of, write_for_ci
 from wsbench.cli.progress import ProgressLine
-from wsbench.launcher.execution import RAMP_S, RunRequest, execute
-from wsbench.launcher.local_target import DEFAULT_TARGET, PLACEHOLDER_URL, check_target, start_target
+from wsbench.launcher.execution import RunRequest, execute
+from wsbench.launcher.local_target import start_target
 from wsbench.launcher.locust_process import FinishedRun
 from wsbench.report import junit, markdown
 from wsbench.report.text import summary
 from wsbench.results.run_result import encode
 from wsbench.run import exit_codes
-from wsbench.run.options import DEFAULT_DURATION_NS, DEFAULT_SPAWN_RATE, DEFAULT_USERS, OPTIONS, RunOptions, describe
-from wsbench.units import NS_PER_S, parse_positive_duration, parse_rate
+from wsbench.run.options import DEFAULT_DURATION_NS, RunOptions, describe
+from wsbench.units import NS_PER_S, parse_positive_duration
 
 
 def _run_time(text: str) -> int:
@@ -35,61 +33,9 @@ def _run_time(text: str) -> int:
     return seconds
 
 
-_OWN_OPTIONS: list[click.Parameter] = [
-    click.Argument(["url"], required=False, metavar="[URL]"),
-    click.Option(
-        ["-u", "--users"],
-        type=click.IntRange(1),
-        default=DEFAULT_USERS,
-        show_default=True,
-        metavar="N",
-        help="Connections.",
-    ),
-    click.Option(
-        ["-r", "--spawn-rate"],
-        type=Parsed("spawn rate", parse_rate),
-        metavar="R",
-        help=f"Connections opened a second (default: {DEFAULT_SPAWN_RATE:g}, or more, for all within {RAMP_S} s).",
-    ),
-    click.Option(
-        ["-t", "--run-time"],
-        type=Parsed("run time", _run_time),
-        metavar="T",
-        help="Length of the whole run: what is left of it after ramp and warm-up is the measure phase.",
-    ),
-    click.Option(
-        ["--processes"],
-        type=click.IntRange(1),
-        default=1,
-        show_default=True,
-        metavar="N",
-        help="Locust workers on this machine.",
-    ),
-    click.Option(
-        ["--scenario"],
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        metavar="FILE",
-        help="A locustfile of your own.",
-    ),
-    click.Option(["--tls"], is_flag=True, help="Start the target with wss."),
-    click.Option(
-        ["--target"],
-        default=DEFAULT_TARGET,
-        show_default=True,
-        metavar="NAME",
-        help="Which target to start when there is no URL, of those that `wsbench targets` lists; "
-        "behind a proxy: 'nginx>picows'.",
-    ),
-    click.Option(["--json"], is_flag=True, help="Print run.json on standard output, and nothing else there."),
-    *outputs.options(),
-    click.Option(["--web"], is_flag=True, help="With Locust's web UI, until Ctrl-C."),
-]
-
-
 @click.pass_context
 def _run(ctx: click.Context, /, url: str | None, **values: Any) -> int:
-    check_target(url, values["target"], tls=values["tls"], scenario=values["scenario"])
-    request = request_of(url, values)
+    request = run_request(url, values)
     if values["web"]:
         request = replace(request, form=[*texts_of(ctx), f"--name={request.options.name}"])
     elif request.options.duration_ns is None and request.run_time_s is None:
@@ -103,7 +49,7 @@ def _run(ctx: click.Context, /, url: str | None, **values: Any) -> int:
             line.say(f"live page: http://127.0.0.1:{os.environ.get('LOCUST_WEB_PORT', '8089')}/wsbench/")
         finished = execute(request, on_progress=line.update)
     code = _print(finished, options, as_json=values["json"])
-    outputs.write(
+    write_for_ci(
         summary=values["summary"],
         markdown=markdown.run_summary(finished.run),
         junit=values["junit"],
@@ -112,22 +58,6 @@ def _run(ctx: click.Context, /, url: str | None, **values: Any) -> int:
     if finished.not_stored is not None:
         raise finished.not_stored
     return code
-
-
-def request_of(url: str | None, values: dict[str, Any]) -> RunRequest:
-    """Return the run that the values of `wsbench run`'s options ask for.
-
-    Raises:
-        UsageError: they do not go together.
-    """
-    scenario: Path | None = values["scenario"]
-    options = RunOptions.from_values(
-        {**values, "name": values["name"] or (scenario.stem if scenario else "echo")},
-        url=url or PLACEHOLDER_URL,
-        users=values["users"],
-        processes=values["processes"],
-    )
-    return RunRequest(options, values["spawn_rate"], values.get("run_time"), scenario)
 
 
 @contextlib.contextmanager
@@ -153,6 +83,17 @@ def _print(finished: FinishedRun, options: RunOptions, *, as_json: bool) -> int:
 command = click.Command(
     "run",
     callback=_run,
-    params=[*_OWN_OPTIONS, *(click_option(option) for option in OPTIONS)],
+    params=[
+        *run_options(),
+        click.Option(
+            ["-t", "--run-time"],
+            type=Parsed("run time", _run_time),
+            metavar="T",
+            help="Length of the whole run: the measure phase is what ramp and warm-up leave of it.",
+        ),
+        click.Option(["--json"], is_flag=True, help="Print run.json on standard output, and nothing else there."),
+        *ci_options(),
+        click.Option(["--web"], is_flag=True, help="With Locust's web UI, until Ctrl-C."),
+    ],
     help="Put load on a WebSocket server and report its latency. Without URL, an echo target is started for it.",
 )

@@ -7,12 +7,11 @@ from typing import Any
 
 import click
 
-from wsbench.cli.params import DURATION, POSITIVE_DURATION, Parsed
+from wsbench.cli.params import DURATION, POSITIVE_DURATION, POSITIVE_SIZE, Parsed
 from wsbench.targets.echo.deflate import parse_compression
 from wsbench.targets.echo.delays import parse_stall
 from wsbench.targets.echo.serve_options import MAX_WORKERS, EchoOptions, Listening, parse_origin
 from wsbench.targets.echo.supervisor import serve
-from wsbench.units import parse_size
 
 _EPILOG = """\b
 Paths:
@@ -30,14 +29,7 @@ def _compression(text: str) -> str:
     return text
 
 
-def _positive_size(text: str) -> int:
-    size = parse_size(text)
-    if not size:
-        raise ValueError(f"{text!r} must be larger than zero")
-    return size
-
-
-@click.command("serve", short_help="Run the standalone echo target.", epilog=_EPILOG)
+@click.command("serve", epilog=_EPILOG)
 @click.option("--host", metavar="HOST", default="127.0.0.1", show_default=True, help="Name or address to listen on.")
 @click.option(
     "-p",
@@ -93,7 +85,7 @@ def _positive_size(text: str) -> int:
 )
 @click.option(
     "--max-size",
-    type=Parsed("size", _positive_size),
+    type=POSITIVE_SIZE,
     metavar="BYTES",
     default="1MiB",
     show_default=True,
@@ -108,7 +100,7 @@ def _positive_size(text: str) -> int:
 )
 @click.option(
     "--max-buffered",
-    type=Parsed("size", _positive_size),
+    type=POSITIVE_SIZE,
     metavar="BYTES",
     default="1GiB",
     show_default=True,

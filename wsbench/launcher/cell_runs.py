@@ -17,8 +17,8 @@ from wsbench.errors import UsageError, WsbenchError
 from wsbench.experiment.experiment_runner import RunOutcome
 from wsbench.experiment.spec import Spec
 from wsbench.launcher.execution import RunRequest, execute
+from wsbench.launcher.interruptions import Interrupted, ignore_interruptions
 from wsbench.launcher.local_target import death_of, explain_by_death
-from wsbench.launcher.locust_process import Interrupted, ignore_interruptions
 from wsbench.results.experiment_result import Cell
 from wsbench.run.handoff import Progress
 from wsbench.run.options import RunOptions

@@ -10,24 +10,22 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import IO
 
 import msgspec
 import psutil
 from msgspec.structs import replace
 
 from wsbench import machine
-from wsbench.errors import ExitCode, Side, UsageError, WsbenchError
+from wsbench.errors import Side, UsageError, WsbenchError
+from wsbench.launcher.interruptions import Interrupted, counting_presses
 from wsbench.results.directory import LOG_FILE, Staging
 from wsbench.results.run_result import Run, load
 from wsbench.run.handoff import FAILURE_FILE, VARIABLE, Failure, Handoff, NotStored, Progress
 
 _LAST_WORDS_S = 10.0
-_ONE_PRESS_S = 1.0
-"""timeout(1), for one, sends its signal to the process and to its group: that is one wish, not two."""
 
 
 @dataclass(frozen=True)
@@ -44,59 +42,6 @@ class FinishedRun:
     path: Path | None
     interrupted: bool
     not_stored: WsbenchError | None = None
-
-
-class Interruptions:
-    """Turns SIGINT and SIGTERM into calls, for as long as the context lasts; the second one kills."""
-
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self._process = process
-        self._before: dict[int, Any] = {}
-        self._last = 0.0
-        self.count = 0
-
-    def __enter__(self) -> Interruptions:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._handle)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _handle(self, number: int, frame: Any) -> None:  # noqa: ARG002 - a handler's signature
-        now = time.monotonic()
-        if self.count and now - self._last < _ONE_PRESS_S:
-            return
-        self._last = now
-        self.count += 1
-        if self._process.poll() is None:
-            if self.count == 1:
-                self._process.terminate()
-            else:
-                os.killpg(self._process.pid, signal.SIGKILL)
-
-
-def ignore_interruptions() -> None:
-    """From now on: one was enough, and what is left to do takes but a moment."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
-
-
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """SIGTERM stops what makes many runs as Ctrl-C does: by one KeyboardInterrupt."""
-    before = {number: signal.signal(number, _interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _interrupt(number: int, frame: Any) -> NoReturn:  # noqa: ARG001 - a handler's signature
-    ignore_interruptions()
-    raise KeyboardInterrupt
 
 
 def run_locust(
@@ -126,20 +71,31 @@ def run_locust(
         )
     os.close(writing)
     not_stored: list[NotStored] = []
-    with Interruptions(process) as interruptions, machine.in_background():
+
+    def stop(press: int) -> None:
+        if process.poll() is not None:
+            return
+        if press == 1:
+            process.terminate()
+        else:
+            os.killpg(process.pid, signal.SIGKILL)
+
+    with counting_presses(stop) as presses, machine.in_background():
         follower = threading.Thread(
             target=_follow, args=(os.fdopen(reading, "rb"), on_progress, not_stored.append), daemon=True
         )
         follower.start()
         try:
-            if process.wait() < 0 and not interruptions.count:
-                _await_orphans(process.pid, patience_s, lambda: interruptions.count > 0)
+            if process.wait() < 0 and not presses.count:
+                _await_orphans(process.pid, patience_s, lambda: presses.count > 0)
         finally:
             _end_group(process)
         follower.join(_LAST_WORDS_S)
-    interrupted = interruptions.count > 0
-    for told in not_stored:
-        return FinishedRun(told.run, None, interrupted, WsbenchError(told.what, remedy=told.remedy, kind="not-stored"))
+    interrupted = presses.count > 0
+    if not_stored:
+        [message] = not_stored
+        error = WsbenchError(message.what, remedy=message.remedy, kind="not-stored")
+        return FinishedRun(message.run, None, interrupted, error)
     return _ended(staging, process.returncode, interrupted=interrupted)
 
 
@@ -179,15 +135,6 @@ def _of_group(group: int) -> Iterator[psutil.Process]:
             continue
 
 
-class Interrupted(WsbenchError):
-    """Ended by the user before anything could be measured."""
-
-    exit_code = ExitCode.INTERRUPTED
-
-    def __init__(self) -> None:
-        super().__init__("interrupted before anything was measured", kind="interrupted")
-
-
 def _failure(staging: Staging, code: int) -> WsbenchError:
     """Return the failure that the Locust process left; what is known without it, if that process was cut short."""
     try:
@@ -215,11 +162,11 @@ def _follow(
     decoder: msgspec.json.Decoder[Progress | NotStored] = msgspec.json.Decoder(Progress | NotStored)
     with pipe:
         for line in pipe:
-            told = decoder.decode(line)
-            if isinstance(told, NotStored):
-                on_not_stored(told)
+            message = decoder.decode(line)
+            if isinstance(message, NotStored):
+                on_not_stored(message)
             else:
-                on_progress(told)
+                on_progress(message)
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:

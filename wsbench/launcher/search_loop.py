@@ -1,25 +1,81 @@
-"""Conducts the search for a capacity: step after step, each stored as it ends."""
+"""The search for a capacity: step after step, each stored as it ends."""
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 from msgspec.structs import replace
 
-from wsbench import machine
+from wsbench import __version__, machine
 from wsbench.errors import WsbenchError
 from wsbench.experiment.capacity_search import MeasuredLoad, NextLoad, Search, SearchEnd, best_so_far, decide
+from wsbench.experiment.experiment_store import new_directory
 from wsbench.experiment.knee import capacity_knee
 from wsbench.launcher.display import Display
-from wsbench.launcher.locust_process import Interrupted
+from wsbench.launcher.interruptions import Interrupted
+from wsbench.launcher.step_runs import Steps, StepSpec
+from wsbench.report import stored_report
 from wsbench.report.text import capacity_text
 from wsbench.results import capacity_result
-from wsbench.results.capacity_result import BOUND, CAPACITY_FILE, CONNECTIONS, GENERATOR, Capacity, CapacityStep
-from wsbench.results.directory import replace_file
+from wsbench.results.capacity_result import BOUND, CAPACITY_FILE, CONNECTIONS, GENERATOR, RATE, Capacity, CapacityStep
+from wsbench.results.directory import REPORT_FILE, replace_file
+from wsbench.units import format_utc
 
 MOST = 1e6
-"""Loads beyond are not looked for, unless somebody says so."""
+"""The highest load that is tried, unless --max names another."""
+
+
+def search_capacity(spec: StepSpec, search: Search, name: str, display: Display) -> tuple[Capacity, Path]:
+    """Search, and return the result and its directory.
+
+    Raises:
+        WsbenchError: the first step could not be made; nothing is stored.
+    """
+    directory = new_directory(spec.request.options.results, name)
+    capacity = _begin(spec, search, directory.name, name)
+    display.say(f"{directory}: {capacity_text.describe(capacity)}")
+    try:
+        capacity = conduct(capacity, search, Steps(spec, directory, display), directory, display)
+    except WsbenchError:
+        shutil.rmtree(directory, ignore_errors=True)
+        raise
+    replace_file(directory / REPORT_FILE, stored_report.of_capacity(directory))
+    return capacity, directory
+
+
+def _begin(spec: StepSpec, search: Search, id_: str, name: str) -> Capacity:
+    options, searched = spec.at(search.bounds.start).options, RATE if spec.per_connection is None else CONNECTIONS
+    return Capacity(
+        schema=capacity_result.SCHEMA,
+        id=id_,
+        name=name,
+        complete=False,
+        started=format_utc(datetime.now(UTC)),
+        wsbench=__version__,
+        command=["wsbench", *sys.argv[1:]],
+        url=None if spec.target else options.connect.url,
+        target=spec.target,
+        conditions=capacity_result.SearchConditions(
+            connections=None if searched == CONNECTIONS else options.users,
+            rate_per_connection=spec.per_connection,
+            processes=options.processes,
+            arrivals=options.arrivals,
+            payload_size=options.payload_size,
+            binary=options.binary,
+            compression=options.connect.compression,
+            tls=spec.tls,
+            timeout_ns=options.timeout_ns,
+        ),
+        searched=searched,
+        objectives=[objective.expression for objective in spec.objectives],
+        default_objectives=spec.default_objectives,
+        bounds=search.bounds,
+        tolerance=search.tolerance,
+    )
 
 
 def conduct(
@@ -87,6 +143,6 @@ def _answer(document: Capacity, load: float | None, *, settled: bool) -> capacit
 
 
 def most_connections(processes: int) -> float:
-    """As many as may be opened here."""
+    """Return how many connections so many processes can open on this machine."""
     room = machine.connections_of_a_process()
     return MOST if room is None else float(min(MOST, max(room, 1) * processes))

@@ -14,8 +14,9 @@ from wsbench.experiment.capacity_search import step_ns
 from wsbench.experiment.judge_step import judge_step, keeps_to_rate
 from wsbench.launcher.display import Display
 from wsbench.launcher.execution import RunRequest, execute
+from wsbench.launcher.interruptions import Interrupted, ignore_interruptions
 from wsbench.launcher.local_target import death_of, explain_by_death, start_target
-from wsbench.launcher.locust_process import FinishedRun, Interrupted, ignore_interruptions
+from wsbench.launcher.locust_process import FinishedRun
 from wsbench.results.capacity_result import GENERATOR, TARGET, CapacityStep
 from wsbench.results.experiment_result import RUNS
 from wsbench.results.run_result import Run
@@ -30,6 +31,7 @@ class StepSpec:
         request: the run of every step, but for its load, length and name.
         target: the target that every step starts afresh; None for a server at the URL of the options.
         tls: whether the connections have TLS.
+        default_objectives: whether the objectives are wsbench's own, because the user gave none.
         per_connection: messages a second on each connection, when these are searched; None when the rate is.
     """
 
@@ -37,6 +39,7 @@ class StepSpec:
     target: str | None
     tls: bool
     objectives: Sequence[Condition]
+    default_objectives: bool
     per_connection: float | None
     shortest_ns: int
     longest_ns: int

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 from typing import NoReturn
 
@@ -15,8 +14,7 @@ from wsbench.errors import ExitCode, UsageError
 from wsbench.master.result_writer import leave_failure
 from wsbench.results.directory import Staging
 from wsbench.run.handoff import Handoff
-
-_ONE_PRESS_S = 1.0
+from wsbench.run.presses import Presses
 
 
 class InterruptHandler:
@@ -26,16 +24,15 @@ class InterruptHandler:
     """
 
     def __init__(self) -> None:
-        self._first_s: float | None = None
+        self._presses = Presses()
         gevent.signal_handler(signal.SIGINT, self._interrupt)
 
     def _interrupt(self) -> None:
-        if self._first_s is None:
-            self._first_s = time.monotonic()
-            os.kill(os.getpid(), signal.SIGTERM)
-        # One press can send the signal twice: to the process and to its group.
-        elif time.monotonic() - self._first_s > _ONE_PRESS_S:
+        if not self._presses.signal():
+            return
+        if self._presses.count > 1:
             os._exit(int(ExitCode.INTERRUPTED))
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def exit_with(error: UsageError) -> NoReturn:

@@ -1,0 +1,63 @@
+"""SIGINT and SIGTERM while runs are made."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+from wsbench.errors import ExitCode, WsbenchError
+from wsbench.run.presses import Presses
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupted(WsbenchError):
+    """Ended by the user before anything could be measured."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+    def __init__(self) -> None:
+        super().__init__("interrupted before anything was measured", kind="interrupted")
+
+
+@contextmanager
+def counting_presses(on_press: Callable[[int], None]) -> Iterator[Presses]:
+    """Call `on_press` with the number of each press of Ctrl-C, and of each SIGTERM, while the context lasts."""
+    presses = Presses()
+
+    def handle(number: int, frame: Any) -> None:  # noqa: ARG001 - a handler's signature
+        if presses.signal():
+            on_press(presses.count)
+
+    with _handling(handle):
+        yield presses
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let SIGTERM end a series of runs as Ctrl-C does: by one KeyboardInterrupt."""
+    with _handling(_interrupt):
+        yield
+
+
+def ignore_interruptions() -> None:
+    """Ignore further signals: what is left to do takes a moment only."""
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _interrupt(number: int, frame: Any) -> NoReturn:  # noqa: ARG001 - a handler's signature
+    ignore_interruptions()
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def _handling(handler: Callable[[int, Any], object]) -> Iterator[None]:
+    before = {number: signal.signal(number, handler) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)

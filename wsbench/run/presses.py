@@ -1,0 +1,30 @@
+"""Ctrl-C, counted by the user's wishes instead of by signals."""
+
+from __future__ import annotations
+
+import time
+
+_ONE_PRESS_S = 1.0
+
+
+class Presses:
+    """Counter of the user's presses of Ctrl-C.
+
+    Signals within a second are one press: timeout(1), for one, signals its child and then the child's process group.
+
+    Attributes:
+        count: presses so far.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._last_s = 0.0
+
+    def signal(self) -> bool:
+        """Count a signal; return whether it is a new press."""
+        now_s = time.monotonic()
+        if self.count and now_s - self._last_s <= _ONE_PRESS_S:
+            return False
+        self._last_s = now_s
+        self.count += 1
+        return True
