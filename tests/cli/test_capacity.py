@@ -230,7 +230,7 @@ def test_interrupted_before_anything_was_measured(tmp_path: Path) -> None:
     os.killpg(running.pid, signal.SIGINT)
     ended = running.finish()
     assert ended.returncode == 130
-    assert "p99 < 100ms and errors == 0 (wsbench's default: --slo sets another)" in ended.stderr
+    assert "p99 < 100ms and errors == 0 (wsbench's default; set another with --slo)" in ended.stderr
     assert "interrupted before anything was measured" in ended.stderr
     assert runs.directories(tmp_path / "results") == []
     process.no_leftovers(ended)

@@ -146,7 +146,7 @@ def test_a_calibration_of_old_lacks_what_is_then_assumed(capsys: Capture) -> Non
         (["--connections", "5"], "Missing option '--rate'"),
         ([*LOAD[1:], "--headroom", "95%"], "no percentage from 0% to 90%"),
         ([*LOAD[1:], "--bandwidth", "fast"], "no bandwidth in bits a second"),
-        ([*LOAD[1:], "--memory", "0GB"], "must be more than zero"),
+        ([*LOAD[1:], "--memory", "0GB"], "must be larger than zero"),
     ],
 )
 def test_wrong_usage(capsys: Capture, arguments: list[str], said: str) -> None:
