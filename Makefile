@@ -2,7 +2,7 @@
 #   make bench ARGS='--rate 1000'      make test ARGS='tests/measure -x'      make bench PYTHON=python3.13
 
 .DEFAULT_GOAL := help
-.PHONY: help bench test pacing peers scale crowd soak profile abuse fuzz check format clean screenshots
+.PHONY: help bench test pacing peers scale against crowd soak profile abuse fuzz check format clean screenshots
 .NOTPARALLEL:  # two pips in one environment would disturb each other
 .DELETE_ON_ERROR:
 
@@ -29,6 +29,9 @@ peers: $(VENV)/.peers  ## wsbench against other load generators, those that are 
 
 scale: $(VENV)/.dev  ## the cost of windows, TLS, compression and thousands of connections, beside its limits (a benchmark)
 	PYTHONPATH=tests $(PY) -m benchmarks.scale $(ARGS)
+
+against: $(VENV)/.dev  ## CPU a message against another commit (BASE=2c5fe40 ARGS='--pairs 10'; a benchmark, 15 minutes)
+	PYTHONPATH=tests $(PY) -m benchmarks.against $(if $(BASE),--base '$(BASE)') $(ARGS)
 
 crowd: $(VENV)/.dev  ## open tens of thousands of connections: how fast, at what cost (ARGS: --seconds 10)
 	PYTHONPATH=tests $(PY) -m benchmarks.crowd $(ARGS)
