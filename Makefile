@@ -30,7 +30,7 @@ peers: $(VENV)/.peers  ## wsbench against other load generators, those that are 
 scale: $(VENV)/.dev  ## the cost of windows, TLS, compression and thousands of connections, beside its limits (a benchmark)
 	PYTHONPATH=tests $(PY) -m benchmarks.scale $(ARGS)
 
-against: $(VENV)/.dev  ## CPU a message against another commit (BASE=2c5fe40 ARGS='--pairs 10'; a benchmark, 15 minutes)
+against: $(VENV)/.dev  ## generator CPU per message against another commit's (BASE=2c5fe40 ARGS='--pairs 10'; a benchmark)
 	PYTHONPATH=tests $(PY) -m benchmarks.against $(if $(BASE),--base '$(BASE)') $(ARGS)
 
 crowd: $(VENV)/.dev  ## open tens of thousands of connections: how fast, at what cost (ARGS: --seconds 10)
