@@ -8,23 +8,21 @@ one pair: a run per side against the same server, base first in odd rounds, head
 head/base is the geometric mean over the pairs, with Student's 95 % interval for the mean of the log-ratios. The open
 loop's CPU excludes polling, which is waiting for the next due message.
 
-Exit code 1: the upper end of an interval is above the limit, or a case has fewer than two pairs. Use a quiet machine.
+Exit code 1: the upper end of an interval is above the limit, a case has fewer than two pairs, or a pair failed
+repeatedly, which ends its case. Use a quiet machine.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
-import os
-import signal
 import statistics
 import subprocess
 import sys
 import sysconfig
 import tempfile
 import venv
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,11 +33,19 @@ from rich.console import Console
 from rich.table import Table
 from scipy.special import stdtrit
 
+from benchmarks.bench import (
+    GENERATOR_CORE,
+    disturbance,
+    machine_line,
+    pinned,
+    serving,
+    stop_on_signals,
+    used_by_others,
+)
+
 ROOT = Path(__file__).resolve().parent.parent
 ATTEMPTS = 3
 """A pair with a failed run is measured at most this often."""
-CORES = sorted(os.sched_getaffinity(0))
-SERVER_CORE, GENERATOR_CORE = CORES[0], CORES[-1]
 INSTALL_TIMEOUT_S = 600.0
 RUN_TIMEOUT_S = 120.0
 """Added to the measure phase: start, ramp, warm-up and drain."""
@@ -73,17 +79,6 @@ CASES = {
     "wss": Case((*_HUNDRED, "--insecure"), ("--tls",)),
     "many": Case(("-u", "10000", "-r", "2500")),
 }
-
-
-@contextmanager
-def pinned(core: int) -> Iterator[None]:
-    """Run processes started in this context on `core`."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
 
 
 @dataclass(frozen=True)
@@ -161,40 +156,47 @@ class Comparison:
 
     Attributes:
         notes: failed runs, and runs with faulty messages or connections.
+        failed: cases with a pair that failed `ATTEMPTS` times.
+        others: largest share of a core that other programs used between pairs.
     """
 
     def __init__(self, sides: Sequence[Side], names: Sequence[str], seconds: float) -> None:
         self._sides, self._seconds = sides, seconds
-        self.costs: Mapping[str, list[tuple[float, float]]] = {name: [] for name in names}
+        self.costs: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
         self.notes: list[str] = []
+        self.failed: set[str] = set()
+        self.others = 0.0
 
     def measure_round(self, number: int) -> None:
-        """Measure a pair of each case; repeat a failed pair, up to `ATTEMPTS` in all."""
-        for name, costs in self.costs.items():
-            for attempt in range(1, ATTEMPTS + 1):
-                label = f"round {number}, {name}, attempt {attempt}"
-                try:
-                    base, head = self._pair(label, CASES[name], self._sides[:: 1 if number % 2 else -1])
-                except (RunFailed, AssertionError) as error:  # AssertionError: the server did not start
-                    report(f"{label}: {error}")
-                    self.notes.append(f"{label}: failed, {str(error).splitlines()[0]}")
-                else:
-                    report(f"{label}: base {base:.2f} µs, head {head:.2f} µs, ratio {head / base:.3f}")
-                    costs.append((base, head))
-                    break
+        """Measure a pair of each case that has not failed."""
+        order = self._sides if number % 2 else self._sides[::-1]
+        for name in [name for name in self.costs if name not in self.failed]:
+            self.others = max(self.others, used_by_others())
+            if not self._measured(name, f"round {number}, {name}", order):
+                self.failed.add(name)
+
+    def _measured(self, name: str, label: str, order: Sequence[Side]) -> bool:
+        """Add a pair to the costs, after as many attempts as it takes; return whether one succeeded."""
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                base, head = self._pair(label, CASES[name], order)
+            except (RunFailed, AssertionError) as error:  # AssertionError: the server did not start
+                report(f"{label}, attempt {attempt}: {error}")
+                self.notes.append(f"{label}, attempt {attempt} failed: {str(error).splitlines()[0]}")
+            else:
+                report(f"{label}: base {base:.2f} µs, head {head:.2f} µs, ratio {head / base:.3f}")
+                self.costs[name].append((base, head))
+                return True
+        return False
 
     def _pair(self, label: str, case: Case, order: Sequence[Side]) -> tuple[float, float]:
         costs = {}
-        with pinned(SERVER_CORE):
-            server, url = process.start_server("helpers.picows_echo", *case.server)
-        try:
+        with serving("benchmarks.picows_server", *case.server) as (_, url):
             for side in order:
                 run = side.run(url, case, self._seconds)
                 costs[side.name] = case.cost_us(run)
                 if faults := faults_of(run):
                     self.notes.append(f"{label}, {side.name}: {faults}")
-        finally:
-            server.stop()
         return costs["base"], costs["head"]
 
 
@@ -220,11 +222,12 @@ def show(comparison: Comparison, limit: float) -> bool:
     for name, costs in comparison.costs.items():
         cells = [f"{statistics.median(side):.2f}" for side in zip(*costs, strict=True)] or ["–", "–"]
         mean, low, high = ratio(costs) if len(costs) > 1 else (math.nan, math.nan, math.inf)
-        passed.append(high <= limit)
+        passed.append(high <= limit and name not in comparison.failed)
         interval, verdict = f"{low:.3f} to {high:.3f}", "yes" if passed[-1] else "no"
         table.add_row(name, *cells, f"{mean:.3f}", interval, str(len(costs)), verdict)
     Console().print(table)
     print("\n".join(comparison.notes or ["No run failed; no message was lost or corrupted."]))
+    print(disturbance(comparison.others))
     return all(passed)
 
 
@@ -249,12 +252,11 @@ def git(*arguments: str) -> str:
 def main() -> int:
     """Measure both sides and return the exit code."""
     options = parse_arguments()
-    for stop in (signal.SIGINT, signal.SIGTERM):  # both clean up, and a shell's background job ignores SIGINT
-        signal.signal(stop, signal.default_int_handler)
+    stop_on_signals()
     with tempfile.TemporaryDirectory(prefix="wsbench-against-") as temporary:
         directory = Path(temporary)
         base = git("rev-parse", "--short", "--verify", f"{options.base}^{{commit}}")
-        print(f"base {base}, head {git('describe', '--always', '--dirty', '--abbrev=7')}")
+        print(f"{machine_line()}\nbase {base}, head {git('describe', '--always', '--dirty', '--abbrev=7')}")
         git("archive", "--output", str(directory / "base.tar.gz"), base)
         sides = [Side("base", directory / "base"), Side("head", directory / "head")]
         for side, source in zip(sides, (directory / "base.tar.gz", ROOT), strict=True):
