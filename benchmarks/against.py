@@ -223,8 +223,8 @@ def show(comparison: Comparison, limit: float) -> bool:
         cells = [f"{statistics.median(side):.2f}" for side in zip(*costs, strict=True)] or ["–", "–"]
         mean, low, high = ratio(costs) if len(costs) > 1 else (math.nan, math.nan, math.inf)
         passed.append(high <= limit and name not in comparison.failed)
-        interval, verdict = f"{low:.3f} to {high:.3f}", "yes" if passed[-1] else "no"
-        table.add_row(name, *cells, f"{mean:.3f}", interval, str(len(costs)), verdict)
+        cells += [f"{mean:.3f}", f"{low:.3f} to {high:.3f}"] if len(costs) > 1 else ["–", "–"]
+        table.add_row(name, *cells, str(len(costs)), "yes" if passed[-1] else "no")
     Console().print(table)
     print("\n".join(comparison.notes or ["No run failed; no message was lost or corrupted."]))
     print(disturbance(comparison.others))
