@@ -1,4 +1,4 @@
-"""Durations, sizes and rates: what people type, and what they read."""
+"""Durations, sizes and rates: parsing and formatting."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The search for a capacity, against servers that are functions: what it finds, in how many steps, and why it stops."""
+"""The search for a capacity, against servers that are functions: its answer, its steps, and its end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Comparisons of stored runs and experiments: what stands against what, and what is said of it."""
+"""Comparisons of stored runs and experiments: which runs are paired, the verdicts, and their sentences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Making an experiment's runs: the order, what is stored when, failures, interruptions, going on.
+"""Making an experiment's runs: the order, what is stored when, failures, interruptions, resuming.
 
 The executor is a fake: order and bookkeeping are pure logic. Real runs are those of tests/cli/test_matrix.py.
 """
@@ -28,7 +28,7 @@ EXPECTED_NS = 1000
 
 
 class Fake:
-    """Notes what it is asked to run, beside what is stored by then."""
+    """Executor that records each request, and the experiment stored at that time."""
 
     def __init__(
         self, store: ExperimentStore, does: Callable[[int, Cell], RunOutcome | None] = lambda *_: None

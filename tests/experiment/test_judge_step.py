@@ -1,4 +1,4 @@
-"""What a run says of its load: held, or whose limit it was."""
+"""Judging a step: held, or the limit of the target or of the generator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a load takes: the arithmetic, by tables."""
+"""The arithmetic of `wsbench plan`, by tables."""
 
 from __future__ import annotations
 

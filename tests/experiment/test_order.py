@@ -1,4 +1,4 @@
-"""Which runs there are, and in which order."""
+"""The cells of an experiment, and the order of their runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From runs to an overview: medians, ratios to the baseline, what went wrong."""
+"""From runs to an overview: medians, ratios to the baseline, faults."""
 
 from __future__ import annotations
 

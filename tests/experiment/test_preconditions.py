@@ -1,4 +1,4 @@
-"""What refuses a comparison, and what is only a note."""
+"""Differences that refuse a comparison, and those that are only notes."""
 
 from __future__ import annotations
 

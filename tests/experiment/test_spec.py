@@ -1,4 +1,4 @@
-"""Experiment files: what they say, and what is said about their mistakes."""
+"""Experiment files: their values, and the errors for mistakes."""
 
 from __future__ import annotations
 

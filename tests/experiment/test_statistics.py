@@ -1,4 +1,4 @@
-"""Ratios, intervals and verdicts: against scipy, by symmetry, and by how often they are wrong."""
+"""Ratios, intervals and verdicts: against scipy, by symmetry, and by their rate of errors."""
 
 from __future__ import annotations
 

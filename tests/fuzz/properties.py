@@ -23,6 +23,7 @@ from wsbench.report import hlog, junit, markdown, openmetrics
 from wsbench.report.html.timeline_reader import read_timeline
 from wsbench.report.text import summary
 from wsbench.results import experiment_result, run_result
+from wsbench.results.json_files import decode_json
 from wsbench.run import gates
 from wsbench.run.options import OPTIONS
 from wsbench.source_addresses import parse_sources
@@ -184,10 +185,14 @@ def stored(data: bytes) -> None:
         junit.encode_run(run)
     for text in (data, _edited(_EXPERIMENT, _PLACES["experiment"], data)):
         try:
-            experiment = experiment_result.decode(text, "here")
+            experiment = _experiment(text)
         except ResultError:
             continue
-        assert experiment_result.decode(experiment_result.encode(experiment), "there") == experiment
+        assert _experiment(experiment_result.encode(experiment)) == experiment
+
+
+def _experiment(text: bytes) -> experiment_result.Experiment:
+    return decode_json(experiment_result.Experiment, text, "here", what="experiment", schema=experiment_result.SCHEMA)
 
 
 def log(data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""capacity.json: kept strictly, and the curve that its steps make."""
+"""capacity.json: stored, and read strictly."""
 
 from __future__ import annotations
 
@@ -30,9 +30,10 @@ def test_what_is_stored_is_read_back(tmp_path: Path) -> None:
         (lambda document: document["steps"][0].update(load="many"), "not a whole capacity"),
     ],
 )
-def test_a_damaged_one_is_refused(damage: Callable[[Any], object], said: str) -> None:
+def test_a_damaged_one_is_refused(tmp_path: Path, damage: Callable[[Any], object], said: str) -> None:
     document = json.loads(capacity_result.encode(CAPACITY))
     damage(document)
+    (tmp_path / "capacity.json").write_text(json.dumps(document))
     with pytest.raises(ResultError) as error:
-        capacity_result.decode(json.dumps(document).encode(), "capacity.json")
+        capacity_result.load(tmp_path)
     assert said in str(error.value)

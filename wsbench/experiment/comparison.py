@@ -62,7 +62,7 @@ def compare(
 
 def _side(source: SideSource) -> ComparisonSide:
     kind = "run" if isinstance(source.content, Run) else "experiment"
-    return ComparisonSide(source.given, kind, source.content.id, source.targets)
+    return ComparisonSide(source.argument, kind, source.content.id, source.targets)
 
 
 def _differences(matched: Sequence[MatchedRuns]) -> list[str]:

@@ -29,12 +29,12 @@ def judge_step(
         where: the run's directory.
         on_schedule: False for users that send at times of their own choice.
     """
-    checked = [(condition, *condition.hold(run)) for condition in objectives]
-    broken = [_broken(condition, value) for condition, held, value in checked if not held]
+    checked = [(objective, *objective.hold(run)) for objective in objectives]
+    broken = [_broken(objective, value) for objective, held, value in checked if not held]
     why = "; ".join([*_not_opened(run), *_short(run, on_schedule), *broken])
     outcome = HELD
     if why:
-        outcome, evidence = _whose(run, [condition for condition, held, _ in checked if not held])
+        outcome, evidence = _whose(run, [objective for objective, held, _ in checked if not held])
         why = "; ".join(filter(None, [why, evidence]))
     response = run.latency["response"]
     return CapacityStep(
@@ -43,7 +43,7 @@ def judge_step(
         connections=run.conditions.users,
         outcome=outcome,
         why=why,
-        objectives=[Objective(condition.expression, held, value) for condition, held, value in checked],
+        objectives=[Objective(objective.expression, held, value) for objective, held, value in checked],
         verdict=run.generator.verdict,
         due=_due(run),
         received_per_s=run.throughput.received_per_s,
@@ -54,10 +54,10 @@ def judge_step(
     )
 
 
-def _broken(condition: Condition, value: str) -> str:
+def _broken(objective: Condition, value: str) -> str:
     if value == NO_VALUE:
-        return f"{condition.metric_name} has no value: too much was lost"
-    return f"{condition.metric_name} was {value}"
+        return f"{objective.metric_name} has no value: too much was lost"
+    return f"{objective.metric_name} was {value}"
 
 
 def _not_opened(run: Run) -> Iterable[str]:

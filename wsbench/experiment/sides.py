@@ -21,9 +21,9 @@ ONLY_BASE, ONLY_NEW = "only BASE has it", "only NEW has it"
 
 @dataclass(frozen=True)
 class SideSource:
-    """One side. `given` is the argument, `directory` that of the experiment or run."""
+    """One side. `argument` is the argument, `directory` that of the experiment or run."""
 
-    given: str
+    argument: str
     directory: Path
     content: Run | Experiment
     target: str | None = None
@@ -62,28 +62,30 @@ class MatchedRuns:
     notes: list[str] = field(default_factory=list)
 
 
-def read_side(given: str) -> SideSource:
+def read_side(argument: str) -> SideSource:
     """Read a side from its argument.
 
     Raises:
         ResultError: it is not a result, or cannot be read.
         UsageError: it names a target that the experiment does not have.
     """
-    path, target = Path(given), None
+    path, target = Path(argument), None
     if not exists(path):
-        head, colon, tail = given.rpartition(":")
+        head, colon, tail = argument.rpartition(":")
         if colon and exists(Path(head)):
             path, target = Path(head), tail
     if path.name == experiment_result.EXPERIMENT_FILE or exists(path / experiment_result.EXPERIMENT_FILE):
         experiment = experiment_result.load(path)
         names = list(dict.fromkeys(cell.target for cell in experiment.cells))
         if target is not None and target not in names:
-            raise UsageError(f"{given}: the experiment has no target {target!r}", remedy=f"It has {', '.join(names)}.")
-        return SideSource(given, path if path.is_dir() else path.parent, experiment, target)
+            raise UsageError(
+                f"{argument}: the experiment has no target {target!r}", remedy=f"It has {', '.join(names)}."
+            )
+        return SideSource(argument, path if path.is_dir() else path.parent, experiment, target)
     run = run_result.load(path)
     if target is not None:
-        raise UsageError(f"{given}: a run has one target", remedy="Only an experiment's targets can be chosen.")
-    return SideSource(given, path if path.is_dir() else path.parent, run)
+        raise UsageError(f"{argument}: a run has one target", remedy="Only an experiment's targets can be chosen.")
+    return SideSource(argument, path if path.is_dir() else path.parent, run)
 
 
 def match_sides(base: SideSource, new: SideSource) -> list[MatchedRuns]:
@@ -97,7 +99,7 @@ def match_sides(base: SideSource, new: SideSource) -> list[MatchedRuns]:
         return [MatchedRuns(base.content.name, [base.content], [new.content])]
     if isinstance(base.content, Run) or isinstance(new.content, Run):
         raise UsageError(
-            f"{base.given} and {new.given}: a run cannot be compared with an experiment",
+            f"{base.argument} and {new.argument}: a run cannot be compared with an experiment",
             remedy="An experiment's runs are in its directory runs/.",
         )
     by_target = bool(set(base.targets) & set(new.targets))
@@ -108,7 +110,7 @@ def match_sides(base: SideSource, new: SideSource) -> list[MatchedRuns]:
         )
     left, right = [{_conditions(cell, by_target=by_target): cell for cell in side.cells} for side in (base, new)]
     if not left.keys() & right.keys():
-        raise UsageError(f"no cell of {base.given} has the conditions of a cell of {new.given}")
+        raise UsageError(f"no cell of {base.argument} has the conditions of a cell of {new.argument}")
     return [
         *(
             _matched(base, cell, new, right[conditions])

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from wsbench.results.json_files import decode_json, encode_json, read_document
+from wsbench.results.json_files import encode_json, load_document
 from wsbench.results.run_result import Environment
 
 SCHEMA = 1
@@ -78,5 +78,4 @@ def load(path: Path) -> Calibration:
     Raises:
         ResultError: there is none, or it cannot be read.
     """
-    text, where = read_document(path, CALIBRATION_FILE, what="calibration")
-    return decode_json(Calibration, text, where, what="calibration", schema=SCHEMA)
+    return load_document(Calibration, path, CALIBRATION_FILE, what="calibration", schema=SCHEMA)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from wsbench.results.json_files import decode_json, encode_json, read_document
+from wsbench.results.json_files import encode_json, load_document
 
 SCHEMA = 1
 CAPACITY_FILE = "capacity.json"
@@ -153,19 +153,10 @@ def encode(capacity: Capacity) -> bytes:
     return encode_json(capacity)
 
 
-def decode(text: bytes, where: str) -> Capacity:
-    """Parse a capacity.json that lies at `where`.
-
-    Raises:
-        ResultError: the text is not JSON, of another schema, or not a whole capacity.
-    """
-    return decode_json(Capacity, text, where, what="capacity", schema=SCHEMA)
-
-
 def load(path: Path) -> Capacity:
     """Read the capacity in a directory, or in its capacity.json.
 
     Raises:
         ResultError: there is none, or it cannot be read.
     """
-    return decode(*read_document(path, CAPACITY_FILE, what="capacity"))
+    return load_document(Capacity, path, CAPACITY_FILE, what="capacity", schema=SCHEMA)

@@ -18,7 +18,7 @@ from typing import Annotated
 
 import msgspec
 
-from wsbench.results.json_files import decode_json, encode_json, read_document
+from wsbench.results.json_files import encode_json, load_document
 
 SCHEMA = 1
 EXPERIMENT_FILE = "experiment.json"
@@ -96,19 +96,10 @@ def encode(experiment: Experiment) -> bytes:
     return encode_json(experiment)
 
 
-def decode(text: bytes, where: str) -> Experiment:
-    """Parse an experiment.json that lies at `where`.
-
-    Raises:
-        ResultError: the text is not JSON, of another schema, or not a whole experiment.
-    """
-    return decode_json(Experiment, text, where, what="experiment", schema=SCHEMA)
-
-
 def load(path: Path) -> Experiment:
     """Read the experiment in a directory, or in its experiment.json.
 
     Raises:
         ResultError: there is none, or it cannot be read.
     """
-    return decode(*read_document(path, EXPERIMENT_FILE, what="experiment"))
+    return load_document(Experiment, path, EXPERIMENT_FILE, what="experiment", schema=SCHEMA)

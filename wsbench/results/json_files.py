@@ -80,6 +80,16 @@ def read_document(path: Path, name: str, *, what: str) -> tuple[bytes, str]:
         raise ResultError(f"no {what} at {path}: {getattr(error, 'strerror', None) or error}", remedy=remedy) from error
 
 
+def load_document(shape: type[T], path: Path, name: str, *, what: str, schema: int) -> T:
+    """Read and parse the document `name` in the directory `path`, or `path` itself.
+
+    Raises:
+        ResultError: there is no such file, or `decode_json` refuses it.
+    """
+    text, where = read_document(path, name, what=what)
+    return decode_json(shape, text, where, what=what, schema=schema)
+
+
 def _article(noun: str) -> str:
     return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
