@@ -1,4 +1,4 @@
-"""From what a generator saw of itself to a verdict, case by case."""
+"""From the generator's observations of itself to a verdict, case by case."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ GOOD = Evidence(
 
 
 def spread(*values_ns: tuple[int, int]) -> Buckets:
-    """Buckets of (value, count)."""
+    """Return buckets of (value, count)."""
     buckets: Buckets = {}
     for value, count in values_ns:
         record(buckets, value, count)
@@ -32,7 +32,7 @@ def spread(*values_ns: tuple[int, int]) -> Buckets:
 
 
 def judged(**changes: Any) -> tuple[str, dict[str, Finding]]:
-    """The verdict and the findings by code; `worker` changes the worker, everything else the evidence."""
+    """Return the verdict and the findings by code; `worker` changes the worker, other arguments the evidence."""
     worker = changes.pop("worker", {})
     evidence = replace(GOOD, **changes)
     if worker:
@@ -46,7 +46,7 @@ def quantiles(p50: int, p99: int) -> Buckets:
     return spread((p50, 980), (p99, 20))
 
 
-def test_a_generator_with_time_to_spare_is_ok_and_has_nothing_to_say() -> None:
+def test_a_generator_with_time_to_spare_is_ok_and_has_no_findings() -> None:
     series = {
         "response": quantiles(100 * US, 300 * US),
         "service": quantiles(90 * US, 280 * US),
@@ -149,13 +149,13 @@ QUIET: list[tuple[str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize("changes", [case[1] for case in QUIET], ids=[case[0] for case in QUIET])
-def test_what_is_no_finding(changes: dict[str, Any]) -> None:
+def test_evidence_without_a_finding(changes: dict[str, Any]) -> None:
     verdict, findings = judged(**changes)
     findings.pop("missed", None)
     assert (verdict, findings) == ("ok", {})
 
 
-def test_the_gravest_finding_comes_first_and_makes_the_verdict() -> None:
+def test_the_most_severe_finding_comes_first_and_is_the_verdict() -> None:
     verdict, findings = judged(
         counts={"sent": 5, "missed": 5},
         worker={"cpu_percent_mean": 99.0, "clock_steps": 1, "gc_pause_max_ns": S},
@@ -167,12 +167,12 @@ def test_the_gravest_finding_comes_first_and_makes_the_verdict() -> None:
     assert list(findings)[:2] == ["cpu-saturated", "clock-stepped"]
 
 
-def test_what_was_not_opened_was_not_negotiated() -> None:
+def test_without_a_connection_nothing_was_negotiated() -> None:
     _, findings = judged(opened=0, compression_asked="on", subprotocols_asked=("chat",))
     assert list(findings) == ["fewer-connections"]
 
 
-def test_every_worker_is_looked_at_and_named() -> None:
+def test_every_worker_is_examined_and_named() -> None:
     workers = [replace(FIT, index=index, cpu_percent_mean=50.0 + 25 * index) for index in range(3)]
     _, findings = judge(replace(GOOD, workers=workers))
     assert [finding.code for finding in findings] == ["cpu-saturated"]
@@ -191,7 +191,7 @@ def test_every_worker_is_looked_at_and_named() -> None:
     ("sent", "thin"),
     [(0, None), (19, "p50, p90, p99, p99.9, p99.99"), (20, "p90, p99, p99.9, p99.99"), (1000, "p99.9, p99.99")],
 )
-def test_percentiles_that_rest_on_too_few_samples_are_named(sent: int, thin: str | None) -> None:
+def test_percentiles_with_too_few_samples_are_named(sent: int, thin: str | None) -> None:
     _, findings = judged(counts={"sent": sent})
     if thin is None:
         assert list(findings) == ["no-samples"]

@@ -1,4 +1,4 @@
-"""Buckets, against the HdrHistogram whose arithmetic they claim to share."""
+"""Buckets, against the HdrHistogram whose arithmetic they share."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def in_hdr(values: list[int]) -> HdrHistogram:
     return histogram
 
 
-def test_it_is_the_histogram_the_design_says() -> None:
+def test_range_and_precision_are_those_of_the_contract() -> None:
     assert (HIGHEST_NS, DIGITS) == (HOUR_NS, 3)
 
 
@@ -99,7 +99,7 @@ def test_percentiles_are_those_of_hdr_histogram_to_the_nanosecond(values: list[i
 
 @given(values=SAMPLES, lost=st.integers(0, 30), percent=st.floats(0.001, 100))
 @settings(max_examples=200)
-def test_lost_values_rank_behind_all_others(values: list[int], lost: int, percent: float) -> None:
+def test_lost_values_rank_above_all_others(values: list[int], lost: int, percent: float) -> None:
     ranked: list[int | None] = [highest_value(bucket_key(value)) for value in sorted(values)]
     ranked += [None] * lost
     rank = max(1, int(percent * len(ranked) / 100 + 0.5))
@@ -117,7 +117,7 @@ def test_without_samples_there_is_no_percentile(lost: int) -> None:
     assert percentiles({}, (0, 50, 100), lost) == [None, None, None]
 
 
-def test_percentiles_come_in_the_order_asked_and_may_repeat() -> None:
+def test_percentiles_are_in_the_requested_order_and_may_repeat() -> None:
     buckets = bucketed(list(range(1, 101)))
     assert percentiles(buckets, (99, 1, 50, 99)) == [99, 1, 50, 99]
 
@@ -159,7 +159,7 @@ def test_to_hdr_and_back_loses_nothing(buckets: Buckets) -> None:
     assert from_hdr(HdrHistogram.decode(histogram.encode())) == buckets
 
 
-def test_a_bucket_that_counts_nothing_is_not_in_the_histogram() -> None:
+def test_an_empty_bucket_is_not_in_the_histogram() -> None:
     histogram = to_hdr({7: 0, 9: 2})
     assert (histogram.get_total_count(), histogram.get_max_value()) == (2, 9)
 
@@ -196,7 +196,7 @@ def test_negative_values_sort_first_and_count_as_zero(value: int) -> None:
 
 @given(SAMPLES)
 @settings(max_examples=50)
-def test_what_a_histogram_can_hold_is_not_out_of_range(values: list[int]) -> None:
+def test_values_that_a_histogram_can_hold_are_not_out_of_range(values: list[int]) -> None:
     assert out_of_range(bucketed(values)) == (0, 0)
 
 

@@ -1,4 +1,4 @@
-"""What is sent, and what still counts as the same when it comes back."""
+"""Payloads, and replies that count as the same payload."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def onwards(messages: Messages, seq: int, count: int) -> list[bytes]:
 
 
 def stretched(messages: Messages, seq: int) -> tuple[list[bytes], int]:
-    """The messages of a stretch, and the number of the last."""
+    """Return the messages of a stretch, and the number of the last."""
     head, first, last_seq = messages.stretch(seq)
     made: list[bytes] = []
     step: Step | None = first
@@ -35,9 +35,7 @@ def stretched(messages: Messages, seq: int) -> tuple[list[bytes], int]:
 
 @given(connection=IDS, seq=SEQS, size=SIZES)
 @settings(max_examples=150)
-def test_a_stretch_has_the_messages_that_follow_and_says_which_is_its_last(
-    connection: int, seq: int, size: int
-) -> None:
+def test_a_stretch_has_the_following_messages_and_the_number_of_its_last(connection: int, seq: int, size: int) -> None:
     for messages in (JsonMessages(connection, size), FixedMessages(b"x" * size)):
         made, last_seq = stretched(messages, seq)
         assert made == onwards(messages, seq, len(made))
@@ -68,7 +66,7 @@ def test_a_message_is_json_with_its_id_and_number(connection: int, seq: int, siz
 
 @given(connection=IDS, seqs=st.lists(SEQS, min_size=1, max_size=20))
 @settings(max_examples=100)
-def test_a_message_is_built_alike_in_any_order_and_by_anyone(connection: int, seqs: list[int]) -> None:
+def test_a_message_is_built_alike_in_any_order_and_by_any_instance(connection: int, seqs: list[int]) -> None:
     messages = JsonMessages(connection, 128)
     assert [messages.build(seq) for seq in seqs] == [JsonMessages(connection, 128).build(seq) for seq in seqs]
 
@@ -92,7 +90,7 @@ def test_a_number_damaged_in_one_digit_does_not_make_another_message(seq: int, p
     assert payload != messages.build(int(damaged))
 
 
-def test_a_message_is_what_a_json_encoder_makes_of_it() -> None:
+def test_a_message_is_the_output_of_a_json_encoder() -> None:
     payload = JsonMessages(7, 128).build(12)
     assert payload == json.dumps(json.loads(payload), separators=(",", ":")).encode()
 
@@ -131,7 +129,7 @@ def test_too_small_for_id_and_number(size: int) -> None:
         (b'{"id":5,"seq":3', None),
     ],
 )
-def test_which_message_a_reply_claims_to_be(payload: bytes, seq: int | None) -> None:
+def test_the_number_of_the_message_in_a_reply(payload: bytes, seq: int | None) -> None:
     assert JsonMessages(5, 128).identify(payload) == seq
 
 
@@ -157,7 +155,7 @@ def test_json_in_other_bytes_is_the_same(seq: int, size: int, indent: int | None
         (b'"pad":"', b'"pad":"\xff'),
     ],
 )
-def test_json_that_says_something_else_is_not_the_same(old: bytes, new: bytes) -> None:
+def test_json_with_other_values_is_not_the_same(old: bytes, new: bytes) -> None:
     messages = JsonMessages(5, 128)
     payload = messages.build(3)
     changed = payload.replace(old, new, 1)
@@ -166,7 +164,7 @@ def test_json_that_says_something_else_is_not_the_same(old: bytes, new: bytes) -
     assert not messages.same(payload, 4)
 
 
-def test_a_payload_of_ones_own_is_sent_as_it_is() -> None:
+def test_a_custom_payload_is_sent_unchanged() -> None:
     messages = FixedMessages(b"\x00\xffanything")
     assert [messages.build(seq) for seq in (1, 2, 10**9)] == [b"\x00\xffanything"] * 3
     assert messages.identify(b"\x00\xffanything") is None
@@ -187,5 +185,5 @@ def test_a_payload_of_ones_own_is_sent_as_it_is() -> None:
         (b'{"a": 1}', b"", False),
     ],
 )
-def test_a_payload_of_ones_own_may_come_back_as_other_json(payload: bytes, reply: bytes, same: bool) -> None:
+def test_a_custom_payload_may_return_as_other_json(payload: bytes, reply: bytes, same: bool) -> None:
     assert FixedMessages(payload).same(reply, 1) is same

@@ -17,7 +17,7 @@ PLAN = PhasePlan(NOW, NOW + 2 * S, NOW + 12 * S)
 
 
 def plans() -> st.SearchStrategy[PhasePlan]:
-    """Plans of a few seconds around NOW; the last phases may be unknown as yet."""
+    """Return plans of a few seconds around NOW, whose last phases may not be known yet."""
     gaps = st.lists(st.integers(0, 3 * S), min_size=3, max_size=3)
 
     def build(gaps: list[int], known: int) -> PhasePlan:
@@ -28,7 +28,7 @@ def plans() -> st.SearchStrategy[PhasePlan]:
 
 
 def walk(plan: PhasePlan, start_ns: int, end_ns: int) -> list[Interval]:
-    """The intervals from `start_ns` on, each taken up at its very beginning."""
+    """Return the intervals from `start_ns` on."""
     intervals = [plan.interval_at(start_ns)]
     while intervals[-1].end_ns < end_ns:
         intervals.append(plan.interval_at(intervals[-1].end_ns))
@@ -119,11 +119,11 @@ def test_a_shifted_plan_is_the_same_on_another_clock(plan: PhasePlan, offset: in
     assert shifted.shifted(-offset) == plan
 
 
-def test_what_is_not_known_is_not_known_on_another_clock_either() -> None:
+def test_an_unknown_begin_stays_unknown_on_another_clock() -> None:
     assert PhasePlan(NOW).shifted(-5) == PhasePlan(NOW - 5, FOREVER_NS, FOREVER_NS)
 
 
-def test_what_was_counted_as_ramp_behind_its_end_belongs_to_its_last_second() -> None:
+def test_messages_counted_as_ramp_after_its_end_belong_to_its_last_second() -> None:
     ends = 41 * INTERVAL_NS - 3_000_000
     plan = PhasePlan(ends, ends, FOREVER_NS)
     assert plan.second_of_ramp(39 * INTERVAL_NS) == 39 * INTERVAL_NS

@@ -27,7 +27,7 @@ INTERVALS = (T - S, T, T + S, T + 2 * S, T + 3 * S, T + 4 * S, T + 5 * S)
 
 
 class Worker:
-    """A process that sends and receives, as the drivers in `load/` do, on a clock of the test's."""
+    """A process that sends and receives, as the echo drivers do, on the test's clock."""
 
     def __init__(self, *, closed_loop: bool = False, plan: PhasePlan = PLAN, now_ns: int = T - S) -> None:
         self.now_ns = now_ns
@@ -129,7 +129,7 @@ def test_nothing_is_sent_in_the_drain_phase() -> None:
     assert not Worker(now_ns=T + 6 * S).recorder.sending
 
 
-def test_loops_go_on_while_messages_are_sent_and_nobody_holds_them() -> None:
+def test_closed_loops_are_active_while_messages_are_sent_and_they_are_not_paused() -> None:
     worker = Worker(now_ns=T + 4 * S)
     seen = []
     for hold in (True, False, True):
@@ -143,7 +143,7 @@ def test_loops_go_on_while_messages_are_sent_and_nobody_holds_them() -> None:
     assert seen == [(True, False), (False, True), (True, False), (True, False), (False, False)]
 
 
-def test_orders_move_the_phases_from_now_on() -> None:
+def test_a_new_plan_moves_the_phases_from_now_on() -> None:
     worker = Worker(plan=PhasePlan(), now_ns=T)
     worker.send()
     assert worker.recorder.current.interval.phase is Phase.RAMP
@@ -174,7 +174,7 @@ def test_an_interval_is_kept_until_everything_in_it_is_settled() -> None:
     assert worker.recorder.tally_at(T + 2 * S) is not one
 
 
-def test_what_comes_to_a_forgotten_interval_is_counted_all_the_same() -> None:
+def test_gains_of_a_forgotten_interval_are_still_counted() -> None:
     worker = Worker(now_ns=T + 2 * S)
     worker.advance(S)
     worker.take()
@@ -193,7 +193,7 @@ def test_the_current_interval_is_never_forgotten() -> None:
     assert worker.take()[T].counts == {"missed": 1}
 
 
-def test_a_tally_that_gained_nothing_has_nothing_to_say() -> None:
+def test_a_tally_that_gained_nothing_has_no_delta() -> None:
     tally = Tally(Interval(Phase.MEASURE, 0, S), closed_loop=False)
     assert tally.snapshot()(lambda: None) is None
     tally.sent += 1
@@ -238,7 +238,7 @@ def test_replies_counted_together_count_as_if_one_by_one(
     assert tally.snapshot()(lambda: None) is None
 
 
-def test_what_is_counted_while_it_yields_belongs_to_the_next_call() -> None:
+def test_counts_that_arrive_while_it_yields_belong_to_the_next_call() -> None:
     worker = Worker(now_ns=T)
     first, yields = worker.recorder.current, 0
     first.sent = 10
@@ -265,7 +265,7 @@ def test_what_is_counted_while_it_yields_belongs_to_the_next_call() -> None:
 # -- what the deltas hold ------------------------------------------------------------------------------------------
 
 
-def test_an_open_loop_has_four_series_of_its_own() -> None:
+def test_an_open_loop_records_four_series() -> None:
     worker = Worker(now_ns=T + 2 * S + 5_000)
     worker.receive(worker.send(late_ns=5_000), service_ns=7_000, response_ns=12_000)
     assert worker.take()[T + 2 * S].series == {
@@ -293,7 +293,7 @@ def test_in_a_closed_loop_response_is_service_and_nothing_is_sent_late() -> None
     assert 1 not in delta.series["service"], "two series that are one dict would be merged twice"
 
 
-def test_all_counts_of_a_tally_come_out() -> None:
+def test_all_counts_of_a_tally_are_in_its_delta() -> None:
     tally = Tally(Interval(Phase.MEASURE, 0, S))
     for number, name in enumerate(TALLY_COUNTS, 1):
         setattr(tally, name, number)
@@ -354,7 +354,7 @@ STEPS = st.lists(
 
 
 class Truth:
-    """What all workers together sent and received, by the interval in which it was due."""
+    """Messages sent and received by all workers, by the interval in which they were due."""
 
     def __init__(self) -> None:
         self.counts: dict[tuple[int, str], int] = {}
@@ -366,7 +366,7 @@ class Truth:
 
 
 def live(steps: list[tuple[str, int]], truth: Truth, *, closed_loop: bool) -> list[IntervalDelta]:
-    """A worker does all that; its deltas."""
+    """Return the deltas of a worker that does all that."""
     worker = Worker(closed_loop=closed_loop)
     under_way: list[Tally] = []
     deltas: list[IntervalDelta] = []
@@ -421,11 +421,11 @@ def test_deltas_add_up_to_what_happened_in_any_order_and_grouping(
 
 
 def _copies(deltas: Iterable[IntervalDelta]) -> list[IntervalDelta]:
-    """As they come out of a worker's report: no two share a dict."""
+    """Return deltas as decoded from a report: no two share a dict."""
     return [msgspec.msgpack.decode(msgspec.msgpack.encode(delta), type=IntervalDelta) for delta in deltas]
 
 
-def test_adding_leaves_the_delta_that_was_added_as_it_was() -> None:
+def test_adding_leaves_the_added_delta_unchanged() -> None:
     delta = IntervalDelta("measure", T, {"sent": 1}, {"service": {5: 1}})
     totals = total([delta, delta])
     assert totals.counts()["sent"] == 2
@@ -468,7 +468,7 @@ def test_series_of_intervals_add_up_to_the_series_of_the_phase() -> None:
     assert merged(parts) == TOTALS.series("service", Phase.MEASURE)
 
 
-def test_adding_leaves_what_was_added_as_it_is() -> None:
+def test_adding_to_totals_leaves_the_deltas_unchanged() -> None:
     few, many = {1: 1, 2: 2}, {key: key for key in range(100)}
     for first, second in ((few, many), (many, few)):
         deltas = [IntervalDelta("measure", 0, {"sent": 1}, {"service": dict(b)}) for b in (first, second)]

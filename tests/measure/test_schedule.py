@@ -1,4 +1,4 @@
-"""When messages are due: on one grid, for ever, and never later than they were."""
+"""Schedules: due instants on one grid, without end, which never move."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PRECISION_NS = 2  # of a due instant at that age: it is kept as a float of ns fo
 def due_within(
     duration_ns: int, *, rate: float, connections: int, joined_ns: list[int] | None = None, **options: object
 ) -> list[tuple[int, int]]:
-    """(due instant, connection) of all connections, from the last one's joining on, for `duration_ns`."""
+    """Return (due instant, connection) of all connections for `duration_ns` after the last one was added."""
     joined = joined_ns or [TWO_WEEKS_UP] * connections
     schedule: Schedule[int] = Schedule()
     for index, now in enumerate(joined):
@@ -70,7 +70,7 @@ def test_workers_that_start_at_different_times_share_one_grid() -> None:
         (13, 12_450_000_000, 13_300_000_000),  # an eleventh connection and on take up the places anew
     ],
 )
-def test_a_connection_that_comes_late_takes_up_its_own_slot(index: int, now_ns: int, first_ns: int) -> None:
+def test_a_connection_that_is_added_late_has_its_own_slot(index: int, now_ns: int, first_ns: int) -> None:
     its_slots = slots(rate=10, connections=10, index=index, now_ns=now_ns)
     assert first(its_slots, 3) == [first_ns, first_ns + S, first_ns + 2 * S]
 
@@ -95,7 +95,7 @@ def test_slots_begin_now_or_later_and_increase_strictly(
 
 
 @pytest.mark.parametrize("arrivals", ["constant", "poisson"])
-def test_a_nanosecond_apart_is_as_close_as_it_goes(arrivals: str) -> None:
+def test_slots_are_at_least_a_nanosecond_apart(arrivals: str) -> None:
     due = first(slots(rate=1e9, connections=1, index=0, now_ns=TWO_WEEKS_UP, arrivals=arrivals), 1000)
     assert all(gap >= 1 for gap in gaps(due))
     with pytest.raises(ValueError, match=r"1\.5e\+09 messages a second on 1 connections cannot be scheduled"):
@@ -137,7 +137,7 @@ def test_poisson_arrivals_repeat_by_seed_and_differ_by_seed_and_connection() -> 
 
 @given(pauses=st.lists(st.integers(0, 3 * S), max_size=8), limit=st.integers(1, 50))
 @settings(max_examples=100)
-def test_due_instants_do_not_move_when_they_are_asked_for_late(pauses: list[int], limit: int) -> None:
+def test_due_instants_do_not_move_when_they_are_taken_late(pauses: list[int], limit: int) -> None:
     punctual, late = (_four_connections() for _ in range(2))
     end = sum(pauses)
     expected = []
@@ -160,7 +160,7 @@ def _four_connections() -> Schedule[int]:
     return schedule
 
 
-def test_what_is_due_comes_oldest_first_and_never_more_than_the_limit() -> None:
+def test_due_slots_are_taken_oldest_first_and_never_more_than_the_limit() -> None:
     schedule = _four_connections()
     assert schedule.take(250_000_000, 2) == [(0, 0), (100_000_000, 1)]
     assert schedule.next_due_ns == 200_000_000

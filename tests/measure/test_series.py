@@ -1,4 +1,4 @@
-"""What a scenario names: round trips, durations, counters, and values that make sense only together."""
+"""Series and counters that a scenario names: round trips, durations, groups."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_named_round_trip_is_in_its_own_series_and_in_the_runs() -> None:
     assert delta.series == {"login": {50: 1}, "response": {50: 1}, "service": {50: 1}, "send_lag": {0: 1}}
 
 
-def test_one_that_left_late_has_a_service_time_of_its_own() -> None:
+def test_a_paced_round_trip_has_a_series_of_service_times() -> None:
     tally = Tally(SECOND, closed_loop=False)
     round_trip(tally, "order", due_ns=100, sent_ns=130, arrived_ns=150)
     for_open = taken(tally)
@@ -56,7 +56,7 @@ def test_messages_of_the_echo_users_and_named_ones_add_up() -> None:
     assert delta.series["response"] == {7: 2, 50: 1} and delta.series["send_lag"] == {0: 2, 30: 1}
 
 
-def test_an_interval_is_settled_when_all_that_asked_are_answered() -> None:
+def test_an_interval_is_settled_when_all_requests_are_answered() -> None:
     tally = Tally(SECOND)
     tally.sent, tally.one_way = 3, 2
     assert not tally.settled
@@ -66,7 +66,7 @@ def test_an_interval_is_settled_when_all_that_asked_are_answered() -> None:
     assert tally.settled
 
 
-def test_what_was_taken_is_not_taken_again() -> None:
+def test_a_delta_is_not_returned_twice() -> None:
     tally = Tally(SECOND)
     round_trip(tally, "login", due_ns=1, sent_ns=1, arrived_ns=3)
     tally.value("away", 9)
@@ -93,7 +93,7 @@ def test_totals_know_the_names_the_losses_and_the_counters() -> None:
     assert totals.counters() == {"heard": 6}
 
 
-def test_parts_of_a_group_stand_in_their_order() -> None:
+def test_parts_of_a_group_are_in_their_order() -> None:
     tally = Tally(SECOND)
     for name in ("delivery.last", "delivery", "delivery.median", "delivery.first", "delivering", "first", "z.first"):
         tally.value(name, 1)
@@ -125,7 +125,7 @@ def test_a_group_has_a_first_a_median_and_a_last(workers: int) -> None:
     assert percentile(found["last"], 100) == 1008
 
 
-def test_groups_are_settled_once_and_not_before_their_time() -> None:
+def test_groups_are_settled_once_and_not_too_early() -> None:
     early, late = groups_of(2, receivers=4, messages=1)
     totals = Totals()
     totals.add([early])

@@ -1,4 +1,4 @@
-"""The status on every reply, against a model of what a server really did."""
+"""The status of every reply, against a model of the server's behaviour."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OTHER = bytes(range(256))
 
 
 class Client:
-    """One connection's side: sends message after message, and asks the verifier about every reply.
+    """One connection's side: sends messages, and matches every reply.
 
     A plain connection expects the frame's header before the payload, any other one the payload alone.
     """
@@ -124,7 +124,7 @@ def test_any_flipped_bit_is_a_corruption_of_that_very_message(size: int, flipped
         (b'"pad":"', b'"pad":"!!'),
     ],
 )
-def test_damage_done_to_a_message_while_its_neighbours_are_under_way(client: Client, old: bytes, new: bytes) -> None:
+def test_damage_done_to_a_message_while_its_neighbours_are_in_flight(client: Client, old: bytes, new: bytes) -> None:
     sent = [client.send() for _ in range(20)]
     client.receive_all(*sent[:10])
     damaged = sent[11].replace(old, new, 1)
@@ -171,7 +171,7 @@ def test_a_corrupted_reply_that_overtakes_leaves_the_other_one_reordered(client:
     assert client.receive_all(damaged, one) == [(CORRUPTED, 2), (REORDERED, 1)]
 
 
-def test_json_said_in_other_bytes_is_received(client: Client) -> None:
+def test_json_in_other_bytes_is_received(client: Client) -> None:
     one, two, three = (client.send() for _ in range(3))
     other = {sent: json.dumps(dict(reversed(json.loads(sent).items()))).encode() for sent in (one, two, three)}
     received = client.receive_all(other[one], other[three], other[two], other[two])
@@ -185,7 +185,7 @@ def test_a_greeting_answers_nothing(client: Client, greeting: bytes) -> None:
     assert client.receive_all(greeting, sent) == [(UNEXPECTED, None), (RECEIVED, 1)]
 
 
-def test_a_reply_to_what_was_never_sent(client: Client) -> None:
+def test_a_reply_to_a_message_that_was_never_sent(client: Client) -> None:
     client.send()
     assert client.receive(client.messages.build(2)) == (UNEXPECTED, None)
     assert client.receive(client.messages.build(0)) == (UNEXPECTED, None)
@@ -215,7 +215,7 @@ def test_a_reply_after_the_message_was_given_up_is_late_once(client: Client) -> 
     assert client.receive_all(one, one, two) == [(LATE, None), (DUPLICATED, None), (RECEIVED, 2)]
 
 
-def test_what_is_abandoned_is_all_that_waited(client: Client) -> None:
+def test_abandoning_returns_all_messages_that_await_a_reply(client: Client) -> None:
     sent = [client.send() for _ in range(4)]
     client.receive_all(sent[0], sent[2])
     assert sorted(entry[3] for entry in client.verifier.abandon()) == [2, 4]
@@ -224,7 +224,7 @@ def test_what_is_abandoned_is_all_that_waited(client: Client) -> None:
     assert client.receive_all(sent[1], sent[1], sent[3]) == [(LATE, None), (DUPLICATED, None), (LATE, None)]
 
 
-def test_what_was_given_up_on_the_last_connection_cannot_be_late_on_the_next(client: Client) -> None:
+def test_messages_of_the_last_connection_cannot_be_late_on_the_next(client: Client) -> None:
     one = client.send(10)
     client.verifier.abandon()
     client.verifier.reconnected()
@@ -246,7 +246,7 @@ FIXED = [b"the same every time, long enough", b'{"the": "same", "every": ["time"
 
 
 @pytest.mark.parametrize("payload", FIXED)
-def test_a_payload_of_ones_own_in_order(payload: bytes) -> None:
+def test_a_custom_payload_in_order(payload: bytes) -> None:
     client = Client(FixedMessages(payload), header=b"\x81\x20")
     for _ in range(3):
         client.send()
@@ -255,7 +255,7 @@ def test_a_payload_of_ones_own_in_order(payload: bytes) -> None:
 
 
 @pytest.mark.parametrize("payload", FIXED)
-def test_a_payload_of_ones_own_too_often_or_too_late(payload: bytes) -> None:
+def test_a_custom_payload_too_often_or_too_late(payload: bytes) -> None:
     client = Client(FixedMessages(payload))
     assert client.receive(payload) == (UNEXPECTED, None)
     client.send(10)
@@ -267,7 +267,7 @@ def test_a_payload_of_ones_own_too_often_or_too_late(payload: bytes) -> None:
     assert client.receive(b"welcome") == (UNEXPECTED, None)
 
 
-def test_json_of_ones_own_in_other_bytes_is_received() -> None:
+def test_custom_json_in_other_bytes_is_received() -> None:
     client = Client(FixedMessages(b'{"a": 1, "b": 2}'))
     client.send()
     assert client.receive_all(b'{"b":2,"a":1}', b'{"b":2,"a":1}') == [(RECEIVED, 1), (DUPLICATED, None)]
@@ -283,7 +283,7 @@ ACTIONS = st.tuples(
 
 
 class Truth:
-    """A server with a record of its misdeeds, and what they must therefore be called (RFC 4737 for reordering)."""
+    """A server that records its faults, and the status that each must get (RFC 4737 for reordering)."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
@@ -346,7 +346,7 @@ class Truth:
     actions=st.lists(ACTIONS, min_size=40, max_size=120),
 )
 @settings(max_examples=200)
-def test_whatever_a_server_does_is_called_by_its_name(window: int, size: int, actions: list[tuple[str, int]]) -> None:
+def test_every_fault_of_a_server_gets_its_status(window: int, size: int, actions: list[tuple[str, int]]) -> None:
     truth = Truth(Client(JsonMessages(5, size)))
     for action, number in actions:
         truth.act(action, number, window)

@@ -1,4 +1,4 @@
-"""The estimate of a master's clock from a worker's exchanges with it."""
+"""The estimate of the master's clock from a worker's exchanges with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many handshakes are under way at a time, and who makes way for those that wait."""
+"""The limit of simultaneous handshakes, and closed loops that pause while others queue."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from wsbench.worker.handshake_limiter import HandshakeLimiter
 
 
 class Ramp:
-    """Handshakes that take until they are told to end."""
+    """Handshakes that end when the test says so."""
 
     def __init__(self, at_a_time: int, patience_s: float = 60) -> None:
-        self.told: list[bool] = []
-        self.under_way: list[Event] = []
-        self._handshakes = HandshakeLimiter(at_a_time, self.told.append, patience_s=patience_s)
+        self.reported: list[bool] = []
+        self.running: list[Event] = []
+        self._handshakes = HandshakeLimiter(at_a_time, self.reported.append, patience_s=patience_s)
 
     def ask(self) -> gevent.Greenlet:
         asking = gevent.spawn(self._handshake)
@@ -35,53 +35,53 @@ class Ramp:
     def _handshake(self) -> None:
         with self._handshakes.slot():
             ended = Event()
-            self.under_way.append(ended)
+            self.running.append(ended)
             try:
                 ended.wait()
             finally:
-                self.under_way.remove(ended)
+                self.running.remove(ended)
 
     def succeed(self) -> None:
-        self.under_way[0].set()
+        self.running[0].set()
         gevent.sleep(0.001)
 
 
-def test_so_many_at_a_time_and_it_is_told_when_others_wait() -> None:
+def test_at_most_so_many_run_at_once_and_contention_is_reported() -> None:
     ramp = Ramp(2)
     for _ in range(2):
         ramp.ask()
-    assert (len(ramp.under_way), ramp.told) == (2, [])
+    assert (len(ramp.running), ramp.reported) == (2, [])
     for _ in range(2):
         ramp.ask()
-    assert (len(ramp.under_way), ramp.told) == (2, [True])
+    assert (len(ramp.running), ramp.reported) == (2, [True])
     ramp.succeed()
-    assert (len(ramp.under_way), ramp.told) == (2, [True])
+    assert (len(ramp.running), ramp.reported) == (2, [True])
     ramp.succeed()
-    assert (len(ramp.under_way), ramp.told) == (2, [True, False])
+    assert (len(ramp.running), ramp.reported) == (2, [True, False])
 
 
-def test_one_that_fails_or_is_given_up_makes_room_as_well() -> None:
+def test_a_failed_or_cancelled_handshake_frees_its_slot() -> None:
     ramp = Ramp(1)
     failing, waiting = ramp.ask(), ramp.ask()
-    assert ramp.told == [True]
+    assert ramp.reported == [True]
     waiting.kill()
-    assert ramp.told == [True, False]
+    assert ramp.reported == [True, False]
     ramp.ask()
     failing.kill()
     gevent.sleep(0.001)
-    assert (len(ramp.under_way), ramp.told) == (1, [True, False, True, False])
+    assert (len(ramp.running), ramp.reported) == (1, [True, False, True, False])
 
 
-def test_who_waits_in_vain_is_nobodys_concern_until_one_succeeds() -> None:
+def test_without_progress_contention_ends_until_a_handshake_completes() -> None:
     ramp = Ramp(1, patience_s=0.05)
     for _ in range(3):
         ramp.ask()
-    until(lambda: ramp.told == [True, False])
+    until(lambda: ramp.reported == [True, False])
     ramp.succeed()
-    until(lambda: ramp.told == [True, False, True])
+    until(lambda: ramp.reported == [True, False, True])
 
 
-def test_who_waits_next_has_a_patience_of_his_own() -> None:
+def test_the_next_queue_gets_the_full_patience() -> None:
     ramp = Ramp(1, patience_s=0.3)
     ramp.ask()
     first = ramp.ask()
@@ -89,12 +89,12 @@ def test_who_waits_next_has_a_patience_of_his_own() -> None:
     first.kill()
     ramp.ask()
     asked = time.monotonic()
-    until(lambda: ramp.told == [True, False, True, False])
+    until(lambda: ramp.reported == [True, False, True, False])
     assert time.monotonic() - asked > 0.28
 
 
 class Engaged:
-    """An engine that lets one handshake be under way at a time, and one user of its own that is connected."""
+    """An engine with a limit of one handshake, and one connected user."""
 
     def __init__(self, **raw: str) -> None:
         self.peer = Peer()
@@ -147,7 +147,9 @@ def engage() -> Iterator[Engage]:
 
 
 @pytest.mark.parametrize("raw", [{}, {"in_flight": "3"}, {"request_events": "true"}])
-def test_in_the_ramp_a_closed_loop_makes_way_and_goes_on_afterwards(engage: Engage, raw: dict[str, str]) -> None:
+def test_in_the_ramp_a_closed_loop_pauses_for_handshakes_and_goes_on_afterwards(
+    engage: Engage, raw: dict[str, str]
+) -> None:
     engaged = engage(**raw)
     engaged.crowd()
     window = engaged.engine.options.in_flight
@@ -156,12 +158,12 @@ def test_in_the_ramp_a_closed_loop_makes_way_and_goes_on_afterwards(engage: Enga
     until(lambda: not engaged.driver.outstanding)
     gevent.sleep(0.05)
     assert not engaged.driver.outstanding
-    engaged.asked[1].kill()  # nobody waits any more
+    engaged.asked[1].kill()  # the queue is empty
     assert engaged.received(window) == window
     assert engaged.driver.outstanding == window
 
 
-def test_when_the_ramp_is_over_nobody_makes_way(engage: Engage) -> None:
+def test_after_the_ramp_no_closed_loop_pauses(engage: Engage) -> None:
     engaged = engage()
     engaged.crowd()
     engaged.peer.message(engaged.peer.receive().payload)

@@ -1,4 +1,4 @@
-"""A conversation on the lane is, message by message and count by count, the conversation it would be without it."""
+"""A connection on the lane sends the same messages and has the same counts as without the lane."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ ANSWERS: Mapping[str, Callable[[Incoming], list[bytes]]] = {
     "damaged": lambda message: [damaged(message)],
     "as binary": lambda message: [frames.encode(frames.BINARY, message.payload)],
     "cut in two": lambda message: [echo(message)[:50], echo(message)[50:]],
-    "behind a ping": lambda message: [PING + echo(message)],
-    "before a ping": lambda message: [echo(message) + PING],
+    "with a ping before it": lambda message: [PING + echo(message)],
+    "with a ping after it": lambda message: [echo(message) + PING],
     "after a ping": lambda message: [PING, echo(message)],
     "after a message": lambda message: [frames.encode(frames.TEXT, b"hello"), echo(message)],
     "in fragments": lambda message: [
@@ -51,12 +51,12 @@ ANSWERS: Mapping[str, Callable[[Incoming], list[bytes]]] = {
 
 
 class Conversation:
-    """One user of an engine, and its peer, which answers as it is told to.
+    """One user of an engine, and its peer, which answers as the test says.
 
     Attributes:
         peer: the server.
-        said: payloads of the user's messages.
-        counts: of the run, when it has ended.
+        sent: payloads of the user's messages.
+        counts: of the ended run.
     """
 
     def __init__(self, kind: type[ClosedLoop], **raw: str) -> None:
@@ -66,16 +66,16 @@ class Conversation:
         self.engine = Engine(options, worker=0, send=self._reports.append)
         self.driver = kind(self.engine, 1)
         self.engine.connections.register(self.driver)
-        self.said: list[bytes] = []
+        self.sent: list[bytes] = []
         self.counts: Counter[str] = Counter()
         connecting = gevent.spawn(self.engine.connections.connect, self.driver)
         self.peer.accept()
         connecting.get(timeout=PATIENCE_S)
 
     def hear(self) -> Incoming:
-        """The user's next message."""
+        """Return the user's next message."""
         message = self._heard()
-        self.said.append(message.payload)
+        self.sent.append(message.payload)
         return message
 
     def _heard(self) -> Incoming:
@@ -84,18 +84,18 @@ class Conversation:
         return incoming
 
     def answer(self, message: Incoming, how: str) -> None:
-        """What the peer says to it."""
+        """Send the peer's answer."""
         for number, data in enumerate(ANSWERS[how](message)):
             if number:
                 gevent.sleep(0.002)
             self.peer.send(data)
 
     def reset(self) -> None:
-        """The peer is gone."""
+        """Reset the connection from the peer's side."""
         self.peer.reset()
 
     def end(self) -> None:
-        """The run's end: what is under way is answered still, and nothing follows it."""
+        """End the run: the message in flight is still answered, and no other follows."""
         last = self.hear() if self.driver.outstanding else None
         finishing = gevent.spawn(self.engine.finish)
         until(lambda: not self.engine.recorder.sending)
@@ -109,7 +109,7 @@ class Conversation:
         self._count()
 
     def give_up(self) -> None:
-        """The run's end, when there is no connection any more."""
+        """End the run after the connection has gone."""
         self.engine.finish()
         self.peer.stop()
         self._count()
@@ -124,23 +124,23 @@ def outcome(kind: type[ClosedLoop], answers: list[str]) -> tuple[list[bytes], Co
     for how in answers:
         conversation.answer(conversation.hear(), how)
     conversation.end()
-    return conversation.said, conversation.counts
+    return conversation.sent, conversation.counts
 
 
 @given(answers=st.lists(st.sampled_from(["echo", *ANSWERS]), min_size=1, max_size=12))
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_whatever_is_answered(answers: list[str]) -> None:
+def test_counts_and_messages_are_the_same_for_all_answers(answers: list[str]) -> None:
     assert outcome(OneInFlight, answers) == outcome(ClosedLoop, answers)
 
 
 @pytest.mark.parametrize("size", ["48", "1024", "1025", "20000"])
-def test_whatever_the_size(size: str) -> None:
-    """Long messages are made one by one, and do not come in one read from the first."""
+def test_counts_and_messages_are_right_for_all_sizes(size: str) -> None:
+    """Long messages are built one by one, and the first ones do not arrive in one read."""
     conversation = Conversation(OneInFlight, payload_size=size)
-    for how in ["echo"] * 12 + ["damaged", "echo", "behind a ping"] + ["echo"] * 7:
+    for how in ["echo"] * 12 + ["damaged", "echo", "with a ping before it"] + ["echo"] * 7:
         conversation.answer(conversation.hear(), how)
     conversation.end()
-    assert conversation.said == [conversation.driver._messages.build(seq) for seq in range(1, 24)]
+    assert conversation.sent == [conversation.driver._messages.build(seq) for seq in range(1, 24)]
     assert conversation.counts == {**dict.fromkeys(MESSAGE_COUNTS, 0), "sent": 23, "received": 23, "corrupted": 1}
 
 
@@ -151,11 +151,11 @@ def conversation() -> Iterator[Conversation]:
     assert not conversation.driver.outstanding
 
 
-def test_numbers_go_on_where_messages_begin_otherwise(conversation: Conversation) -> None:
+def test_numbers_continue_where_the_beginning_of_messages_changes(conversation: Conversation) -> None:
     for _ in range(230):
         conversation.answer(conversation.hear(), "echo")
     conversation.end()
-    assert conversation.said == [conversation.driver._messages.build(seq) for seq in range(1, 232)]
+    assert conversation.sent == [conversation.driver._messages.build(seq) for seq in range(1, 232)]
     assert conversation.counts["sent"] == conversation.counts["received"] == 231
 
 
@@ -175,7 +175,7 @@ def test_a_plain_reply_is_answered_without_the_driver(
     assert conversation.counts["received"] == 7
 
 
-def test_what_was_under_way_when_the_connection_broke_is_lost(conversation: Conversation) -> None:
+def test_the_message_in_flight_on_a_broken_connection_is_lost(conversation: Conversation) -> None:
     conversation.answer(conversation.hear(), "echo")
     conversation.hear()
     assert conversation.driver.outstanding == 1
@@ -185,7 +185,7 @@ def test_what_was_under_way_when_the_connection_broke_is_lost(conversation: Conv
     assert (conversation.counts["sent"], conversation.counts["received"], conversation.counts["lost"]) == (2, 1, 1)
 
 
-def test_what_the_socket_did_not_take_at_once_is_sent_once(conversation: Conversation) -> None:
+def test_bytes_that_a_full_socket_did_not_take_are_sent_once(conversation: Conversation) -> None:
     message = conversation.hear()
     connection = conversation.driver.connection
     assert connection is not None and connection.on_short_way
@@ -199,10 +199,10 @@ def test_what_the_socket_did_not_take_at_once_is_sent_once(conversation: Convers
     for _ in range(3):
         conversation.answer(conversation.hear(), "echo")
     conversation.end()
-    assert conversation.counts["sent"] == conversation.counts["received"] == len(conversation.said) - 1 == 5
+    assert conversation.counts["sent"] == conversation.counts["received"] == len(conversation.sent) - 1 == 5
 
 
-def test_who_is_retired_sends_nothing_more(conversation: Conversation) -> None:
+def test_a_retired_driver_sends_no_more_messages(conversation: Conversation) -> None:
     conversation.answer(conversation.hear(), "echo")
     message = conversation.hear()
     conversation.driver.retire()
@@ -213,18 +213,18 @@ def test_who_is_retired_sends_nothing_more(conversation: Conversation) -> None:
 
 
 @pytest.mark.parametrize("kind", [OneInFlight, ClosedLoop])
-def test_a_reply_that_came_too_late_is_so_even_if_nobody_has_looked_since(kind: type[ClosedLoop]) -> None:
+def test_a_reply_after_the_timeout_is_late_even_before_the_next_sweep(kind: type[ClosedLoop]) -> None:
     conversation = Conversation(kind, timeout="100ms")
     message = conversation.hear()
     answering = threading.Timer(0.2, conversation.peer.send_beneath_tls, (echo(message),))
     answering.start()
-    time.sleep(0.4)  # in which nothing is given up, nor anything read
+    time.sleep(0.4)  # without a sweep, and without a read
     answering.join()
     conversation.end()
     assert (conversation.counts["lost"], conversation.counts["late"]) == (1, 1)
 
 
-def test_an_overdue_reply_is_late_and_the_conversation_goes_on() -> None:
+def test_an_overdue_reply_is_late_and_the_loop_goes_on() -> None:
     conversation = Conversation(OneInFlight, timeout="100ms")
     first = conversation.hear()
     second = conversation.hear()  # sent when the first was given up

@@ -1,4 +1,4 @@
-"""The pacer on a real hub and a real timer: what it fires, what it misses, and that it lets others have their turn."""
+"""The pacer on a real hub and a real timer: it fires, misses, and lets other greenlets run."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from wsbench.worker import pacer as pacer_module
 from wsbench.worker.pacer import Pacer
 
 OFFSET_NS = 10**18
-"""Between the clocks, as far as the pacer is told."""
+"""Offset between the clocks, as given to the pacer."""
 
 
 class Noted:
-    """Notes what the pacer asks for, and when."""
+    """Notes the pacer's calls and their times."""
 
     def __init__(self, *, has_waiters: bool = False) -> None:
         self.has_waiters = has_waiters
@@ -86,7 +86,7 @@ def test_every_slot_is_fired_once_in_order_and_none_before_it_is_due(bench: Benc
     assert bench.errors == []
 
 
-def test_who_comes_later_and_is_due_earlier_is_not_kept_waiting(bench: Bench) -> None:
+def test_a_connection_added_later_and_due_earlier_is_on_time(bench: Bench) -> None:
     late = bench.add(0.001)
     early = bench.add(1000)
     gevent.sleep(0.1)
@@ -94,7 +94,7 @@ def test_who_comes_later_and_is_due_earlier_is_not_kept_waiting(bench: Bench) ->
     assert early.fired
 
 
-def test_others_have_their_turn_while_everything_is_overdue(bench: Bench) -> None:
+def test_other_greenlets_run_while_everything_is_overdue(bench: Bench) -> None:
     bench.add(10**6, start_ns=time.monotonic_ns() - 10**9)
     before = time.monotonic()
     rounds = 0
@@ -112,7 +112,7 @@ def test_an_error_is_reported_and_pacing_goes_on(bench: Bench) -> None:
     assert len(noted.fired) > 3
 
 
-def test_what_is_overdue_by_more_than_the_backlog_is_missed() -> None:
+def test_messages_overdue_by_more_than_the_backlog_are_missed() -> None:
     bench = Bench(backlog_ns=10**7)
     try:
         start = time.monotonic_ns() - 10**9
@@ -127,7 +127,7 @@ def test_what_is_overdue_by_more_than_the_backlog_is_missed() -> None:
     assert all(at - due <= 10**7 + 5 * 10**8 for due, at in noted.fired)
 
 
-def test_what_was_due_when_it_stops_is_missed_and_nothing_comes_after() -> None:
+def test_messages_due_when_it_stops_are_missed_and_none_follow() -> None:
     bench = Bench()
     noted = bench.add(1000, start_ns=time.monotonic_ns() - 10**8)
     bench.pacer.stop()
@@ -138,7 +138,7 @@ def test_what_was_due_when_it_stops_is_missed_and_nothing_comes_after() -> None:
 
 
 @pytest.mark.parametrize("came", [False, True])
-def test_time_spent_polling_in_vain_is_known(came: bool) -> None:
+def test_time_spent_polling_without_result_is_counted(came: bool) -> None:
     bench = Bench()
     bench.came = came
     try:
@@ -152,7 +152,7 @@ def test_time_spent_polling_in_vain_is_known(came: bool) -> None:
     assert polled < passed
 
 
-def test_what_comes_is_read_between_messages_that_are_due_soon(bench: Bench) -> None:
+def test_replies_are_read_between_messages_that_are_due_soon(bench: Bench) -> None:
     noted = bench.add(50_000)
     gevent.sleep(0.1)
     read_after = {bisect.bisect(bench.reads, at) for _, at in noted.fired}
@@ -160,7 +160,7 @@ def test_what_comes_is_read_between_messages_that_are_due_soon(bench: Bench) -> 
 
 
 @pytest.mark.parametrize("has_waiters", [False, True])
-def test_a_greenlet_that_waits_for_what_is_due_has_its_turn_before_the_next_is(bench: Bench, has_waiters: bool) -> None:
+def test_a_greenlet_that_waits_for_a_due_instant_runs_before_the_next_one(bench: Bench, has_waiters: bool) -> None:
     noted = bench.add(20_000, has_waiters=has_waiters)
     late = 0
     for _ in range(200):

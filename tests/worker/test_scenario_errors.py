@@ -1,4 +1,4 @@
-"""What is said of a scenario's own faults."""
+"""Descriptions of exceptions from a scenario."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from wsbench.worker.scenario_errors import describe_scenario_error
 
 
 def raised(source: str, tmp_path: Path) -> Exception:
-    """What a file of a scenario's raises in its function `task`."""
-    path = tmp_path / "own.py"
+    """Return the exception that a scenario file raises in its function `task`."""
+    path = tmp_path / "scenario.py"
     namespace = {"orjson": orjson, "BlockingSwitchOutError": BlockingSwitchOutError, "UsageError": UsageError}
     exec(compile(f"def task():\n    {source}\n", path, "exec"), namespace)
     with pytest.raises(Exception) as caught:
@@ -23,7 +23,7 @@ def raised(source: str, tmp_path: Path) -> Exception:
 
 
 @pytest.mark.parametrize(
-    ("source", "said"),
+    ("source", "text"),
     [
         ("{}['result']", "KeyError: 'result'"),
         ("assert False", "AssertionError"),
@@ -32,9 +32,9 @@ def raised(source: str, tmp_path: Path) -> Exception:
         ("raise BlockingSwitchOutError('?')", "a callback must not wait, neither for a reply nor for a while"),
     ],
 )
-def test_the_line_of_the_scenario_not_that_of_a_library(source: str, said: str, tmp_path: Path) -> None:
-    assert describe_scenario_error(raised(source, tmp_path)) == f"{said} (own.py, line 2, in task)"
+def test_the_line_is_the_scenarios_and_not_a_librarys(source: str, text: str, tmp_path: Path) -> None:
+    assert describe_scenario_error(raised(source, tmp_path)) == f"{text} (scenario.py, line 2, in task)"
 
 
-def test_what_came_through_no_line_of_a_scenario() -> None:
+def test_an_error_outside_the_scenario_names_no_line() -> None:
     assert describe_scenario_error(ValueError("so")) == "ValueError: so"
