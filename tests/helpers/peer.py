@@ -1,4 +1,4 @@
-"""The server's end of a connection, in the test's own hub: it does what the test says, byte by byte, and nothing else.
+"""The server's end of a connection, in the test's own hub: it does what the test orders, byte by byte, and no more.
 
 Both ends live in one thread, so that nothing happens between two steps of a test but what it waits for.
 """
@@ -38,14 +38,14 @@ NARROW = 8192
 
 
 def until(condition: Callable[[], object]) -> None:
-    """Waits, while the hub runs; AssertionError when it never comes true."""
-    with gevent.Timeout(PATIENCE_S, AssertionError("waited in vain")):
+    """Wait while the hub runs; raise AssertionError when the condition does not become true."""
+    with gevent.Timeout(PATIENCE_S, AssertionError("the condition did not become true")):
         while not condition():
             gevent.sleep(0.001)
 
 
 def over_tls() -> dict[str, Any]:
-    """What a pair needs to speak TLS."""
+    """Return a pair's options for TLS."""
     authority = trustme.CA()
     server = green_ssl.SSLContext(green_ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(server)
@@ -55,7 +55,7 @@ def over_tls() -> dict[str, Any]:
 
 
 def granting(*headers: str) -> Callable[[Request], bytes]:
-    """An answer that upgrades, with some more headers."""
+    """Return an answer that upgrades, with more headers."""
 
     def answer(request: Request) -> bytes:
         head = frames.upgrade_answer(request).removesuffix(b"\r\n")
@@ -65,7 +65,7 @@ def granting(*headers: str) -> Callable[[Request], bytes]:
 
 
 def fill(sock: Any, data: bytes) -> bytes:
-    """Write until the kernel takes nothing more, and goes on taking nothing: the rest of `data`, which is long."""
+    """Write until the kernel accepts nothing more for a while; return the rest of `data`, which must be long."""
     refusals = 0
     while refusals < 20:
         try:
@@ -78,7 +78,7 @@ def fill(sock: Any, data: bytes) -> bytes:
 
 
 class Peer:
-    """Listens for one client, answers its handshake when told to, and then sends and reads when told to.
+    """Server for one client; it answers the handshake, sends and reads only when a method is called.
 
     Attributes:
         request: the client's upgrade request, once there was one.
@@ -86,7 +86,7 @@ class Peer:
 
     def __init__(self, *, narrow: bool = False, tls: green_ssl.SSLContext | None = None) -> None:
         self._listener = green.socket()
-        if narrow:  # inherited by what is accepted; switches the kernel's own sizing off
+        if narrow:  # inherited by the accepted socket; switches off the kernel's own sizing
             self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, NARROW)
         self._listener.bind(("127.0.0.1", 0))
         self._listener.listen()
@@ -98,7 +98,7 @@ class Peer:
         self.url = f"{'wss' if tls else 'ws'}://127.0.0.1:{self._listener.getsockname()[1]}/"
 
     def accept(self, answer: Callable[[Request], bytes] = frames.upgrade_answer) -> None:
-        """Takes the client's request and sends `answer` to it."""
+        """Receive the client's request and send `answer` to it."""
         with gevent.Timeout(PATIENCE_S):
             client, _ = self._listener.accept()
             self._socket = self._tls.wrap_socket(client, server_side=True) if self._tls else client
@@ -123,7 +123,7 @@ class Peer:
         self.send(frames.encode(opcode, payload))
 
     def receive(self) -> Incoming:
-        """The client's next message or control frame; EOFError when there will be none."""
+        """Return the client's next message or control frame; raise EOFError at the end of the stream."""
         with gevent.Timeout(PATIENCE_S):
             while not self._incoming:
                 data = self._socket.recv(65_536)
@@ -133,7 +133,7 @@ class Peer:
         return self._incoming.popleft()
 
     def at_eof(self) -> bool:
-        """Waits for the end of the stream; whether it came with nothing before it."""
+        """Wait for the end of the stream; return whether nothing came before it."""
         try:
             self.receive()
         except EOFError:
@@ -141,12 +141,12 @@ class Peer:
         return False
 
     def close(self) -> None:
-        """Ends TCP, without a word of WebSocket."""
+        """Close TCP without a close frame."""
         if self._socket is not None:
             self._socket.close()
 
     def end(self) -> None:
-        """Half-closes: says that nothing more will come, and can still read."""
+        """Half-close: send the end of the stream, and continue to read."""
         self._socket.shutdown(socket.SHUT_WR)
 
     def reset(self) -> None:
@@ -159,7 +159,7 @@ class Peer:
 
 
 class Log:
-    """A receiver that notes what it is told.
+    """A receiver that records its calls.
 
     Attributes:
         predictions: replies known beforehand, in order; a whole one at the front of what came is taken.
@@ -209,7 +209,7 @@ class Log:
 
     @property
     def drop(self) -> ConnectionLost:
-        """The one loss; waits for it."""
+        """Wait for the drop and return its error; there must be one only."""
         until(lambda: self.drops)
         (error,) = self.drops
         return error
@@ -253,7 +253,7 @@ class Pair:
         self.connection = Connection(self.handshake, self.log, self.traffic, poller=poller, read_size=read_size)
 
     def start(self, answer: Answer | None = None) -> Pair:
-        """With `answer` there is a short way."""
+        """Start the connection; with `answer` there is a short way."""
         if answer is not None:
             self.log.way = ShortWay(answer, self.traffic)
         self.connection.start()

@@ -1,4 +1,4 @@
-"""What is read of a certificate, and what is wrong with it by itself."""
+"""Decoding a certificate, and its faults apart from its signature."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a probe makes of evidence that no server here can be made to give."""
+"""Findings from evidence that no server in these tests can give."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A probe of servers that do, after a proper handshake, one thing that is worth saying."""
+"""Probes of servers that do one remarkable thing after a proper handshake."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def same(payload: bytes) -> bool:
 def probed(
     serve: Callable[[Peer], None], *, timeout_s: float = 20, tls: green_ssl.SSLContext | None = None, **options: Any
 ) -> tuple[Probe, WsbenchError | None, list[Probe]]:
-    """A probe of a peer that answers the handshake and then does what `serve` says; and what was told on the way."""
+    """Probe a peer that answers the handshake and then runs `serve`; return also the results after each step."""
     peer, told = Peer(tls=tls), list[Probe]()
 
     def run() -> None:
@@ -60,7 +60,7 @@ def probed(
 
 
 def answering(peer: Peer, **replaced: Callable[[frames.Incoming], bytes | None]) -> None:
-    """Echo, pong, close, each as it should be unless `replaced`; a reply of None is none."""
+    """Echo, pong and close properly, or as `replaced`; a reply of None sends nothing."""
     replies: dict[int, Callable[[frames.Incoming], bytes | None]] = {
         TEXT: replaced.get("echo", lambda message: encode(TEXT, message.payload)),
         PING: replaced.get("pong", lambda ping: encode(PONG, ping.payload)),
@@ -92,7 +92,7 @@ def test_a_server_as_it_should_be() -> None:
         0,
     )
     assert result.close is not None and result.close.tcp_ended
-    # each step was told as soon as it was taken
+    # each step was reported as soon as it was taken
     assert [sum(step.ok is not None for step in each.steps) for each in told] == [1, 2, 3, 4, 5, 6]
 
 

@@ -1,4 +1,4 @@
-"""Connections to a peer of the test's own, and servers that all tests of the wire share."""
+"""Connections to a peer in the test's hub, and servers that all tests of transport share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from wsbench.targets.embedded import EmbeddedTarget
 
 @pytest.fixture
 def pair() -> Iterator[Callable[..., Pair]]:
-    """Makes pairs of an open connection and its peer, which end with the test."""
+    """Make pairs of an open connection and its peer, which end with the test."""
     pairs: list[Pair] = []
 
     def make(**options: Any) -> Pair:

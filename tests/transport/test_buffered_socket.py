@@ -18,7 +18,7 @@ BIG = bytes(range(256)) * 20_000
 
 
 class Sender(BufferedSocket):
-    """Notes what it is told."""
+    """A socket that records the calls of its hooks."""
 
     def __init__(self, sock: Any) -> None:
         super().__init__(sock, Traffic())

@@ -1,4 +1,4 @@
-"""What RFC 6455 and RFC 7692 want of a client, case by case (helpers/conformance.py), over a real socket."""
+"""Requirements of RFC 6455 and RFC 7692 for a client, case by case (helpers/conformance.py), over a real socket."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def with_deflate(pair: MakePair, deflate: Deflate) -> Pair:
 
 
 def send(both: Pair, case: Case) -> None:
-    """As the server sends it; a client that has had enough may be gone before the end."""
+    """Send a case as the server; the client may close before the end."""
     with contextlib.suppress(OSError):
         for piece in conformance.pieces(case, masked=False):
             both.peer.send(piece)
@@ -34,7 +34,7 @@ def send(both: Pair, case: Case) -> None:
 
 
 def answers(both: Pair) -> list[Incoming]:
-    """What the client sends, up to its close frame (or its pong to the last ping)."""
+    """Return what the client sends, up to its close frame (or its pong to the last ping)."""
     came: list[Incoming] = []
     while not came or (came[-1].opcode != frames.CLOSE and came[-1].payload != LAST):
         came.append(both.peer.receive())
@@ -64,7 +64,7 @@ def code_of(close: bytes) -> int:
 
 
 def ended(both: Pair, case: Case, close: Incoming) -> None:
-    """One drop, told with the code that the server was told, and the end of TCP."""
+    """Check for one drop, with the code that the server received, and for the end of TCP."""
     code, drop = code_of(close.payload), both.log.drop
     assert code in case.closes
     assert drop.side is Side.TARGET
@@ -103,7 +103,7 @@ def test_what_only_compression_can_do(pair: MakePair, case: Case) -> None:
 
 
 def compressed(payload: bytes, *, final: bool, window: bytes = b"") -> bytes:
-    """A message, ended by a block with BFINAL and the byte behind it, or as usual; `window` is what came before."""
+    """A message, ended by a block with BFINAL and the byte after it, or as usual; `window` is the data before it."""
     compressor = zlib.compressobj(wbits=-15, zdict=window)
     data = compressor.compress(payload)
     if final:
@@ -113,7 +113,7 @@ def compressed(payload: bytes, *, final: bool, window: bytes = b"") -> bytes:
 
 @pytest.mark.parametrize("fragments", [1, 3])
 def test_a_final_block_ends_no_more_than_its_message(pair: MakePair, fragments: int) -> None:
-    """RFC 7692, 7.2.3.4: some compress every message so; and the window goes on."""
+    """RFC 7692, 7.2.3.4: some servers compress every message like this; the window continues."""
     both = with_deflate(pair, Deflate())
     texts = [b"one " * 10, b"two", "drei €".encode(), b"four " * 1000, b""]
     datas = [compressed(text, final=number != 2) for number, text in enumerate(texts)]
@@ -130,10 +130,10 @@ def test_a_final_block_ends_no_more_than_its_message(pair: MakePair, fragments: 
     assert [payload for payload, _ in both.log.messages] == [*texts, b"five six", b"five six"]
 
 
-@pytest.mark.parametrize("behind", [b"\x07", b"\x03\x00" * 1000], ids=["no block type", "final blocks without end"])
-def test_what_follows_a_final_block_must_be_right_too(pair: MakePair, behind: bytes) -> None:
+@pytest.mark.parametrize("after", [b"\x07", b"\x03\x00" * 1000], ids=["no block type", "final blocks without end"])
+def test_what_follows_a_final_block_must_be_right_too(pair: MakePair, after: bytes) -> None:
     both = with_deflate(pair, Deflate())
-    wrong = compressed(b"fine", final=True)[:-1] + behind
+    wrong = compressed(b"fine", final=True)[:-1] + after
     both.peer.send(Frame(frames.TEXT, wrong, rsv=conformance.RSV1).wire(masked=False))
     assert (both.log.drop.kind, both.log.drop.code) == ("protocol-error", 1002)
     assert both.log.messages == []
@@ -150,7 +150,7 @@ def test_what_follows_a_final_block_must_be_right_too(pair: MakePair, behind: by
         ("6455 7.1.5", (Frame(frames.CLOSE),), NO_CODE),
         ("6455 5.5.1", (*conformance.IN_PARTS, conformance.close(1000)), 1000),
         ("6455 5.5.2", (Frame(frames.PING, b"already?"), conformance.close(1000)), 1000),
-        ("6455 5.5.1", (conformance.close(1000), Frame(frames.TEXT, b"behind")), 1000),
+        ("6455 5.5.1", (conformance.close(1000), Frame(frames.TEXT, b"after")), 1000),
         ("6455 5.5.1", (Frame(frames.CLOSE, b"\x03"),), 1002),
         ("6455 7.4", (conformance.close(1005),), 1002),
         ("6455 5.2", (Frame(3, b"!"), conformance.close(1000)), 1002),
@@ -159,7 +159,7 @@ def test_what_follows_a_final_block_must_be_right_too(pair: MakePair, behind: by
     ids=str,
 )
 def test_the_answer_to_our_close(pair: MakePair, section: str, answer: tuple[Frame, ...], code: int) -> None:
-    """Messages under way still count; whatever else comes, one close frame is all that we send."""
+    """Messages in flight still count; we send only one close frame, whatever else arrives."""
     case = Case("", section, answer)
     both = pair().start()
     closing = gevent.spawn(both.connection.close, timeout_s=PATIENCE_S)
@@ -180,7 +180,7 @@ def test_the_answer_to_our_close(pair: MakePair, section: str, answer: tuple[Fra
 # -- what a server may grant -----------------------------------------------------------------------------------------
 
 GRANTED = [
-    # asked for                       granted
+    # offered                         granted
     ("on", "permessage-deflate"),
     ("on", "permessage-deflate; server_no_context_takeover; client_no_context_takeover"),
     ("on", 'permessage-deflate; server_max_window_bits="9"; client_max_window_bits=15'),
@@ -214,7 +214,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("asked", "granted"), GRANTED)
 def test_what_may_be_granted_is_used(pair: MakePair, asked: str, granted: str) -> None:
-    """RFC 7692, 7.1: what is sent next is compressed as was agreed, and understood."""
+    """RFC 7692, 7.1: the next messages are compressed as agreed, and both sides understand them."""
     both = pair(answer=granting(f"Sec-WebSocket-Extensions: {granted}"), compression=asked).start()
     assert both.handshake.negotiated.compression == granted
     both.peer.send(Frame(frames.TEXT, conformance.HELLO_DEFLATED, rsv=conformance.RSV1).wire(masked=False))

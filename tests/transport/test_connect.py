@@ -80,7 +80,7 @@ def test_a_little_of_a_refusals_body_is_waited_for() -> None:
     def serve() -> None:
         peer.accept(lambda _: b"HTTP/1.1 404 Not Found\r\n\r\n")
         gevent.sleep(0.02)
-        peer.send(b"no such room: try /chat")  # and then nothing, for ever
+        peer.send(b"no such room: try /chat")  # and then nothing more
 
     serving = gevent.spawn(serve)
     try:
@@ -156,7 +156,7 @@ def test_nothing_listens() -> None:
 
 
 def test_an_unknown_host() -> None:
-    error = failure(f"ws://{'a' * 64}.invalid/")  # no label may be that long: nobody need be asked
+    error = failure(f"ws://{'a' * 64}.invalid/")  # no label may be that long: no name server is asked
     assert (error.kind, error.step, error.side) == ("unknown-host", "dns", Side.NETWORK)
 
 
@@ -181,7 +181,7 @@ def test_tls_with_the_ca_or_without_any_check(tls_target: EmbeddedTarget, how: s
 def test_wss_to_a_port_without_tls(deflating_target: EmbeddedTarget) -> None:
     error = failure(deflating_target.url.replace("ws://", "wss://"))
     assert error.step == "tls"
-    assert error.kind in ("no-tls", "tls")  # a server may answer in HTTP, or just go
+    assert error.kind in ("no-tls", "tls")  # a server may answer in HTTP, or just close
     assert "ws:// instead of wss://" in error.remedy
 
 

@@ -1,4 +1,4 @@
-"""An open connection on gevent: nothing lost, nothing out of order, and every end called by its name."""
+"""An open connection on gevent: nothing lost, nothing out of order, and the right error for every end."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ FaultyEcho = Callable[..., Any]
 
 @pytest.fixture(params=["ws", "wss"])
 def security(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """What a pair needs to speak in the clear, or over TLS."""
+    """Return a pair's options for plain text, or for TLS."""
     return over_tls() if request.param == "wss" else {}
 
 
@@ -70,11 +70,11 @@ def test_without_epoll_the_hub_watches_each_socket(pair: MakePair, security: dic
 
 @pytest.mark.parametrize("size", [1, 446, 447, 100_000])
 def test_an_end_right_behind_a_message_is_told_after_it(pair: MakePair, security: dict[str, Any], size: int) -> None:
-    """All of it has come before we read, so that nothing new tells of the end."""
+    """All bytes arrive before we read, so no new event reports the end."""
     both = pair(**security)
     both.peer.message(b"x" * size)
     both.peer.close()
-    time.sleep(0.05)  # not gevent's: nothing is to be read meanwhile
+    time.sleep(0.05)  # not gevent's: the connection must not read meanwhile
     both.start()
     assert both.log.drop.kind == "closed-abruptly"
     assert [len(payload) for payload, _ in both.log.messages] == [size]
@@ -87,7 +87,7 @@ def test_urgent_data_does_not_hide_what_comes_behind_it(pair: MakePair) -> None:
     both.peer.send(first)
     both.peer.send_urgent(b"!")
     both.peer.send(second)
-    time.sleep(0.05)  # not gevent's: nothing is to be read meanwhile
+    time.sleep(0.05)  # not gevent's: the connection must not read meanwhile
     both.start()
     until(lambda: len(both.log.messages) == 2)
     assert [payload for payload, _ in both.log.messages] == [b"before", b"behind"]
@@ -182,7 +182,7 @@ def test_what_comes_behind_a_predicted_reply_is_parsed(pair: MakePair) -> None:
 
 
 def conversation(*replies: bytes) -> Answer:
-    """The short way through it: each reply as expected is followed by "next"."""
+    """Return a short way's answer: each expected reply is followed by "next"."""
     expected = deque(framed(*replies))
 
     def answer(fd: int, data: bytes, timespec: bytes, handled_ns: int) -> bytes | None:
@@ -224,7 +224,7 @@ def test_what_the_short_way_does_not_know_goes_the_long_way_and_then_it_is_open_
         assert both.peer.receive() == NEXT
     both.peer.send(frames.encode(frames.TEXT, b"th", fin=False))
     until(lambda: both.log.offered[-1] != three)
-    both.peer.send(three)  # amid fragments: the protocol is broken, and nobody takes it for the reply
+    both.peer.send(three)  # between fragments: a protocol violation, not the reply
     assert both.log.drop.kind == "protocol-error"
 
 
@@ -270,7 +270,7 @@ def test_what_the_short_way_cannot_send_at_once_waits_in_order(pair: MakePair) -
     both.peer.message(b"one")
     until(lambda: both.connection.full)
     both.send(b"behind")
-    both.peer.message(b"one")  # while there is no room it goes the long way
+    both.peer.message(b"one")  # while the socket is full it goes the long way
     until(lambda: both.log.messages == [(b"one", True)])
     assert both.peer.receive() == Incoming(frames.TEXT, b"x" * 5_000_000)
     assert both.peer.receive() == Incoming(frames.TEXT, b"behind")
@@ -323,7 +323,7 @@ def test_nothing_is_offered_for_prediction_amid_a_frame_or_a_fragmented_message(
     one, two = framed(b"one", b"two")
     both.peer.send(one[:3])
     until(lambda: both.log.offered == [one[:3]])
-    both.peer.send(one[3:])  # joined with what was there, and offered as a whole
+    both.peer.send(one[3:])  # joined with the first part, and offered as a whole
     until(lambda: both.log.offered[1:] == [one])
     both.peer.send(frames.encode(frames.TEXT, b"a", fin=False))
     until(lambda: len(both.log.offered) == 3)
@@ -561,13 +561,13 @@ def test_tcp_is_reset(pair: MakePair) -> None:
 
 @pytest.mark.parametrize("read_size", [65_536, 150], ids=["in one read", "in several reads"])
 def test_a_reset_amid_replies_loses_none_of_them_and_is_told_once_and_last(pair: MakePair, read_size: int) -> None:
-    """The replies and the reset have all come before we read: the answer to the first reply fails."""
+    """The replies and the reset arrive before we read: the answer to the first reply fails."""
     both = pair(read_size=read_size)
     both.log.on_message = lambda: both.send(b"next")
     replies = [bytes([number]) * 100 for number in (1, 2, 3)]
     both.peer.send(b"".join(framed(*replies)))
     both.peer.reset()
-    time.sleep(0.05)  # not gevent's: nothing is to be read meanwhile
+    time.sleep(0.05)  # not gevent's: the connection must not read meanwhile
     both.start()
     assert (both.log.drop.code, both.log.drop.kind) == (1006, "reset")
     gevent.sleep(0.01)

@@ -1,4 +1,4 @@
-"""Who is told of what can be read, and how often."""
+"""Which callbacks run for readable sockets, and how often."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MakeEnds = Callable[[], Ends]
 
 @pytest.fixture
 def ends() -> Iterator[MakeEnds]:
-    """Makes two ends of a stream: whatever is written into the second can be read from the first."""
+    """Make two ends of a stream: bytes written into the second can be read from the first."""
     made: list[Ends] = []
 
     def make() -> Ends:

@@ -1,4 +1,4 @@
-"""Source addresses: how they are written, how they are shared out, and that connections come from there."""
+"""Source addresses: their notation, their distribution, and connections from them."""
 
 from __future__ import annotations
 

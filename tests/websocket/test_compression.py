@@ -1,4 +1,4 @@
-"""permessage-deflate: what is offered, and what the offer does."""
+"""permessage-deflate: the offer and its effect."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from wsbench.websocket.handshake import HandshakeOptions, new_protocol
 
 
 def offer(text: str) -> dict[str, str | None]:
-    """The parameters as they stand in the request."""
+    """Return the parameters as the request has them."""
     factory = parse_compression(text)
     assert factory is not None
     return dict(factory.get_request_params())
@@ -71,7 +71,7 @@ def test_offers_that_cannot_be_made(text: str, said: str) -> None:
 
 
 def negotiated(text: str) -> tuple[ClientProtocol, ServerProtocol]:
-    """Both ends after the handshake, with a server that grants whatever it is asked for."""
+    """Return both ends after the handshake, with a server that grants every offer."""
     client, request = new_protocol(HandshakeOptions("ws://127.0.0.1/", compression=text))
     server = ServerProtocol(extensions=[ServerPerMessageDeflateFactory(require_client_max_window_bits=False)])
     client.send_request(request)

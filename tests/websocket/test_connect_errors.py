@@ -1,4 +1,4 @@
-"""Why a connection did not even get an answer, in words."""
+"""Errors of connections that got no response to the upgrade request."""
 
 from __future__ import annotations
 

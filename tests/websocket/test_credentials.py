@@ -1,4 +1,4 @@
-"""What is left out of what is shown to people, and what is not."""
+"""Which values are hidden in output, and which are not."""
 
 from __future__ import annotations
 

@@ -22,10 +22,10 @@ from wsbench.websocket.frame_reader import ReceivedMessage
 
 
 class Server:
-    """Writes a stream as a server would, or wrongly, and knows where frames and messages end in it.
+    """Writer of a server's stream, valid or not, which knows where frames and messages end.
 
     Attributes:
-        idle_at: the offsets at which the next byte is a frame's first and no fragmented message is under way.
+        idle_at: the offsets at which the next byte is a frame's first, outside a fragmented message.
     """
 
     def __init__(self, *, deflate: bool = False) -> None:
@@ -62,7 +62,7 @@ class Server:
         self._written()
 
     def close(self, code: int | None, reason: str = "") -> None:
-        """May be called twice: a server may go on after its close, or send another one."""
+        """Send a close frame. May be called twice: a server may continue after its close, or send another one."""
         payload = b"" if code is None else code.to_bytes(2) + reason.encode()
         self.raw(by_hand.encode(by_hand.CLOSE, payload))
 
@@ -161,7 +161,7 @@ def act(server: Server, step: tuple[object, ...]) -> None:
 
 @st.composite
 def streams(draw: st.DrawFn) -> tuple[Server, bool, list[int]]:
-    """A stream, maybe compressed, maybe ended in order or out of it, maybe torn off; and where to cut it."""
+    """Draw a stream, perhaps compressed, ended properly or not, or cut; and where to split it."""
     deflate = draw(st.booleans())
     server = Server(deflate=deflate)
     for step in draw(st.lists(STEPS, min_size=1, max_size=12)):
@@ -190,7 +190,7 @@ def test_however_a_stream_is_cut_it_reads_as_if_whole(made: tuple[Server, bool, 
 
 
 def lively(*, deflate: bool) -> Server:
-    """Every kind of frame that is right."""
+    """Return a stream with every kind of valid frame."""
     server = Server(deflate=deflate)
     server.message(b"one", True)
     server.message(b"", True)

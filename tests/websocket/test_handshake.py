@@ -1,4 +1,4 @@
-"""The opening handshake as bytes: what we ask for."""
+"""The upgrade request, as bytes."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_a_header_cannot_smuggle_in_another_one(value: str) -> None:
 
 
 def request_of(**options: Any) -> frames.Request:
-    """What goes over the wire, read by code that is not websockets'."""
+    """Return the request on the wire, parsed by code that is not websockets'."""
     protocol, request = new_protocol(HandshakeOptions(options.pop("url", URL), **options))
     protocol.send_request(request)
     return frames.parse_request(b"".join(protocol.data_to_send()).removesuffix(b"\r\n\r\n"))

@@ -1,4 +1,4 @@
-"""What is made of every answer to the upgrade request."""
+"""The diagnosis of every kind of response to the upgrade request."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ UPGRADE, CONNECTION = "Upgrade: websocket", "Connection: Upgrade"
 
 
 def diagnosed(raw: bytes, **options: Any) -> HandshakeError:
-    """The diagnosis of a canned answer, by the way of `wire.opening`: a whole 101 goes through the protocol object."""
+    """Diagnose a canned response as the connect step does: a whole 101 goes through the protocol object."""
     asked = HandshakeOptions(URL, **options)
     protocol, request = new_protocol(asked)
     protocol.send_request(request)

@@ -1,4 +1,4 @@
-"""An HTTP answer, read leniently."""
+"""HTTP responses, parsed leniently."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TLS as a transformation of bytes, against Python's own."""
+"""TLS as a transformation of bytes, against Python's own server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ AUTHORITY.issue_cert("server.test").configure_cert(SERVER_CONTEXT)
 
 
 class Ends:
-    """Our stream and Python's own server, after their handshake."""
+    """Return our stream and Python's own server, after their handshake."""
 
     def __init__(self, *, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3, name: str = "server.test") -> None:
         context = ssl.create_default_context()
