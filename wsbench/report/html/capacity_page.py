@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from wsbench.experiment.load_curve import LoadPoint, load_curve
 from wsbench.report.html import tables
 from wsbench.report.html.page import render
-from wsbench.report.html.plots import Json, Plot, latency_axis, seconds
+from wsbench.report.html.plots import Json, Plot, latency_axis, scatter, seconds, vertical_line
 from wsbench.report.text import capacity_text
 from wsbench.results.capacity_result import GENERATOR, TARGET, Capacity
 from wsbench.results.percentiles import figure_of
@@ -94,65 +94,45 @@ def _curve(capacity: Capacity, points: Sequence[LoadPoint]) -> Plot:
 
 
 def _line(points: Sequence[LoadPoint], name: str, colour: str, dash: str) -> Json:
-    return {
-        "type": "scatter",
-        "mode": "lines+markers",
-        "name": name,
-        "x": [point.load for point in points],
-        "y": [seconds(figure_of(point, name)) if point.due >= _FEWEST[name] else None for point in points],
-        "line": {"color": colour, "dash": dash, "width": 2},
-        "marker": {"color": colour, "size": 5},
-        "hovertemplate": "%{y:.3s}s",
-    }
+    return scatter(
+        "lines+markers",
+        name,
+        [point.load for point in points],
+        [seconds(figure_of(point, name)) if point.due >= _FEWEST[name] else None for point in points],
+        line={"color": colour, "dash": dash, "width": 2},
+        marker={"color": colour, "size": 5},
+        hovertemplate="%{y:.3s}s",
+    )
 
 
 def _objectives(capacity: Capacity, points: Sequence[LoadPoint]) -> Iterator[Json]:
     """Yield a horizontal line for each objective that limits latency."""
     for objective in map(parse_objective, capacity.objectives):
         if objective.series in ("response", "service") and objective.value:
-            yield {
-                "type": "scatter",
-                "mode": "lines",
-                "name": f"objective {objective.metric_name}",
-                "x": [0, points[-1].load],
-                "y": [objective.value / NS_PER_S] * 2,
-                "line": {"color": "--faint", "dash": "longdash", "width": 1.5},
-                "hoverinfo": "skip",
-            }
+            name, level = f"objective {objective.metric_name}", objective.value / NS_PER_S
+            style = {"color": "--faint", "dash": "longdash", "width": 1.5}
+            yield scatter("lines", name, [0, points[-1].load], [level, level], line=style, hoverinfo="skip")
 
 
 def _failed(capacity: Capacity, points: Sequence[LoadPoint]) -> Iterator[Json]:
     for outcome, (name, symbol, colour) in _MARKS.items():
         failed = [point for point in points if point.outcome == outcome]
         if failed:
-            yield {
-                "type": "scatter",
-                "mode": "markers",
-                "name": name,
-                "x": [point.load for point in failed],
-                "y": [seconds(point.p99_ns or capacity.conditions.timeout_ns) for point in failed],
-                "marker": {"color": colour, "symbol": symbol, "size": 11},
-                "hoverinfo": "skip",
-            }
+            latencies = [seconds(point.p99_ns or capacity.conditions.timeout_ns) for point in failed]
+            style = {"color": colour, "symbol": symbol, "size": 11}
+            yield scatter("markers", name, [p.load for p in failed], latencies, marker=style, hoverinfo="skip")
 
 
 def _knee(capacity: Capacity) -> Iterator[Json]:
     if capacity.knee is not None:
-        yield {
-            "type": "scatter",
-            "mode": "markers",
-            "name": "knee",
-            "x": [capacity.knee.load],
-            "y": [seconds(capacity.knee.p99_ns)],
-            "marker": {"color": "--ink", "symbol": "diamond-open", "size": 14, "line": {"width": 2}},
-            "hoverinfo": "skip",
-        }
+        load, p99 = capacity.knee.load, seconds(capacity.knee.p99_ns)
+        style = {"color": "--ink", "symbol": "diamond-open", "size": 14, "line": {"width": 2}}
+        yield scatter("markers", "knee", [load], [p99], marker=style, hoverinfo="skip")
 
 
 def _capacity_line(capacity: Capacity) -> list[Json]:
     """Return a vertical line at the answer."""
     if capacity.answer is None:
         return []
-    at = capacity.answer.load
-    place = {"xref": "x", "yref": "paper", "x0": at, "x1": at, "y0": 0, "y1": 1}
-    return [{"type": "line", **place, "line": {"color": "--good", "width": 1.5, "dash": "dot"}, "layer": "below"}]
+    style = {"color": "--good", "width": 1.5, "dash": "dot"}
+    return [vertical_line(capacity.answer.load, style, layer="below")]

@@ -9,7 +9,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from wsbench.measure.histogram import Buckets
-from wsbench.report.html.plots import Json, PercentileSeries, Plot, latency_axis, percentile_plot
+from wsbench.report.html.plots import (
+    Json,
+    PercentileSeries,
+    Plot,
+    latency_axis,
+    percentile_plot,
+    scatter,
+    vertical_line,
+)
 from wsbench.results.overview_result import Overview, OverviewRow
 from wsbench.units import NS_PER_S, format_count
 
@@ -82,13 +90,12 @@ def _ratio_plot(name: str, overview: Overview, groups: Sequence[Group], styles: 
         places += [place for place, _ in points]
         edges += [edge for _, ratio in points for edge in (ratio.low, ratio.high)]
         data.append(
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "name": _plain(target),
-                "y": [place for place, _ in points],
-                "x": [ratio.ratio for _, ratio in points],
-                "error_x": {
+            scatter(
+                "markers",
+                _plain(target),
+                [ratio.ratio for _, ratio in points],
+                [place for place, _ in points],
+                error_x={
                     "type": "data",
                     "symmetric": False,
                     "array": [ratio.high - ratio.ratio for _, ratio in points],
@@ -96,10 +103,10 @@ def _ratio_plot(name: str, overview: Overview, groups: Sequence[Group], styles: 
                     "thickness": 1.5,
                     "width": 4,
                 },
-                "customdata": [[f"{ratio.low:.3g}", f"{ratio.high:.3g}"] for _, ratio in points],
-                "marker": {"color": _colour(style), "symbol": _SYMBOLS[style % len(_SYMBOLS)], "size": 8},
-                "hovertemplate": "× %{x:.3g} (%{customdata[0]} – %{customdata[1]})",
-            }
+                customdata=[[f"{ratio.low:.3g}", f"{ratio.high:.3g}"] for _, ratio in points],
+                marker={"color": _colour(style), "symbol": _SYMBOLS[style % len(_SYMBOLS)], "size": 8},
+                hovertemplate="× %{x:.3g} (%{customdata[0]} – %{customdata[1]})",
+            )
         )
     if not data:
         return None
@@ -112,18 +119,7 @@ def _ratio_plot(name: str, overview: Overview, groups: Sequence[Group], styles: 
         "yaxis": {"type": "category", "autorange": "reversed", "categoryorder": "array", "categoryarray": places},
         "hovermode": "closest",
         "showlegend": False,
-        "shapes": [
-            {
-                "type": "line",
-                "xref": "x",
-                "yref": "paper",
-                "x0": 1,
-                "x1": 1,
-                "y0": 0,
-                "y1": 1,
-                "line": {"color": "--ink"},
-            }
-        ],
+        "shapes": [vertical_line(1, {"color": "--ink"})],
     }
     return Plot(f"ratio-{name.replace('.', '-')}", f"Ratio of {metric}", how, data, layout, 120 + 24 * len(places))
 
@@ -162,20 +158,19 @@ def efficiency_plot(groups: Sequence[Group], styles: Styles) -> list[Plot]:
                     points.append((group.letter, 1e6 / cpu, p99 / NS_PER_S))
         if points:
             data.append(
-                {
-                    "type": "scatter",
-                    "mode": "markers+text" if len(groups) <= len(_LETTER_POSITIONS) else "markers",
-                    "name": _plain(target),
-                    "x": [x for _, x, _ in points],
-                    "y": [y for _, _, y in points],
-                    "text": [letter for letter, _, _ in points],
-                    "textposition": [
+                scatter(
+                    "markers+text" if len(groups) <= len(_LETTER_POSITIONS) else "markers",
+                    _plain(target),
+                    [x for _, x, _ in points],
+                    [y for _, _, y in points],
+                    text=[letter for letter, _, _ in points],
+                    textposition=[
                         _LETTER_POSITIONS[string.ascii_uppercase.index(letter[0]) % len(_LETTER_POSITIONS)]
                         for letter, _, _ in points
                     ],
-                    "marker": {"color": _colour(style), "symbol": _SYMBOLS[style % len(_SYMBOLS)], "size": 9},
-                    "hovertemplate": "%{text}: %{x:,.3s} messages/CPU s, p99 %{y:.3s}s",
-                }
+                    marker={"color": _colour(style), "symbol": _SYMBOLS[style % len(_SYMBOLS)], "size": 9},
+                    hovertemplate="%{text}: %{x:,.3s} messages/CPU s, p99 %{y:.3s}s",
+                )
             )
     if not data:
         return []

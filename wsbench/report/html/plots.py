@@ -65,16 +65,15 @@ def percentile_plot(lines: Iterable[PercentileSeries]) -> tuple[list[Json], Json
         longest = max([longest, *points.reciprocals[-1:]])
         latencies += [value / NS_PER_S for value in points.values_ns if value]
         data.append(
-            {
-                "type": "scatter",
-                "mode": "lines",
-                "name": each.name,
-                "x": points.reciprocals,
-                "y": [seconds(value) for value in points.values_ns],
-                "customdata": [_percent(x) for x in points.reciprocals],
-                "line": {"color": each.colour, "dash": each.dash, "width": 2},
-                "hovertemplate": "%{customdata}: %{y:.3s}s",
-            }
+            scatter(
+                "lines",
+                each.name,
+                points.reciprocals,
+                [seconds(value) for value in points.values_ns],
+                customdata=[_percent(x) for x in points.reciprocals],
+                line={"color": each.colour, "dash": each.dash, "width": 2},
+                hovertemplate="%{customdata}: %{y:.3s}s",
+            )
         )
     ticks = [2.0, *(10.0**power for power in range(1, math.ceil(math.log10(longest)) + 1))]
     layout = {
@@ -117,19 +116,22 @@ def _tick(step: int, power: int) -> str:
     return f"{step * 10**rest} {unit}" if unit else f"{step * 10.0**power:g} s"
 
 
+def scatter(mode: str, name: str, x: Any, y: Any, **more: Any) -> Json:
+    """Return lines or markers at points. `more` are further fields of plotly's scatter trace."""
+    return {"type": "scatter", "mode": mode, "name": name, "x": x, "y": y, **more}
+
+
 def line(
     name: str, x: Sequence[float], y: Sequence[float | None], colour: str, dash: str, *, hover: str, width: float = 1.6
 ) -> Json:
     """Return a line through points, with a gap at every None."""
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "name": name,
-        "x": packed(x),
-        "y": packed(y),
-        "line": {"color": colour, "dash": dash, "width": width},
-        "hovertemplate": hover,
-    }
+    style = {"color": colour, "dash": dash, "width": width}
+    return scatter("lines", name, packed(x), packed(y), line=style, hovertemplate=hover)
+
+
+def vertical_line(x: float, style: Json, **more: Any) -> Json:
+    """Return a line from the bottom to the top of a plot."""
+    return {"type": "line", "xref": "x", "yref": "paper", "x0": x, "x1": x, "y0": 0, "y1": 1, "line": style, **more}
 
 
 def packed(values: Sequence[float | None], shape: tuple[int, int] | None = None) -> Json:
