@@ -61,14 +61,14 @@ TROUBLE = """() => {
 
 @pytest.fixture(name="session")
 def _session(request: pytest.FixtureRequest) -> Browser:
-    """The fixture `browser`, whose name is the module's here."""
+    """Return the fixture `browser`, whose name is a module's here."""
     started: Browser = request.getfixturevalue("browser")
     return started
 
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Reports by name: of a minute, of what is hostile, of an experiment."""
+    """Return reports by name: of a minute, of hostile text, of an experiment."""
     where = tmp_path_factory.mktemp("reports")
     made = synthetic.stored(60, lost_per_stall=40)
     hostile = synthetic.stored(
@@ -91,7 +91,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def _searched() -> Capacity:
-    """All that a curve can have, and what is hostile."""
+    """Return a capacity with everything that a curve can have, and with hostile text."""
     gave_out = sample_capacity.step(1000, GENERATOR, 800.0, why=HOSTILE)
     return replace(sample_capacity.CAPACITY, steps=[*sample_capacity.STEPS, gave_out], limit=HOSTILE, url=HOSTILE)
 
@@ -115,7 +115,7 @@ def test_nothing_overlaps_or_is_cut_off(
     assert page.locator("figure.plot:not(:has(.xtick))").count() == 0
 
 
-def test_what_is_hostile_does_nothing(open_page: OpenPage, pages: dict[str, Path]) -> None:
+def test_hostile_text_does_nothing(open_page: OpenPage, pages: dict[str, Path]) -> None:
     for name in ("hostile", "experiment", "capacity"):
         page = open_page(offline=True)
         show(page, pages[name])
@@ -124,7 +124,7 @@ def test_what_is_hostile_does_nothing(open_page: OpenPage, pages: dict[str, Path
         assert page.get_by_text("document.title='owned'").count() > 0
 
 
-def test_a_script_that_got_in_would_not_run(session: Browser, pages: dict[str, Path], tmp_path: Path) -> None:
+def test_an_injected_script_does_not_run(session: Browser, pages: dict[str, Path], tmp_path: Path) -> None:
     broken = tmp_path / "broken.html"
     broken.write_text(pages["run"].read_text().replace("<main>", "<main><script>document.title='owned'</script>", 1))
     title = ""
@@ -166,7 +166,7 @@ def test_it_can_be_printed(open_page: OpenPage, pages: dict[str, Path], tmp_path
     assert page.pdf(format="A4").startswith(b"%PDF")
 
 
-def test_an_hour_is_small_and_opens_soon(
+def test_the_report_of_an_hour_is_small_and_opens_fast(
     open_page: OpenPage, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     made = synthetic.stored(3600, per_s=100, samples_per_s=100)

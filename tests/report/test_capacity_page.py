@@ -29,20 +29,20 @@ def test_the_curve_and_its_marks() -> None:
     assert lines["objective p99"]["y"] == [0.01, 0.01]
     assert (lines["did not hold"]["x"], lines["did not hold"]["y"]) == ([519, 566, 800], [0.04, 0.12, 0.9])
     assert (lines["knee"]["x"], lines["knee"]["y"]) == ([476.0], [0.004])
-    (upright,) = figure["layout"]["shapes"]
-    assert (upright["x0"], upright["x1"]) == (497.0, 497.0)
+    (vertical,) = figure["layout"]["shapes"]
+    assert (vertical["x0"], vertical["x1"]) == (497.0, 497.0)
     for expected in ("497 messages/s hold the objectives; 519 do not.", "Limited by the target: at 519 messages/s"):
         assert expected in document.text
 
 
-def test_what_has_no_value_breaks_the_line_and_is_marked_at_the_time_allowed() -> None:
+def test_a_point_without_a_value_leaves_a_gap_and_is_marked_at_the_reply_timeout() -> None:
     steps = [each if each.load < 800 else replace(each, p99_ns=None, p99_9_ns=None) for each in STEPS]
     lines = {line["name"]: line for line in made(replace(CAPACITY, steps=steps)).figure("load")["data"]}
     assert lines["p99"]["y"][-1] is None
     assert lines["did not hold"]["y"][-1] == 10.0
 
 
-def test_too_few_messages_for_a_percentile_are_not_drawn() -> None:
+def test_a_percentile_of_too_few_messages_is_not_drawn() -> None:
     steps = [replace(each, due=150) for each in STEPS]
     lines = {line["name"]: line for line in made(replace(CAPACITY, steps=steps)).figure("load")["data"]}
     assert "p99" in lines
@@ -50,7 +50,7 @@ def test_too_few_messages_for_a_percentile_are_not_drawn() -> None:
     assert "(2.00 ms)" in made(replace(CAPACITY, steps=steps)).text
 
 
-def test_a_generator_that_gave_out_is_marked_as_such() -> None:
+def test_a_generator_at_its_limit_is_marked() -> None:
     steps = [*STEPS[:3], step(800, GENERATOR, 40.0, verdict="saturated")]
     document = made(replace(CAPACITY, steps=steps, limited_by=GENERATOR, limit="the generator, not the target: busy"))
     lines = {line["name"]: line for line in document.figure("load")["data"]}
@@ -70,11 +70,11 @@ def test_a_generator_that_gave_out_is_marked_as_such() -> None:
         (replace(CAPACITY, steps=[replace(STEPS[0], due=0, run=None, p50_ns=None, p99_ns=None)]), "Capacity:"),
     ],
 )
-def test_every_end_has_a_page(found: Capacity, expected: str) -> None:
+def test_every_way_a_search_ends_has_a_page(found: Capacity, expected: str) -> None:
     assert expected in made(found, None).text
 
 
-def test_the_steps_lead_to_their_runs() -> None:
+def test_steps_link_to_their_runs() -> None:
     links = [attrs["href"] for tag, attrs in made().elements if tag == "a"]
     assert links[:2] == ["runs/100/report.html", "runs/200/report.html"]
     assert len(links) == len(STEPS)

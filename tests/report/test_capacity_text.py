@@ -10,7 +10,7 @@ from wsbench.report.text import capacity_text
 from wsbench.results.capacity_result import BOUND, CONNECTIONS, GENERATOR, Bounds, Capacity
 
 
-def test_all_of_it() -> None:
+def test_the_whole_text() -> None:
     assert capacity_text.render(CAPACITY, "results/x") == (
         "ws://127.0.0.1:8765/echo\n"
         "the highest rate at which p99 < 10ms and lost == 0; "
@@ -66,7 +66,7 @@ def searched_connections() -> Capacity:
         ),
     ],
 )
-def test_whose_limit_it_was(found: Capacity, expected: str) -> None:
+def test_the_limit_names_its_owner(found: Capacity, expected: str) -> None:
     assert capacity_text.describe_limit(found) == expected
 
 

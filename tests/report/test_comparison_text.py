@@ -1,4 +1,4 @@
-"""The table of a comparison, as it stands on the terminal."""
+"""The table of a comparison, as the terminal shows it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_the_table() -> None:
     assert "note: the kernel *differs*" in rows
 
 
-def test_what_was_compared_anyway_is_said() -> None:
+def test_differences_that_were_ignored_are_listed() -> None:
     assert "COMPARED ANYWAY" not in render(COMPARISON)
     assert "COMPARED ANYWAY, although the two are not comparable:\n  payload: 128 B against 256 B\n" in render(ANYWAY)
 

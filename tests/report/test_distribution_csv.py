@@ -25,5 +25,5 @@ def test_a_row_for_every_value_with_its_count_and_its_percentile() -> None:
     ]
 
 
-def test_nothing_is_a_head_alone() -> None:
+def test_an_empty_distribution_is_a_header_alone() -> None:
     assert encode([]) == encode([SparseBuckets.of({})]) == b"value_ns,count,percentile\n"

@@ -1,4 +1,4 @@
-"""The report of an experiment: its table, its figures, and names that stay text in them."""
+"""The report of an experiment: its table, its plots, and names that stay text in them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def row(target: str, conditions: str, factor: float = 1.0, **more: object) -> Ov
 
 
 def made(rows: list[OverviewRow], curves: Mapping[str, tuple[Buckets, int]] | None = None, **more: object) -> Document:
-    given: dict[str, object] = {
+    defaults: dict[str, object] = {
         "id": "20261122T091500Z-compare",
         "name": "compare",
         "started": "2026-11-22T09:15:00.000Z",
@@ -45,7 +45,7 @@ def made(rows: list[OverviewRow], curves: Mapping[str, tuple[Buckets, int]] | No
         "curves": {each.key: (buckets(100_000), 0) for each in rows if each.done} if curves is None else curves,
         "example": RUN,
     }
-    return Document(experiment_page.report(experiment_page.ExperimentReport(**{**given, **more})).decode())  # type: ignore[arg-type]
+    return Document(experiment_page.report(experiment_page.ExperimentReport(**{**defaults, **more})).decode())  # type: ignore[arg-type]
 
 
 TWO = [
@@ -53,7 +53,7 @@ TWO = [
 ]
 
 
-def test_figures_of_targets_side_by_side() -> None:
+def test_plots_compare_the_targets() -> None:
     document = made(TWO)
     ratios = [f"ratio-{name}".replace(".", "-") for name in FIGURES if name in experiment_plots._RATIOS]
     assert set(document.figures()) == {"curves-A", "curves-B", "efficiency", *ratios}
@@ -62,7 +62,7 @@ def test_figures_of_targets_side_by_side() -> None:
     assert [line["name"] for line in document.figure("curves-B")["data"]] == ["base", "fast"]
 
 
-def test_a_ratio_stands_with_its_interval() -> None:
+def test_a_ratio_has_its_interval() -> None:
     (points,) = made(TWO).figure("ratio-response_p99_ns")["data"]
     assert (points["name"], points["x"], points["y"]) == ("fast", [0.5, 0.5], ["fast · A", "fast · B"])
     error = points["error_x"]
@@ -71,13 +71,13 @@ def test_a_ratio_stands_with_its_interval() -> None:
     assert "× 0.50 0.45–0.55" in made(TWO).text
 
 
-def test_efficiency_is_messages_a_cpu_second_against_p99() -> None:
+def test_efficiency_is_messages_per_cpu_second_against_p99() -> None:
     base, fast = made(TWO).figure("efficiency")["data"]
     assert (base["x"], base["y"], base["text"]) == ([50_000.0, 50_000.0], [1e-4, 1e-4], ["A", "B"])
     assert (fast["x"], fast["y"]) == ([100_000.0, 100_000.0], [5e-5, 5e-5])
 
 
-def test_holes_failures_and_losses_are_told() -> None:
+def test_holes_failures_and_losses_are_shown() -> None:
     rows = [
         row("base", CONDITIONS[0]),
         row("none", CONDITIONS[0], done=0, figures={}, hole="none has no TLS"),
@@ -103,7 +103,7 @@ def test_an_experiment_without_a_run_has_a_report() -> None:
     assert "– not run yet" in document.text
 
 
-def test_names_stay_text_in_tables_and_in_figures() -> None:
+def test_names_stay_text_in_tables_and_in_plots() -> None:
     rows = [row("base", HOSTILE), row(HOSTILE, HOSTILE, 0.5, failures=[HOSTILE], remarks=[HOSTILE])]
     document = made(rows, name=HOSTILE)
     assert len(document.scripts) == 3
@@ -112,5 +112,5 @@ def test_names_stay_text_in_tables_and_in_figures() -> None:
     assert "&lt;/script&gt;&lt;b&gt;x&lt;/b&gt;&amp;amp;" in shown and "<b>x" not in shown
 
 
-def test_letters_go_on_after_z() -> None:
+def test_letters_continue_after_z() -> None:
     assert [experiment_page._letter(number) for number in (0, 25, 26, 27, 52)] == ["A", "Z", "AA", "AB", "BA"]

@@ -1,4 +1,4 @@
-"""Histograms packed straight from buckets: byte for byte what hdrh makes of them, and read back to the count."""
+"""Histograms encoded directly from buckets: byte for byte as hdrh encodes them, and decoded to the same counts."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ def unpacked(text: bytes) -> Buckets:
 @example({bucket_key(2047): 63, bucket_key(2048): 64, bucket_key(HIGHEST_NS): (1 << 55) - 1})
 @example({bucket_key(3 * HIGHEST_NS): 1, bucket_key(5 * HIGHEST_NS): 2, -5: 3, 0: 4})
 @settings(max_examples=80, deadline=None)
-def test_it_is_what_hdrh_makes(buckets: Buckets) -> None:
+def test_the_encoding_equals_that_of_hdrh(buckets: Buckets) -> None:
     text = encode(buckets)
     assert text == to_hdr(buckets).encode()
     assert unpacked(text) == from_hdr(HdrHistogram.decode(text))
 
 
-def test_it_yields_control_in_between() -> None:
+def test_encoding_yields_control_between_pieces() -> None:
     taken: list[None] = []
     buckets = {bucket_key(value): 1 for value in range(0, 10_000_000, 3_000)}
     assert encode(buckets, lambda: taken.append(None)) == encode(buckets)
     assert len(taken) > len(buckets) // 400
 
 
-def test_histograms_of_other_settings_are_for_somebody_else_to_read() -> None:
+def test_histograms_of_other_settings_are_not_decoded() -> None:
     assert decode(HdrHistogram(1, 3_600_000_000, 2).encode()) is None
     assert decode(encode({5: 1 << 55})) is None
 
@@ -68,12 +68,12 @@ def _packed(counts: bytes, length: int | None = None) -> bytes:
         base64.b64encode(struct.pack(">II", 0x1C849314, 8) + zlib.compress(b"")),
     ],
 )
-def test_what_is_damaged_is_no_histogram(text: bytes) -> None:
+def test_a_damaged_histogram_is_refused(text: bytes) -> None:
     with pytest.raises(ValueError):
         decode(text)
 
 
-def test_the_last_bucket_is_the_highest_there_is() -> None:
+def test_the_last_bucket_is_the_highest() -> None:
     whole = {bucket_key(HIGHEST_NS): 1}
     assert unpacked(encode(whole)) == whole
     counts = zlib.decompress(base64.b64decode(encode(whole))[8:])[40:]

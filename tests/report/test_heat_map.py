@@ -31,7 +31,7 @@ def test_the_heat_map_holds_every_message_of_the_measure_phase() -> None:
     assert stalled == [20, 40]  # 50 of 1,050 were lost
 
 
-def test_rows_of_the_heat_map_are_where_their_latencies_are() -> None:
+def test_rows_of_the_heat_map_are_at_their_latencies() -> None:
     buckets: Buckets = {}
     for value in (100_000, 1_000_000, 64_000_000):
         record(buckets, value)

@@ -39,7 +39,7 @@ def test_columns_are_aligned_as_plotters_expect_them() -> None:
     assert {len(row) for row in data} == {12 + 1 + 14 + 1 + 10 + 1 + 14}
 
 
-def test_it_is_what_hdrh_prints_but_for_the_deviation_it_leaves_unscaled() -> None:
+def test_the_text_equals_that_of_hdrh_except_the_deviation_which_hdrh_does_not_scale() -> None:
     out = io.BytesIO()
     to_hdr(spread(VALUES)).output_percentile_distribution(out, 1_000_000.0)
     theirs = out.getvalue().decode().splitlines()
@@ -65,7 +65,7 @@ def test_the_footer_is_in_the_unit_of_the_values() -> None:
 
 @given(st.lists(st.integers(0, 10**11), min_size=1, max_size=50))
 @settings(max_examples=25)
-def test_values_percentiles_and_counts_only_rise_to_the_whole(values: list[int]) -> None:
+def test_values_percentiles_and_counts_rise_to_the_total(values: list[int]) -> None:
     rows = rows_of(encode(spread(values)).decode())
     for column in (0, 1, 2):
         figures = [float(row[column]) for row in rows]
@@ -77,7 +77,7 @@ def test_values_percentiles_and_counts_only_rise_to_the_whole(values: list[int])
     assert len(rows[-1]) == 3
 
 
-def test_nothing_measured_is_a_footer_of_zeros() -> None:
+def test_an_empty_distribution_has_a_footer_of_zeros() -> None:
     text = encode({}).decode()
     assert rows_of(text) == []
     assert "Mean    =        0.000, StdDeviation   =        0.000" in text

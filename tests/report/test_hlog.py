@@ -1,4 +1,4 @@
-"""HdrHistogram logs: by the format's own rules, read by hdrh, and read back by us."""
+"""HdrHistogram logs: by the format's own rules, read by hdrh, and read back by wsbench."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def in_order(lines: list[Line]) -> list[Line]:
 # -- the format ------------------------------------------------------------------------------------------------------
 
 
-def test_the_head_is_that_of_a_version_1_3_log() -> None:
+def test_the_header_is_that_of_a_version_1_3_log() -> None:
     comment, version, start, base, legend = LOG.decode("ascii").splitlines()[:5]
     assert comment == f"#[{COMMENT}]"
     assert version == "#[Histogram log format version 1.3]"
@@ -83,7 +83,7 @@ def test_histograms_are_v2_compressed() -> None:
     assert int.from_bytes(blob[4:8], "big") == len(blob) - 8
 
 
-def test_lines_are_in_order_of_time_however_they_came() -> None:
+def test_lines_are_in_order_of_time() -> None:
     assert encode(reversed(LINES), start_ns=START, comment=COMMENT) == LOG
 
 
@@ -116,7 +116,7 @@ def test_hdrh_reads_the_same_intervals(tmp_path: Path) -> None:
             assert [values[percent] for percent in percents] == percentiles(line.buckets, percents)
 
 
-def test_hdrh_adds_the_intervals_of_a_series_up_to_the_whole(tmp_path: Path) -> None:
+def test_hdrh_sums_the_intervals_of_a_series_to_the_total(tmp_path: Path) -> None:
     file = tmp_path / "response.hlog"
     file.write_bytes(of_series("response"))
     total = HdrHistogram(1, HIGHEST_NS, 3)
@@ -147,12 +147,12 @@ MADE_LINES = st.lists(
 
 @given(MADE_LINES)
 @settings(max_examples=50)
-def test_what_is_written_is_what_is_read(lines: list[Line]) -> None:
+def test_decoding_returns_what_was_encoded(lines: list[Line]) -> None:
     read = decode(encode(lines, start_ns=START, comment=COMMENT), "here")
     assert sorted(read, key=repr) == sorted(lines, key=repr)
 
 
-def test_values_out_of_range_are_written_as_the_ends_of_it() -> None:
+def test_values_out_of_range_are_written_as_its_ends() -> None:
     line = Line("service", START, S, {**spread(2 * HIGHEST_NS), -5: 3})
     (read,) = decode(encode([line], start_ns=START, comment=COMMENT), "here")
     assert read.buckets == {0: 3, bucket_key(HIGHEST_NS): 1}
@@ -160,7 +160,7 @@ def test_values_out_of_range_are_written_as_the_ends_of_it() -> None:
     assert maximum_ms == pytest.approx(HIGHEST_NS / MS, rel=0.001), "no more than the histogram holds"
 
 
-def test_untagged_lines_of_others_are_read_too() -> None:
+def test_untagged_lines_of_other_tools_are_read_too() -> None:
     row = LOG.splitlines()[5].split(b",", 1)[1]
     (line,) = decode(b"#[BaseTime: 10.500 (seconds since epoch)]\n" + row, "here")
     assert (line.tag, line.start_ns, line.buckets) == ("", 10_500 * MS, LINES[0].buckets)
@@ -180,7 +180,7 @@ def test_one_series_of_a_log() -> None:
 # -- damage ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_log_cut_off_amid_a_line_is_no_log() -> None:
+def test_a_log_truncated_within_a_line_is_refused() -> None:
     start = LOG.index(b"Tag=")
     ends = {at for at in range(start, len(LOG)) if LOG[at - 1 : at + 1].endswith(b"\n") or LOG[at - 1 : at] == b"\n"}
     for at in range(start + 1, len(LOG), 7):
@@ -189,7 +189,7 @@ def test_a_log_cut_off_amid_a_line_is_no_log() -> None:
                 decode(LOG[:at], "latency.hlog")
 
 
-def test_a_changed_histogram_is_noticed() -> None:
+def test_a_changed_histogram_is_refused() -> None:
     start = LOG.index(b"HISTF") + 12
     end = LOG.index(b"\n", start)
     for at in range(start, end):
@@ -214,13 +214,13 @@ def test_a_changed_histogram_is_noticed() -> None:
         (b"BaseTime: 1795000000.250", b"BaseTime: soon"),
     ],
 )
-def test_an_edited_log_is_no_log(old: bytes, new: bytes) -> None:
+def test_an_edited_log_is_refused(old: bytes, new: bytes) -> None:
     assert old in LOG
     with pytest.raises(ResultError, match=r"here, line \d+") as caught:
         decode(LOG.replace(old, new, 1), "here")
     assert caught.value.exit_code == 2
 
 
-def test_bytes_that_are_no_text_are_no_log() -> None:
+def test_bytes_that_are_not_text_are_refused() -> None:
     with pytest.raises(ResultError):
         decode(b"\xff\xfe\x00\x01", "here")

@@ -1,4 +1,4 @@
-"""report.html: what stands in it, and that nothing that came from elsewhere is more than text in it."""
+"""report.html: its content, and that text from outside stays text."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def unpacked(values: dict[str, str]) -> list[float]:
     return array("f", base64.b64decode(values["bdata"])).tolist()
 
 
-def test_verdict_and_findings_come_first_and_in_words(minute: Stored) -> None:
+def test_verdict_and_findings_come_first(minute: Stored) -> None:
     findings = [Finding("sent-late", "1 % were 5 ms late", "Lower --rate.", "late")]
     text = report(minute, replace(minute.run, generator=Generator("late", findings))).text
     order = [
@@ -62,14 +62,14 @@ def test_verdict_and_findings_come_first_and_in_words(minute: Stored) -> None:
     assert places == sorted(places)
 
 
-def test_all_figures_of_a_run_are_there(minute: Stored) -> None:
+def test_all_plots_of_a_run_are_there(minute: Stored) -> None:
     document = report(minute)
     assert document.figures() == ["percentiles", "heat", "throughput", "connections", "cpu", "connecting"]
     places = [attrs["id"] for tag, attrs in document.elements if tag == "figure"]
     assert places == document.figures()
 
 
-def test_figures_say_what_the_result_says(minute: Stored) -> None:
+def test_plots_show_the_figures_of_the_result(minute: Stored) -> None:
     document, latency = report(minute), minute.run.latency
     lines = {str(line["name"]): line for line in document.figure("percentiles")["data"]}
     assert list(lines) == ["response", "service", "send lag", "read lag"]
@@ -85,7 +85,7 @@ def test_figures_say_what_the_result_says(minute: Stored) -> None:
     assert received == [float(row["received"]) for row in rows]
 
 
-def test_what_came_from_elsewhere_stays_text(minute: Stored) -> None:
+def test_text_from_outside_stays_text(minute: Stored) -> None:
     run = minute.run
     hostile = replace(
         run,
@@ -108,7 +108,7 @@ def test_what_came_from_elsewhere_stays_text(minute: Stored) -> None:
     assert "{{ 7*7 }}" in document.text
 
 
-def test_no_figure_ends_its_script_element() -> None:
+def test_no_plot_ends_its_script_element() -> None:
     data = page._json({"name": "</script><!--"})
     assert "<" not in data
     assert json.loads(data) == {"name": "</script><!--"}
@@ -131,7 +131,7 @@ def test_the_policy_lets_nothing_in(minute: Stored) -> None:
     assert nonce[1] not in run_page.report(minute.run, minute.lines(), minute.timeline).decode()
 
 
-def test_a_run_of_which_nothing_is_known_has_a_report_all_the_same() -> None:
+def test_an_empty_run_has_a_report() -> None:
     empty = stored(1)
     run = replace(
         empty.run,

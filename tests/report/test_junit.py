@@ -1,4 +1,4 @@
-"""JUnit XML, read by a parser that is not ours."""
+"""JUnit XML, read by junitparser and by ElementTree."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_case_for_every_gate() -> None:
     assert {case.classname for case in found.values()} == {"wsbench run echo"}
 
 
-def test_the_verdict_fails_a_strict_run_alone() -> None:
+def test_the_verdict_fails_only_a_strict_run() -> None:
     late = replace(RUN, generator=LATE)
     assert outcome(cases(encode_run(late))["verdict"]) is None
     assert "sent-late: 1 % < 2 & more" in cases(encode_run(late))["verdict"].system_out
@@ -52,7 +52,7 @@ def test_the_verdict_fails_a_strict_run_alone() -> None:
     assert outcome(cases(encode_run(RUN, strict=True))["verdict"]) is None
 
 
-def test_a_run_that_was_ended_early_is_an_error() -> None:
+def test_a_run_that_ended_early_is_an_error() -> None:
     ended = cases(encode_run(replace(RUN, complete=False)))["verdict"]
     assert outcome(ended) == (Error, "the run ended early")
 
@@ -69,7 +69,7 @@ def test_a_case_for_every_metric_of_a_comparison() -> None:
     assert outcome(found["echo: p99.9"]) == (Skipped, "not compared: too few | <messages>")
 
 
-def test_pairs_without_runs_and_what_was_compared_anyway() -> None:
+def test_pairs_without_runs_and_ignored_differences() -> None:
     found = cases(encode_comparison(PAIRS))
     assert len(found) == 5
     assert outcome(found["x 2B"]) == (Skipped, "not compared: NEW has no run of it")

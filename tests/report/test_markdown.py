@@ -13,7 +13,7 @@ from wsbench.results.run_result import Gate, Generator
 
 
 def tables(markdown: str) -> list[list[list[str]]]:
-    """Cells of all tables, their rules checked and left out; \\| is no border."""
+    """Return the cells of all tables; check their rules and leave them out. \\| is not a border."""
     found: list[list[list[str]]] = []
     before = ""
     for line in markdown.splitlines():
@@ -51,7 +51,7 @@ def test_a_run() -> None:
         ({"generator": Generator("late"), "gates": [Gate("lost > 0", True, "50")]}, "### ❌ "),
     ],
 )
-def test_the_heading_says_how_it_went(changes: dict[str, object], heading: str) -> None:
+def test_the_heading_has_the_outcome(changes: dict[str, object], heading: str) -> None:
     assert run_summary(replace(RUN, **changes)).startswith(heading)
 
 
@@ -62,7 +62,7 @@ def test_findings_and_an_early_end() -> None:
     assert "Incomplete" not in run_summary(RUN)
 
 
-def test_text_of_others_is_no_markup() -> None:
+def test_text_from_outside_is_not_markup() -> None:
     nasty = "a|b\n# <script> `c` *d* [e](f)"
     text = run_summary(replace(RUN, name=nasty, gates=[Gate(nasty, True, nasty)]))
     escaped = "a|b \\# \\<script\\> \\`c\\` \\*d\\* \\[e\\](f)"
@@ -82,7 +82,7 @@ def test_a_comparison() -> None:
     assert "Compared anyway" not in text
 
 
-def test_a_comparison_of_many_pairs_and_one_that_was_made_anyway() -> None:
+def test_a_comparison_of_many_pairs_and_ignored_differences() -> None:
     text = comparison_summary(PAIRS)
     assert "**x 1B** (2 against 1 runs)" in text
     assert "**x 2B**: not compared: NEW has no run of it" in text

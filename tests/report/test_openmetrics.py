@@ -68,7 +68,7 @@ def test_counts() -> None:
     assert values(found["wsbench_measured_seconds"]) == {(): 10.0}
 
 
-def test_what_it_was_like() -> None:
+def test_target_conditions_and_verdict() -> None:
     run = replace(
         RUN, name='a "b"\\c\nd', generator=Generator("late"), complete=False, target=TargetResult(rss_bytes=5)
     )

@@ -37,7 +37,7 @@ def test_a_row_has_all_figures_in_their_units_and_the_verification() -> None:
     assert "Medians over 3 runs per cell." in shown
 
 
-def test_ratios_stand_below_with_their_interval() -> None:
+def test_ratios_are_below_with_their_interval() -> None:
     shown = lines(row(), row("new", ratio=Ratio(1.234, 1.1, 12.345, assumed=False)))
     at = shown.index(one(shown, "new"))
     assert shown[at + 1].split() == ["×", "baseline", *["1.23"] * 9]
@@ -48,12 +48,12 @@ def test_ratios_stand_below_with_their_interval() -> None:
     assert shown[at].index("12,346") + len("12,346") == shown[at + 1].index("1.23") + len("1.23")
 
 
-def test_an_interval_that_says_nothing_is_short() -> None:
+def test_a_meaningless_interval_is_short() -> None:
     shown = lines(row(), row("new", ratio=Ratio(0.5, 0.0001, 23_456.0, assumed=False)))
     assert shown[shown.index(one(shown, "new")) + 2].split() == ["<0.01–>100"] * 9
 
 
-def test_an_assumed_spread_says_so() -> None:
+def test_an_assumed_spread_is_marked() -> None:
     shown = lines(row(done=1, asked=1), row("new", done=1, asked=1, ratio=Ratio(1.0, 0.5, 2.0, assumed=True)))
     assert any("0.50–2.00?" in line for line in shown)
     assert one(shown, "?:").startswith("?: the spread between runs is assumed")

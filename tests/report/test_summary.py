@@ -23,7 +23,7 @@ PATH = "results/20261122T091500Z-echo"
 
 
 def rows(run: Run) -> dict[str, str]:
-    """Rows by their first word."""
+    """Return the rows by their first word."""
     return {row.split()[0]: row for row in render(run, PATH).splitlines() if row.strip()}
 
 
@@ -31,7 +31,7 @@ def conditions(**changes: object) -> Run:
     return msgspec.structs.replace(RUN, conditions=msgspec.structs.replace(RUN.conditions, **changes))
 
 
-def test_it_says_what_was_measured_and_where_the_result_lies() -> None:
+def test_the_summary_has_the_conditions_and_the_results_path() -> None:
     text = render(RUN, PATH)
     assert text.startswith("ws://127.0.0.1:8765/echo")
     assert "50 connections, open loop, 1,000 messages/s, constant, 128 bytes text, compression none, 10s" in text
@@ -55,12 +55,12 @@ def test_it_says_what_was_measured_and_where_the_result_lies() -> None:
         (msgspec.structs.replace(RUN, complete=False), "\nINCOMPLETE: "),
     ],
 )
-def test_conditions_out_of_the_ordinary_are_named(run: Run, expected: str) -> None:
+def test_unusual_conditions_are_named(run: Run, expected: str) -> None:
     assert expected in render(run, PATH)
     assert expected not in render(RUN, PATH)
 
 
-def test_latencies_stand_under_their_percentile_and_what_is_not_known_is_a_dash() -> None:
+def test_latencies_are_under_their_percentile_and_unknown_ones_are_a_dash() -> None:
     head = rows(RUN)["latency"]
     assert head.split() == ["latency", "p50", "p90", "p99", "p99.9", "max"]
     row = rows(RUN)["response"]
@@ -79,19 +79,19 @@ def test_a_closed_loop_has_no_send_lag() -> None:
     assert "send lag" not in render(conditions(loop="closed"), PATH)
 
 
-def test_messages_that_went_wrong_are_counted_only_when_there_are_any() -> None:
+def test_counts_of_faulty_messages_are_shown_only_when_not_zero() -> None:
     wrong = msgspec.structs.replace(RUN, messages=MessageCounts(sent=5, received=5, reordered=1_200, late=2))
     assert rows(wrong)["messages"].endswith("0 lost, 1,200 reordered, 2 late")
 
 
 def of_scenario(**changes: object) -> Run:
-    """A run of a scenario without round trips."""
+    """Return a run of a scenario without round trips."""
     empty = {name: Latency() for name in RUN.latency}
     run = msgspec.structs.replace(RUN, latency={**empty, "ping": Latency(7, 1, 1_000)}, messages=MessageCounts())
     return msgspec.structs.replace(run, **changes)
 
 
-def test_a_scenario_without_round_trips_shows_what_it_has() -> None:
+def test_a_scenario_without_round_trips_shows_its_series() -> None:
     found = rows(of_scenario())
     assert found["messages"] == "messages     none" and "throughput" not in found
     assert "ping" in found and "response" not in found and "read" not in found
@@ -99,18 +99,18 @@ def test_a_scenario_without_round_trips_shows_what_it_has() -> None:
     assert "response" in rows(lost)
 
 
-def test_what_the_server_sends_on_its_own_accord_is_no_reply() -> None:
+def test_a_message_that_the_server_pushes_is_no_reply() -> None:
     pushed = MessageCounts(sent=0, received=9_950, pushed=9_950)
     assert "995 messages/s received" in rows(of_scenario(messages=pushed))["throughput"]
 
 
 def test_settings_of_a_scenario_are_conditions() -> None:
-    given = msgspec.structs.replace(RUN.conditions, scenario="push", settings={"rate": "5", "reply": "on"})
-    text = render(of_scenario(conditions=given), PATH)
+    push = msgspec.structs.replace(RUN.conditions, scenario="push", settings={"rate": "5", "reply": "on"})
+    text = render(of_scenario(conditions=push), PATH)
     assert ", scenario push (rate=5, reply=on), compression none" in text
 
 
-def test_a_scenario_that_opens_connections_again_and_again_shows_what_that_took() -> None:
+def test_a_scenario_that_reopens_connections_shows_the_connect_series() -> None:
     again = of_scenario(latency={**of_scenario().latency, "connect": Latency(70, 0, 1_000), "upgrade": Latency(70)})
     assert "upgrade" not in rows(again)
     found = rows(msgspec.structs.replace(again, connections=ConnectionCounts(asked=70, opened=70)))

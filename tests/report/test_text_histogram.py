@@ -21,7 +21,7 @@ def drawn(response: dict[int, int], service: dict[int, int] | None = None, *, lo
     return msgspec.structs.replace(RUN, latency=latency, conditions=conditions)
 
 
-def test_a_line_a_bound_with_bars_in_proportion() -> None:
+def test_one_line_per_bound_with_bars_in_proportion() -> None:
     head, *lines, last = rows(drawn({22_000: 50, 27_000: 100, 39_000: 1}, loop="closed"))
     assert head == "distribution  response = service" and last == ""
     assert [line[:14].strip() for line in lines] == ["≤  22.0 µs", "≤  27.0 µs", "≤  33.0 µs", "≤  39.0 µs"]
@@ -37,7 +37,7 @@ def test_response_and_service_side_by_side() -> None:
     assert head.index("service") == lines[0].index("█" * 18, 40)
 
 
-def test_what_is_wide_is_drawn_in_few_lines_that_end_on_round_figures() -> None:
+def test_a_wide_distribution_has_few_lines_that_end_on_round_figures() -> None:
     wide = {10_000: 1, 120_000: 5, 1_000_000: 9, 47_000_000: 2, 1_000_000_000: 1}
     _, *lines, _ = rows(drawn(wide, loop="closed"))
     assert len(lines) == 16  # five decades of three lines
@@ -61,7 +61,7 @@ def test_lost_messages_have_a_line() -> None:
     assert "lost" not in "".join(rows(drawn({1_000: 4})))
 
 
-def test_without_samples_or_in_an_older_result_there_is_nothing() -> None:
+def test_without_samples_and_in_older_results_there_is_no_histogram() -> None:
     assert rows(RUN) == [] and "distribution" not in render(RUN, "results/x")
 
 

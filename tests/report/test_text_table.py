@@ -42,5 +42,5 @@ def test_a_cell_is_one_line_of_its_own_text(text: str) -> None:
     assert draw([left(), left()], [(text, "next")]) == [f"{' '.join(text.splitlines())}  next"]
 
 
-def test_facts_stand_under_each_other() -> None:
+def test_facts_are_aligned() -> None:
     assert facts([("messages", "3 sent"), ("", "more")]) == ["messages     3 sent", "             more"]

@@ -84,7 +84,7 @@ def test_every_interval_has_a_row_even_when_nothing_happened_in_it() -> None:
     assert [found[-1][name] for name in ("sent", "received", "lost", "bytes_sent")] == ["0"] * 4
 
 
-def test_connections_are_those_that_were_open_at_the_intervals_end() -> None:
+def test_connections_are_those_open_at_the_intervals_end() -> None:
     found = rows(
         IntervalDelta("ramp", T, {"connections_opened": 30}),
         IntervalDelta("measure", T + S, {"connections_opened": 20, "connections_closed": 5}),
@@ -94,7 +94,7 @@ def test_connections_are_those_that_were_open_at_the_intervals_end() -> None:
     assert [row["connections"] for row in found] == ["30", "45", "45", "0"]
 
 
-def test_lines_end_as_unix_has_it() -> None:
+def test_lines_end_in_a_newline_alone() -> None:
     text = encode([make_row(BUSY)], {})
     assert text.count(b"\n") == 2
     assert text.endswith(b"\n")

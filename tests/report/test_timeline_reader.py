@@ -22,6 +22,6 @@ def test_an_hour_becomes_columns_without_losing_a_count() -> None:
 
 
 @pytest.mark.parametrize("text", [b"\xff\xfe", b"time,elapsed_s\n2026,x\n", b"time,phase\n1,2\n", b"elapsed_s\n1\n"])
-def test_what_is_no_timeline_is_said(text: bytes) -> None:
+def test_other_text_is_refused(text: bytes) -> None:
     with pytest.raises(ResultError, match=r"timeline\.csv is not a timeline"):
         read_timeline(text, "timeline.csv")
