@@ -1,0 +1,62 @@
+"""Reconnection of a dropped connection, against a real server."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import gevent
+import pytest
+from helpers.driver import LoggedDriver
+from helpers.peer import PATIENCE_S, Peer
+
+from wsbench.run.options import RunOptions
+from wsbench.worker.engine import Engine
+from wsbench.worker.reconnect import reconnect
+
+
+@pytest.fixture
+def peer() -> Iterator[Peer]:
+    made = Peer()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def engine(peer: Peer) -> Iterator[Engine]:
+    made = Engine(RunOptions.from_texts({}, url=peer.url, users=1), worker=0, send=lambda _: None)
+    yield made
+    made.finish()
+
+
+def test_a_dropped_connection_is_reopened_after_a_pause(engine: Engine, peer: Peer) -> None:
+    driver = LoggedDriver()
+    engine.connections.register(driver)
+    began = time.monotonic()
+    reopening = gevent.spawn(reconnect, engine, driver)
+    peer.accept()
+    assert reopening.get(timeout=PATIENCE_S) is True
+    assert time.monotonic() - began >= 0.05
+    assert driver.connection is not None
+    assert (engine.connections.tally.reconnected, engine.connections.tally.opened) == (1, 0)
+
+
+def test_a_refused_connection_is_tried_again(engine: Engine, peer: Peer) -> None:
+    driver = LoggedDriver()
+    engine.connections.register(driver)
+    reopening = gevent.spawn(reconnect, engine, driver)
+    peer.accept(lambda _: b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
+    peer.close()
+    peer.accept()
+    assert reopening.get(timeout=PATIENCE_S) is True
+    assert [tally.count for tally in engine.errors.tallies] == [1]
+
+
+def test_a_connection_that_is_not_wanted_any_more_is_not_reopened(engine: Engine) -> None:
+    assert reconnect(engine, LoggedDriver(), wanted=lambda: False) is False
+    assert engine.connections.tally.reconnected == 0
+
+
+def test_after_the_run_no_connection_is_reopened(engine: Engine) -> None:
+    engine.finish()
+    assert reconnect(engine, LoggedDriver()) is False
