@@ -111,15 +111,14 @@ class Director:
         )
         interrupted = self._ending is Ending.INTERRUPTED
         self.result = result = result_writer.write(self.described, measured, self._staging, interrupted=interrupted)
-        if result.directory is not None or result.failure is None:
+        if result.failure is None:
             return
-        if result.run is not None:
-            self._staging.discard()
-            self.progress.hand_over(result.run, result.failure)
-        elif self._launched:
+        if result.run is None and self._launched:
             result_writer.leave_failure(result.failure, self._staging)
-        else:
-            self._staging.discard()
+            return
+        self._staging.discard()
+        if result.run is not None:
+            self.progress.hand_over(result.run, result.failure)
 
     def _counters(self) -> dict[str, int]:
         counters = self.collector.totals.counters()

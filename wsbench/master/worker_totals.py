@@ -67,7 +67,7 @@ def lost_of(series: str, counts: Mapping[str, int]) -> int:
     return counts.get("lost", 0) if series in ("service", "read_lag") else lost_under(series, counts)
 
 
-def fitness(worker: WorkerState) -> findings.WorkerFitness:
+def _fitness(worker: WorkerState) -> findings.WorkerFitness:
     """Return what a worker reported about itself; CPU of the measure phase in percent of one core."""
     health = worker.report.health
     return findings.WorkerFitness(
@@ -99,7 +99,7 @@ def evidence(
     opened, granted = connections(workers, options.users), negotiated(workers)
     return findings.Evidence(
         closed_loop=options.closed_loop,
-        workers=[fitness(worker) for worker in workers],
+        workers=[_fitness(worker) for worker in workers],
         series=series,
         counts=counts,
         users=opened.asked,
