@@ -93,6 +93,22 @@ def test_a_late_reply_belongs_to_its_second_and_changes_that_alone() -> None:
     assert len(list(reports.live.points(0))) == 3
 
 
+def test_a_second_that_is_read_while_it_is_added_is_complete_afterwards() -> None:
+    known: list[int] = []
+
+    def read() -> None:
+        if len(known) < 5:
+            known.append(reports.live.version)
+            list(reports.live.points(0))
+            reports.live.latest()
+
+    reports = Reports(read)
+    reports.send(second(1, *[1.0] * 50))
+    for since in (0, known[0]):
+        [point] = reports.live.points(since)
+        assert point.received_per_s == 50 and None not in (*point.response, *point.service)
+
+
 def test_only_the_latest_seconds_are_kept() -> None:
     reports = Reports()
     for number in range(1, 1000):

@@ -149,9 +149,10 @@ class LiveView:
     def take(self, report: Report) -> Buckets:
         """Add a report and return its response times in coarse buckets. Yields control in between."""
         response: Buckets = {}
-        self.version += 1
+        points = []
         for delta in report.deltas:
             point = self._point(delta)
+            points.append(point)
             for name in self._names:
                 coarse = self._coarse(delta.series.get(name, {}))
                 if name == self._names[0]:
@@ -162,6 +163,10 @@ class LiveView:
                 merge(self._series.setdefault(delta.phase, {}).setdefault(name, {}), coarse)
                 self.yield_control()
             self._take_named(delta)
+        # Only now, when the report is whole: a reader may have seen parts of it while control was yielded.
+        self.version += 1
+        for point in points:
+            point.version = self.version
         self._settle()
         return response
 
@@ -188,7 +193,6 @@ class LiveView:
             point = LiveInterval(delta.phase, delta.start_ns)
             if len(self._points) < _KEPT_POINTS or delta.start_ns > next(iter(self._points))[1]:
                 self._points[delta.phase, delta.start_ns] = point
-        point.version = self.version
         merge_counts(point.counts, counts)
         if "wall_ns" in counts:  # the present interval, not an earlier one of a late reply
             point.connections = self.connections_open
