@@ -1,9 +1,9 @@
-"""Clients that a server could do without: each manner of abuse, again and again, and what came of it.
+"""Abusive clients: each kind of abuse, repeated, and its outcomes.
 
-    python -m helpers.abuse ws://127.0.0.1:8765/echo --seconds 60      from tests/
+    cd tests && python -m helpers.abuse ws://127.0.0.1:8765/echo --seconds 60
 
-prints a JSON document: for each manner how often which outcome. Outcomes are an HTTP status ("408"), a close code
-("close 1009"), "reset", "end" (of the stream, without a word), "connected" (and left alone), or "unanswered".
+prints a JSON document: for each kind the number of each outcome. Outcomes are an HTTP status ("408"), a close code
+("close 1009"), "reset", "end" (of the stream, without an answer), "connected" (and left alone), or "unanswered".
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _MIB = 1024 * 1024
 
 
 def bomb(size: int) -> bytes:
-    """A compressed message of so many bytes, a thousandth as long on the wire."""
+    """Return a compressed message of `size` bytes, about `size` / 1000 on the wire."""
     compressor = zlib.compressobj(9, wbits=-15)
     data = b"".join(compressor.compress(bytes(_MIB)) for _ in range(size // _MIB))
     data += compressor.compress(bytes(size % _MIB)) + compressor.flush(zlib.Z_SYNC_FLUSH)
@@ -41,7 +41,7 @@ def bomb(size: int) -> bytes:
 
 
 def outcome(received: bytes) -> str:
-    """What all that a server has sent on one connection comes to."""
+    """Return the outcome of one connection, from all bytes that the server has sent."""
     head, _, frames = received.partition(b"\r\n\r\n")
     status = head[9:12].decode("latin-1")
     if status != "101":
@@ -60,7 +60,7 @@ def outcome(received: bytes) -> str:
 
 
 class Abuser:
-    """One connection of a client that means no good."""
+    """A connection of an abusive client."""
 
     def __init__(self, url: str, until: float) -> None:
         parts = urlsplit(url)
@@ -79,7 +79,7 @@ class Abuser:
         await self._loop.sock_connect(self._socket, self._address)
 
     async def open(self, *headers: str, path: str = "", buffer: int = 0) -> None:
-        """Connect and be through the handshake, or ConnectionError."""
+        """Connect and complete the handshake; ConnectionError if it is refused."""
         await self.connect(buffer=buffer)
         await self.send(request(path or self.path, *headers))
         while b"\r\n\r\n" not in self.received:
@@ -98,7 +98,7 @@ class Abuser:
         return data
 
     async def end(self) -> str:
-        """Read until there is no more; the outcome."""
+        """Read to the end of the stream; return the outcome."""
         try:
             while await self.read():
                 pass
@@ -110,7 +110,7 @@ class Abuser:
         await asyncio.sleep(max(0, min(seconds, self.until - time.monotonic())))
 
     def hang_up(self) -> None:
-        """With a reset."""
+        """Close with a TCP reset."""
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
         self._socket.close()
 
@@ -124,7 +124,7 @@ async def says_nothing(abuser: Abuser) -> str:
 
 
 async def a_byte_a_second(abuser: Abuser) -> str:
-    """A handshake that would take minutes."""
+    """Send a handshake that would take minutes."""
     await abuser.connect()
     ending = asyncio.create_task(abuser.end())
     for byte in request(abuser.path, "X-Filler: " + "x" * 500):
@@ -172,15 +172,15 @@ async def a_garbage_frame(abuser: Abuser) -> str:
 
 
 async def a_huge_message(abuser: Abuser) -> str:
-    """Says that it will send an exabyte."""
+    """Announce a message of an exabyte."""
     await abuser.open()
     await abuser.send(Frame(BINARY, bytes(1000), stated=1 << 60).wire(masked=True))
     return await abuser.end()
 
 
 async def endless_fragments(abuser: Abuser) -> str:
+    """Send fragments of a message that is too large, also after the server has closed."""
     await abuser.open()
-    """Of a message that has long been too large, and goes on when it was told so."""
     await abuser.send(Frame(TEXT, b"x" * 8000, fin=False).wire(masked=True))
     more = Frame(CONTINUATION, b"x" * 8000, fin=False).wire(masked=True)
     with contextlib.suppress(ConnectionError):
@@ -201,7 +201,7 @@ async def a_bomb(abuser: Abuser) -> str:
 
 
 async def half_a_message(abuser: Abuser) -> str:
-    """As much of a message as may be sent; the rest never comes."""
+    """Send the larger part of a message and never the rest."""
     await abuser.open()
     with contextlib.suppress(ConnectionError):
         await abuser.send(Frame(BINARY, bytes(60_000), stated=65_000).wire(masked=True))
@@ -218,7 +218,7 @@ _SOME = b"".join(Frame(opcode, b"x" * 20).wire(masked=True) for opcode in (TEXT,
 
 
 async def never_reads(abuser: Abuser) -> str:
-    """Sends messages and pings as fast as it can, and leaves the replies where they are."""
+    """Send messages and pings as fast as possible, and do not read the replies."""
     await abuser.open(buffer=4096)
     with contextlib.suppress(ConnectionError):
         while True:
@@ -227,7 +227,7 @@ async def never_reads(abuser: Abuser) -> str:
 
 
 async def reads_a_byte_a_second(abuser: Abuser) -> str:
-    """The same, but for a byte a second of the replies."""
+    """Send messages and pings as fast as possible, and read one byte of the replies per second."""
     await abuser.open(buffer=4096)
     reading = asyncio.create_task(_sip(abuser))
     try:
@@ -246,9 +246,9 @@ async def _sip(abuser: Abuser) -> None:
 
 
 async def is_pushed_to(abuser: Abuser) -> str:
-    """Asks to be sent much, and reads none of it."""
+    """Request a high rate of pushed messages, and do not read them."""
     await abuser.open(path="/push?rate=1000&size=60000", buffer=4096)
-    # with nothing to send, only what was sent before the reset tells: it comes with a ping now and then
+    # a client that neither reads nor sends does not notice a reset: it sends a ping now and then
     with contextlib.suppress(ConnectionError):
         while True:
             await asyncio.sleep(0.2)
@@ -257,7 +257,7 @@ async def is_pushed_to(abuser: Abuser) -> str:
 
 
 async def hangs_up(abuser: Abuser) -> str:
-    """In the middle of a frame, with a reset."""
+    """Reset the connection within a frame."""
     await abuser.open()
     await abuser.send(Frame(BINARY, b"x" * 500, stated=1000).wire(masked=True))
     abuser.hang_up()
@@ -265,7 +265,7 @@ async def hangs_up(abuser: Abuser) -> str:
 
 
 async def takes_a_place(abuser: Abuser) -> str:
-    """Of the connections there may be, for some seconds."""
+    """Hold one of the permitted connections for some seconds."""
     await abuser.connect()
     await abuser.send(request(abuser.path))
     while b"\r\n\r\n" not in abuser.received and await abuser.read():
@@ -277,13 +277,13 @@ async def takes_a_place(abuser: Abuser) -> str:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How often a manner is shown, and what may come of it.
+class AbusePlan:
+    """Frequency of one kind of abuse, and its documented outcomes.
 
     Attributes:
-        at_once: connections of the kind at one time.
-        pause_s: of each between one time and the next.
-        outcomes: as documented. For want of places and memory any of them can be refused as well: `_ANYBODY`.
+        at_once: number of simultaneous connections of this kind.
+        pause_s: pause of each between two attempts.
+        outcomes: documented outcomes; in addition each client may be refused for lack of capacity (`_ANYBODY`).
     """
 
     manner: Manner
@@ -295,23 +295,23 @@ class Plan:
 _ANYBODY = frozenset({"503", "close 1013"})
 
 PLANS = (
-    Plan(says_nothing, 20, 0.0, frozenset({"408"})),
-    Plan(a_byte_a_second, 20, 0.0, frozenset({"408"})),
-    Plan(a_bad_handshake, 2, 0.2, frozenset({"400", "405", "426", "431"})),
-    Plan(a_garbage_frame, 2, 0.2, frozenset({"close 1002", "close 1007"})),
-    Plan(a_huge_message, 1, 0.2, frozenset({"close 1009"})),
-    Plan(endless_fragments, 1, 1.0, frozenset({"close 1009"})),
-    Plan(a_bomb, 1, 1.0, frozenset({"close 1009"})),
-    Plan(half_a_message, 20, 0.5, frozenset({"connected"})),
-    Plan(never_reads, 3, 0.5, frozenset({"reset"})),
-    Plan(reads_a_byte_a_second, 3, 0.5, frozenset({"reset"})),
-    Plan(is_pushed_to, 2, 0.5, frozenset({"reset"})),
-    Plan(hangs_up, 2, 0.2, frozenset({"connected"})),
-    Plan(takes_a_place, 30, 0.1, frozenset({"connected"})),
+    AbusePlan(says_nothing, 20, 0.0, frozenset({"408"})),
+    AbusePlan(a_byte_a_second, 20, 0.0, frozenset({"408"})),
+    AbusePlan(a_bad_handshake, 2, 0.2, frozenset({"400", "405", "426", "431"})),
+    AbusePlan(a_garbage_frame, 2, 0.2, frozenset({"close 1002", "close 1007"})),
+    AbusePlan(a_huge_message, 1, 0.2, frozenset({"close 1009"})),
+    AbusePlan(endless_fragments, 1, 1.0, frozenset({"close 1009"})),
+    AbusePlan(a_bomb, 1, 1.0, frozenset({"close 1009"})),
+    AbusePlan(half_a_message, 20, 0.5, frozenset({"connected"})),
+    AbusePlan(never_reads, 3, 0.5, frozenset({"reset"})),
+    AbusePlan(reads_a_byte_a_second, 3, 0.5, frozenset({"reset"})),
+    AbusePlan(is_pushed_to, 2, 0.5, frozenset({"reset"})),
+    AbusePlan(hangs_up, 2, 0.2, frozenset({"connected"})),
+    AbusePlan(takes_a_place, 30, 0.1, frozenset({"connected"})),
 )
 
 
-async def _again_and_again(url: str, plan: Plan, until: float, tally: Counter[str]) -> None:
+async def _again_and_again(url: str, plan: AbusePlan, until: float, tally: Counter[str]) -> None:
     while time.monotonic() < until:
         abuser = Abuser(url, until)
         try:
@@ -325,10 +325,10 @@ async def _again_and_again(url: str, plan: Plan, until: float, tally: Counter[st
 
 
 async def abuse(url: str, seconds: float, patience: float = 60) -> dict[str, Counter[str]]:
-    """Show every manner for so long; what came of it, by manner.
+    """Run every kind of abuse for `seconds`; return the counts of outcomes by kind.
 
     Args:
-        patience: seconds for the last of each to come to its end; those that have not by then are "unanswered".
+        patience: seconds that the last clients have to end; those still open then are "unanswered".
     """
     until = time.monotonic() + seconds
     tallies: dict[str, Counter[str]] = {plan.manner.__name__: Counter() for plan in PLANS}
@@ -349,13 +349,13 @@ async def abuse(url: str, seconds: float, patience: float = 60) -> dict[str, Cou
 
 
 def tallies_of(ended: CliResult) -> dict[str, Counter[str]]:
-    """What this module as a program printed."""
+    """Return the document that this module has printed as a program."""
     assert ended.returncode == 0, ended.stderr
     return {manner: Counter(came) for manner, came in ended.json().items()}
 
 
 def undocumented(tallies: dict[str, Counter[str]]) -> list[str]:
-    """What came that should not have, in words."""
+    """Return a line for each outcome that is not documented."""
     return [
         f"{plan.manner.__name__}: {came} ({times} times)"
         for plan in PLANS
@@ -365,8 +365,8 @@ def undocumented(tallies: dict[str, Counter[str]]) -> list[str]:
 
 
 def main() -> None:
-    """Abuse a server."""
-    parser = argparse.ArgumentParser(description="Abuse a WebSocket server that one owns.")
+    """Abuse a server, and print the outcomes."""
+    parser = argparse.ArgumentParser(description="Abuse a WebSocket server of your own.")
     parser.add_argument("url")
     parser.add_argument("--seconds", type=float, default=60)
     given = parser.parse_args()

@@ -1,6 +1,6 @@
-"""A server whose opening handshake goes wrong in a way of one's choice: the path says which (see `FAULTS`).
+"""A server with faults in its opening handshake; the path selects the fault (see `FAULTS`).
 
-`/ok` is the control: the same code answers properly, so that a failure elsewhere is the fault's alone.
+`/ok` is the control: the same code without a fault.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _HTML = b"<!DOCTYPE html><html><head><title>%s</title></head><body><h1>%s</h1></
 
 
 class Session:
-    """One client's connection, its request read, and the 101 that would be right."""
+    """Connection of a client whose request has been read, with the header lines of a valid 101."""
 
     def __init__(self, client: socket.socket, request: Request, stopped: threading.Event) -> None:
         self.client = client
@@ -33,12 +33,12 @@ class Session:
         self.accept = f"Sec-WebSocket-Accept: {frames.accept_key(key)}"
 
     def switch(self, *headers: str, version: str = "HTTP/1.1") -> None:
-        """Answers 101 with `headers` and then keeps still until the client says something or goes."""
+        """Answer 101 with `headers`, then wait until the client sends something or closes."""
         self.client.sendall(frames.http_answer("101 Switching Protocols", *headers, version=version))
         self.client.recv(1 << 16)
 
     def refuse(self, status: str, *headers: str, body: bytes | None = None) -> None:
-        """Answers `status` with an HTML page, or with a plain `body`."""
+        """Answer `status` with an HTML page, or with a plain `body`."""
         kind = "text/html; charset=utf-8" if body is None else "text/plain"
         page = _HTML % (status.encode(), status.encode()) if body is None else body
         self.client.sendall(frames.http_answer(status, f"Content-Type: {kind}", *headers, body=page))
@@ -50,7 +50,7 @@ def _silent(session: Session) -> None:
 
 
 def reset(session: Session) -> None:
-    """Ends TCP with an RST."""
+    """Reset the TCP connection."""
     session.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     session.client.close()
 
@@ -84,7 +84,7 @@ def _redirect(session: Session) -> None:
 
 FAULTS: dict[str, Fault] = {
     "/ok": lambda s: s.switch(s.upgrade, s.connection, s.accept),
-    # answers of an HTTP server that is no WebSocket server, or not for us
+    # answers of an HTTP server without WebSocket, or that refuses this client
     "/200": lambda s: s.refuse("200 OK"),
     "/302": _redirect,
     "/redirect": _redirect,
@@ -93,7 +93,7 @@ FAULTS: dict[str, Fault] = {
     "/404": lambda s: s.refuse("404 Not Found"),
     "/426": lambda s: s.refuse("426 Upgrade Required", "Sec-WebSocket-Version: 8, 7"),
     "/503": lambda s: s.refuse("503 Service Unavailable", "Retry-After: 30"),
-    # what a back end says when a proxy in front of it does not forward the two hop-by-hop headers
+    # answer of a back end behind a proxy that does not forward the two hop-by-hop headers
     "/no-upgrade": lambda s: s.refuse("400 Bad Request", body=b"missing Upgrade header\n"),
     # a 101 with one thing wrong
     "/101-no-upgrade": lambda s: s.switch(s.connection, s.accept),
@@ -107,7 +107,7 @@ FAULTS: dict[str, Fault] = {
         s.upgrade, s.connection, s.accept, "Sec-WebSocket-Protocol: never-asked-for"
     ),
     "/http10": lambda s: s.switch(s.upgrade, s.connection, s.accept, version="HTTP/1.0"),
-    # no whole answer
+    # no complete answer
     "/silent": _silent,
     "/close": lambda _session: None,
     "/rst": reset,
@@ -118,11 +118,11 @@ FAULTS: dict[str, Fault] = {
 
 
 class BadHandshakes:
-    """The server, a thread per connection; a context manager that gives itself.
+    """The server, with one thread per connection. A context manager.
 
     Attributes:
-        port: where it listens, on 127.0.0.1.
-        requests: the requests it was sent, in order of arrival.
+        port: port on 127.0.0.1.
+        requests: requests in order of arrival.
     """
 
     def __init__(self) -> None:
@@ -153,7 +153,7 @@ class BadHandshakes:
         self._listener.close()
 
     def fault_of(self, request: Request) -> Fault:
-        """What becomes of a request."""
+        """Return the fault that a request selects."""
         return FAULTS.get(request.target.partition("?")[0], FAULTS["/404"])
 
     def _start(self, target: Callable[..., None], *args: object) -> None:
@@ -187,7 +187,7 @@ class BadHandshakes:
 
 
 def _read_request(client: socket.socket) -> Request | None:
-    """The request; None when the client went or sent no HTTP."""
+    """Return the request, or None if the client closed or sent no HTTP."""
     head = b""
     while b"\r\n\r\n" not in head:
         data = client.recv(1 << 16)

@@ -1,6 +1,6 @@
-"""A real browser (Debian's Chromium, driven by playwright) that fails whoever opens a page with errors in it.
+"""A browser (Debian's Chromium, controlled by playwright) that fails a test if its page has errors.
 
-While a browser is open, playwright's event loop runs in the thread that opened it: no `asyncio.run` there meanwhile.
+While a browser is open, playwright's event loop runs in its thread, so `asyncio.run` does not work there.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .components import tool
 from .process import scaled
 
 WIDE, NARROW = 1280, 390
-"""Pixels: a desk and a phone."""
+"""Widths of a desktop and of a phone, in pixels."""
 _ARGUMENTS = (
     "--no-sandbox",  # Chromium refuses to sandbox itself when it is root's
     "--disable-gpu",
@@ -32,7 +32,7 @@ _OWN_SCHEMES = ("file", "data", "blob", "about")
 
 @contextlib.contextmanager
 def chromium() -> Iterator[Browser]:
-    """A headless Chromium, ended with the block."""
+    """Run a headless Chromium during the block."""
     program = tool("chromium")
     assert program is not None
     with sync_playwright() as playwright:
@@ -47,10 +47,10 @@ def chromium() -> Iterator[Browser]:
 def open_page(
     browser: Browser, *, width: int = WIDE, height: int = 900, dark: bool = False, offline: bool = False
 ) -> Iterator[Page]:
-    """A page of its own (cookies, cache); at the block's end AssertionError with all that went wrong in it.
+    """Open a page with its own cookies and cache; at the end of the block, raise AssertionError with its errors.
 
-    Wrong are errors on its console, exceptions of its scripts, and whatever it wanted from beyond this machine
-    (which it does not get). What it is served over https needs no certificate that anybody trusts.
+    Errors are those on its console, exceptions of its scripts, and requests to other machines (which are blocked).
+    Certificates are not verified.
     """
     problems: list[str] = []
     context = browser.new_context(
@@ -66,14 +66,14 @@ def open_page(
         _watch(page, problems)
         context.on("page", lambda popup: _watch(popup, problems))
         yield page
-        page.evaluate("0")  # what the page has said by now is heard before its end
+        page.evaluate("0")  # pending console messages arrive before the page closes
     finally:
         context.close()
     assert not problems, "the page went wrong:\n" + "\n".join(problems)
 
 
 def is_local(url: str) -> bool:
-    """Whether it is a file's, a page's own, or of a server on a loopback address."""
+    """Return whether the URL is a file's, within the page, or of a server on a loopback address."""
     parts = urlsplit(url)
     if parts.scheme in _OWN_SCHEMES or parts.hostname == "localhost":
         return True
@@ -84,13 +84,13 @@ def is_local(url: str) -> bool:
 
 
 def sideways(page: Page) -> int:
-    """By how many pixels the page is wider than the window: 0, or there is a scroll bar that nobody wants."""
+    """Return by how many pixels the page is wider than the window; above 0 it has a horizontal scroll bar."""
     wider: int = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     return max(0, wider)
 
 
 def picture(page: Page, path: Path, *, whole: bool = True) -> Path:
-    """A PNG of the page, or of what of it is in the window."""
+    """Write a PNG of the whole page, or of its visible part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=path, full_page=whole, animations="disabled")
     return path
@@ -108,7 +108,7 @@ def _watch(page: Page, problems: list[str]) -> None:
             problems.append(f"console: {message.text} ({where['url'][:200]}:{where['lineNumber']})")
 
     def on_failed(request: Request) -> None:
-        # a page that is left takes its requests with it: no error of the page
+        # requests aborted by leaving a page are no errors
         if request.failure and "ERR_ABORTED" not in request.failure and is_local(request.url):
             problems.append(f"request failed: {request.url[:200]} ({request.failure})")
 

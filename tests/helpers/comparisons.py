@@ -1,4 +1,4 @@
-"""Results as runs and experiments leave them, with figures of the test's choice: what `wsbench compare` compares."""
+"""Stored results with figures chosen by a test, as input of `wsbench compare`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def run_with(
     samples: int = SAMPLES,
     **conditions: object,
 ) -> Run:
-    """A trusted run; `conditions` are fields of its conditions."""
+    """Return a trusted run; `conditions` are fields of its conditions."""
     latency = Latency(count=samples, p50_ns=p50_ns, p99_ns=p99_ns, p99_9_ns=p99_9_ns)
     return replace(
         RUN,
@@ -40,7 +40,7 @@ def run_with(
 
 
 def spread_runs(count: int, seed: int, *, factor: float = 1.0, sigma: float = 0.01, **figures: object) -> list[Run]:
-    """Runs whose latencies are `factor` times the usual, with so much log-normal spread from run to run."""
+    """Return runs whose latencies are `factor` times the default, with log-normal spread `sigma` between runs."""
     rng = random.Random(seed)
     found = []
     for _ in range(count):
@@ -52,21 +52,21 @@ def spread_runs(count: int, seed: int, *, factor: float = 1.0, sigma: float = 0.
 
 
 def write_run(where: Path, run: Run) -> Path:
-    """The directory `where`, with the run's run.json; the run's id is the directory's name."""
+    """Write the run's run.json to the new directory `where`, whose name becomes the run's id."""
     where.mkdir(parents=True)
     (where / run_result.RUN_FILE).write_bytes(run_result.encode(replace(run, id=where.name)))
     return where
 
 
 def cell(target: str, *, payload_size: int = 128, hole: str | None = None) -> Cell:
-    """A cell without runs."""
+    """Return a cell without runs."""
     load = Load("open", rate=1000.0, arrivals="constant")
     key = f"{target} ws off {payload_size}B 50c open/1000"
     return Cell(key, target, "ws", "off", payload_size, 50, load, [], hole)
 
 
 def write_experiment(where: Path, cells: Iterable[tuple[Cell, Sequence[Run | str]]], *, complete: bool = True) -> Path:
-    """The directory `where` with an experiment; for every cell its runs, or why one failed."""
+    """Write an experiment to `where`; for every cell, its runs, or the reason of a failed run."""
     filled, order = [], 0
     for number, (empty, runs) in enumerate(cells):
         entries = []

@@ -1,4 +1,4 @@
-"""Foreign components that some tests need: whether this machine has them, and what would bring them."""
+"""External programs and packages that some tests need: whether they are installed, and how to install them."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ NODE_SERVERS = Path(servers.__file__).parent / "node"
 
 
 def tool(name: str) -> str | None:
-    """Path of a program: beside this interpreter (the venv's own), on PATH, or where Debian puts servers."""
+    """Return the path of a program: in this virtual environment, on PATH, or in Debian's directories for servers."""
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", ""), "/usr/sbin", "/sbin"))
     return shutil.which(name, path=path)
 
 
 @dataclass(frozen=True)
 class Component:
-    """`problem` says in a few words what is missing, or nothing when the component is there."""
+    """A component. `problem` returns in a few words what is missing, or an empty text."""
 
     problem: Callable[[], str]
     remedy: str
@@ -53,7 +53,7 @@ def _no_chromium() -> str:
 
 
 def _no_tshark() -> str:
-    """Also when it may not capture: it then lists no interface, or not the loopback."""
+    """Return a problem also if tshark may not capture: it then does not list the loopback interface."""
     program = tool("tshark")
     if not program:
         return "no tshark on PATH"
@@ -62,7 +62,7 @@ def _no_tshark() -> str:
 
 
 def _no_netns() -> str:
-    """A network namespace is made and removed: root in a container may or may not be allowed to."""
+    """Create and remove a network namespace: root in a container may lack the permission."""
     program = tool("ip")
     if not program:
         return "no ip on PATH"
@@ -106,12 +106,12 @@ COMPONENTS |= {
 
 @cache
 def missing(name: str) -> str:
-    """Why the component cannot be used here, with the command that mends it; empty when it can."""
+    """Return why the component cannot be used, with the command that installs it, or an empty text."""
     component = COMPONENTS[name]
     problem = component.problem()
     return f"needs {name}: {problem} ({component.remedy})" if problem else ""
 
 
 def all_required() -> bool:
-    """Whether a missing component is a failure (continuous integration) and no reason to skip."""
+    """Return whether a missing component fails a test (continuous integration) instead of skipping it."""
     return os.environ.get("WSBENCH_REQUIRE") == "all"

@@ -1,9 +1,9 @@
-"""What RFC 6455 and RFC 7692 want of whoever receives frames, as a table: what is sent, and what must come of it.
+"""Requirements of RFC 6455 and RFC 7692 for a receiver of frames, as a table of inputs and expected results.
 
-One table for both roles: `wire(case, masked=...)` gives the bytes as a client (masked) or as a server sends them. A
-receiver delivers `messages` (a server: echoes them), answers pings with `pongs`, and ends as `closes` says. Every case
-holds on a connection without compression and on one with it; `compressed(case)` is the same with its messages
-compressed, and `DEFLATE` holds what only exists with permessage-deflate. The names of sections are the RFCs'.
+The table serves both roles: `wire(case, masked=...)` returns the bytes that a client (masked) or a server sends. A
+receiver delivers `messages` (a server: echoes them), answers pings with `pongs`, and closes with one of `closes`. Every
+case applies with and without compression; `compressed(case)` is the case with compressed messages, and `DEFLATE` has
+the cases that exist only with permessage-deflate. Sections are those of the RFCs.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _TAIL = b"\x00\x00\xff\xff"  # RFC 7692, 7.2.1
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame, right or wrong.
+    """A frame, valid or not.
 
     Attributes:
-        rsv: RSV1, RSV2, RSV3 or several of them together.
-        stated: the length it claims to have, when that is not its payload's; always in eight bytes.
-        mask: False for one that is masked by a server, or not masked by a client.
-        key: of a masked one.
+        rsv: RSV1, RSV2, RSV3, or a combination.
+        stated: length in the header if it is not that of the payload; always in eight bytes.
+        mask: False: masked by a server, or not masked by a client.
+        key: masking key.
     """
 
     opcode: int
@@ -42,7 +42,7 @@ class Frame:
     key: bytes = _KEY
 
     def wire(self, *, masked: bool) -> bytes:
-        """Its bytes: `masked` as a client sends it, otherwise as a server does."""
+        """Return the bytes that a client (`masked`) or a server sends."""
         size, bit = len(self.payload), 0x80 if masked == self.mask else 0
         first = (0x80 if self.fin else 0) | self.rsv | self.opcode
         if self.stated is not None:
@@ -58,13 +58,13 @@ class Frame:
 
 @dataclass(frozen=True)
 class Deflate:
-    """How the sender of a case's frames compresses: what has to be negotiated for its direction."""
+    """Compression by the sender of a case's frames, as negotiated for its direction."""
 
     takeover: bool = True
     bits: int = 15
 
     def parameters(self, *, client: bool) -> str:
-        """Behind 'permessage-deflate' in the header: of a client's own frames, or of a server's."""
+        """Return the parameters after 'permessage-deflate' in the header, for frames of a client or of a server."""
         side = "client" if client else "server"
         chosen = [] if self.takeover else [f"{side}_no_context_takeover"]
         if self.bits != 15:
@@ -72,7 +72,7 @@ class Deflate:
         return "; ".join(chosen)
 
     def of(self, *payloads: bytes) -> list[bytes]:
-        """The payloads as the messages of one connection, each compressed (RFC 7692, 7.2.1)."""
+        """Return the payloads compressed as messages of one connection (RFC 7692, 7.2.1)."""
         compressed, compressor = [], None
         for payload in payloads:
             if compressor is None or not self.takeover:
@@ -84,15 +84,15 @@ class Deflate:
 
 @dataclass(frozen=True)
 class Case:
-    """What is sent on a fresh connection, and what must come of it.
+    """Input on a new connection, and the expected result.
 
     Attributes:
-        section: where the RFC says so.
-        messages: (opcode, payload) of what is delivered, in order.
-        pongs: payloads of the pongs that come back, in order.
-        closes: codes of which the receiver's close frame must have one; empty: the connection stays open.
-        chop: bytes a piece when it is sent in pieces; 0: in one.
-        deflate: how the messages are compressed; None: they are not.
+        section: section of the RFC.
+        messages: (opcode, payload) of the delivered messages, in order.
+        pongs: payloads of the pongs, in order.
+        closes: permitted codes of the receiver's close frame; empty: the connection stays open.
+        chop: size of the pieces in which the input is sent; 0: one piece.
+        deflate: compression of the messages; None: not compressed.
     """
 
     name: str
@@ -106,20 +106,20 @@ class Case:
 
 
 def wire(case: Case, *, masked: bool) -> bytes:
-    """All that is sent: `masked` as by a client, otherwise as by a server."""
+    """Return all bytes that a client (`masked`) or a server sends."""
     return b"".join(frame.wire(masked=masked) for frame in case.frames)
 
 
 def pieces(case: Case, *, masked: bool) -> list[bytes]:
-    """The same as the writes in which it is to be sent."""
+    """Return the same bytes in the pieces in which to send them."""
     data = wire(case, masked=masked)
     return [data[at : at + case.chop] for at in range(0, len(data), case.chop)] if case.chop else [data]
 
 
 def compressed(case: Case) -> Case | None:
-    """The same case with every message compressed; None when its frames are not whole messages to begin with.
+    """Return the case with every message compressed, or None if its frames are not complete messages.
 
-    Only what is delivered or fails by its content alone has a compressed form: a frame in the wrong place has none.
+    Only messages that are delivered or fail by their content have a compressed form; a misplaced frame has none.
     """
     by_content = not case.closes or case.closes == NOT_UTF8 or any(frame.opcode == CLOSE for frame in case.frames)
     if case.deflate or not by_content or any(frame.rsv or frame.stated or not frame.mask for frame in case.frames):
@@ -138,7 +138,7 @@ def compressed(case: Case) -> Case | None:
 
 
 def _messages(frames: tuple[Frame, ...]) -> list[list[int]] | None:
-    """The positions of each message's frames; None when there is no message, or one out of place or unfinished."""
+    """Return the positions of each message's frames, or None without messages or with a misplaced or incomplete one."""
     groups: list[list[int]] = []
     under_way = False
     for at, frame in enumerate(frames):
@@ -168,7 +168,7 @@ def _text(payload: bytes) -> tuple[int, bytes]:
 
 
 def _parts(opcode: int, *payloads: bytes) -> tuple[Frame, ...]:
-    """A message in as many frames."""
+    """Return a message in as many frames as there are payloads."""
     last = len(payloads) - 1
     return tuple(
         Frame(CONTINUATION if number else opcode, payload, fin=number == last)
@@ -387,7 +387,7 @@ def _utf8() -> Iterator[Case]:
         yield Case(f"not UTF-8: {name}", "6455 8.1", (Frame(TEXT, payload), BEHIND), closes=NOT_UTF8)
         yield Case(f"not UTF-8: {name}, a fragment a byte", "6455 8.1", (*_bytewise(payload), BEHIND), closes=NOT_UTF8)
         yield Case(f"anything goes in binary: {name}", "6455 5.6", (Frame(BINARY, payload),), ((BINARY, payload),))
-    # When to fail is left to the receiver (8.1), at once or at the message's end: nothing here tells the difference.
+    # The receiver may fail at once or at the message's end (8.1): these cases accept both.
     frames = (Frame(TEXT, b"before"), *_parts(TEXT, b"fine so far", b"\xff", b"too late"), BEHIND)
     yield Case("not UTF-8 in the second of three fragments", "6455 8.1", frames, (_text(b"before"),), closes=NOT_UTF8)
     cut = (*_parts(TEXT, b"\xe2", b"\x82"), Frame(TEXT, b"\xac"))
@@ -402,7 +402,7 @@ INVALID_CODES = (0, 1, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000
 
 
 def close(code: int, reason: bytes = b"") -> Frame:
-    """A close frame."""
+    """Return a close frame."""
     return Frame(CLOSE, code.to_bytes(2) + reason)
 
 
@@ -430,7 +430,7 @@ def _closing() -> Iterator[Case]:
     for name, behind in (("close", close(1001)), ("ping", ALIVE), ("message", BEHIND), ("wrong", Frame(3, b"!"))):
         yield Case(f"{name} behind close", "6455 5.5.1", (close(1000), behind), closes=normal)
     first, last = _parts(TEXT, b"never", b" whole")
-    # A control frame may come amid a message (5.4), and what is under way then is lost: to say so is as right as not.
+    # A control frame may come within a message (5.4), which is then lost: the receiver may report that or not.
     yield Case("close amid a message", "6455 5.4", (first, close(1000), last), closes=normal | BROKEN)
 
     yield Case("close of one byte", "6455 5.5.1", (Frame(CLOSE, b"\x03"), BEHIND), closes=BROKEN)
@@ -447,7 +447,7 @@ CASES = (*_whole_messages(), *_wrong_frames(), *_control_frames(), *_fragments()
 """On every connection, with and without compression."""
 
 
-# -- what only exists with permessage-deflate (RFC 7692) ---------------------------------------------------------------
+# -- cases that exist only with permessage-deflate (RFC 7692) ----------------------------------------------------------
 
 HELLO_DEFLATED = bytes.fromhex("f248cdc9c90700")  # RFC 7692, 7.2.3.1
 _AGAIN = bytes.fromhex("f200110000")  # 7.2.3.2: the same, with what the window holds of it
@@ -457,7 +457,7 @@ _TWO_BLOCKS = bytes.fromhex("f24805000000ffffcac9c90700")  # 7.2.3.5
 
 
 def _deflate(*payloads: bytes, opcode: int = TEXT, deflate: Deflate | None = None) -> tuple[Frame, ...]:
-    """A compressed message each."""
+    """Return frames with one compressed message each."""
     return tuple(Frame(opcode, data, rsv=RSV1) for data in (deflate or Deflate()).of(*payloads))
 
 
@@ -522,7 +522,7 @@ def _deflate_wrong() -> Iterator[Case]:
     ):
         frames = (hello, Frame(BINARY, data, rsv=RSV1), BEHIND)
         yield Case(f"deflate: {name}", "7692 7.2.2", frames, delivered, closes=BAD_DEFLATE, deflate=plain)
-    # Says that it will not keep its window, and does.
+    # Announces no context takeover, and uses it.
     frames = (hello, Frame(TEXT, _AGAIN, rsv=RSV1), BEHIND)
     yield Case(
         "deflate: the window kept against the agreement",
@@ -541,4 +541,4 @@ def _deflate_wrong() -> Iterator[Case]:
 DEFLATE = (*_deflate_messages(), *_deflate_wrong())
 """On a connection with permessage-deflate alone, with `deflate` negotiated for the sender."""
 COMPRESSED = tuple(made for case in CASES if (made := compressed(case)) is not None)
-"""Those of `CASES` that have a compressed form."""
+"""The compressed form of all `CASES` that have one."""
