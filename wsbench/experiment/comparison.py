@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from wsbench import __version__
 from wsbench.errors import UsageError
@@ -123,17 +123,20 @@ def _question(metric: str, pair: MatchedRuns, margin: float) -> Question | Metri
             reason = f"a run has {format_count(fewest)} messages; {metric} needs {format_count(needed)}"
             return Metric(metric, Verdict.NOT_COMPARED, margin, reason=reason)
     base, new = [[_value(metric, run) for run in side] for side in (pair.base, pair.new)]
-    assumed = ASSUMED_SPREAD[metric]
-    if metric == THROUGHPUT and all(held_rate(run) for run in runs):
-        assumed = ASSUMED_SPREAD_OF_HELD_RATE
-    return Question(metric, base, new, margin, assumed)
+    return Question(metric, base, new, margin, assumed_spread(metric, runs))
 
 
 def _due(latency: Latency) -> int:
     return latency.count + latency.lost
 
 
-def held_rate(run: Run) -> bool:
+def assumed_spread(metric: str, runs: Iterable[Run]) -> float:
+    """Return the spread from run to run that is assumed for a metric where it cannot be measured."""
+    held = metric == THROUGHPUT and all(map(_held_rate, runs))
+    return ASSUMED_SPREAD_OF_HELD_RATE if held else ASSUMED_SPREAD[metric]
+
+
+def _held_rate(run: Run) -> bool:
     """Return whether an open loop kept to its rate."""
     rate = run.conditions.rate
     return rate is not None and run.throughput.received_per_s >= _HELD_SHARE * rate

@@ -8,10 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
-from wsbench.experiment.comparison import held_rate
+from wsbench.experiment.comparison import assumed_spread
 from wsbench.experiment.statistics import (
-    ASSUMED_SPREAD,
-    ASSUMED_SPREAD_OF_HELD_RATE,
     MARGINS,
     THROUGHPUT,
     Question,
@@ -149,10 +147,8 @@ def _ratio(name: str, base: Sequence[Run], new: Sequence[Run]) -> Ratio | None:
         series, _ = _of(name)
         if min(run.latency[series].count + run.latency[series].lost for run in runs) < PERCENTILES[metric].samples:
             return None
-    assumed = ASSUMED_SPREAD[metric]
-    if metric == THROUGHPUT and all(map(held_rate, runs)):
-        assumed = ASSUMED_SPREAD_OF_HELD_RATE
-    (judged,) = judge([Question(metric, known[0], known[1], MARGINS[metric], assumed)], CONFIDENCE)
+    question = Question(metric, known[0], known[1], MARGINS[metric], assumed_spread(metric, runs))
+    (judged,) = judge([question], CONFIDENCE)
     assert judged.ratio is not None
     assert judged.low is not None
     assert judged.high is not None
