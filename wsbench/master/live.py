@@ -14,7 +14,7 @@ import msgspec
 
 from wsbench.master import worker_totals
 from wsbench.master.worker_registry import SLIVER_NS, WorkerRegistry
-from wsbench.measure import findings
+from wsbench.measure import finding_rules, findings
 from wsbench.measure.delta import IntervalDelta, merge_counts
 from wsbench.measure.histogram import (
     COARSE_WIDTH,
@@ -265,7 +265,7 @@ class LiveView:
         gone = [worker.index for worker in workers if worker.index in missing and not worker.final]
         evidence = worker_totals.evidence(self._options, workers, self.series(), self.counts(), gone)
         found: list[findings.Finding] = []
-        for rule in findings.RULES:
+        for rule in finding_rules.RULES:
             self.yield_control()
             found += rule(evidence)
         self.verdict = findings.verdict_of(found)

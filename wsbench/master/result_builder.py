@@ -9,7 +9,7 @@ import msgspec
 import wsbench
 from wsbench.master import worker_totals
 from wsbench.master.measurement import Measurement
-from wsbench.measure import findings
+from wsbench.measure import finding_rules
 from wsbench.measure.histogram import PERCENTS, by_bounds, highest_value, lowest_value, mean_and_deviation, percentiles
 from wsbench.measure.series import MESSAGE_COUNTS
 from wsbench.results import run_result
@@ -120,7 +120,7 @@ def _generator(options: RunOptions, measured: Measurement) -> run_result.Generat
     workers, counts = measured.workers, measured.counts
     missing = [worker.index for worker in workers if not worker.final]
     evidence = worker_totals.evidence(options, workers, measured.series, counts, missing)
-    verdict, reasons = findings.judge(replace(evidence, master_lost=measured.master_lost))
+    verdict, reasons = finding_rules.judge(replace(evidence, master_lost=measured.master_lost))
     received, cpu_ns, polled_ns = (counts.get(name, 0) for name in ("received", "cpu_ns", "polled_ns"))
     return run_result.Generator(
         verdict=verdict,
