@@ -15,7 +15,6 @@ import pytest
 from helpers import process
 from helpers.process import CliResult
 
-from wsbench.launcher.interruptions import interruptible
 from wsbench.results import experiment_result, run_result
 from wsbench.results.experiment_result import DONE, FAILED, PENDING, Experiment
 from wsbench.results.run_result import Run
@@ -253,19 +252,6 @@ def test_a_terminal_without_such_signs(tmp_path: Path, run_cli: Cli) -> None:
 def test_quiet_says_nothing(tmp_path: Path, run_cli: Cli) -> None:
     ended = run_cli("matrix", write(tmp_path, "targets = ['websockets']\nrepetitions = 1\n"), "--quiet")
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_second_press_does_not_disturb_what_the_first_set_off(number: signal.Signals) -> None:
-    before, presses = signal.getsignal(number), 0
-    with interruptible():
-        for _ in range(2):
-            try:
-                signal.raise_signal(number)
-            except KeyboardInterrupt:
-                presses += 1
-    assert presses == 1
-    assert signal.getsignal(number) is before
 
 
 @pytest.mark.timeout(180)

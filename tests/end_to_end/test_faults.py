@@ -143,9 +143,7 @@ def test_workers_whose_master_was_killed_leave_their_results_and_the_command_nam
     error, remedy = result.stderr.splitlines()[-2:]
     assert result.returncode == 3
     assert error == "wsbench: error: Locust was killed by SIGKILL: there is no result"
-    assert (
-        remedy == "  What its workers had measured is in " + ", ".join(f"results/{path.name}" for path in found) + "."
-    )
+    assert remedy == "  What its workers measured is in " + ", ".join(f"results/{path.name}" for path in found) + "."
     own = [runs.read(path) for path in found]
     assert [run["complete"] for run in own] == [False, False]
     assert sum(run["messages_all_phases"]["sent"] for run in own) == seen
@@ -164,5 +162,5 @@ def test_a_killed_generator_is_named(tmp_path: Path) -> None:
     assert result.returncode == 3
     error, remedy = result.stderr.splitlines()[-2:]
     assert error == "wsbench: error: Locust was killed by SIGKILL: there is no result"
-    assert remedy.startswith("  If nobody did that, the machine ran out of memory")
+    assert remedy.startswith("  If you did not kill it, the machine ran out of memory")
     process.no_leftovers(result)

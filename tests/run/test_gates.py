@@ -63,7 +63,7 @@ def test_an_objective_holds_when_it_is_true(expression: str, held: bool, value: 
     ],
 )
 def test_an_objective_that_bounds_from_the_wrong_side_is_a_mistake(expression: str, better: str) -> None:
-    with pytest.raises(ValueError, match=re.escape(f"an objective says what must hold, such as {better}")):
+    with pytest.raises(ValueError, match=re.escape(f"an objective is what must hold, such as {better}")):
         parse_objective(expression)
 
 

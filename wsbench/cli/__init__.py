@@ -1,1 +1,1 @@
-"""The command line: one file a subcommand. The only place that prints or sets an exit code."""
+"""The command line: one file per command. A command has its options and prints; others make the runs."""

@@ -16,12 +16,19 @@ from wsbench.run import exit_codes
 
 
 @click.command("calibrate")
-@click.option("--results", type=click.Path(path_type=Path), default="results", show_default=True, metavar="DIR")
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path),
+    default="results",
+    show_default=True,
+    metavar="DIR",
+    help="Directory in which the result is stored.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print calibration.json on standard output.")
-@click.option("--quiet", is_flag=True, help="Print nothing but the result's place.")
+@click.option("--quiet", is_flag=True, help="Print only where the result is stored.")
 def command(results: Path, as_json: bool, quiet: bool) -> int:
-    """Find out what this machine's generator can be trusted with. Takes about a minute."""
-    Staging.create(results, "calibration").discard()  # what keeps it from being stored is said now, not in a minute
+    """Measure the speed and the accuracy of the generator on this machine. Takes about a minute."""
+    Staging.create(results, "calibration").discard()  # an error of storing is worth more now than in a minute
     with ProgressLine(enabled=not quiet) as line:
         calibration = calibrate(line.say)
     document = calibration_result.encode(calibration)

@@ -57,7 +57,7 @@ _OF_RUN = (
     "name",
     "quiet",
 )
-"""Options that mean what they mean in `wsbench run`; the others are set by the search, or make no sense in it."""
+"""Options with the same meaning as in `wsbench run`; the search sets the others, or has no use for them."""
 
 
 def _capacity(url: str | None, **values: Any) -> int:
@@ -144,15 +144,15 @@ def _options() -> Iterator[click.Parameter]:
         type=Parsed("objective", parse_objective),
         multiple=True,
         metavar="'EXPR'",
-        help="An objective: 'p99 < 10ms', 'service.p99.9 < 20ms', 'lost == 0', 'errors < 0.1%'. Several must all hold. "
-        f"Default: {' and '.join(map(repr, DEFAULT_OBJECTIVES))}.",
+        help="An objective that must hold: 'p99 < 10ms', 'service.p99.9 < 20ms', 'lost == 0', 'errors < 0.1%'. "
+        f"Repeatable. Default: {' and '.join(map(repr, DEFAULT_OBJECTIVES))}.",
     )
-    yield click.Option(["--connections"], is_flag=True, help="Search the number of connections, not the rate.")
+    yield click.Option(["--connections"], is_flag=True, help="Search the number of connections instead of the rate.")
     yield click.Option(
         ["--per-connection"],
         type=RATE_TYPE,
         metavar="R",
-        help="With --connections: messages a second on each (default 1).",
+        help="With --connections: messages per second on each (default 1).",
     )
     yield click.Option(
         ["--start"],
@@ -173,7 +173,7 @@ def _options() -> Iterator[click.Parameter]:
         default="5%",
         show_default=True,
         metavar="P",
-        help="How far the answer may be below the lowest load that fails.",
+        help="How far the answer may be below the lowest load that failed.",
     )
     yield click.Option(
         ["-d", "--duration"],
@@ -181,7 +181,7 @@ def _options() -> Iterator[click.Parameter]:
         default="3s",
         show_default=True,
         metavar="T",
-        help="Shortest measure phase of a step; it is longer where a percentile needs more samples.",
+        help="Shortest measure phase of a step; it is longer if a percentile needs more samples.",
     )
     yield click.Option(
         ["--longest"],
@@ -193,7 +193,7 @@ def _options() -> Iterator[click.Parameter]:
     )
     yield click.Option(["--strict"], is_flag=True, help="Exit with 4 if the generator, not the target, is the limit.")
     yield click.Option(
-        ["--json"], is_flag=True, help="Print capacity.json on standard output; all else goes to stderr."
+        ["--json"], is_flag=True, help="Print capacity.json on standard output, and the summary on standard error."
     )
     yield from (of_run[name] for name in _OF_RUN)
 
@@ -202,7 +202,7 @@ command = click.Command(
     "capacity",
     callback=_capacity,
     params=list(_options()),
-    help="Find the highest rate (or with --connections, the most connections) at which a server holds its objectives. "
-    "Every step is a run in an open loop; whose limit was reached, the target's or the generator's, is said. Without "
-    "URL, an echo target is started for each step. Exits with 1 if not even the lowest load holds.",
+    help="Find the highest rate (with --connections: the largest number of connections) at which a server holds its "
+    "objectives. Every step is a run in an open loop. The result names the limit: the target's or the generator's. "
+    "Without URL, an echo target is started for each step. Exits with 1 if the lowest load does not hold.",
 )

@@ -1,4 +1,4 @@
-"""`wsbench compare`: is NEW slower than BASE, by more than chance and more than matters?"""
+"""`wsbench compare`: whether NEW is slower than BASE by more than chance and more than a margin."""
 
 from __future__ import annotations
 
@@ -72,25 +72,25 @@ command = click.Command(
     params=[
         click.Argument(["base"], metavar="BASE"),
         click.Argument(["new"], metavar="NEW"),
-        click.Option(["--anyway"], is_flag=True, help="Compare what is not comparable; the output says so."),
+        click.Option(["--anyway"], is_flag=True, help="Compare results of different conditions; the output says so."),
         click.Option(
             ["--confidence"],
             type=Parsed("level", _confidence),
             default="0.95",
             show_default=True,
             metavar="LEVEL",
-            help="Of the intervals, and against a false alarm in the whole comparison.",
+            help="Confidence level of the intervals, and of the whole comparison against a false alarm.",
         ),
         click.Option(
             ["--margin"],
             type=Parsed("margin", _margin),
             multiple=True,
             metavar="METRIC=PERCENT",
-            help=f"A difference that does not matter; repeatable (default: {_DEFAULTS}).",
+            help=f"Relative difference that does not matter; repeatable (default: {_DEFAULTS}).",
         ),
         click.Option(["--json"], is_flag=True, help="Print one JSON document on standard output."),
         *ci_options(),
     ],
     help="Compare two results: directories of runs or of experiments, or EXPERIMENT:TARGET for one target of an "
-    "experiment. Exits with 1 when NEW is slower, with 5 when that cannot be told.",
+    "experiment. Exits with 1 if NEW is slower, and with 5 if the results do not decide it.",
 )

@@ -21,7 +21,7 @@ from wsbench.results.json_files import encode_json
     "format_",
     type=click.Choice(["hlog", "hgrm", "csv", "json", "openmetrics"]),
     required=True,
-    help="hlog: histograms by second; hgrm: percentile distribution; csv: a row a second; json: run.json; "
+    help="hlog: a histogram per second; hgrm: percentile distribution; csv: a row per second; json: run.json; "
     "openmetrics: for Prometheus.",
 )
 @click.option(

@@ -1,7 +1,7 @@
-"""The `wsbench` command: finds the subcommand, and turns whatever it ends with into text and an exit code.
+"""The `wsbench` command: it finds the subcommand, and turns its outcome into text and an exit code.
 
-A subcommand is a click command in a module of its own, imported when it is called. It returns None or its exit
-code, raises `WsbenchError` or click's errors, and handles none of what is handled here.
+A subcommand is a click command in its own module, which is imported when it is called. It returns None or its exit
+code, and raises `WsbenchError` or click's errors.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ import click
 from wsbench import __version__
 from wsbench.errors import ExitCode, WsbenchError
 
-_DEBUG = "WSBENCH_DEBUG"  # also tells the processes we start
-# the shell's code for a program that SIGPIPE ended, which is what this amounts to
+_DEBUG = "WSBENCH_DEBUG"  # the processes we start inherit it
+# the shell's exit code for a program that SIGPIPE ended
 _READER_GONE = 141
 
 
 @dataclass(frozen=True)
 class Lazy:
-    """A subcommand that is not imported yet.
+    """A subcommand that is imported on first use.
 
     Attributes:
         location: "module:attribute" of the click command.
@@ -50,20 +50,24 @@ class Lazy:
 COMMANDS = {
     "run": Lazy("wsbench.cli.run:command", "Put load on a server and report its latency."),
     "serve": Lazy("wsbench.cli.serve:command", "Run the standalone echo target."),
-    "targets": Lazy("wsbench.cli.targets:command", "List the servers that can be started to be measured."),
-    "probe": Lazy("wsbench.cli.probe:command", "Look at one connection step by step, and say what is wrong."),
-    "matrix": Lazy("wsbench.cli.matrix:command", "Run an experiment: targets under many conditions, in fair turns."),
+    "targets": Lazy("wsbench.cli.targets:command", "List the servers that wsbench can start and measure."),
+    "probe": Lazy("wsbench.cli.probe:command", "Open one connection step by step and diagnose what fails."),
+    "matrix": Lazy("wsbench.cli.matrix:command", "Run an experiment: targets under many conditions, in random order."),
     "capacity": Lazy("wsbench.cli.capacity:command", "Find the highest load at which a server holds its objectives."),
-    "calibrate": Lazy("wsbench.cli.calibrate:command", "Find out what this machine's generator can be trusted with."),
-    "plan": Lazy("wsbench.cli.plan:command", "Say what a load takes that is more than one machine's."),
-    "compare": Lazy("wsbench.cli.compare:command", "Say whether one result is slower than another."),
+    "calibrate": Lazy(
+        "wsbench.cli.calibrate:command", "Measure the speed and the accuracy of the generator on this machine."
+    ),
+    "plan": Lazy(
+        "wsbench.cli.plan:command", "Project the machines, ports, memory and bandwidth that a larger load needs."
+    ),
+    "compare": Lazy("wsbench.cli.compare:command", "Decide whether one result is slower than another."),
     "report": Lazy("wsbench.cli.report:command", "Make report.html of a stored result again."),
     "export": Lazy("wsbench.cli.export:command", "Write a stored result as hlog, hgrm, csv, json or openmetrics."),
 }
 
 
 class ReaderGoneError(Exception):
-    """Nobody reads our standard output any more."""
+    """The reader of our standard output has closed it."""
 
 
 class Commands(click.Group):
@@ -96,17 +100,17 @@ class Commands(click.Group):
             formatter.write_dl([(name, lazy.summary) for name, lazy in COMMANDS.items()])
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
-        with _noticing_a_reader_gone():
+        with _detecting_reader_gone():
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
-        with _noticing_a_reader_gone():
+        with _detecting_reader_gone():
             return super().invoke(ctx)
 
 
 @contextlib.contextmanager
-def _noticing_a_reader_gone() -> Iterator[None]:
-    """Otherwise click exits with 1, which is what a failed gate exits with."""
+def _detecting_reader_gone() -> Iterator[None]:
+    """Raise ReaderGoneError, since click would exit with 1, the code of a failed gate."""
     try:
         yield
     except BrokenPipeError as exc:
@@ -136,11 +140,11 @@ group = Commands(
     params=[_debug_option()],
     context_settings=_CONTEXT_SETTINGS,
     help="Load tests and benchmarks for WebSocket servers that report the server's latency, not their own.",
-    epilog="Every option can be set by environment as well: WSBENCH_PORT=9000 is --port 9000.",
+    epilog="Environment variables set options as well: WSBENCH_PORT=9000 is --port 9000.",
     subcommand_metavar="COMMAND [OPTIONS]",
     no_args_is_help=False,
 )
-# not from the environment: WSBENCH_VERSION is what a CI job would name the version it installs
+# not from the environment: a CI job may use WSBENCH_VERSION for the version that it installs
 click.version_option(__version__, prog_name="wsbench", message="%(prog)s %(version)s", allow_from_autoenv=False)(group)
 
 
@@ -150,7 +154,7 @@ def main() -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run the command line `arguments`; its exit code."""
+    """Run the command line `arguments` and return its exit code."""
     if not arguments:
         with contextlib.suppress(BrokenPipeError), group.make_context("wsbench", [], resilient_parsing=True) as ctx:
             click.echo(group.get_help(ctx), err=True)
@@ -170,25 +174,25 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _report(exc: Exception) -> int:
-    """Say what went wrong in one or two lines; the exit code that goes with it."""
+    """Print an error in one or two lines and return its exit code."""
     debug = os.environ.get(_DEBUG) == "1"
     if debug:
         traceback.print_exception(exc)
     if isinstance(exc, WsbenchError):
-        _complain(f"error: {exc}")
+        _print_error(f"error: {exc}")
         return exc.exit_code
     if isinstance(exc, click.ClickException):
-        _complain(f"error: {_usage_message(exc)}")
+        _print_error(f"error: {_usage_message(exc)}")
         return ExitCode.USAGE
     hint = "" if debug else " (run again with --debug for the traceback)"
     summary = " ".join(traceback.format_exception_only(exc)[-1].split())
-    _complain(f"internal error: {summary}{hint}")
+    _print_error(f"internal error: {summary}{hint}")
     return ExitCode.NOT_MEASURED
 
 
 def _usage_message(exc: click.ClickException) -> str:
-    """click's message, where the bad value came from unless it is plain to see, and where to read more."""
-    # click lists choices on lines of their own
+    """Return click's message, with the variable that a bad value came from, and where to read more."""
+    # click puts each choice on its own line
     message = re.sub(r"\s*\n\s*", " ", exc.format_message()).rstrip(".")
     ctx = exc.ctx if isinstance(exc, click.UsageError) else None
     if ctx is None:
@@ -200,6 +204,6 @@ def _usage_message(exc: click.ClickException) -> str:
     return f"{message}\n  {ctx.command_path} --help says more"
 
 
-def _complain(text: str) -> None:
+def _print_error(text: str) -> None:
     with contextlib.suppress(BrokenPipeError):
         click.echo(f"wsbench: {text}", err=True)

@@ -1,4 +1,4 @@
-"""`wsbench matrix`: an experiment: targets under many conditions, repeated, in fair turns."""
+"""`wsbench matrix`: an experiment, that is targets under many conditions, repeated, in random order."""
 
 from __future__ import annotations
 
@@ -87,8 +87,8 @@ command = click.Command(
             is_flag=False,
             flag_value="",
             metavar="[DIR]",
-            help="Go on with an experiment that was interrupted: make the runs that are missing. Without DIR: with the "
-            "latest that began with FILE.",
+            help="Continue an interrupted experiment: make the missing runs. Without DIR: the latest experiment that "
+            "began with FILE.",
         ),
         click.Option(
             ["--results"],
@@ -96,22 +96,28 @@ command = click.Command(
             default="results",
             show_default=True,
             metavar="DIR",
-            help="Where experiments are stored.",
+            help="Directory in which experiments are stored.",
         ),
         click.Option(
             ["--name"],
             type=Parsed("name", parse_name),
             metavar="NAME",
-            help="A name for the experiment (default: the file's).",
+            help="Name of the experiment (default: the file's).",
         ),
-        click.Option(["--seed"], type=click.IntRange(0), metavar="N", help="Of the order of runs."),
-        click.Option(["--repetitions"], type=click.IntRange(1), metavar="N", help="Runs of every cell."),
-        click.Option(["--strict"], is_flag=True, help="Exit with 4 if a verdict of an open loop is not ok."),
+        click.Option(
+            ["--seed"], type=click.IntRange(0), metavar="N", help="Seed of the order of runs (default: random)."
+        ),
+        click.Option(
+            ["--repetitions"], type=click.IntRange(1), metavar="N", help="Runs of every cell (default: the file's)."
+        ),
+        click.Option(
+            ["--strict"], is_flag=True, help="Exit with 4 if the generator's verdict on an open loop is not ok."
+        ),
         click.Option(
             ["--json"], is_flag=True, help="Print one JSON document on standard output; the table goes to stderr."
         ),
         click.Option(["--quiet"], is_flag=True, help="Print no progress and no table."),
     ],
     help="Run an experiment: every target under all conditions of FILE (TOML), repeated, in blocks of random order. "
-    "Prints how all compare with the baseline.",
+    "Prints how all targets compare with the baseline.",
 )

@@ -1,4 +1,4 @@
-"""`wsbench plan`: what a load takes that is more than one machine's, projected from what this one can do."""
+"""`wsbench plan`: project the machines, ports, memory and bandwidth that a larger load needs."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ _BANDWIDTH = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)(?:bit|bps)?(?:/s)?", re.IGN
 
 
 class PlanDocument(msgspec.Struct, frozen=True):
-    """What `--json` prints: what is wanted, what the plan rests on, the plan, and how it is carried out.
+    """The document of `--json`: the load, the costs that the plan rests on, the plan, and how to carry it out.
 
     Attributes:
-        like: the machine that was calibrated; None when all was stated.
+        like: the calibrated machine; None if all costs were stated.
     """
 
     schema: int
@@ -50,7 +50,6 @@ class PlanDocument(msgspec.Struct, frozen=True):
 
 
 def _plan(**given: Any) -> ExitCode:
-    """Print a plan."""
     wanted = WantedLoad(
         connections=given["connections"],
         rate=given["rate"],
@@ -83,7 +82,7 @@ def _plan(**given: Any) -> ExitCode:
 
 
 def _calibration(given: dict[str, Any]) -> Calibration | None:
-    """This machine's, if there is one; None when the one number that nobody could assume was stated."""
+    """Return the stored calibration; None if there is none and the rate of a process is stated."""
     try:
         return calibration_result.load(given["results"])
     except ResultError as error:
@@ -160,7 +159,7 @@ def _like(found: Calibration | None) -> str | None:
 
 
 def _notes(wanted: WantedLoad, found: Calibration | None, given: dict[str, Any]) -> Iterator[str]:
-    """What the reader must know beside the numbers."""
+    """Yield what a reader must know beside the numbers."""
     measured_size = found.machine.get("payload_size") if found and not given["rate_per_process"] else None
     if measured_size and wanted.payload_size > 8 * measured_size:
         yield (
@@ -170,8 +169,8 @@ def _notes(wanted: WantedLoad, found: Calibration | None, given: dict[str, Any])
     if found and found.environment.host_id != machine.host_id():
         yield "The calibration is another machine's: the plan is for machines like that one."
     yield (
-        "Projected is not measured: try the plan with one machine and its share of the load first, and look at the "
-        "verdict. The target, and whatever lies between, must bear it as well."
+        "A projection is not a measurement: first try one machine with its share of the load, and check the verdict. "
+        "The target and the network must bear the load as well."
     )
 
 
@@ -188,36 +187,40 @@ command = click.Command(
     "plan",
     callback=_plan,
     params=[
+        click.Option(["--connections"], type=_COUNT, required=True, metavar="N", help="Connections in all."),
         click.Option(
-            ["--connections"], type=_COUNT, required=True, metavar="N", help="ConnectionCounts, all together."
+            ["--rate"], type=RATE, required=True, metavar="R", help="Messages per second over all connections."
         ),
-        click.Option(["--rate"], type=RATE, required=True, metavar="R", help="Messages a second, all together."),
         click.Option(
-            ["--payload-size"], type=SIZE, default="128", show_default=True, metavar="BYTES", help="Of a message."
+            ["--payload-size"], type=SIZE, default="128", show_default=True, metavar="BYTES", help="Size of a message."
         ),
-        click.Option(["--tls"], is_flag=True, help="Over wss."),
-        click.Option(["--compression"], is_flag=True, help="With permessage-deflate."),
+        click.Option(["--tls"], is_flag=True, help="Connections use wss."),
+        click.Option(["--compression"], is_flag=True, help="Connections use permessage-deflate."),
         click.Option(
             ["--headroom"],
             type=share_between(0, 0.9),
             default="30%",
             show_default=True,
             metavar="P",
-            help="Of a process's rate, to be kept back.",
+            help="Share of a process's rate to keep in reserve.",
         ),
-        click.Option(["--processes"], type=_COUNT, metavar="N", help="On each machine (default: one a core)."),
+        click.Option(
+            ["--processes"], type=_COUNT, metavar="N", help="Processes on each machine (default: one per core)."
+        ),
         click.Option(
             ["--connections-per-process"],
             type=_COUNT,
             metavar="N",
-            help=f"At most (default {_CONNECTIONS:,}).",
+            help=f"Maximum number of connections of a process (default {_CONNECTIONS:,}).",
         ),
-        click.Option(["--memory"], type=POSITIVE_SIZE, metavar="SIZE", help="Of each machine: 64GB."),
+        click.Option(
+            ["--memory"], type=POSITIVE_SIZE, metavar="SIZE", help="Memory of each machine, for example 64GB."
+        ),
         click.Option(
             ["--bandwidth"],
             type=Parsed("bandwidth", _bandwidth),
             metavar="B",
-            help="Of each machine, each way: 10Gbit (default: any).",
+            help="Bandwidth of each machine in each direction, for example 10Gbit (default: unlimited).",
         ),
         click.Option(
             ["--destinations"],
@@ -225,22 +228,31 @@ command = click.Command(
             default=1,
             show_default=True,
             metavar="N",
-            help="Addresses and ports at which the server listens: each has ports of its own.",
+            help="Addresses and ports at which the server listens: each allows as many connections as a machine has "
+            "ports.",
         ),
         click.Option(
-            ["--rate-per-process"], type=RATE, metavar="R", help="State it, in place of what the calibration measured."
+            ["--rate-per-process"],
+            type=RATE,
+            metavar="R",
+            help="Messages per second of a process, instead of the measured rate.",
         ),
-        click.Option(["--bytes-per-connection"], type=POSITIVE_SIZE, metavar="SIZE", help="The same."),
+        click.Option(
+            ["--bytes-per-connection"],
+            type=POSITIVE_SIZE,
+            metavar="SIZE",
+            help="Memory of a connection, instead of the measured size.",
+        ),
         click.Option(
             ["--results"],
             type=click.Path(path_type=Path),
             default="results",
             show_default=True,
             metavar="DIR",
-            help="Where `wsbench calibrate` stored what this machine can do.",
+            help="Directory in which `wsbench calibrate` stored its result.",
         ),
-        click.Option(["--json"], is_flag=True, help="Print one JSON document."),
+        click.Option(["--json"], is_flag=True, help="Print one JSON document on standard output."),
     ],
-    help="Say what a load takes that is more than this machine's: processes, machines, open files, ports, memory and "
-    "bandwidth, with the commands and settings for it; projected from what `wsbench calibrate` measured here.",
+    help="Project what a larger load needs: processes, machines, open files, ports, memory and bandwidth, with the "
+    "commands and settings for it. The projection rests on what `wsbench calibrate` measured here.",
 )

@@ -1,4 +1,4 @@
-"""`wsbench probe`: one handshake, one echo, one ping, one close; every step timed, and what is wrong in words."""
+"""`wsbench probe`: one handshake, one echo, one ping, one close; every step is timed and diagnosed."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ _OF_RUN = (
 )
 """Options of `wsbench run` that are about one connection and one message."""
 _HELP = {
-    "timeout": "How long the opening may take, and then each of echo, pong and close.",
-    "source_ip": "Connect from this address of this machine.",
+    "timeout": "Time limit for opening the connection, and for each of echo, pong and close.",
+    "source_ip": "Source address on this machine.",
 }
 
 
@@ -51,28 +51,28 @@ def _options() -> list[click.Parameter]:
     ]
 
 
-def _run(url: str, **given: Any) -> None:
-    """One probe.
+def _run(url: str, **values: Any) -> None:
+    """Probe, and print the result.
 
     Raises:
         UsageError: a wrong option or URL.
         ConnectError, ConnectionLost: the step that failed.
     """
-    options = _probe_options(url, given)
-    if given["json"]:
+    options = _probe_options(url, values)
+    if values["json"]:
         result, error = probe(options)
         click.echo(encode_json(result), nl=False)
     else:
-        result, error = _told(options)
+        result, error = _printed_probe(options)
     if error is not None:
         sys.stdout.flush()
         raise error
 
 
-def _probe_options(url: str, given: dict[str, Any]) -> ProbeOptions:
-    options = RunOptions.from_values({name: given[name] for name in _OF_RUN}, url=url, users=1)
-    own = options.payload
-    messages = FixedMessages(own) if own is not None else JsonMessages(1, options.payload_size)
+def _probe_options(url: str, values: dict[str, Any]) -> ProbeOptions:
+    options = RunOptions.from_values({name: values[name] for name in _OF_RUN}, url=url, users=1)
+    payload = options.payload
+    messages = FixedMessages(payload) if payload is not None else JsonMessages(1, options.payload_size)
     return ProbeOptions(
         connect=options.connect,
         payload=messages.build(1),
@@ -80,33 +80,33 @@ def _probe_options(url: str, given: dict[str, Any]) -> ProbeOptions:
         matches=lambda payload: messages.same(payload, 1),
         version=__version__,
         timeout_ns=options.timeout_ns,
-        show_credentials=given["show_credentials"],
+        show_credentials=values["show_credentials"],
     )
 
 
-def _told(options: ProbeOptions) -> tuple[Probe, WsbenchError | None]:
-    """A probe whose steps are printed as they are taken: one that waits for long shows for what."""
+def _printed_probe(options: ProbeOptions) -> tuple[Probe, WsbenchError | None]:
+    """Probe and print each step when it ends, so that a slow step can be seen."""
     lines = Lines(colour=_colour_wanted())
-    told = 0
+    printed = 0
 
-    def tell(result: Probe) -> None:
-        nonlocal told
-        if not told:
-            _say(lines.heading(result))
-        _say(lines.step(result, result.steps[told]))
-        told += 1
+    def print_step(result: Probe) -> None:
+        nonlocal printed
+        if not printed:
+            _print(lines.heading(result))
+        _print(lines.step(result, result.steps[printed]))
+        printed += 1
 
-    result, error = probe(options, tell)
-    _say(lines.ending(result))
+    result, error = probe(options, print_step)
+    _print(lines.ending(result))
     return result, error
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     click.echo(legible(text, sys.stdout.encoding))
 
 
 def _colour_wanted() -> bool:
-    """On a terminal that can, unless somebody said no (no-color.org)."""
+    """Return whether the output is a terminal with colours, and NO_COLOR is not set (no-color.org)."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
@@ -114,6 +114,6 @@ command = click.Command(
     "probe",
     callback=_run,
     params=_options(),
-    help="Open one connection to a WebSocket server and look at every step: DNS, TCP, TLS, the upgrade, an echo, a "
-    "ping, the close; each timed. Says in words what is wrong.",
+    help="Open one connection to a WebSocket server and time every step: DNS, TCP, TLS, the upgrade, an echo, a ping, "
+    "the close. Explains what fails, and what to do about it.",
 )

@@ -1,7 +1,7 @@
-"""Progress on standard error: two or three lines that are kept current on a terminal, plain lines anywhere else.
+"""Progress on standard error: two or three lines that are updated on a terminal, plain lines anywhere else.
 
-The terminal is written to when there is news, once a second: a thread that redraws in between takes the processor
-from the very generator whose progress it shows.
+The terminal is redrawn only when there is news, once a second: a thread that redraws in between would take processor
+time from the generator whose progress it shows.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from wsbench.run.handoff import Progress
 from wsbench.units import format_count, format_duration, format_seconds
 
 _PLAIN_EVERY_S = 60.0
-"""Continuous integration takes a job that says nothing for long for dead."""
+"""CI servers stop a job that prints nothing for minutes."""
 _STYLES = {"ok": "green", "late": "yellow", "saturated": "bold red"}
 
 
 class ProgressLine:
-    """Shows where a run stands. Use it as a context manager."""
+    """Shows the state of a run. Use it as a context manager."""
 
     def __init__(self, *, enabled: bool) -> None:
         self._enabled = enabled
@@ -30,10 +30,10 @@ class ProgressLine:
         self._live: Live | None = None
         self._phase = ""
         self._step = ""
-        self._told_s = 0.0
+        self._printed_s = 0.0
 
     def __enter__(self) -> ProgressLine:
-        # Not rich's idea of a terminal: where FORCE_COLOR is set, it takes a pipe for one.
+        # rich takes a pipe for a terminal if FORCE_COLOR is set.
         if self._enabled and sys.stderr.isatty() and not self._console.is_dumb_terminal:
             self._live = Live(
                 Text("starting"),
@@ -51,7 +51,7 @@ class ProgressLine:
             self._live.stop()
 
     def say(self, text: str) -> None:
-        """One line, whatever it is."""
+        """Print a line that stays."""
         if not self._enabled:
             return
         if self._live is not None:
@@ -60,7 +60,7 @@ class ProgressLine:
             print(text, file=sys.stderr, flush=True)
 
     def begin(self, step: str) -> None:
-        """One of many runs: the first of the lines that are kept current; anywhere else, the only line of that run."""
+        """Show which of many runs begins: in the first of the updated lines, or in the run's only line."""
         self._step = step
         if not self._enabled:
             return
@@ -68,23 +68,23 @@ class ProgressLine:
             self._live.update(Text(step), refresh=True)
         else:
             print(step, file=sys.stderr, flush=True)
-            self._told_s = time.monotonic()
+            self._printed_s = time.monotonic()
 
     def update(self, progress: Progress) -> None:
-        """The latest news."""
+        """Show the latest state."""
         if not self._enabled:
             return
-        phase_is_news = progress.phase != self._phase and not self._step
+        new_phase = progress.phase != self._phase and not self._step
         if self._live is not None:
             self._live.update(_lines(progress, self._step), refresh=True)
-        elif phase_is_news or time.monotonic() - self._told_s >= _PLAIN_EVERY_S:
+        elif new_phase or time.monotonic() - self._printed_s >= _PLAIN_EVERY_S:
             print(describe(progress), file=sys.stderr, flush=True)
-            self._told_s = time.monotonic()
+            self._printed_s = time.monotonic()
         self._phase = progress.phase
 
 
 def describe(progress: Progress) -> str:
-    """One line for a person."""
+    """Return the state in one line."""
     left = f", {_left(progress)}" if _left(progress) else ""
     lost = f", {format_count(progress.lost)} lost" if progress.lost else ""
     verdict = f", generator {progress.verdict}" if progress.verdict not in (None, "ok") else ""
@@ -96,7 +96,7 @@ def describe(progress: Progress) -> str:
 
 
 def _lines(progress: Progress, step: str = "") -> Text:
-    """For a terminal. Columns of fixed width: figures that jump cannot be read."""
+    """Return the lines for a terminal, with columns of fixed width so that figures do not move."""
     style = _STYLES.get(progress.verdict or "", "")
     lines = Text(f"{step}\n" if step else "", no_wrap=True, overflow="ellipsis")
     lines.append(f"{progress.phase:<8}", "bold cyan").append(f"{_left(progress):<12}").append(_connections(progress))

@@ -16,16 +16,16 @@ from wsbench.targets.echo.supervisor import serve
 _EPILOG = """\b
 Paths:
   /echo, /ws, /ws/...     text comes back as text, binary as binary
-  /broadcast              what one says, all hear
-  /push?rate=R&size=B     R messages a second of B bytes, without being asked
-  /                       a page to try it by hand
+  /broadcast              a message goes to all connections
+  /push?rate=R&size=B     sends R messages of B bytes per second
+  /                       a page to try the server by hand
   /stats                  counts, CPU and memory, summed over the workers (JSON)
   /healthz                200 while it serves
 """
 
 
 def _compression(text: str) -> str:
-    parse_compression(text)  # for its errors: what is passed on stays text, since it has to reach other processes
+    parse_compression(text)  # checks only: other processes need the text
     return text
 
 
@@ -46,13 +46,15 @@ def _compression(text: str) -> str:
     metavar="N",
     default=1,
     show_default=True,
-    help="Processes that share the port; more than there are cores gain nothing.",
+    help="Processes that share the port; more than one per core gain nothing.",
 )
-@click.option("--tls", is_flag=True, help="Serve wss://, with a certificate made for this run unless one is given.")
+@click.option("--tls", is_flag=True, help="Serve wss://; without --cert, with a certificate made for this run.")
 @click.option(
     "--cert", type=click.Path(path_type=Path), metavar="FILE", help="Certificate (chain), PEM; with --tls and --key."
 )
-@click.option("--key", type=click.Path(path_type=Path), metavar="FILE", help="Its private key, PEM, not encrypted.")
+@click.option(
+    "--key", type=click.Path(path_type=Path), metavar="FILE", help="Private key of the certificate, PEM, not encrypted."
+)
 @click.option(
     "--compression",
     type=Parsed("compression", _compression),
@@ -67,21 +69,21 @@ def _compression(text: str) -> str:
     type=DURATION,
     metavar="T",
     default="0",
-    help="Send every reply this much later, for example 20ms.",
+    help="Delay every reply by this time, for example 20ms.",
 )
 @click.option(
     "--delay-jitter",
     type=DURATION,
     metavar="T",
     default="0",
-    help="And up to this much more, at random; replies of a connection stay in order.",
+    help="Delay replies by a random time more, up to this; replies of a connection stay in order.",
 )
 @click.option(
     "--stall",
     type=Parsed("stall", parse_stall),
     metavar="'T every T'",
-    help="Send no reply in the last part of every period, for example '1s every 5s', counted from the start; "
-    "they leave at its end. Pongs, /stats and /healthz are answered all the same.",
+    help="Send no replies in the last part of every period, for example '1s every 5s', counted from the start; they "
+    "are sent at its end. Pongs, /stats and /healthz are not delayed.",
 )
 @click.option(
     "--max-size",
@@ -89,14 +91,14 @@ def _compression(text: str) -> str:
     metavar="BYTES",
     default="1MiB",
     show_default=True,
-    help="Largest message, as sent and inflated; the connection of a larger one is closed with 1009.",
+    help="Largest message, before and after inflating; a larger one closes its connection with 1009.",
 )
 @click.option(
     "--max-connections",
     type=click.IntRange(1),
     metavar="N",
     default=None,
-    help="WebSocket connections at one time; who comes then gets 503. Default: as many as open files allow.",
+    help="Maximum number of WebSocket connections; further ones get 503. Default: as many as open files allow.",
 )
 @click.option(
     "--max-buffered",
@@ -104,8 +106,8 @@ def _compression(text: str) -> str:
     metavar="BYTES",
     default="1GiB",
     show_default=True,
-    help="Memory for what clients send in part or leave unread, shared evenly by the workers. "
-    "Beyond it, the connection that needs most is closed with 1013.",
+    help="Memory for incomplete messages and unread replies, shared evenly by the workers. "
+    "When it is used up, the connection that holds most of it is closed with 1013.",
 )
 @click.option(
     "--handshake-timeout",
@@ -113,7 +115,7 @@ def _compression(text: str) -> str:
     metavar="T",
     default="10s",
     show_default=True,
-    help="For TLS, and then for a whole request; who takes longer gets 408.",
+    help="Time limit for TLS, and then for the whole request; a slower client gets 408.",
 )
 @click.option(
     "--write-timeout",
@@ -121,17 +123,17 @@ def _compression(text: str) -> str:
     metavar="T",
     default="30s",
     show_default=True,
-    help="A client that leaves replies unread for so long is disconnected.",
+    help="A client that leaves replies unread for this time is disconnected.",
 )
 @click.option(
     "--allow-origin",
     type=Parsed("origin", parse_origin),
     metavar="ORIGIN",
     multiple=True,
-    help="Refuse other web pages (403), but for the target's own: https://app.example. Repeatable. "
-    "Clients that are no browsers send no origin and are not refused.",
+    help="Accept web pages of this origin (https://app.example) and the target's own, refuse others (403). Repeatable. "
+    "Clients without an Origin header, such as programs, are accepted.",
 )
-@click.option("--exit-with-parent", is_flag=True, hidden=True, help="Stop when standard input, a pipe, ends.")
+@click.option("--exit-with-parent", is_flag=True, hidden=True, help="Stop when standard input ends.")
 def command(
     delay: int,
     delay_jitter: int,
@@ -142,7 +144,7 @@ def command(
 ) -> None:
     """Run the standalone echo target, until SIGTERM or Ctrl-C.
 
-    One line on standard output says that it is ready, and where: listening on ws://127.0.0.1:8765/echo
+    When it is ready, it prints one line with its URL: listening on ws://127.0.0.1:8765/echo
     """
     serve(
         EchoOptions(
@@ -153,11 +155,11 @@ def command(
             allow_origins=allow_origin,
             **options,
         ),
-        _say_listening,
+        _print_listening,
     )
 
 
-def _say_listening(listening: Listening) -> None:
+def _print_listening(listening: Listening) -> None:
     authority = "" if listening.ca_file is None else f" (CA: {listening.ca_file})"
     if not listening.loopback:
         click.echo("wsbench: note: reachable from other machines, and there is no authentication", err=True)

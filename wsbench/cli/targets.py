@@ -1,4 +1,4 @@
-"""`wsbench targets`: the catalogue, and what this machine can start of it."""
+"""`wsbench targets`: the catalogue of targets, and which of them this machine can start."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _HEADINGS = ("target", "version", "protocol", "tls", "compression", "workers")
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """A target, as --json has it.
+    """A target in the document of --json.
 
     Attributes:
         version: None when it cannot be started.
-        missing: what this machine lacks to start it; None when it lacks nothing.
-        install: the command that installs what is missing; None when nothing is.
+        missing: what this machine lacks to start it; None if it lacks nothing.
+        install: the command that installs what is missing; None if nothing is.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class ProxyEntry(msgspec.Struct, frozen=True):
-    """A proxy: TLS ends at it, all else is of the target behind it."""
+    """A proxy: it ends TLS; everything else is the target's."""
 
     name: str
     version: str | None
@@ -43,7 +43,7 @@ class ProxyEntry(msgspec.Struct, frozen=True):
 
 
 class Document(msgspec.Struct, frozen=True):
-    """What --json prints. A proxy may stand before every target, and before another proxy: 'nginx>websockets'."""
+    """The document of --json. A proxy can be put in front of a target or of another proxy: 'nginx>websockets'."""
 
     targets: list[Entry]
     proxies: list[ProxyEntry]
@@ -52,9 +52,9 @@ class Document(msgspec.Struct, frozen=True):
 @click.command("targets")
 @click.option("--json", "as_json", is_flag=True, help="Print the catalogue as JSON.")
 def command(as_json: bool) -> None:
-    """List the servers that can be started to be measured: `wsbench run --target NAME`.
+    """List the servers that wsbench can start and measure: `wsbench run --target NAME`.
 
-    What this machine lacks something for comes with the command that installs it.
+    For a server that this machine cannot start, the list has the command that installs what is missing.
     """
     document = Document(
         targets=[_entry(target) for target in catalogue.ENTRIES],
@@ -91,12 +91,12 @@ def _proxy_entry(proxy: Proxy) -> ProxyEntry:
 
 
 def _version(target: StartableTarget | Proxy) -> tuple[str | None, str | None]:
-    """Its version, or else what it lacks."""
+    """Return the version and None, or None and what is missing."""
     if missing := target.missing():
         return None, missing
     try:
         return target.version(), None
-    except TargetError as exc:  # one that is broken must not hide the others
+    except TargetError as exc:  # a broken one must not hide the others
         return None, exc.what
 
 

@@ -1,1 +1,1 @@
-"""Starting a target and a Locust process, following and stopping it, and reading its result back."""
+"""Starts a target and a Locust process, follows and stops them, and reads the result back."""

@@ -1,8 +1,8 @@
-"""One run of an experiment's cell: its target started, Locust run against it as `wsbench run` does, both gone after it.
+"""The runs of an experiment's cells: each starts a target, runs Locust against it, and stops both.
 
-Every run has a target of its own. A run is the unit of an experiment's statistics, so that whatever differs from one
-start of a server to the next (memory layout, hash seeds, just-in-time compilation) must differ from run to run as well,
-and no cell may find a server that the cell before has warmed up, fragmented or broken.
+Every run has its own target. A run is the unit of an experiment's statistics: whatever differs between two starts of a
+server (memory layout, hash seeds, just-in-time compilation) must differ between runs, and no cell may get a server that
+the previous cell has warmed up, fragmented or broken.
 """
 
 from __future__ import annotations

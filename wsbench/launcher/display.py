@@ -1,4 +1,4 @@
-"""Where the launcher reports what goes on: the command line's progress line is one."""
+"""The interface through which the launcher shows progress; the command line implements it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from wsbench.run.handoff import Progress
 
 
 class Display(Protocol):
-    """What a user watches while runs are made."""
+    """The display that a user watches during runs."""
 
     def say(self, text: str) -> None:
-        """Show a line that stays."""
+        """Show a line that stays on the screen."""
 
     def begin(self, step: str) -> None:
-        """Show that one of many runs begins."""
+        """Show that a run begins, one of many."""
 
     def update(self, progress: Progress) -> None:
-        """Show where the run stands."""
+        """Show the state of the run."""

@@ -1,4 +1,4 @@
-"""One run in a Locust process: what is asked for, Locust's command line, and the result."""
+"""One run in a Locust process: the request, Locust's command line, and the result."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from wsbench.targets.running import RunningTarget
 from wsbench.units import NS_PER_S
 
 RAMP_S = 10
-"""Without --spawn-rate, many connections are opened within so many seconds."""
+"""Without --spawn-rate, all connections are opened within this time."""
 _SAVING_S = 15.0
-"""So long, beside the drain, workers that outlive their master have to save what they measured."""
+"""After the drain, the time for workers that outlive their master to save what they measured."""
 
 
 @dataclass(frozen=True)
 class RunRequest:
-    """A run to be made.
+    """A run to execute.
 
     Attributes:
         spawn_rate: connections opened a second; None for a rate that opens all within `RAMP_S`.
-        run_time_s: length of the whole run, None for what its phases take.
+        run_time_s: length of the whole run, None for the sum of its phases.
         scenario: a locustfile, None for ours.
-        target: what wsbench started for it, None if the URL is a server of the user's.
+        target: the target that wsbench started, None for a server of the user.
         form: with Locust's web UI: the options as on a command line, which its start form shows and changes.
     """
 
@@ -48,7 +48,7 @@ class RunRequest:
         if self.scenario is not None and running.name == DEFAULT_TARGET:
             url = urljoin(url, "/")  # the scenario decides on the path; / echoes as well
         ca_file = None if running.ca_file is None else str(running.ca_file)
-        # A target without processes is a server that somebody else started.
+        # A target without processes is a server that the user started.
         target = StartedTarget(running.name, running.version, running.pids) if running.children else None
         return replace(self, options=self.options.against(url, ca_file), target=target)
 
@@ -89,7 +89,7 @@ def _arguments(request: RunRequest) -> list[str]:
     if request.form is None:
         arguments += ["--headless"]
     else:
-        # Locust's own default is every interface, which is for its users to choose, not for us.
+        # Locust listens on every interface by default: only its user may choose that.
         arguments += ["--autostart", "--web-host", "127.0.0.1", *request.form]
         if options.connect.ca_file is not None:
             arguments.append(f"--ca={options.connect.ca_file}")

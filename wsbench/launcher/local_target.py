@@ -1,4 +1,4 @@
-"""The target that wsbench starts itself: whether it can be used, how to reach it, and how it died."""
+"""The target that wsbench starts: its options, its start, and its death."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from wsbench.targets.running import RunningTarget
 
 DEFAULT_TARGET = "websockets"
 PLACEHOLDER_URL = "ws://127.0.0.1/echo"
-"""Where a target of ours will be, but for its port: options can be checked before it is started."""
+"""The URL of a target before it is started, with another port; it allows to check options early."""
 
 
 def check_target(url: str | None, name: str, *, tls: bool, scenario: Path | None) -> None:

@@ -1,4 +1,4 @@
-"""Running Locust in a process of its own: start it, follow its progress, pass Ctrl-C on, read the result back."""
+"""The Locust process of a run: start it, follow its progress, pass Ctrl-C on, read the result back."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from wsbench.results.directory import LOG_FILE, Staging
 from wsbench.results.run_result import Run, load
 from wsbench.run.handoff import FAILURE_FILE, VARIABLE, Failure, Handoff, NotStored, Progress
 
-_LAST_WORDS_S = 10.0
+_FOLLOWER_PATIENCE_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class FinishedRun:
     """A run that has ended.
 
     Attributes:
-        run: the result; `path` is its directory, None when it could not be stored.
+        run: the result; `path` is its directory, None if it could not be stored.
         interrupted: the user pressed Ctrl-C.
-        not_stored: why it could not.
+        not_stored: why it was not stored.
     """
 
     run: Run
@@ -52,7 +52,7 @@ def run_locust(
     on_progress: Callable[[Progress], None],
     patience_s: float,
 ) -> FinishedRun:
-    """Run Locust with wsbench's plugin until it is done. Workers that outlive their master have `patience_s` to end.
+    """Run Locust until it ends. Workers that outlive their master have `patience_s` to save their results.
 
     Raises:
         WsbenchError: nothing could be measured, with the reason that the process left; or it broke.
@@ -66,7 +66,7 @@ def run_locust(
             stderr=log,
             env={**os.environ, VARIABLE: str(handed_over)},
             pass_fds=(writing, handed_over),
-            # Ctrl-C in the terminal reaches only us: the workers are the master's to stop.
+            # Ctrl-C in the terminal reaches only this process: the master stops its workers.
             start_new_session=True,
         )
     os.close(writing)
@@ -90,7 +90,7 @@ def run_locust(
                 _await_orphans(process.pid, patience_s, lambda: presses.count > 0)
         finally:
             _end_group(process)
-        follower.join(_LAST_WORDS_S)
+        follower.join(_FOLLOWER_PATIENCE_S)
     interrupted = presses.count > 0
     if not_stored:
         [message] = not_stored
@@ -111,16 +111,16 @@ def _ended(staging: Staging, code: int, *, interrupted: bool) -> FinishedRun:
 
 
 def _killed(staging: Staging, number: int) -> WsbenchError:
-    """Locust, or the master of its processes, was ended from outside."""
+    """Return the error of a Locust, or of a master of its processes, that a signal killed."""
     what = f"Locust was killed by {signal.Signals(number).name}: there is no result"
     left = sorted(str(path) for path in staging.path.parent.glob(f"{staging.run_id}-worker-*"))
     if left:
-        return WsbenchError(what, remedy=f"What its workers had measured is in {', '.join(left)}.")
-    return WsbenchError(what, remedy="If nobody did that, the machine ran out of memory: see its kernel's log.")
+        return WsbenchError(what, remedy=f"What its workers measured is in {', '.join(left)}.")
+    return WsbenchError(what, remedy="If you did not kill it, the machine ran out of memory: see the kernel's log.")
 
 
 def _await_orphans(group: int, patience_s: float, hurried: Callable[[], bool]) -> None:
-    """Workers whose master was killed save what they have."""
+    """Wait while workers whose master was killed save what they measured."""
     deadline = time.monotonic() + patience_s
     while time.monotonic() < deadline and not hurried() and any(_of_group(group)):
         time.sleep(0.1)
@@ -170,7 +170,7 @@ def _follow(
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:
-    """Nothing of it may be left, whatever happened to its master."""
+    """Kill what is left of the process group."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
@@ -179,7 +179,7 @@ def _end_group(process: subprocess.Popen[bytes]) -> None:
 
 
 def free_port() -> int:
-    """A TCP port of loopback that nobody uses right now, for Locust's master."""
+    """Return a free TCP port of loopback, for Locust's master."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -25,7 +25,7 @@ from wsbench.run.gates import Condition
 
 @dataclass(frozen=True)
 class StepSpec:
-    """What the steps have in common.
+    """The common part of all steps.
 
     Attributes:
         request: the run of every step, but for its load, length and name.
@@ -145,9 +145,9 @@ def _one_line(text: str) -> str:
 
 
 def rest_s(run: Run, *, longest_s: float) -> float:
-    """How long a target may yet be busy with what it left unanswered, at the pace at which it answered, in seconds.
+    """Return how long a target may need to answer the messages that it left unanswered, at its pace in the run, in s.
 
-    Nobody waits for these replies any more; but a server that answers in turn has the next run's behind them.
+    These replies are of no use any more, but a server that answers in order sends them before the next run's.
     """
     unanswered = run.messages_all_phases.lost
     if not unanswered:

@@ -9,11 +9,11 @@
             |  "throughput"  |  a counter of the scenario's own
     value   =  a duration for a figure, a number or a percentage of the messages for a count, a rate for throughput
 
-A figure without a value (too much was lost, or nothing came) fails a gate that bounds it from above: what was never
-answered was not fast. So does a series or a counter that the run turns out not to have.
+A figure has no value when too many messages were lost, or none was answered: then a gate that bounds it from above
+fails. A gate on a series or a counter that the run does not have fails as well.
 
-An objective (`wsbench capacity --slo`) is a gate's opposite in the same grammar: it says what must hold, so that it
-bounds a figure or a count from above, and throughput from below. What has no value holds none.
+An objective (`wsbench capacity --slo`) is the opposite of a gate in the same grammar: a condition that must hold. It
+bounds a figure or a count from above, and throughput from below. It does not hold for a figure without a value.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
 }
 NO_VALUE = "–"
-"""What a gate shows for a figure that has none."""
+"""Shown in place of a figure that has no value."""
 _UPPER, _LOWER = ("<", "<="), (">", ">=")
 _PERCENTILE_OF_OTHERS = PERCENTILES["p99"]
-"""A count, a mean, or what no longer run would have more samples of, is given those of this percentile."""
+"""Counts, means and the series of connecting need as many samples as this percentile."""
 _TOKENS = re.compile(r"\s*([A-Za-z_][\w.]*)\s*(>=|<=|==|!=|>|<)?\s*(.*?)\s*")
 
 
@@ -61,15 +61,15 @@ class Condition:
 
     @property
     def name(self) -> str | None:
-        """The series or counter that it wants a scenario to have; None when every run has what it wants."""
+        """The series or counter of a scenario that the condition is about; None if every run has it."""
         if self.series is not None:
             return None if self.series in SERIES else self.series
         return None if self.metric in (*_COUNTS, "throughput") else self.metric
 
     def check(self, run: Run) -> Gate:
-        """Whether a run fails by it."""
+        """Return the gate's outcome for a run."""
         if self.name is not None and self.name not in run.latency and self.name not in run.counters:
-            return Gate(self.expression, True, f"– (nothing is called {self.name}; {_own_names(run)})")
+            return Gate(self.expression, True, f"– (nothing is called {self.name}; {_scenario_names(run)})")
         actual = self._actual(run)
         if actual is None:
             return Gate(self.expression, self.comparison in (">", ">=", "!="), NO_VALUE)
@@ -77,7 +77,7 @@ class Condition:
         return Gate(self.expression, _COMPARISONS[self.comparison](actual, self.value), shown)
 
     def hold(self, run: Run) -> tuple[bool, str]:
-        """As an objective: whether it holds for a run, and the value that decided."""
+        """Return whether the objective holds for a run, and the value that decided."""
         if self.name is not None and self.name not in run.latency and self.name not in run.counters:
             return False, NO_VALUE
         actual = self._actual(run)
@@ -87,12 +87,12 @@ class Condition:
 
     @property
     def metric_name(self) -> str:
-        """Its metric as it was written: `p99`, `service.p99`, `lost`."""
+        """The metric as it was written: `p99`, `service.p99`, `lost`."""
         return self.expression.partition(self.comparison)[0].strip()
 
     @property
     def samples(self) -> int:
-        """Messages that it takes to say whether it holds: 10 / (1 - q) for a percentile; 10 / s for a share s."""
+        """Messages needed to decide the condition: 10 / (1 - q) for a percentile, 10 / s for a share s."""
         if self.share and self.value:
             return samples_needed(self.value)
         if self.series in (None, "connect", "tcp", "tls", "upgrade"):
@@ -118,9 +118,9 @@ class Condition:
         return f"{100 * actual:.3g}%" if self.share else format_count(actual)
 
 
-def _own_names(run: Run) -> str:
+def _scenario_names(run: Run) -> str:
     names = sorted({*run.latency, *run.counters}.difference(SERIES))
-    return f"there are {', '.join(names)}" if names else "the run has no names of its own"
+    return f"there are {', '.join(names)}" if names else "the scenario names none"
 
 
 def _count(run: Run, name: str) -> int:
@@ -136,7 +136,7 @@ def _count(run: Run, name: str) -> int:
 
 
 def parse(expression: str) -> Condition:
-    """The condition that an expression stands for.
+    """Parse a condition.
 
     Raises:
         ValueError: what is wrong with it, and at which character (from 1).
@@ -159,10 +159,10 @@ def parse(expression: str) -> Condition:
 
 
 def parse_objective(expression: str) -> Condition:
-    """The objective that an expression stands for.
+    """Parse an objective.
 
     Raises:
-        ValueError: as `parse`; or it bounds from the wrong side, as a --fail-if would.
+        ValueError: as `parse`; or it bounds from the wrong side, like a --fail-if.
     """
     condition = parse(expression)
     if condition.metric == "throughput":
@@ -171,7 +171,7 @@ def parse_objective(expression: str) -> Condition:
         allowed = _UPPER if condition.series is not None else (*_UPPER, "==")
     if condition.comparison not in allowed:
         better = f"{condition.metric_name} {allowed[0]} ..."
-        raise ValueError(f"{expression!r}: an objective says what must hold, such as '{better}'")
+        raise ValueError(f"{expression!r}: an objective is what must hold, such as '{better}'")
     return condition
 
 
@@ -193,7 +193,7 @@ def _metric(expression: str, name: str, at: int) -> tuple[str | None, str]:
 
 
 def check_known(conditions: Iterable[Condition], option: str = "--fail-if") -> None:
-    """Whether the metrics are such as every run has: for a run whose users have none of their own.
+    """Check that every run has these metrics; for a run whose users have no series or counters of their own.
 
     Raises:
         UsageError: one is not.

@@ -1,4 +1,4 @@
-"""What `wsbench run` hands to the Locust process that it starts, and what comes back beside the result.
+"""Messages between the launcher and the Locust process that it starts.
 
 Under plain Locust nothing is handed over: the Locust process makes its own result directory and parses its own options.
 """
@@ -64,12 +64,13 @@ class Handoff(msgspec.Struct, frozen=True):
 
 
 class Progress(msgspec.Struct, frozen=True, tag="progress"):
-    """Where a run stands. Counts since its begin; latencies of the last second, in ns.
+    """The state of a run, once a second. Counts since its begin; latencies of the last second, in ns.
 
     Attributes:
-        left_ns: of the phase, None when nobody knows.
-        verdict: of the generator on itself so far, None before the measure phase.
-        evidence: what a verdict other than ok rests on.
+        asked: connections wanted.
+        left_ns: rest of the phase, None if its end is unknown.
+        verdict: the generator's, on itself so far; None before the measure phase.
+        evidence: of a verdict other than ok.
     """
 
     phase: str
@@ -86,7 +87,7 @@ class Progress(msgspec.Struct, frozen=True, tag="progress"):
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """Why there is no result: left in place of one, for `wsbench run` to say."""
+    """The reason why there is no result, in `FAILURE_FILE` of the staging directory."""
 
     what: str
     remedy: str
@@ -96,7 +97,7 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class NotStored(msgspec.Struct, frozen=True, tag="not-stored"):
-    """A result that could not be written to a file, and so comes this way; and why."""
+    """A result that could not be stored, with the reason."""
 
     run: Run
     what: str

@@ -35,7 +35,7 @@ from wsbench.websocket.tls import client_context
 DEFAULT_USERS = 50
 DEFAULT_SPAWN_RATE = 100.0
 DEFAULT_DURATION_NS = 10 * NS_PER_S
-"""Of `wsbench run` and of an experiment; under Locust the measure phase is open-ended unless given."""
+"""The default of `wsbench run` and of experiments; under Locust the measure phase is open-ended."""
 _MAX_SIZE = 64 * 1024 * 1024
 
 
@@ -71,7 +71,7 @@ def parse_name(text: str) -> str:
 
 @dataclass(frozen=True)
 class Option:
-    """One option.
+    """An option of a run.
 
     Attributes:
         flags: the last one, a long one, gives the name.
@@ -131,26 +131,36 @@ OPTIONS: tuple[Option, ...] = (
         parse_positive_duration,
         metavar="T",
     ),
-    Option(("--warmup",), "Length of the warm-up, of which nothing is measured.", parse_duration, "2s", "T"),
-    Option(("--drain",), "How long to wait for replies at the end.", parse_duration, "5s", "T"),
+    Option(
+        ("--warmup",),
+        "Length of the warm-up before the measure phase; its messages are in no figure.",
+        parse_duration,
+        "2s",
+        "T",
+    ),
+    Option(("--drain",), "Maximum wait for outstanding replies at the end.", parse_duration, "5s", "T"),
     Option(
         ("--rate",),
-        "Open loop: messages a second over all connections, sent on schedule whether or not replies came. "
-        "Without it: closed loop, the next message waits for a reply.",
+        "Open loop: messages per second over all connections, sent on a schedule that does not wait for replies. "
+        "Without it: closed loop, in which the next message waits for a reply.",
         parse_rate,
         metavar="R",
     ),
     Option(
         ("--arrivals",),
-        "Open loop: evenly spaced and staggered, or a Poisson process.",
+        "Open loop: messages evenly spaced and staggered over the connections, or a Poisson process.",
         one_of("constant", "poisson"),
         "constant",
         choices=("constant", "poisson"),
     ),
-    Option(("--in-flight",), "Closed loop: messages under way on a connection.", _count, "1", "N"),
-    Option(("--payload-size",), "Size of the whole JSON message in bytes.", _payload_size, "128", "BYTES"),
-    Option(("--payload-file",), "Send this file's JSON (or bytes) instead.", metavar="FILE"),
-    Option(("--binary",), "Send binary frames.", None),
+    Option(("--in-flight",), "Closed loop: messages in flight on each connection.", _count, "1", "N"),
+    Option(("--payload-size",), "Size of a message, a JSON text, in bytes.", _payload_size, "128", "BYTES"),
+    Option(
+        ("--payload-file",),
+        "Send the content of this file as every message: JSON, other text, or bytes.",
+        metavar="FILE",
+    ),
+    Option(("--binary",), "Send binary frames instead of text.", None),
     Option(
         ("--compression",),
         "permessage-deflate: off, on, or parameters as in RFC 7692, "
@@ -161,55 +171,55 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(("--header",), "A header of the upgrade request.", parse_header, metavar="'Name: value'", repeatable=True),
     Option(("--subprotocol",), "A subprotocol to offer.", metavar="NAME", repeatable=True),
-    Option(("--origin",), "The Origin header.", metavar="ORIGIN"),
+    Option(("--origin",), "The Origin header of the upgrade request.", metavar="ORIGIN"),
     Option(("--ca",), "wss: trust the CA in this PEM file.", metavar="FILE"),
     Option(("--insecure",), "wss: accept any certificate.", None),
     Option(("--tls-resume",), "wss: later connections resume the TLS session of an earlier one.", None),
     Option(
         ("--source-ip",),
-        "Connect from these addresses of this machine in turn: 10.0.0.5, 10.0.0.5-10.0.0.9 or 127.0.0.0/8. "
-        "For more connections than one address has ports; on loopback that is done unasked.",
+        "Source addresses on this machine, used in turn: 10.0.0.5, 10.0.0.5-10.0.0.9 or 127.0.0.0/8. For more "
+        "connections than one address has ports; towards loopback, wsbench chooses them itself.",
         parse_sources,
         metavar="ADDRESSES",
         repeatable=True,
     ),
     Option(
         ("--timeout",),
-        "A message without a reply after this time is lost. Bounds opening a connection as well.",
+        "A message without a reply after this time counts as lost. Opening a connection may take as long.",
         parse_positive_duration,
         "10s",
         "T",
     ),
     Option(
         ("--reconnect",),
-        "Whether a dropped connection is opened again (with back-off and jitter).",
+        "Whether a dropped connection is opened again, with back-off and jitter.",
         one_of("never", "on-drop"),
         "on-drop",
         choices=("on-drop", "never"),
     ),
     Option(
         ("--request-events",),
-        "Fire Locust's request event for every message, for listeners that need each one: slower.",
+        "Fire Locust's request event for every message, for listeners that need each one. Slower.",
         None,
     ),
     Option(
         ("--set",),
-        "A setting of the scenario's own.",
+        "Change a setting of the scenario.",
         settings.parse,
         metavar="NAME=VALUE",
         repeatable=True,
     ),
     Option(
         ("--fail-if",),
-        "Fail the run (exit code 1) if this holds: 'p99 > 5ms', 'lost > 0', 'errors > 0.1%', 'throughput < 1000/s'.",
+        "Exit with 1 if this condition holds: 'p99 > 5ms', 'lost > 0', 'errors > 0.1%', 'throughput < 1000/s'.",
         parse_gate,
         metavar="'EXPR'",
         repeatable=True,
     ),
-    Option(("--strict",), "Fail the run (exit code 4) if the generator's verdict is not ok.", None),
+    Option(("--strict",), "Exit with 4 if the generator's verdict on itself is not ok.", None),
     Option(("--quiet",), "Print no summary.", None, web=False),
-    Option(("--results",), "Where results are stored.", metavar="DIR", default="results", web=False),
-    Option(("--name",), "A name for the result, if not the scenario's.", parse_name, metavar="NAME"),
+    Option(("--results",), "Directory in which results are stored.", metavar="DIR", default="results", web=False),
+    Option(("--name",), "Name of the result (default: the scenario's).", parse_name, metavar="NAME"),
 )
 
 
@@ -269,7 +279,7 @@ class RunOptions:
 
     @property
     def closed_loop(self) -> bool:
-        """Whether the next message waits for a reply."""
+        """True if the next message waits for a reply."""
         return self.rate is None
 
     @property
@@ -310,7 +320,7 @@ class RunOptions:
             connect_timeout_ns=values["timeout"],
             sources=tuple(values["source_ip"]),
             resume_tls=values["tls_resume"],
-            # An echo is as long as the message; a server that answers a little longer is not refused for it.
+            # An echo is as long as its message; a reply that is somewhat longer is accepted.
             max_size=max(_MAX_SIZE, 2 * payload_size),
             message_size=payload_size,
         )
@@ -375,7 +385,7 @@ def _is_text(payload: bytes) -> bool:
 
 
 def describe(options: RunOptions, scenario: str | None = None) -> str:
-    """One line on what will be done, for people; by users of a `scenario` file, if there is one."""
+    """Return one line that describes the run, and the `scenario` if it is not ours."""
     load = (
         f"{options.rate:g} messages/s ({options.arrivals})"
         if options.rate is not None

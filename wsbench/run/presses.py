@@ -16,14 +16,15 @@ class Presses:
         count: presses so far.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, one_press_s: float = _ONE_PRESS_S) -> None:
+        self._one_press_s = one_press_s
         self.count = 0
         self._last_s = 0.0
 
     def signal(self) -> bool:
         """Count a signal; return whether it is a new press."""
         now_s = time.monotonic()
-        if self.count and now_s - self._last_s <= _ONE_PRESS_S:
+        if self.count and now_s - self._last_s < self._one_press_s:
             return False
         self._last_s = now_s
         self.count += 1

@@ -19,7 +19,7 @@ late workers get it too."""
 
 
 class ErrorTally(msgspec.Struct):
-    """One kind of error so far."""
+    """The count of one kind of error so far."""
 
     kind: str
     side: str
@@ -41,13 +41,13 @@ class ConnectionTally(msgspec.Struct):
 
 
 class Health(msgspec.Struct):
-    """What a worker knows of its own fitness; running totals and maxima over the measure phase.
+    """A worker's health; running totals and maxima over the measure phase.
 
     Attributes:
-        ramp_bytes: by how much its memory grew in the ramp, in which `ramp_connections` were opened.
-        kernel_timestamps: whether the kernel gives any.
+        ramp_bytes: growth of its memory in the ramp, in which `ramp_connections` were opened.
+        kernel_timestamps: whether the kernel timestamps messages.
         exact_timer: whether the pacer runs on a timerfd.
-        clock_offset_ns: how far the master's clock is ahead; 0 on the same machine.
+        clock_offset_ns: lead of the master's clock; 0 on the same machine.
     """
 
     rss_bytes: int = 0
@@ -66,29 +66,29 @@ class Health(msgspec.Struct):
 
 
 SCENARIO_FAILED = "scenario"
-"""The kind of error that code of the scenario raised."""
-_FOUND_WRONG = "check-"
+"""The kind of an error that the scenario's code raised."""
+_REJECTED = "check-"
 
 
 def rejected_reply_kind(name: str) -> str:
-    """The kind of error that a reply of that name was found wrong by the scenario."""
-    return _FOUND_WRONG + name
+    """Return the kind of error for replies of that name that the scenario rejected."""
+    return _REJECTED + name
 
 
 def rejected_reply_name(kind: str) -> str | None:
-    """The name of the replies that a kind of error is about; None if it is about none."""
-    return kind.removeprefix(_FOUND_WRONG) if kind.startswith(_FOUND_WRONG) else None
+    """Return the name of the rejected replies that a kind of error counts; None if it is another kind."""
+    return kind.removeprefix(_REJECTED) if kind.startswith(_REJECTED) else None
 
 
 class Report(msgspec.Struct):
-    """What a worker says once a second.
+    """A worker's report, sent once a second.
 
     Attributes:
         worker: its index.
-        number: counts its reports; with `worker`, makes a report that comes twice recognisable.
-        deltas: what its intervals gained since the last report.
-        final: nothing will follow.
-        negotiated: what the server granted its first connection: field names of the handshake's `Negotiated`.
+        number: sequence number; with `worker` it identifies a report that arrives twice.
+        deltas: changes of its intervals since the last report.
+        final: whether it is the last one.
+        negotiated: the result of its first handshake, by field names of `Negotiated`.
     """
 
     worker: int

@@ -1,4 +1,4 @@
-"""What a scenario lets `--set NAME=VALUE` change: names with defaults, whose kinds say what may be given."""
+"""Settings of a scenario, which `--set NAME=VALUE` changes: names with defaults, whose types decide on the values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _KINDS = {bool: "on or off", int: "a whole number", float: "a number", str: "a t
 
 
 def parse(text: str) -> tuple[str, str]:
-    """Name and value of 'NAME=VALUE'.
+    """Parse 'NAME=VALUE'.
 
     Raises:
         ValueError: it is not of that form.
@@ -25,10 +25,10 @@ def parse(text: str) -> tuple[str, str]:
 
 
 def value_of(default: Setting, name: str, given: Mapping[str, str]) -> Setting:
-    """What was given, or the default.
+    """Return the value given with --set, or the default.
 
     Raises:
-        UsageError: what was given is not of the default's kind.
+        UsageError: the value is not of the default's type.
     """
     if name not in given:
         return default
@@ -41,15 +41,15 @@ def value_of(default: Setting, name: str, given: Mapping[str, str]) -> Setting:
 
 
 def shown(value: Setting) -> str:
-    """A value as one would give it."""
+    """Return a value as text, as --set takes it."""
     return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)
 
 
 def effective(declared: Iterable[Mapping[str, Setting]], given: Mapping[str, str]) -> dict[str, str]:
-    """All settings of a run's users, as texts: what was given, and the defaults of the others.
+    """Return all settings of a run's users as texts: those given, and the defaults of the others.
 
     Raises:
-        UsageError: one that no user has, or a value of another kind.
+        UsageError: a setting that no user has, or a value of another type.
     """
     known: dict[str, Setting] = {}
     for settings in declared:
