@@ -265,7 +265,7 @@ def test_a_closed_port(tmp_path: Path, run_cli: RunCli) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--slo", "p99 > 10ms"], "an objective says what must hold, such as 'p99 < ...'"),
+        (["--slo", "p99 > 10ms"], "an objective is what must hold, such as 'p99 < ...'"),
         (["--slo", "p98 < 10ms"], "'p98' is no metric"),
         (["--slo", "lunch < 10"], "--slo 'lunch < 10': 'lunch' is no metric of this run"),
         (["--slo", "tls.p99 < 10ms"], "a connection without TLS has no tls series"),
