@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
-from wsbench.cli.serve import _say_listening
+from wsbench.cli.serve import _print_listening
 from wsbench.targets.echo.serve_options import Listening
 
 Program = subprocess.Popen[str]
@@ -212,7 +212,7 @@ def test_the_limit_of_open_files_is_raised() -> None:
 
 def test_that_others_can_connect_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     """Unlike the rest by a call: tests listen on loopback alone."""
-    _say_listening(Listening("ws://0.0.0.0:1/echo", None, loopback=False))
+    _print_listening(Listening("ws://0.0.0.0:1/echo", None, loopback=False))
     said = capsys.readouterr()
     assert said.out == "listening on ws://0.0.0.0:1/echo\n"
     assert said.err == "wsbench: note: reachable from other machines, and there is no authentication\n"
