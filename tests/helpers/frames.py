@@ -19,7 +19,7 @@ _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
 
 
 class ProtocolViolation(Exception):
-    """What the client sent breaks RFC 6455; `code` is the close code that answers it."""
+    """A violation of RFC 6455 by the client; `code` is the close code to answer with."""
 
     def __init__(self, what: str, code: int = 1002) -> None:
         super().__init__(what)
@@ -41,14 +41,14 @@ class Request:
 
 @dataclass(frozen=True)
 class Incoming:
-    """A whole message (TEXT or BINARY, fragments joined) or a control frame."""
+    """A complete message (TEXT or BINARY, fragments joined) or a control frame."""
 
     opcode: int
     payload: bytes
 
 
 def parse_request(head: bytes) -> Request:
-    """The request whose head, up to the empty line, is `head`; ValueError when it is not one."""
+    """Parse the head of a request, up to the empty line; ValueError if it is not one."""
     request_line, *lines = head.decode("latin-1").split("\r\n")
     method, target, version = request_line.split(" ")
     if not version.startswith("HTTP/"):
@@ -63,12 +63,12 @@ def parse_request(head: bytes) -> Request:
 
 
 def accept_key(key: str) -> str:
-    """Sec-WebSocket-Accept for a Sec-WebSocket-Key."""
+    """Return Sec-WebSocket-Accept for a Sec-WebSocket-Key."""
     return base64.b64encode(hashlib.sha1(key.encode() + _GUID).digest()).decode()
 
 
 def http_answer(status: str, *headers: str, body: bytes = b"", version: str = "HTTP/1.1") -> bytes:
-    """A whole answer; Content-Length and Connection: close are added unless it is a 101."""
+    """Return a complete answer; Content-Length and Connection: close are added unless it is a 101."""
     lines = [f"{version} {status}", *headers]
     if not status.startswith("101"):
         lines += [f"Content-Length: {len(body)}", "Connection: close"]
@@ -76,7 +76,7 @@ def http_answer(status: str, *headers: str, body: bytes = b"", version: str = "H
 
 
 def upgrade_answer(request: Request) -> bytes:
-    """The 101 for `request`, or the 400 that says what is wrong with it."""
+    """Return the 101 for `request`, or a 400 with the reason."""
     wrong = _wrong_with(request)
     if wrong:
         return http_answer("400 Bad Request", "Content-Type: text/plain", body=wrong.encode() + b"\n")
@@ -103,7 +103,7 @@ def _wrong_with(request: Request) -> str:
 
 
 def encode(opcode: int, payload: bytes, *, fin: bool = True) -> bytes:
-    """One unmasked frame, as a server sends it."""
+    """Return an unmasked frame, as a server sends it."""
     size = len(payload)
     first = (0x80 if fin else 0) | opcode
     if size < 126:
@@ -124,7 +124,7 @@ def unmask(payload: bytes, key: bytes) -> bytes:
 
 
 class FrameParser:
-    """Bytes in, whole messages and control frames out."""
+    """Parser of a client's bytes into complete messages and control frames."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()

@@ -1,8 +1,8 @@
-"""A server that serves some of its connections well and does its worst on the others.
+"""A server that serves some connections correctly and is hostile to the others.
 
-`python -m helpers.hostile good masked good bomb`: connection number n gets the nth manner, and from the beginning
-again. A hostile one is served well, too, for ANSWERED messages. What goes wrong in the handshake is bad_handshakes'.
-`GET /counts` on the same port answers with what was done, by manner.
+`python -m helpers.hostile good masked good bomb`: connection number n gets the nth manner, cyclically. A hostile manner
+begins after ANSWERED correct replies. Faults of the handshake are those of bad_handshakes. `GET /counts` on the same
+port returns the counts by manner.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class Served:
     """A connection after its handshake.
 
     Attributes:
-        last: the payload of the message that was received last.
-        count: adds one to what `/counts` says of this manner.
+        last: payload of the last message received.
+        count: adds one to a count of this manner in `/counts`.
     """
 
     def __init__(self, session: Session, count: Callable[[str], None], *headers: str) -> None:
@@ -50,12 +50,12 @@ class Served:
             self._socket.sendall(data)
 
     def send_for_ever(self, datas: Iterator[bytes]) -> None:
-        """Until the client has had enough."""
+        """Send until the client closes."""
         while not self.session.stopped.is_set():
             self.send(next(datas))
 
     def messages(self, *, answers_close: bool = True) -> Iterator[bytes]:
-        """The client's messages up to its close, which is answered unless told otherwise; or up to its end."""
+        """Yield the client's messages up to its close frame, which is answered by default, or its end of stream."""
         while data := self._socket.recv(1 << 16):
             for incoming in self._parser.feed(data):
                 if incoming.opcode in frames.DATA:
@@ -69,20 +69,20 @@ class Served:
                         return
 
     def answer(self, *datas: bytes) -> None:
-        """Sends a reply that is right; counted first, so that whoever has it finds it counted."""
+        """Send a correct reply; counted first, so that a client that has it finds it counted."""
         self.count("replies")
         self.send(*datas)
 
     def begin_well(self) -> None:
-        """Echoes a few messages, and returns with one to be answered; ConnectionError when the client goes."""
+        """Echo ANSWERED messages, and return at the next one; ConnectionError if the client closes before."""
         for number, payload in enumerate(self.messages()):
             if number == ANSWERED:
                 return
             self.answer(frames.encode(TEXT, payload))
-        raise ConnectionResetError("the client went before its time")
+        raise ConnectionResetError("the client closed too early")
 
     def until_end(self) -> None:
-        """Reads, and says nothing more."""
+        """Read to the end, without an answer."""
         for _ in self.messages(answers_close=False):
             pass
 
@@ -96,7 +96,7 @@ def _good(served: Served) -> None:
 
 
 def _in_parts(served: Served) -> None:
-    """Right, if unusual: every reply in fragments, with control frames between them."""
+    """Send valid but unusual replies: in fragments, with control frames between them."""
     for payload in served.messages():
         cut = len(payload) // 3
         served.answer(
@@ -109,7 +109,7 @@ def _in_parts(served: Served) -> None:
 
 
 def _sends(*sent: Frame) -> Manner:
-    """Sends this instead of a reply, and then nothing more."""
+    """Return a manner that sends these frames instead of a reply, and then nothing more."""
 
     def manner(served: Served) -> None:
         served.begin_well()
@@ -120,7 +120,7 @@ def _sends(*sent: Frame) -> Manner:
 
 
 def _floods(data: Callable[[], Iterator[bytes]]) -> Manner:
-    """Sends without end."""
+    """Return a manner that sends without end."""
 
     def manner(served: Served) -> None:
         served.begin_well()
@@ -136,7 +136,7 @@ def _fragments_of(size: int) -> Iterator[bytes]:
 
 
 def _wrong_length(difference: int) -> Manner:
-    """Replies of which one says that it is so much longer than it is; everything behind is out of step."""
+    """Return a manner with a wrong length in one reply, so that the frames after it are misread."""
 
     def manner(served: Served) -> None:
         served.begin_well()
@@ -148,14 +148,14 @@ def _wrong_length(difference: int) -> Manner:
 
 
 def bomb() -> bytes:
-    """Two GB of zeros, as permessage-deflate has them: 2 MB."""
+    """Return two GB of zeros, compressed to 2 MB."""
     compressor = zlib.compressobj(9, wbits=-15)
     block = compressor.compress(bytes(_MB)) + compressor.flush(zlib.Z_FULL_FLUSH)
     return block * 2048
 
 
 def _bomb(served: Served, *, fragments: int = 1) -> None:
-    served.session.client.recv(1)  # what a client compresses need not be understood
+    served.session.client.recv(1)  # not parsed: the client may compress it
     data = bomb()
     step = len(data) // fragments
     for number in range(fragments):
@@ -184,7 +184,7 @@ def _reads_nothing(served: Served) -> None:
 
 
 def _pings_and_reads_nothing(served: Served) -> None:
-    """Slowly enough that it is no flood, fast enough to fill a memory without bounds."""
+    """Send pings too slowly for a flood, but fast enough to fill an unbounded buffer."""
     while not served.session.stopped.wait(0.05):
         served.send(frames.encode(PING, bytes(125)) * 50)
 
@@ -195,13 +195,13 @@ def _never_answers_close(served: Served) -> None:
 
 
 def _keeps_tcp(served: Served) -> None:
-    """Closes in order, but leaves TCP open."""
+    """Answer the close frame, but leave the TCP connection open."""
     _good(served)
     served.session.stopped.wait()
 
 
 def _dribbles(served: Served) -> None:
-    """A reply of which a byte comes now and then: never all of it."""
+    """Send single bytes of a reply, and never all of it."""
     served.begin_well()
     for at in range(len(served.last)):
         if served.session.stopped.wait(0.3):
@@ -260,7 +260,7 @@ class Hostile(BadHandshakes):
     """The server.
 
     Args:
-        manners: of MANNERS or HANDSHAKES, one a connection, in turn.
+        manners: names in MANNERS or HANDSHAKES, used for one connection each, cyclically.
     """
 
     def __init__(self, manners: list[str]) -> None:
@@ -273,12 +273,12 @@ class Hostile(BadHandshakes):
         self._counting = threading.Lock()
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """What was done so far: {manner: {"connections": 3, ...}}."""
-        told: dict[str, dict[str, int]] = {}
+        """Return the counts so far: {manner: {"connections": 3, ...}}."""
+        counts: dict[str, dict[str, int]] = {}
         with self._counting:
             for (manner, what), count in self._counts.items():
-                told.setdefault(manner, {})[what] = count
-        return told
+                counts.setdefault(manner, {})[what] = count
+        return counts
 
     def fault_of(self, request: Request) -> Fault:
         if not request.wants_websocket:

@@ -26,14 +26,14 @@ _users: set[int] = set()
 
 
 class Refused(JSONRPCError):
-    """What was asked for is understood, and not done."""
+    """A valid request that is refused."""
 
     code = -32001
     message = "refused"
 
 
 def login(user: int, rpc_request: JSONRPCRequest) -> dict[str, int]:
-    """What every connection has to begin with."""
+    """Log in, as every connection must first."""
     _handled["login"] += 1
     _users.add(user)
     _traders.add(rpc_request.context["ws_connect"])
@@ -41,13 +41,13 @@ def login(user: int, rpc_request: JSONRPCRequest) -> dict[str, int]:
 
 
 def quote(symbol: str, rpc_request: JSONRPCRequest) -> dict[str, object]:
-    """The price of a symbol."""
+    """Return the price of a symbol."""
     _known(rpc_request, "quote")
     return {"symbol": symbol, "price": 1.5}
 
 
 def order(refuse_every: int) -> Callable[..., object]:
-    """The method `order`, which refuses every so-manieth."""
+    """Return the method `order`, which refuses every Nth order."""
 
     async def order(symbol: str, amount: int, rpc_request: JSONRPCRequest) -> dict[str, object]:
         ws = _known(rpc_request, "order")

@@ -21,13 +21,13 @@ Deliveries = set[tuple[int, int]]
 
 
 def deliveries(text: str) -> Deliveries:
-    """'7:2,400:5': the second message to the seventh connection, the fifth to the 400th."""
+    """Parse '7:2,400:5': the second message to the seventh connection, the fifth to the 400th."""
     pairs = [pair.split(":") for pair in text.split(",") if pair]
     return {(int(connection), int(message)) for connection, message in pairs}
 
 
 class PubSub:
-    """What all connections share."""
+    """State shared by all connections."""
 
     def __init__(self, *, withheld: Deliveries, repeated: Deliveries, skipped: set[int], delay_s: float) -> None:
         self.withheld, self.repeated, self.skipped, self.delay_s = withheld, repeated, skipped, delay_s

@@ -30,7 +30,7 @@ def client(*, deflate: bool = False, max_size: int | None = LIMIT) -> ClientProt
 
 @dataclass
 class Outcome:
-    """What came of a stream: messages, what to send, and the protocol's state before and after the stream's end."""
+    """Result of a stream: messages, bytes to send, and the protocol's state before and after the stream's end."""
 
     messages: list[ReceivedMessage] = field(default_factory=list)
     states: list[tuple[object, ...]] = field(default_factory=list)
@@ -49,12 +49,12 @@ def state_of(protocol: ClientProtocol) -> tuple[object, ...]:
 
 
 def decoded(written: Iterable[bytes]) -> list[tuple[int, bytes]]:
-    """What a client wrote, as (opcode, payload); unmasked by code that is not websockets'."""
+    """Return a client's frames as (opcode, payload), unmasked by code other than websockets'."""
     return [(each.opcode, each.payload) for each in by_hand.FrameParser().feed(b"".join(written))]
 
 
 def whole(stream: bytes, protocol: ClientProtocol) -> Outcome:
-    """The reference: the protocol object alone, the stream in one piece."""
+    """Return the reference result: the protocol object alone, the stream in one piece."""
     outcome = Outcome()
     protocol.receive_data(stream)
     outcome.messages = list(put_together(protocol.events_received()))
@@ -87,7 +87,7 @@ def cut(stream: bytes, cuts: Iterable[int]) -> list[bytes]:
 def in_pieces(
     pieces: list[bytes], protocol: ClientProtocol, idle_at: set[int] | None = None
 ) -> tuple[Outcome, FrameReader]:
-    """Our reader, used as a connection uses it; `idle` is checked after every piece while the connection is open."""
+    """Return the result of our reader, used as by a connection; check `idle` after every piece while it is open."""
     outcome, reader, offset, written = Outcome(), FrameReader(protocol), 0, []
     for piece in pieces:
         data = piece if reader.idle else reader.join(piece)

@@ -42,20 +42,20 @@ _HIGHEST_NS = 3_600_000_000_000
 
 
 def locust(*args: str, cwd: Path, scenario: Path = SCENARIO, env: Mapping[str, str] | None = None) -> Running:
-    """`locust -f scenarios/echo.py ARGS`, running."""
+    """Start `locust -f scenarios/echo.py ARGS`."""
     return Running([sys.executable, "-m", "locust", "-f", str(scenario), *args], cwd=cwd, env=env)
 
 
 @dataclass(frozen=True)
 class EchoTarget:
-    """A `wsbench serve` of the test's own: where it listens, whom to trust, the process."""
+    """A running `wsbench serve`: its URL, its CA file, and the process."""
 
     url: str
     ca: str | None
     server: Running
 
     def stats(self) -> Document:
-        """Its counts at this moment."""
+        """Return its present counts."""
         parts = urlsplit(self.url)
         scheme, context = "http", None
         if self.ca is not None:
@@ -81,7 +81,7 @@ class EchoTarget:
 
 @contextlib.contextmanager
 def echo_target(*options: str) -> Iterator[EchoTarget]:
-    """`wsbench serve --port 0 OPTIONS`, ready."""
+    """Run `wsbench serve --port 0 OPTIONS` during the block."""
     server = process.start_cli("serve", "--port", "0", *options)
     try:
         ready = server.wait_for(r"^listening on (ws\S+)(?: \(CA: (.+)\))?$")
@@ -94,12 +94,12 @@ def echo_target(*options: str) -> Iterator[EchoTarget]:
 
 
 def directories(results: Path) -> list[Path]:
-    """All result directories, the hidden ones of unfinished runs included, in order of their names."""
+    """Return all result directories, including the hidden ones of unfinished runs, by name."""
     return sorted(results.iterdir()) if results.exists() else []
 
 
 def only(results: Path) -> Path:
-    """The one result directory that is there."""
+    """Return the only result directory."""
     found = directories(results)
     assert [path.name.startswith(".") for path in found] == [False], found
     return found[0]
@@ -121,12 +121,12 @@ def read(directory: Path, *, echoed: bool = True) -> Document:
 
 
 def own(run: Document) -> list[str]:
-    """The series that a scenario of its own named."""
+    """Return the series that a scenario has named."""
     return [name for name in run["latency"] if name not in (*LATENCIES, *CONNECTING)]
 
 
 def log_by_tag(path: Path) -> dict[str, HdrHistogram]:
-    """A histogram log as HdrHistogram's own reader has it, its intervals added up by tag."""
+    """Read a histogram log with HdrHistogram's own reader; return the sums of its intervals by tag."""
     reader = HistogramLogReader(str(path), HdrHistogram(1, _HIGHEST_NS, 3))
     totals: dict[str, HdrHistogram] = {}
     with contextlib.closing(reader):
@@ -137,19 +137,19 @@ def log_by_tag(path: Path) -> dict[str, HdrHistogram]:
 
 
 def timeline(path: Path) -> list[dict[str, str]]:
-    """The rows of a timeline.csv."""
+    """Return the rows of a timeline.csv."""
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
 
 
 def recorded(histogram: HdrHistogram) -> list[tuple[int, int]]:
-    """(highest value of the bucket, count) of what was recorded, lowest first; hdrh's own iterator takes 40 ms."""
+    """Return (highest value of the bucket, count) of all buckets, lowest first; hdrh's own iterator takes 40 ms."""
     value_at, highest = histogram.get_value_from_index, histogram.get_highest_equivalent_value
     return [(highest(value_at(index)), count) for index, count in enumerate(histogram.counts) if count]
 
 
 def values_at(buckets: list[tuple[int, int]], percents: Iterable[float], lost: int) -> list[int | None]:
-    """The values at percentiles of all that were due, the lost ones behind all others; None among those."""
+    """Return percentiles of all due messages, with lost ones as the slowest; None for a lost one."""
     total = sum(count for _, count in buckets) + lost
     reached = list(itertools.accumulate(count for _, count in buckets))
     values: list[int | None] = []
@@ -160,7 +160,7 @@ def values_at(buckets: list[tuple[int, int]], percents: Iterable[float], lost: i
 
 
 def mean_and_deviation(histogram: HdrHistogram) -> tuple[float, float]:
-    """Of the middle of every bucket, as HdrHistogram takes it."""
+    """Return the mean of the buckets' middle values, as HdrHistogram computes it."""
     lowest = histogram.get_lowest_equivalent_value
     middles = [((lowest(value) + value + 1) // 2, count) for value, count in recorded(histogram)]
     mean = sum(middle * count for middle, count in middles) / histogram.total_count
@@ -260,7 +260,7 @@ def _check_timeline(run: Document, rows: list[dict[str, str]]) -> None:
 
 
 def assert_equals_stats(run: Document, before: Document, after: Document) -> None:
-    """What a `wsbench serve` counted during a run without losses is what the run says that it did."""
+    """Assert that a `wsbench serve` counted what a run without losses reports."""
     gained = {name: after[name] - before[name] for name in after if isinstance(after[name], int)}
     messages, connections = run["messages_all_phases"], run["connections"]
     assert gained["messages_in"] == messages["sent"] and gained["messages_out"] == messages["received"]
@@ -273,7 +273,7 @@ def assert_equals_stats(run: Document, before: Document, after: Document) -> Non
 
 
 def assert_error(result: CliResult, code: int, said: str = "") -> None:
-    """The command ended as the contract says errors do: its code, one or two lines, and nothing else."""
+    """Assert that a command failed as documented: its exit code, one or two lines, and nothing else."""
     lines = result.stderr.splitlines()
     assert result.returncode == code, result.stderr
     assert result.stdout == ""

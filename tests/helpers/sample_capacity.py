@@ -1,4 +1,4 @@
-"""A search for a capacity that never was: a server of 500 messages a second that lost many at 800."""
+"""An invented capacity search: a server of 500 messages per second that lost many at 800."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MS = 1_000_000
 
 
 def step(load: float, outcome: str, p99_ms: float | None, **more: object) -> CapacityStep:
-    """One of a search for the rate; without a p99, for losses."""
+    """Return a step of a search for the rate; without a p99, it failed by losses."""
     p99_ns = None if p99_ms is None else round(p99_ms * MS)
     shown = "–" if p99_ms is None else f"{p99_ms:.1f} ms"
     given: dict[str, object] = {
@@ -80,7 +80,7 @@ CAPACITY = Capacity(
 
 
 def write(results_dir: Path, found: Capacity = CAPACITY) -> Path:
-    """Its directory, in `results_dir`, without the runs."""
+    """Write its directory, without the runs, to `results_dir`."""
     where = results_dir / found.id
     where.mkdir(parents=True)
     (where / capacity_result.CAPACITY_FILE).write_bytes(capacity_result.encode(found))

@@ -1,4 +1,4 @@
-"""A result as a run leaves it, for tests of what is made of results."""
+"""A sample result of a run, for tests of reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs of the scenarios under scenarios/, as a user would start them, held against what the server counted."""
+"""Runs of the scenarios in scenarios/, as a user starts them, with the server's counts."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from .runs import Document, EchoTarget
 
 @dataclass(frozen=True)
 class Ran:
-    """A run that has ended: its result, and what the server counted meanwhile."""
+    """A finished run: its result, and the server's counts."""
 
     run: Document
     server: dict[str, int]
 
     def count(self, series: str) -> int:
-        """How many values a series has."""
+        """Return the number of values of a series."""
         count: int = self.run["latency"][series]["count"]
         return count
 
@@ -29,12 +29,12 @@ def path_of(name: str) -> str:
 
 
 def started(name: str, url: str, where: Path, *options: str) -> Running:
-    """`wsbench run --scenario scenarios/NAME.py URL OPTIONS`, running."""
+    """Start `wsbench run --scenario scenarios/NAME.py URL OPTIONS`."""
     return process.start_cli("run", "--scenario", path_of(name), url, "--warmup", "0s", *options, cwd=where)
 
 
 def both_ways(name: str, target: EchoTarget, where: Path, *options: str) -> list[Ran]:
-    """As `wsbench run` with two processes, and as plain Locust, without a path in the URL: the scenario has one."""
+    """Run with `wsbench run` in two processes, and with plain Locust, without a path: the scenario has a default."""
     url = target.url.removesuffix("/echo")
     base = ("--warmup", "200ms", *options)
     commands = [

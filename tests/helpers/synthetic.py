@@ -47,7 +47,7 @@ _LOST = ("response", "service", "read_lag")
 
 @dataclass
 class Stored:
-    """What lies in a result directory."""
+    """Contents of a result directory."""
 
     run: Run
     log: bytes
@@ -57,7 +57,7 @@ class Stored:
         return list(hlog.read_lines(self.log.splitlines(), "latency.hlog"))
 
     def write(self, results_dir: Path) -> Path:
-        """The directory of its id, in `results_dir`."""
+        """Write the directory of its id to `results_dir`."""
         where = results_dir / self.run.id
         where.mkdir(parents=True)
         (where / run_result.RUN_FILE).write_bytes(run_result.encode(self.run))

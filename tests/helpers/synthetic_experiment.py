@@ -1,4 +1,4 @@
-"""An experiment that never was: three targets under two sets of conditions, a hole, a failed run, lost messages."""
+"""An invented experiment: three targets under two sets of conditions, a hole, a failed run, lost messages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TARGETS = {"websockets": (300.0, 30.0), "picows": (120.0, 9.0), "nginx>websocket
 
 
 def write(results_dir: Path, *, repetitions: int = 3, failure: str = "HTTP 502") -> Path:
-    """Its directory, in `results_dir`."""
+    """Write its directory to `results_dir`."""
     where = results_dir / "20261122T091500Z-compare"
     cells = []
     for compression in ("off", "on"):

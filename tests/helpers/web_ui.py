@@ -25,7 +25,7 @@ from .runs import Document, EchoTarget
 def web_ui(
     where: Path, *options: str, scenario: Path = runs.SCENARIO, base: str = "", processes: int = 1
 ) -> Iterator[WebUi]:
-    """Locust's web UI with results in `where`, ended with Ctrl-C; AssertionError if it left anything or a traceback."""
+    """Run Locust's web UI with results in `where`; at the end, assert that nothing is left and no traceback came."""
     port = free_port()
     options = ("--web-host", "127.0.0.1", "--web-port", str(port), "--host", "ws://127.0.0.1:1/", *options)
     if processes > 1:
@@ -97,11 +97,11 @@ class WebUi:
             time.sleep(0.05)
 
     def live(self, since: int = 0, run: str = "") -> Any:
-        """What the live page is told."""
+        """Return the data of the live page."""
         return json.loads(self.get(f"/wsbench/live?since={since}&run={run}"))
 
     def run(self, target: EchoTarget, *, stop_after_s: float | None = None, **form: object) -> Document:
-        """Start a run in the form, let it end (or stop it); its result."""
+        """Start a run by the form, let it end (or stop it); return its result."""
         before, known = target.stats(), self.finished()
         form = {"user_count": 4, "spawn_rate": 100, "host": target.url, "warmup": "100ms", **form}
         assert self.post("/swarm", **form)["success"] is True

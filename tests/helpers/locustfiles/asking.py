@@ -1,4 +1,4 @@
-"""A scenario that asks and asks: each request has a number, and a reply of its own."""
+"""A scenario of requests, each with a number and its own reply."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from wsbench import WebSocket, WebSocketUser
 
 
 class Asking(WebSocketUser):
-    """Requests, one after another, and now and then what does not fit."""
+    """User that sends requests one after another, and optionally invalid ones."""
 
     wait_time = constant(0.002)
     settings = {"patience_s": 5.0, "wrong": 0, "raise_on": 0, "at_once": 1}  # noqa: RUF012
@@ -38,4 +38,4 @@ class Asking(WebSocketUser):
         )
 
     def on_stop(self) -> None:
-        self.ws.send("bye")  # when the run is over, this reaches nobody, and holds nobody up
+        self.ws.send("bye")  # after the end of the run, it is not sent and does not block

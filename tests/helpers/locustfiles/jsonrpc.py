@@ -1,4 +1,4 @@
-"""The example of README.md, with shorter pauses, and a method more."""
+"""The example of README.md with shorter pauses and one more method."""
 
 from itertools import count
 
@@ -8,7 +8,7 @@ from wsbench import WebSocketUser
 
 
 class Trader(WebSocketUser):
-    """Asks for quotes and trades."""
+    """User that requests quotes and trades."""
 
     wait_time = between(0.01, 0.03)
     ids = count(1)  # of this process: every request has an id of its own

@@ -1,4 +1,4 @@
-"""A worker whose `init` comes when the master has long told it to spawn users, as on a machine that is busy."""
+"""A worker whose `init` event comes after the master's order to spawn users, as on a busy machine."""
 
 from __future__ import annotations
 
@@ -20,4 +20,4 @@ from wsbench import EchoUser  # noqa: E402
 
 
 class Echo(EchoUser):
-    """As ever."""
+    """The default echo user."""

@@ -1,4 +1,4 @@
-"""A scenario that leaves for good when the server sends it away."""
+"""A scenario whose user does not reconnect after the server has closed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from wsbench.errors import ConnectionLost
 
 
 class Leaving(WebSocketUser):
-    """Says something, and does not come back."""
+    """User that sends a message and does not reconnect."""
 
     wait_time = constant(0.02)
 

@@ -1,4 +1,4 @@
-"""As asking.py, with one user beside that takes whatever the server sends, in every way there is."""
+"""asking.py with a second user, which receives the server's messages in every possible way."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from wsbench import Message, WebSocket, WebSocketUser
 
 
 class Listening(WebSocketUser):
-    """Whatever the server sends, taken in every way there is."""
+    """User that receives the server's messages in every possible way."""
 
     fixed_count = 1
     wait_time = constant(0.01)

@@ -1,4 +1,4 @@
-"""Socket.IO users: one sends what has binary parts, the other wants a namespace that no server has."""
+"""Socket.IO users: one sends binary attachments, the other connects to a namespace that does not exist."""
 
 from __future__ import annotations
 
@@ -41,5 +41,5 @@ class Refused(SocketIOUser):
         self.stop_for_good()
 
     def stop_for_good(self) -> None:
-        """No task helps here: there is no namespace to talk to."""
+        """Do nothing: there is no namespace."""
         self.ws.close()

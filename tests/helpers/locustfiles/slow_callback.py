@@ -1,4 +1,4 @@
-"""A scenario whose callback is so slow that the warm-up ends within it, once for every user."""
+"""A scenario whose callback is so slow that the warm-up ends during it, once for every user."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from wsbench.measure.phases import Phase
 
 
 class SlowCallback(WebSocketUser):
-    """Records twice of each message that the server pushes."""
+    """User that records two values for each pushed message."""
 
     path = "/push?rate=20"
     spun = False
