@@ -1,4 +1,4 @@
-"""report.html, made from what is stored: of a run, an experiment or a capacity."""
+"""report.html of a stored result: a run, an experiment or a capacity."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def of_capacity(directory: Path) -> bytes:
     Raises:
         ResultError: it cannot be read.
     """
-    found = capacity_result.load(directory)
-    runs = [directory / step.run for step in found.steps if step.run]
+    capacity = capacity_result.load(directory)
+    runs = [directory / step.run for step in capacity.steps if step.run]
     example = next((run_result.load(run) for run in reversed(runs) if exists(run / run_result.RUN_FILE)), None)
-    return capacity_page.report(found, example)
+    return capacity_page.report(capacity, example)

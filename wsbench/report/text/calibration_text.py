@@ -14,8 +14,13 @@ def render(calibration: Calibration) -> str:
     return "\n".join([*draw([left(), left()], _rows(calibration)), ""])
 
 
-def _rows(found: Calibration) -> Iterator[tuple[str, str]]:
-    m, environment, closed, held = found.machine, found.environment, found.closed_loop, found.open_loop
+def _rows(calibration: Calibration) -> Iterator[tuple[str, str]]:
+    m, environment, closed, held = (
+        calibration.machine,
+        calibration.environment,
+        calibration.closed_loop,
+        calibration.open_loop,
+    )
     timer, plain, trip = m["timer"], m["plain_timer"], m["round_trip"]
     yield "machine", f"{environment.cpu}, {environment.cores} cores, {environment.kernel}, {environment.python}"
     yield (
@@ -35,17 +40,17 @@ def _rows(found: Calibration) -> Iterator[tuple[str, str]]:
         f"{closed.cpu_us_per_message:.1f} µs CPU per round trip (verdict {closed.verdict})",
     )
     rate = f"{format_count(held.per_s)} messages/s" if held else "no rate"
-    limit = f" (not {format_count(found.open_loop_limit)})" if found.open_loop_limit else ""
+    limit = f" (not {format_count(calibration.open_loop_limit)})" if calibration.open_loop_limit else ""
     yield "open loop", f"{rate} with verdict ok{limit}"
-    for name, loop in (("TLS", found.tls), ("compression", found.compression)):
-        factor = found.cpu_factor(loop)
+    for name, loop in (("TLS", calibration.tls), ("compression", calibration.compression)):
+        factor = calibration.cpu_factor(loop)
         yield name, "–" if factor is None else f"{factor:.2f} times the CPU per round trip"
     yield (
         "memory",
-        f"{format_bytes(found.connection_bytes)} per connection, "
-        f"{format_bytes(found.process_bytes)} for a process without connections",
+        f"{format_bytes(calibration.connection_bytes)} per connection, "
+        f"{format_bytes(calibration.process_bytes)} for a process without connections",
     )
-    for answer in found.known_answers:
+    for answer in calibration.known_answers:
         yield (
             "known answer",
             f"response {answer.figure}: {format_duration(answer.measured_ns)}, expected "
