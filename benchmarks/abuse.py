@@ -1,11 +1,11 @@
-"""What well-behaved clients notice while others abuse the echo target: their p99 before, during and after.
+"""Effect of abusive clients of the echo target on the others: their p99 before, during and after.
 
-    python -m benchmarks.abuse [--seconds 300]        from tests/, or `make abuse`
+    make abuse ARGS='--seconds 300'
 
-The target has a core; the generator has another, and the abusers what it leaves of it. They make the generator late,
-which is not the target's doing: p99 is that of `service`. Exit code 1: p99 during the abuse was more than twice what it
-was without (the mean of before and after), a message was lost, an abuser met an undocumented end, or the target's
-memory grew out of bounds. Wants a quiet machine.
+The target has one core, the generator another, which the abusers share at low priority. They delay the generator, so
+p99 is that of `service`. Exit code 1: p99 during the abuse was more than twice that without (the mean of before and
+after), a message was lost, an abuser had an undocumented outcome, or the target's memory grew beyond its limit. Use a
+machine that does nothing else.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from wsbench.units import format_bytes, format_duration
 CONNECTIONS, RATE = 20, 200
 QUIET_S = 30
 MOST_TIMES = 2.0
-"""By so much p99 may be larger than without abuse."""
+"""Limit of p99 with abuse, as a multiple of that without."""
 MAX_BUFFERED = 2 * 1024 * 1024
 MOST_GROWTH = 128 * 1024 * 1024
-"""Of the target's resident memory: its buffers, large messages in passing, and what an allocator does not give back."""
+"""Limit of the growth of resident memory: buffers, large messages, and memory that the allocator keeps."""
 LIMITS = (
     *("--compression", "on", "--max-connections", "80", "--max-buffered", str(MAX_BUFFERED)),
     *("--handshake-timeout", "5s", "--write-timeout", "5s"),
@@ -41,7 +41,7 @@ LIMITS = (
 
 @contextmanager
 def favoured() -> Iterator[None]:
-    """What is started within goes before whatever else this machine does, where this user may have that."""
+    """Start processes with higher priority within the block, if this user may."""
     before = os.getpriority(os.PRIO_PROCESS, 0)
     with suppress(PermissionError):
         os.setpriority(os.PRIO_PROCESS, 0, -15)
@@ -52,7 +52,7 @@ def favoured() -> Iterator[None]:
 
 
 def measured(url: str, seconds: float) -> Any:
-    """run.json of an open loop that asks little of the target."""
+    """Return run.json of an open loop at a low rate."""
     with tempfile.TemporaryDirectory() as directory, pinned(GENERATOR_CORE), favoured():
         load = ("-u", str(CONNECTIONS), "--rate", str(RATE), "-d", f"{seconds:g}s", "--warmup", "2s")
         run = process.start_cli("run", url, *load, "--json", cwd=Path(directory))
@@ -63,7 +63,7 @@ def measured(url: str, seconds: float) -> Any:
 
 
 class Watch(threading.Thread):
-    """The most memory that the target has had, looked at twice a second."""
+    """The maximum of the target's memory, sampled twice per second."""
 
     def __init__(self, url: str) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ class Watch(threading.Thread):
 
 
 def row(name: str, run: Any) -> str:
-    """Of the table."""
+    """Return a row of the table."""
     counts, dropped = run["messages"], run["connections"]["dropped"]
     shown = " / ".join(format_duration(run["latency"]["service"][f"{p}_ns"]) for p in ("p50", "p99", "p99.9", "max"))
     lag = format_duration(run["latency"]["send_lag"]["p99_ns"])
@@ -88,12 +88,12 @@ def row(name: str, run: Any) -> str:
 
 
 def p99_ns(run: Any) -> int:
-    """Of service; a run without one has nothing to be compared."""
+    """Return p99 of `service`; TypeError for a run without."""
     return int(run["latency"]["service"]["p99_ns"])
 
 
 def main(seconds: float) -> int:
-    """Print the table and what came of the abuse; the exit code."""
+    """Print the table and the outcomes of the abuse; return the exit code."""
     with pinned(SERVER_CORE), favoured():
         server = process.start_cli("serve", "--port", "0", *LIMITS)
     try:
@@ -106,7 +106,7 @@ def main(seconds: float) -> int:
         watch.start()
         with pinned(GENERATOR_CORE):
             lasting = f"{seconds + 10:g}"  # longer than the run takes to get to its measure phase and through it
-            # they share a core with those who behave, whose punctuality must not depend on them
+            # they share a core with the well-behaved clients and must not delay them
             command = ("nice", "-n", "19", sys.executable, "-m", "helpers.abuse", url, "--seconds", lasting)
             abusers = process.Running(command, cwd=process.TESTS)
         try:
@@ -119,7 +119,7 @@ def main(seconds: float) -> int:
         after = measured(url, QUIET_S)
         print(row("after", after), flush=True)
         refused = process.http_json(url, "/stats")["refused"]
-        said = server.stderr()
+        stderr = server.stderr()
     finally:
         server.stop()
     for manner, came in tallies.items():
@@ -133,7 +133,7 @@ def main(seconds: float) -> int:
     wrong += [f"memory grew by {format_bytes(growth)}"] if growth > MOST_GROWTH else []
     if during["messages"]["lost"] or during["connections"]["dropped"]:
         wrong.append("messages were lost, or connections dropped")
-    wrong += [f"the target said: {said}"] if said else []
+    wrong += [f"the target wrote: {stderr}"] if stderr else []
     for line in wrong:
         print(f"WRONG: {line}", file=sys.stderr)
     return bool(wrong)

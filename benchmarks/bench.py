@@ -1,4 +1,4 @@
-"""What the benchmarks share: a server and a generator on cores of their own, medians, and what machine it was."""
+"""Common parts of the benchmarks: a core each for server and generator, medians, and a description of the machine."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _CORES = sorted(os.sched_getaffinity(0))
 SERVER_CORE, GENERATOR_CORE = _CORES[0], _CORES[-1]
 _LOOK_S = 0.5
 _DISTURBED = 0.05
-"""Of a core: more than this can be seen in the figures."""
+"""Share of a core; more use by other programs is visible in the figures."""
 
 
 @contextmanager
 def pinned(core: int) -> Iterator[None]:
-    """What is started within runs on `core`, with all its threads and children."""
+    """Run processes that are started within the block on `core`, with all their threads and children."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {core})
     try:
@@ -37,7 +37,7 @@ def pinned(core: int) -> Iterator[None]:
 
 @contextmanager
 def serving(*command: str) -> Iterator[tuple[process.Running, str]]:
-    """A server of tests/helpers (or with a whole command line any other) on the server's core, and its URL."""
+    """Run a server (see `process.start_server`) on the server's core; yield it and its URL."""
     with pinned(SERVER_CORE):
         server, url = process.start_server(*command)
     try:
@@ -47,7 +47,7 @@ def serving(*command: str) -> Iterator[tuple[process.Running, str]]:
 
 
 def run_wsbench(*arguments: str, timeout: float = 120) -> Any:
-    """run.json of `wsbench run ARGUMENTS` on the generator's core."""
+    """Run `wsbench run ARGUMENTS` on the generator's core; return its run.json."""
     with tempfile.TemporaryDirectory() as directory, pinned(GENERATOR_CORE):
         command = process.start_cli("run", *arguments, "--json", cwd=Path(directory))
         try:
@@ -73,26 +73,26 @@ def locust_process(pid: int) -> psutil.Process:
 
 
 def median_and_spread(values: Sequence[float], digits: int = 1) -> str:
-    """'12.1 (11.9..12.6)': the median, the least and the most."""
+    """Return '12.1 (11.9..12.6)': median, minimum and maximum."""
     shown = [f"{value:,.{digits}f}" for value in (statistics.median(values), min(values), max(values))]
     return f"{shown[0]} ({shown[1]}..{shown[2]})"
 
 
 def used_by_others() -> float:
-    """Share of a core that other programs use just now; nothing of ours may be running."""
+    """Return the share of a core that other programs use now; no program of the benchmark may be running."""
     cores = len(psutil.cpu_percent(percpu=True))
     return psutil.cpu_percent(_LOOK_S) / 100 * cores
 
 
 def disturbance(others: float) -> str:
-    """A line for under a table, when others used more of a core than can be overlooked; else nothing."""
+    """Return a warning for under a table if other programs used too much of a core, or an empty text."""
     if others < _DISTURBED:
         return ""
-    return f"Other programs used up to {others:.0%} of a core meanwhile: only a quiet machine gives figures to keep."
+    return f"Other programs used up to {others:.0%} of a core meanwhile: repeat this on a machine that is idle."
 
 
 def machine_line() -> str:
-    """The machine, the placing of server and generator, and the day."""
+    """Return a line with the machine, the cores of server and generator, and the date."""
     here = environment()
     placed = f"server on core {SERVER_CORE}, generator on core {GENERATOR_CORE}"
     if len(_CORES) == 1:
@@ -102,6 +102,6 @@ def machine_line() -> str:
 
 
 def stop_on_signals() -> None:
-    """SIGTERM as Ctrl-C: an exception, so that whatever runs is stopped. In a shell's background both were ignored."""
+    """Raise KeyboardInterrupt on SIGTERM and SIGINT, also where a shell ignores them for background jobs."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)

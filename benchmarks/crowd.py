@@ -1,10 +1,10 @@
-"""Whether tens of thousands of connections come about, how fast, what each costs in memory, and whether all echo.
+"""Tens of thousands of connections: how fast they open, their memory, and whether all of them echo.
 
-    python -m benchmarks.crowd [--seconds 60]        from tests/, or `make crowd`
+    make crowd ARGS='--seconds 60'
 
 15,000 connections from one process, and 30,000 from two against a target with two workers; an open loop at 5,000
-messages a second on all of them. How fast they open is what the target's own counters say, looked at from outside. A
-benchmark: the exit code is 0 whatever it shows.
+messages per second over all of them. The rate of opening is measured by the target's counters. The exit code is 0
+whatever the figures are.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from wsbench.units import NS_PER_US, format_bytes, format_count
 
 _RATE = 5000
 _SPAWN_RATE = 4000
-"""Asked for: more than can be had, so that it is the opening that is timed and not the asking."""
+"""Higher than the possible rate, so that the opening is measured and not the spawning."""
 _LOOK_S = 0.02
 _LEAST_PER_S = 1500
 _MOST_BYTES = 25_000
@@ -34,14 +34,14 @@ _MOST_BYTES = 25_000
 
 @dataclass(frozen=True)
 class Crowd:
-    """So many connections, from so many processes, to a target with so many workers."""
+    """A number of connections, from `processes` processes to a target with as many workers."""
 
     connections: int
     processes: int
 
     @property
     def options(self) -> Sequence[str]:
-        """Of `wsbench run`."""
+        """Options of `wsbench run`."""
         load = ("-u", str(self.connections), "-r", str(_SPAWN_RATE), "--rate", str(_RATE))
         return (*load, "--processes", str(self.processes)) if self.processes > 1 else load
 
@@ -50,7 +50,7 @@ CROWDS = (Crowd(15_000, 1), Crowd(30_000, 2))
 
 
 def _opened_per_s(target: EchoTarget, run: process.Running, connections: int) -> float:
-    """How fast they opened, from the first to the last but one in a hundred; 0 when they did not."""
+    """Return the rate of opening, from the first connection to 99 % of them; 0 if they did not open."""
     began, first = 0.0, 0
     while run.process.poll() is None:
         opened, now = target.stats()["connections_opened"], time.monotonic()
@@ -63,7 +63,7 @@ def _opened_per_s(target: EchoTarget, run: process.Running, connections: int) ->
 
 
 def _measure(crowd: Crowd, seconds: float) -> tuple[Any, float, Any]:
-    """run.json, connections opened a second, and what the target counted."""
+    """Return run.json, the rate of opening, and the target's counts."""
     with echo_target("--workers", str(crowd.processes)) as target, tempfile.TemporaryDirectory() as directory:
         arguments = ("run", target.url, *crowd.options, "-d", f"{seconds:g}s", "--json")
         run = process.start_cli(*arguments, cwd=Path(directory))
@@ -100,7 +100,7 @@ def _tell(crowd: Crowd, run: Any, per_s: float, counts: Any) -> None:
 
 
 def main() -> None:
-    """Print a paragraph a crowd."""
+    """Print a paragraph for each crowd."""
     parser = argparse.ArgumentParser(prog="benchmarks.crowd", description="Tens of thousands of connections.")
     parser.add_argument("--seconds", type=float, default=60.0, metavar="S", help="of a run (default 60)")
     arguments = parser.parse_args()

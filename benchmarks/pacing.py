@@ -1,9 +1,8 @@
-"""How punctual the open loop is, against a bare timerfd loop of the same rate just before and just after.
+"""Lateness of the open loop, compared with a bare timerfd loop of the same rate before and after it.
 
-    python -m benchmarks.pacing [RATE ...]        from tests/, or `make pacing`
+    make pacing ARGS='1000 5000'
 
-A bare loop does nothing but wake up on time: what it is late by is the machine's lateness. No pass or fail: this is
-a benchmark, and the machine may be shared.
+The bare loop only wakes up on time: its lateness is the machine's. There is no limit: the machine may be shared.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ PERCENTS = (50.0, 90.0, 99.0)
 
 
 def bare_loop(rate: int, seconds: float) -> list[int | None]:
-    """Lateness of a loop that only waits for its timer, at PERCENTS, in ns."""
+    """Return the lateness of a loop that only waits for its timer: PERCENTS, in ns."""
     timer, seen, period = TimerFd(lambda: None), Buckets(), NS_PER_S // rate
     os.set_blocking(timer.fd, True)
     due = time.monotonic_ns() + period
@@ -45,7 +44,7 @@ def bare_loop(rate: int, seconds: float) -> list[int | None]:
 
 
 def measured(url: str, rate: int) -> tuple[list[int | None], str]:
-    """send_lag of a run at PERCENTS, in ns, and its verdict."""
+    """Return send_lag of a run (PERCENTS, in ns), and its verdict."""
     with tempfile.TemporaryDirectory() as directory:
         load = ["-u", str(CONNECTIONS), "--rate", str(rate), "-d", f"{SECONDS}s", "--warmup", "1s"]
         run = process.run_cli("run", url, *load, "--json", cwd=Path(directory)).json()
@@ -54,7 +53,7 @@ def measured(url: str, rate: int) -> tuple[list[int | None], str]:
 
 
 def main(rates: Sequence[int]) -> None:
-    """Print a row a rate."""
+    """Print a row for each rate."""
     server, url = process.start_server("benchmarks.picows_server")
     try:
         print(f"{CONNECTIONS} connections, picows echo, {SECONDS} s each; p50 / p90 / p99 of lateness")

@@ -1,6 +1,6 @@
-"""What can be asked of a generator at work. Each probe watches one process for a while, and disturbs it in its own way.
+"""Probes of a running generator. Each observes one process for some seconds, and disturbs it in its own way.
 
-A probe gives None, or raises `Unavailable`, rather than a figure that it does not have.
+A probe without a figure raises `Unavailable`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from benchmarks.bench import GENERATOR_CORE, locust_process, pinned, serving
 
 _SETTLE_S = 1.5
 _FREQUENCY_HZ = 997
-"""Not in step with anything that happens a thousand times a second."""
+"""Not synchronous with events at 1,000 per second."""
 _SCENARIO = Path(__file__).parent / "scenarios" / "function_calls.py"
 _ECHO = Path(__file__).parents[1] / "scenarios" / "echo.py"
 _KERNEL_CALLS = (
@@ -40,12 +40,12 @@ _IN_KERNEL = re.compile(r"^f{4}[0-9a-f]{12}$")
 
 
 class Unavailable(Exception):
-    """This machine cannot answer; the text says why, or what would help."""
+    """A probe that does not work on this machine; the text says why, or what to install."""
 
 
 @dataclass(frozen=True)
 class Load:
-    """Options of `wsbench run` and how long a probe watches."""
+    """Options of `wsbench run`, and the seconds that a probe observes."""
 
     options: Sequence[str]
     connections: int
@@ -53,13 +53,13 @@ class Load:
 
 
 class AtWork:
-    """A generator that has all its connections open and busy.
+    """A generator with all its connections open and busy.
 
     Attributes:
-        pid: of the process that sends and receives.
-        messages: that the server echoed during `watch`.
-        lasted_s: how long that was.
-        run: run.json, once it has ended.
+        pid: id of the process that sends and receives.
+        messages: number of messages echoed during `watch`.
+        lasted_s: duration of `watch`.
+        run: run.json, after `finish`.
     """
 
     def __init__(self, server: process.Running, generator: process.Running, pid: int) -> None:
@@ -70,20 +70,20 @@ class AtWork:
 
     @contextlib.contextmanager
     def watch(self) -> Iterator[None]:
-        """Counts the messages of the time within."""
+        """Count the messages echoed during the block."""
         before, started = echo_counter.read(self._server)[0], time.monotonic()
         yield
         self.lasted_s = time.monotonic() - started
         self.messages = echo_counter.read(self._server)[0] - before
 
     def finish(self) -> None:
-        """Waits for its end."""
+        """Wait for the end of the run."""
         self.run = self._generator.finish(60).json()
 
 
 @contextlib.contextmanager
 def at_work(load: Load, directory: Path, *extra: str, environment: Mapping[str, str] | None = None) -> Iterator[AtWork]:
-    """`wsbench run` against a server of its own; ended when the context is left."""
+    """Run `wsbench run` against a new server during the block."""
     with serving("benchmarks.picows_server") as (server, url):
         lasting = f"{_SETTLE_S + load.seconds + 2:g}s"
         arguments = (*load.options, "-u", str(load.connections), "-d", lasting, "--warmup", "0s", "--json", *extra)
@@ -122,7 +122,7 @@ def _refused(what: str, answer: subprocess.CompletedProcess[str]) -> Unavailable
 
 
 def time_shares(worker: AtWork, load: Load, directory: Path) -> Counter[str]:
-    """Samples by what the process was doing: a system call's work in the kernel, or code of which library (perf)."""
+    """Return samples by activity: a system call in the kernel, or a library in user space (perf)."""
     perf, data = _program("perf", "apt-get install linux-perf"), str(directory / "perf.data")
     how = ("record", "-g", "-F", str(_FREQUENCY_HZ), "-p", str(worker.pid), "-o", data)
     with worker.watch():
@@ -135,7 +135,7 @@ def time_shares(worker: AtWork, load: Load, directory: Path) -> Counter[str]:
 
 
 def _doing(frames: Sequence[tuple[str, str, str]]) -> str:
-    """Of a stack, innermost frame first."""
+    """Return the activity of a stack, innermost frame first."""
     innermost = frames[0]
     if not _IN_KERNEL.match(innermost[0]):
         return f"user space: {Path(innermost[2]).name.partition('.')[0].strip('[]')}"
@@ -146,7 +146,7 @@ def _doing(frames: Sequence[tuple[str, str, str]]) -> str:
 
 
 def python_functions(worker: AtWork, load: Load, directory: Path) -> Counter[str]:
-    """Samples by the innermost Python function; what it calls in C and in the kernel is in it (py-spy)."""
+    """Return samples by the innermost Python function, including what it calls in C and the kernel (py-spy)."""
     spy, output = _program("py-spy", "pip install -e '.[peers]'"), directory / "stacks"
     how = ("--format", "raw", "--nolineno", "--rate", str(_FREQUENCY_HZ), "--duration", f"{load.seconds:g}")
     with worker.watch():
@@ -156,22 +156,22 @@ def python_functions(worker: AtWork, load: Load, directory: Path) -> Counter[str
     samples: Counter[str] = Counter()
     for line in output.read_text().splitlines():
         stack, _, count = line.rpartition(" ")
-        if "gevent/threadpool.py" not in stack:  # a thread that waits for work, in a way that py-spy takes for work
+        if "gevent/threadpool.py" not in stack:  # an idle thread that py-spy counts as busy
             samples[stack.rpartition(";")[2]] += int(count)
     return samples
 
 
 def system_calls(worker: AtWork, load: Load, directory: Path) -> Counter[str]:
-    """Calls by name (strace)."""
+    """Return system calls by name (strace)."""
     strace, output = _program("strace", "apt-get install strace"), directory / "calls"
     tracer = subprocess.Popen(
         [strace, "-f", "-c", "-o", str(output), "-p", str(worker.pid)], stderr=subprocess.PIPE, text=True
     )
     try:
         assert tracer.stderr is not None
-        said = tracer.stderr.readline().strip()
-        if " attached" not in said:
-            raise Unavailable(f"strace may not watch here: {said}")
+        line = tracer.stderr.readline().strip()
+        if " attached" not in line:
+            raise Unavailable(f"strace may not watch here: {line}")
         with worker.watch():
             time.sleep(load.seconds)
         tracer.send_signal(signal.SIGINT)
@@ -184,7 +184,7 @@ def system_calls(worker: AtWork, load: Load, directory: Path) -> Counter[str]:
 
 
 def function_calls(load: Load, directory: Path) -> tuple[AtWork, Counter[str]]:
-    """Calls of functions by name, Python's and C's (cProfile, in the process)."""
+    """Return calls of Python and C functions by name (cProfile, in the process)."""
     results = directory / "function_calls.json"
     extra = ("--scenario", str(_SCENARIO))
     with at_work(load, directory, *extra, environment={"BENCHMARKS_CALLS": str(results)}) as worker:
@@ -201,7 +201,7 @@ def function_calls(load: Load, directory: Path) -> tuple[AtWork, Counter[str]]:
 
 
 def instructions(load: Load, directory: Path) -> tuple[AtWork, int]:
-    """Instructions in user space (valgrind's callgrind: counted one by one, some 30 times slower)."""
+    """Return the number of instructions in user space (valgrind's callgrind, about 30 times slower)."""
     valgrind = _program("valgrind", "apt-get install valgrind")
     control, output = _program("callgrind_control", "apt-get install valgrind"), directory / "callgrind.out"
     with serving("benchmarks.picows_server") as (server, url):

@@ -1,10 +1,10 @@
-"""Where the time of a round trip goes in the generator: by the kernel's calls, by Python function, in counts a message.
+"""The generator's time for a round trip: by system call, by Python function, and as counts per message.
 
-    python -m benchmarks.profile [--seconds S] [--rate R]        from tests/, or `make profile`
+    make profile ARGS='--seconds 3 --rate 2000'
 
-Every figure comes from a run of its own, since whoever watches disturbs: shares are those of the samples, and the times
-beside them are these shares of what a message costs unwatched. Counts do not depend on the machine's speed; in an open
-loop, though, a slower generator handles more messages at a time.
+Every figure comes from a separate run, because observation slows the generator down. Shares are those of the samples;
+the times beside them are these shares of an unobserved message's cost. Counts do not depend on the machine's speed,
+except that in an open loop a slower generator handles more messages at a time.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def _numbers(load: Load, directory: Path) -> None:
 
 
 def main() -> None:
-    """Print the tables of a closed and of an open loop."""
+    """Print the tables of a closed and an open loop."""
     parser = argparse.ArgumentParser(prog="benchmarks.profile", description="Where a round trip's time goes.")
     parser.add_argument("--seconds", type=float, default=3.0, metavar="S", help="that a probe watches (default 3)")
     parser.add_argument("--connections", type=int, default=100, metavar="N", help="(default 100)")

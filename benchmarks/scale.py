@@ -1,10 +1,9 @@
-"""How wsbench's cost changes with the load: windows, TLS, compression, open loop, many connections.
+"""wsbench's cost under different loads: windows, TLS, compression, open loop, many connections.
 
-    python -m benchmarks.scale [--quick]        from tests/, or `make scale`
+    make scale ARGS=--quick
 
-Every repetition runs every setting once, each against a server of its own on another core; a ratio is of two runs of
-one repetition. The limit beside a figure is what wsbench wants to keep. A benchmark: the exit code is 0 whatever it
-shows.
+Every repetition runs every setting once, each against a new server on another core; a ratio compares two runs of one
+repetition. The limit beside a figure is the one that wsbench aims at. The exit code is 0 whatever the figures are.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ _EMBEDDED = (sys.executable, "-m", "wsbench", "serve", "--port", "0", "--compres
 
 @dataclass(frozen=True)
 class Setting:
-    """One run of every repetition: a server, and options of `wsbench run` beside those of the duration."""
+    """A run in every repetition: a server, and options of `wsbench run` except the duration."""
 
     name: str
     server: Sequence[str] = _PICOWS
@@ -43,7 +42,7 @@ class Setting:
 
 SETTINGS = (
     Setting("plain"),
-    # A server that answers every message by itself is what a window of many would measure.
+    # With a large window, a server that makes a system call for each reply would be the limit.
     Setting("window", server=(*_PICOWS, "--batch"), options=("-u", "100", "--in-flight", "32")),
     Setting("tls", server=(*_PICOWS, "--tls"), options=("-u", "100", "--insecure")),
     Setting("embedded", server=_EMBEDDED),
@@ -52,7 +51,7 @@ SETTINGS = (
     Setting("10,000", options=("-u", "10000", "-r", "2000")),
 )
 HALF = Setting("half")
-"""The open loop at half of what `plain` did: its rate is known only when that has run."""
+"""An open loop at half the throughput of `plain`, which must run first."""
 
 Runs = Mapping[str, Any]
 """run.json of every setting, in one repetition."""
@@ -72,7 +71,7 @@ def _send_lag_us(run: Any) -> float:
 
 @dataclass(frozen=True)
 class Figure:
-    """A number of one repetition, and its limit: no more than it, or with `at_least` no less."""
+    """A figure of one repetition, and its limit: a maximum, or with `at_least` a minimum."""
 
     name: str
     of: Callable[[Runs], float]
@@ -82,7 +81,7 @@ class Figure:
     digits: int = 2
 
     def row(self, repetitions: Sequence[Runs]) -> tuple[str, str, str, str]:
-        """Name, median and spread, limit, whether the median keeps it."""
+        """Return name, median and spread, limit, and whether the median keeps it."""
         values = [self.of(runs) for runs in repetitions]
         shown = f"{median_and_spread(values, self.digits)} {self.unit}"
         if self.limit is None:
@@ -139,23 +138,23 @@ def _run(setting: Setting, options: Sequence[str], seconds: float) -> Any:
 
 
 def _repetition(number: int, seconds: float) -> tuple[Runs, float]:
-    """And the most of a core that others used between the runs."""
+    """Return the runs, and the maximal share of a core that other programs used between them."""
     runs: dict[str, Any] = {}
     others = 0.0
-    # Every other time the other way round, so that no setting always follows the same one; `plain` leads, for its rate.
+    # In alternating order, so that no setting always follows the same one; `plain` is first, for its rate.
     rest = SETTINGS[1:] if number % 2 else SETTINGS[:0:-1]
     for setting in (SETTINGS[0], HALF, *rest):
         rate = ("--rate", f"{_throughput(runs['plain']) / 2:.0f}") if setting is HALF else ()
         others = max(others, used_by_others())
         runs[setting.name] = run = _run(setting, (*setting.options, *rate), seconds)
         asked, opened = run["connections"]["asked"], run["connections"]["opened"]
-        told = f"{_throughput(run):,.0f}/s, {_cost(run):.1f} µs, {run['generator']['verdict']}, {opened} of {asked}"
-        print(f"{number} {setting.name}: {told}", file=sys.stderr, flush=True)
+        line = f"{_throughput(run):,.0f}/s, {_cost(run):.1f} µs, {run['generator']['verdict']}, {opened} of {asked}"
+        print(f"{number} {setting.name}: {line}", file=sys.stderr, flush=True)
     return runs, others
 
 
 def main() -> None:
-    """Print a row a figure."""
+    """Print a row for each figure."""
     parser = argparse.ArgumentParser(prog="benchmarks.scale", description="wsbench's cost under different loads.")
     parser.add_argument("--repetitions", type=int, default=3, metavar="N", help="of every setting (default 3)")
     parser.add_argument("--duration", type=float, default=5.0, metavar="S", help="of a run (default 5 s)")

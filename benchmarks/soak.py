@@ -1,10 +1,10 @@
-"""Whether the generator keeps its memory and its punctuality over a long run.
+"""Memory and lateness of the generator over a long run.
 
-    python -m benchmarks.soak [--minutes 20] [--connections 2000] [--rate 2000]        from tests/, or `make soak`
+    make soak ARGS='--minutes 20 --connections 2000 --rate 2000'
 
-An open loop against a picows server; the memory of every Locust process is read every few seconds, the lateness comes
-from the result's own log. Exit code 1 when memory grows or lateness drifts by more than the limits named here; a
-machine that others use meanwhile can do the latter.
+An open loop against a picows server. The memory of every Locust process is read every few seconds; the lateness comes
+from the result's log. Exit code 1 if memory grows or lateness drifts by more than the limits below; other programs on
+the machine can cause a drift.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ from wsbench.units import NS_PER_MS, NS_PER_S, format_bytes, format_count, forma
 
 LOOK_S = 5.0
 SETTLED = 0.5
-"""The first part of the run, in which memory may still grow: of 20 minutes, the live page's window takes 10 to fill."""
+"""The first part of the run, in which memory may grow: the live page's window takes 10 minutes to fill."""
 LEAST_MINUTES = 15
 GROWTH_LIMIT_PER_H = 16 * 1024 * 1024
-"""What is kept of every second in memory takes some 5 MB an hour; the rest is for the allocator."""
+"""The figures of every second take about 5 MB per hour in memory; the rest is for the allocator."""
 DRIFT_FACTOR, DRIFT_FLOOR_NS = 2.0, NS_PER_MS
-"""Lateness of the last quarter at p99, against that of the first."""
+"""Limit of p99 of the lateness in the last quarter: this factor times that of the first, plus the floor."""
 
 
 @dataclass
 class Memory:
-    """Of all processes of the generator together: seconds since the begin, bytes."""
+    """Memory of all processes of the generator together: seconds since the start, bytes."""
 
     seconds: list[float] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
 
     def look(self, session: int, began: float) -> None:
-        """Read it once."""
+        """Read the memory once."""
         total = 0
         for each in process.leftovers(session):
             try:
@@ -56,19 +56,19 @@ class Memory:
         self.sizes.append(total)
 
     def quarters(self) -> list[int]:
-        """The mean size in each quarter of the run."""
+        """Return the mean size in each quarter of the run."""
         count = max(1, len(self.sizes) // 4)
         return [round(statistics.mean(self.sizes[n * count :][:count] or self.sizes)) for n in range(4)]
 
     def growth_per_h(self) -> float:
-        """In bytes, once it has settled."""
+        """Return the growth in bytes per hour, without the first part of the run."""
         first = int(len(self.sizes) * SETTLED)
         slope, _ = statistics.linear_regression(self.seconds[first:], self.sizes[first:])
         return slope * 3600
 
 
 def quarters(log: bytes, series: str) -> list[Buckets]:
-    """The distribution of a series in each quarter of the run."""
+    """Return the distribution of a series in each quarter of the run."""
     lines = list(hlog.read_lines(hlog.select_series(log.splitlines(), series), "latency.hlog"))
     begin, end = min(line.start_ns for line in lines), max(line.start_ns for line in lines) + 1
     found: list[Buckets] = [{}, {}, {}, {}]
@@ -78,7 +78,7 @@ def quarters(log: bytes, series: str) -> list[Buckets]:
 
 
 def soak(minutes: float, options: Sequence[str]) -> tuple[Any, dict[str, int], dict[str, list[Buckets]], Memory]:
-    """run.json, the sizes of the files beside it, lateness and latency by quarter, memory."""
+    """Return run.json, the sizes of the result's files, lateness and latency by quarter, and memory."""
     memory = Memory()
     with tempfile.TemporaryDirectory() as directory, serving("benchmarks.picows_server") as (_, url):
         with pinned(GENERATOR_CORE):
@@ -103,7 +103,7 @@ def soak(minutes: float, options: Sequence[str]) -> tuple[Any, dict[str, int], d
 
 
 def main() -> int:
-    """Run, print the table and the verdict."""
+    """Run, and print the table and the verdict; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--connections", type=int, default=2000)

@@ -1,6 +1,6 @@
-"""The echo scenario, with the calls of every function counted between two SIGUSR1: run by benchmarks/probes.py.
+"""The echo scenario, with the calls of every function counted between two SIGUSR1; run by benchmarks/probes.py.
 
-It is cProfile that counts. What it says of times is no use: it makes a short function look dear.
+cProfile counts the calls. Its times are not used: they exaggerate the cost of short functions.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _signals = 0
 
 
 class Echo(EchoUser):
-    """One connection that sends JSON messages and verifies every echo."""
+    """User that sends JSON messages and verifies every echo."""
 
 
 def _name(code: CodeType | str) -> str:
@@ -45,7 +45,7 @@ def _toggle() -> None:
 
 
 def _on_signal() -> None:
-    # On the hub: a profiler sees the greenlet in which it was switched on, and it is the hub that does the work.
+    # In the hub's greenlet, which does the work: a profiler sees only the greenlet that enabled it.
     gevent.get_hub().loop.run_callback(_toggle)
 
 
