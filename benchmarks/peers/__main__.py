@@ -1,10 +1,10 @@
 """wsbench against other load generators: the same server, the same load, the same cores, in one alternating run.
 
-    python -m peers [--quick] [--markdown] [--only NAME ...]       from tests/, or `make peers`
+    make peers ARGS='--quick --markdown --only k6'
 
 100 connections, a closed loop with one message of 128 bytes in flight on each; the server on one core and the generator
-on another. Every repetition runs every generator once, in an order of its own (fixed by --seed). A benchmark: the exit
-code is 0 whatever the figures are.
+on another. Every repetition runs every generator once, in random order (fixed by --seed). The exit code is 0 whatever
+the figures are.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _run(peers: Sequence[Peer], arguments: argparse.Namespace) -> tuple[dict[str, list[Sample]], dict[str, str]]:
-    """Samples by peer, and why a peer has fewer than asked. One that failed is not tried again."""
+    """Return samples by peer, and the reasons of failures. A peer that failed is not run again."""
     results: dict[str, list[Sample]] = {peer.name: [] for peer in peers}
     failed: dict[str, str] = {}
     order = random.Random(arguments.seed)
@@ -79,7 +79,7 @@ def main() -> None:
         table.markdown(rows) if arguments.markdown else table.plain(rows),
         "\n".join(table.notes(present, results)),
         "CPU is user and system time of the generator's whole process tree, by the kernel; messages are what the\n"
-        "server echoed; both over the steady part alone: start-up and end are left out for everybody.",
+        "server echoed; both without start-up and end.",
         disturbance(others),
         "\n".join(table.verdicts(results)),
         "\n".join(f"failed: {name}: {why}" for name, why in failed.items()),

@@ -1,4 +1,4 @@
-"""The peers: what each is, how it is run, what it verifies. All send the same text unless a note says so."""
+"""The peers: command, version, and what each verifies. All send the same text, except where a note says otherwise."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from benchmarks.peers.peer import (
 WSBENCH, BARE, BY_HAND = "wsbench", "bare picows client", "Locust + websocket-client"
 _NPM = "npm install --prefix benchmarks/peers/node"
 _TCPKALI_RATE = 300
-"""Messages a second and connection: tcpkali has no closed loop."""
+"""Messages per second and connection: tcpkali has no closed loop."""
 
 
 def _asked(name: str, *arguments: str) -> Callable[[], str]:
-    """The version that a program tells of itself."""
+    """Return a function that returns the version that a program prints."""
 
     def version() -> str:
         answer = subprocess.run([program(name), *arguments], capture_output=True, text=True, timeout=30, check=False)

@@ -1,4 +1,4 @@
-"""Locust's own Socket.IO user: an event, and its acknowledgement with the data in it, are a round trip."""
+"""Locust's Socket.IO user: a round trip is an event and its acknowledgement with the same data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PAYLOAD = os.environ["PEERS_PAYLOAD"]
 
 
 class Echo(SocketIOUser):
-    """`call` waits for the acknowledgement and tells Locust how long it took."""
+    """User whose `call` waits for the acknowledgement and reports its duration to Locust."""
 
     def on_start(self) -> None:
         self.sio.connect(self.host, transports=["websocket"])

@@ -1,4 +1,4 @@
-"""A locustfile as people write it by hand: websocket-client, a greenlet a user, one request event a message."""
+"""A typical hand-written locustfile: websocket-client, one greenlet per user, one request event per message."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PAYLOAD = os.environ["PEERS_PAYLOAD"]
 
 
 class Echo(User):
-    """Sends, waits for whatever comes, tells Locust how long it took."""
+    """User that sends, waits for any message, and reports the duration to Locust."""
 
     def on_start(self) -> None:
         self.socket = websocket.create_connection(self.host)

@@ -1,8 +1,8 @@
-"""Measuring a peer: its whole process tree's CPU, and the server's count of what it echoed, over one steady window.
+"""Measurement of a peer: CPU of its whole process tree, and the server's count of echoes, over one steady window.
 
-Start-up and end are left out for everybody. The window opens once the server has all connections open and they have
-been busy for a while; at its two ends the server is asked for its count, and the kernel for the user and system time
-of every process of the generator (of children that ended as well). What a generator says of itself is not used.
+The window excludes start-up and end. It begins when all connections have been open and busy for some time. At both
+ends, the server reports its count, and the kernel the user and system time of all processes of the generator, ended
+children included. The generator's own figures are not used.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from benchmarks.bench import GENERATOR_CORE, pinned, serving
 from benchmarks.peers.peer import Load, Peer
 
 _SETTLE_S = 2.0
-"""From the last connection to the window: a start-up still under way, caches, a JIT compiler."""
+"""Time from the last connection to the window, for the rest of the start-up, caches and JIT compilers."""
 _MARGIN_S = 1.0
 _RAMP_TIMEOUT_S = 60.0
 _LOOK_S = 0.1
@@ -28,21 +28,21 @@ _LOOK_S = 0.1
 
 @dataclass(frozen=True)
 class Sample:
-    """One measurement of a peer.
+    """A measurement of a peer.
 
     Attributes:
-        per_s: messages echoed a second.
-        cpu_us: CPU of the generator, a round trip.
+        per_s: echoed messages per second.
+        cpu_us: CPU time of the generator per round trip.
         busy: share of its core.
-        others: share of a core that was used by other programs than generator and server.
-        told: what a peer that finishes wrote to standard output.
+        others: share of a core that programs other than generator and server used.
+        output: standard output of a peer that finishes.
     """
 
     per_s: float
     cpu_us: float
     busy: float
     others: float
-    told: str = ""
+    output: str = ""
 
 
 class Failed(Exception):
@@ -50,10 +50,10 @@ class Failed(Exception):
 
 
 def measure(peer: Peer, *, connections: int, seconds: float) -> Sample:
-    """Run a peer against a server of its own, for `seconds` of the window.
+    """Run a peer against a new server, and measure it for `seconds`.
 
     Raises:
-        Failed: it did not do what it was asked to.
+        Failed: the peer did not produce the load.
     """
     with serving(peer.server) as (server, url), tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory:
         load = Load(url, connections, seconds, _SETTLE_S + seconds + _MARGIN_S, Path(directory))
@@ -63,7 +63,7 @@ def measure(peer: Peer, *, connections: int, seconds: float) -> Sample:
             _await_connections(generator, server, connections)
             time.sleep(_SETTLE_S)
             sample = _window(generator, server, load)
-            return replace(sample, told=generator.finish(30).stdout) if peer.finishes else sample
+            return replace(sample, output=generator.finish(30).stdout) if peer.finishes else sample
         except AssertionError as error:
             raise Failed(str(error)) from None
         finally:
@@ -126,4 +126,4 @@ def _cpu_s(of: psutil.Process) -> float:
 
 def _last_words(generator: process.Running) -> str:
     lines = (generator.stdout() + generator.stderr()).strip().splitlines()
-    return lines[-1].strip()[:200] if lines else "it said nothing"
+    return lines[-1].strip()[:200] if lines else "without output"

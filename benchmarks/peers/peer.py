@@ -1,4 +1,4 @@
-"""What a peer is: a load generator, how it is found, and how it is told to put one and the same load on a server."""
+"""A peer: a load generator, whether it is installed, and its command for the common load."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from helpers import components
 HERE = Path(__file__).parent
 NODE_BIN = HERE / "node" / "node_modules" / ".bin"
 PAYLOAD_SIZE = 128
-"""Bytes of the JSON text that everybody sends, wsbench's own default."""
+"""Bytes of the JSON text that all send, wsbench's default."""
 
 
 def _payload() -> str:
@@ -29,12 +29,12 @@ PAYLOAD = _payload()
 
 @dataclass(frozen=True)
 class Load:
-    """What to do: so many connections to `url`, a closed loop with one message in flight on each.
+    """The load: `connections` to `url`, a closed loop with one message in flight on each.
 
     Attributes:
-        measured_s: length of the window in which the peer is measured.
-        lasting_s: how long all connections must be kept busy, at least: the window and what lies before it.
-        directory: an empty one, the peer's working directory.
+        measured_s: length of the measured window.
+        lasting_s: minimum time that all connections must be busy: the window and the time before it.
+        directory: empty working directory of the peer.
     """
 
     url: str
@@ -50,7 +50,7 @@ class Load:
 
     @property
     def port(self) -> int:
-        """Of the server."""
+        """Port of the server."""
         return urlsplit(self.url).port or 0
 
 
@@ -59,12 +59,12 @@ class Peer:
     """A load generator.
 
     Attributes:
-        version: of it and of what does the work in it; called only when nothing is missing.
-        missing: the command that installs it, or nothing when it is there.
-        verifies: what of a reply it looks at.
-        server: the module that it is run against.
-        note: in what its load differs from everybody's.
-        finishes: ends by itself soon after the window, with a result on standard output.
+        version: returns its version and that of its WebSocket library; called only if nothing is missing.
+        missing: returns the command that installs it, or an empty text.
+        verifies: what it checks of a reply.
+        server: module of the server.
+        note: differences of its load from the common one.
+        finishes: it ends on its own soon after the window, with a result on standard output.
     """
 
     name: str
@@ -79,28 +79,28 @@ class Peer:
 
 
 def program(name: str) -> str:
-    """Path of a peer's program: of tests/peers/node, or on PATH; nothing when there is none."""
+    """Return the path of a peer's program: in benchmarks/peers/node, or on PATH; empty if there is none."""
     own = NODE_BIN / name
     return str(own) if own.exists() else components.tool(name) or ""
 
 
 def unless_program(name: str, remedy: str) -> Callable[[], str]:
-    """`Peer.missing` of a program."""
+    """Return `Peer.missing` for a program."""
     return lambda: "" if program(name) else remedy
 
 
 def unless_modules(*names: str) -> Callable[[], str]:
-    """`Peer.missing` of Python packages: those of the extra `peers`."""
+    """Return `Peer.missing` for Python packages of the extra `peers`."""
     return lambda: "" if all(importlib.util.find_spec(name) for name in names) else "pip install -e '.[peers]'"
 
 
 def python_versions(*packages: str) -> Callable[[], str]:
-    """`Peer.version` of Python packages."""
+    """Return `Peer.version` for Python packages."""
     return lambda: ", ".join(f"{package} {metadata.version(package)}" for package in packages)
 
 
 def npm_version(package: str) -> Callable[[], str]:
-    """`Peer.version` of an npm package of tests/peers/node, with Node's own."""
+    """Return `Peer.version` for an npm package in benchmarks/peers/node."""
 
     def version() -> str:
         manifest = HERE / "node" / "node_modules" / package / "package.json"
@@ -110,7 +110,7 @@ def npm_version(package: str) -> Callable[[], str]:
 
 
 def filled(template: str, values: Mapping[str, object], directory: Path) -> str:
-    """Path of a copy of a file of this folder, with every @NAME@ replaced."""
+    """Copy a file of this directory with every @NAME@ replaced; return the path of the copy."""
     text = (HERE / template).read_text()
     for name, value in values.items():
         text = text.replace(f"@{name}@", str(value))

@@ -1,6 +1,6 @@
-"""The least a Python client can do: picows on uvloop, a constant message, the next one when anything comes back.
+"""A minimal Python client: picows on uvloop, which sends a constant message after each reply.
 
-python -m peers.picows_client URL CONNECTIONS SECONDS PAYLOAD
+python picows_client.py URL CONNECTIONS SECONDS PAYLOAD
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 
 class Client(WSListener):
-    """One message in flight; nothing is verified, counted or timed."""
+    """Listener with one message in flight; it verifies, counts and times nothing."""
 
     def __init__(self, payload: bytes) -> None:
         self._payload = payload

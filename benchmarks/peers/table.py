@@ -1,4 +1,4 @@
-"""The comparison as a table, for a terminal or for Markdown."""
+"""The comparison as a table, as text or Markdown."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _cpu_us(results: Results, name: str) -> float | None:
 
 
 def rows(peers: Sequence[Peer], results: Results) -> list[tuple[str, ...]]:
-    """A row a peer that was measured, the cheapest first."""
+    """Return a row for each measured peer, the cheapest first."""
     own = _cpu_us(results, WSBENCH)
     measured = sorted((peer for peer in peers if results.get(peer.name)), key=lambda peer: _cpu_us(results, peer.name))
     notes = _numbered(measured)
@@ -46,19 +46,19 @@ def _numbered(peers: Sequence[Peer]) -> dict[str, str]:
 
 
 def notes(peers: Sequence[Peer], results: Results) -> list[str]:
-    """What is to be known of single peers, numbered as in the table."""
+    """Return the notes on peers, numbered as in the table."""
     own = _cpu_us(results, WSBENCH)
     measured = sorted((peer for peer in peers if results.get(peer.name)), key=lambda peer: _cpu_us(results, peer.name))
     lines = [f"[{number}] {peer.note}" for number, peer in enumerate((peer for peer in measured if peer.note), 1)]
-    told = [sample.told for sample in results.get(WSBENCH, ()) if sample.told]
-    if own and told:
-        figures = [json.loads(text)["generator"]["cpu_us_per_message"] for text in told]
+    outputs = [sample.output for sample in results.get(WSBENCH, ()) if sample.output]
+    if own and outputs:
+        figures = [json.loads(text)["generator"]["cpu_us_per_message"] for text in outputs]
         lines.append(f"wsbench's own figure for itself (cpu_us_per_message): {median_and_spread(figures)}")
     return lines
 
 
 def verdicts(results: Results) -> list[str]:
-    """The two ratios that are aimed at."""
+    """Return a line for each of the two ratios with a limit."""
     own = _cpu_us(results, WSBENCH)
     lines = []
     for name, limit in ((BY_HAND, _BY_HAND_SHARE), (BARE, _BARE_SHARE)):
@@ -70,7 +70,7 @@ def verdicts(results: Results) -> list[str]:
 
 
 def plain(table: Sequence[Sequence[str]]) -> str:
-    """Columns, numbers to the right."""
+    """Return the table as text, numbers right-aligned."""
     lines = [_HEADER, *table]
     widths = [max(len(line[column]) for line in lines) for column in range(len(_HEADER))]
     return "\n".join(
@@ -83,6 +83,6 @@ def plain(table: Sequence[Sequence[str]]) -> str:
 
 
 def markdown(table: Sequence[Sequence[str]]) -> str:
-    """A table for the README."""
+    """Return the table as Markdown."""
     rule = ["---:" if column in _RIGHT else "---" for column in range(len(_HEADER))]
     return "\n".join("| " + " | ".join(line) + " |" for line in (_HEADER, rule, *table))

@@ -1,1 +1,1 @@
-"""Pictures for the README, of the real thing in a real browser: `make screenshots`."""
+"""Pictures for the README, taken in a browser from real runs: `make screenshots`."""

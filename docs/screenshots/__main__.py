@@ -1,6 +1,6 @@
-"""Writes the pictures of every module in MODULES:   python -m screenshots [DIRECTORY] [NAME ...]
+"""Write the pictures of every module in MODULES:   python -m docs.screenshots [DIRECTORY] [NAME ...]
 
-A module has `pictures(browser)`, which yields names (without .png) and what is to be in the files.
+A module has `pictures(browser)`, which yields names (without .png) and contents of files.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ DIRECTORY = Path(__file__).parents[1] / "pictures"
 
 
 def main(directory: Path, wanted: set[str]) -> None:
-    """`wanted`: names of modules; all, if none."""
+    """Write the pictures of the modules named in `wanted`, or of all."""
     directory.mkdir(parents=True, exist_ok=True)
     for module in MODULES:
         if wanted and module.__name__.rpartition(".")[2] not in wanted:

@@ -24,7 +24,7 @@ _SUMMARY = ("-u", "50", "--rate", "2000", "-d", "5s", "--warmup", "1s")
 
 
 def pictures(browser: Browser) -> Iterator[tuple[str, bytes]]:
-    """Each on a desk; the pages on a phone as well, in the dark."""
+    """Yield each picture for a desktop, and those of pages also for a phone in dark mode."""
     with tempfile.TemporaryDirectory() as directory, runs.echo_target("--compression", "on") as target:
         yield from _echo_page(browser, target)
         yield "terminal", _terminal(browser, target, Path(directory))
@@ -75,14 +75,14 @@ def _echo_page(browser: Browser, target: EchoTarget) -> Iterator[tuple[str, byte
 
 
 def _terminal(browser: Browser, target: EchoTarget, directory: Path) -> bytes:
-    """What `wsbench run` writes, as rich draws it. The run has a pipe: the lines that come and go are not in it."""
+    """Return the output of `wsbench run`, drawn by rich. It goes to a pipe, so there are no progress lines."""
     command = [sys.executable, "-m", "wsbench", "run", target.url, *_SUMMARY]
     done = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=60, check=True)
     console = Console(record=True, width=100, file=io.StringIO(), force_terminal=True)
     console.print(Text(f"$ wsbench run {target.url} {' '.join(_SUMMARY)}", "bold"))
     console.print(Text(done.stdout))
     with open_page(browser, width=1300) as page:
-        # rich would have the font fetched from elsewhere
+        # rich's page would load the font from another server
         drawing = re.sub(r"@font-face \{.*?\}", "", console.export_svg(title="wsbench"), flags=re.DOTALL)
         page.set_content(drawing.replace("Fira Code", "DejaVu Sans Mono"))
         return page.locator("svg").screenshot()

@@ -1,4 +1,4 @@
-"""report.html of a real run: the embedded target stalls now and then, and the heat map shows it."""
+"""report.html of a run against a target that stalls periodically, as its heat map shows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _STALLS = "300ms every 20s"
 
 
 def pictures(browser: Browser) -> Iterator[tuple[str, bytes]]:
-    """The top of the report on a desk, and the heat map on a phone, in the dark."""
+    """Yield the top of the report for a desktop, and the heat map for a phone in dark mode."""
     with tempfile.TemporaryDirectory() as directory, runs.echo_target("--stall", _STALLS) as target:
         done = process.run_cli("run", target.url, *_LOAD, cwd=directory, timeout=120)
         assert done.returncode == 0, done.stderr

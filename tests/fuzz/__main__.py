@@ -1,10 +1,10 @@
-"""Coverage-guided fuzzing of everything that reads what others wrote (`properties.py`), with atheris.
+"""Coverage-guided fuzzing of all parsers of foreign input (`properties.py`), with atheris.
 
-    python -m fuzz [--seconds N] [SUBJECT ...]       from tests/, or `make fuzz ARGS='--seconds 600 frames'`
+    make fuzz ARGS='--seconds 600 frames'
 
-Every subject for so many seconds, one after the other, in a process of its own. What was found worth keeping stays in
-.fuzz/<subject>, where the next time begins; an input that fails is a file there, its name is printed, and the exit code
-is 1. `python -m fuzz --replay SUBJECT FILE` runs one again, with a traceback.
+Every subject runs for N seconds in a separate process. Interesting inputs stay in .fuzz/SUBJECT for the next run. An
+input that fails is a file there; its name is printed, and the exit code is 1. `--replay FILE SUBJECT` runs an input
+again, with a traceback.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _DONE = re.compile(r"stat::number_of_executed_units: *(\d+)")
 
 
 def _fuzz_here(subject: str, flags: list[str]) -> None:
-    """In this process: atheris never returns."""
+    """Fuzz in this process; atheris does not return."""
     import atheris  # noqa: PLC0415  # an extra of its own
 
     with atheris.instrument_imports(include=["wsbench", "websockets"]):
@@ -33,7 +33,7 @@ def _fuzz_here(subject: str, flags: list[str]) -> None:
 
 
 def _fuzz(subject: str, seconds: int) -> bool:
-    """One subject in a process; whether it held."""
+    """Fuzz one subject in a new process; return whether no input failed."""
     corpus = FOUND / subject
     corpus.mkdir(parents=True, exist_ok=True)
     from fuzz import properties  # noqa: PLC0415  # not in the process that fuzzes
@@ -60,7 +60,7 @@ def main() -> int:
         _fuzz_here(sys.argv[2], sys.argv[3:])
     from fuzz import properties  # noqa: PLC0415  # too early above: it would not be instrumented
 
-    parser = argparse.ArgumentParser(prog="fuzz", description="Fuzz everything that reads what others wrote.")
+    parser = argparse.ArgumentParser(prog="fuzz", description="Fuzz all parsers of foreign input.")
     parser.add_argument("--seconds", type=int, default=60, metavar="N", help="for each subject (default 60)")
     parser.add_argument("--replay", type=Path, metavar="FILE", help="run one input again")
     parser.add_argument("subjects", nargs="*", metavar="SUBJECT", help=f"of {', '.join(properties.SUBJECTS)}")

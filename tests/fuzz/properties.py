@@ -1,6 +1,6 @@
-"""What must hold whatever bytes come: one function a subject, which returns, or fails with what it found.
+"""Properties that hold for any bytes: one function for each subject, which fails with an exception.
 
-hypothesis calls them in `make test`, atheris (coverage-guided, for as long as one likes) in `make fuzz`.
+hypothesis calls them in `make test`, atheris (coverage-guided) in `make fuzz`.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ from wsbench.websocket.frame_reader import FrameReader, ReceivedMessage
 from wsbench.websocket.handshake import new_protocol, parse_header, parse_url
 
 LONGEST_STREAM = 3000
-"""Shorter than a flood, which our reader fails and the protocol object does not."""
+"""Shorter than a flood, which our reader refuses and the protocol object does not."""
 
 
 # -- the wire --------------------------------------------------------------------------------------------------------
 
 
 def frames(data: bytes) -> None:
-    """A server's bytes, however they are cut: our reader and ClientProtocol make the same of them.
+    """Parse a server's bytes in pieces: our reader and ClientProtocol have the same result.
 
-    Its first byte says whether there is compression and a low limit, the next ones where to cut.
+    The first byte selects compression and a low size limit, the next ones where to cut.
     """
     if len(data) < 9:
         return
@@ -76,7 +76,7 @@ def _is_right(message: ReceivedMessage) -> bool:
 
 
 class _Canned(ConnectAttempt):
-    """An attempt that is connected, and gets an answer in pieces, no server's; ACCEPT in it stands for what fits."""
+    """Connection attempt without a server: it receives `answer` in pieces, with ACCEPT replaced by the valid value."""
 
     def __init__(self, options: ConnectOptions, answer: bytes, size: int) -> None:
         super().__init__(options, None, Traffic(), Resolver(), None, None)
@@ -85,7 +85,7 @@ class _Canned(ConnectAttempt):
 
     @property
     def unread(self) -> bytes:
-        """What came behind the head and would be read by the connection."""
+        """Bytes after the head, for the connection to read."""
         return self.answer[self._given :]
 
     def _send(self, data: bytes) -> None:
@@ -99,7 +99,7 @@ class _Canned(ConnectAttempt):
 
 
 def handshake(data: bytes) -> None:
-    """Any answer to an upgrade request: accepted if ClientProtocol accepts it, and called by some name if not."""
+    """Parse any answer to an upgrade request: it is accepted if ClientProtocol accepts it, else refused by name."""
     if len(data) < 2:
         return
     asked = {"compression": "on" if data[0] & 1 else "off", "subprotocols": ("chat",) if data[0] & 2 else ()}
@@ -154,7 +154,7 @@ _PLACES = {"run": list(_places(_RUN))[1:], "experiment": list(_places(_EXPERIMEN
 
 
 def _edited(document: Any, places: list[tuple[Any, ...]], data: bytes) -> bytes:
-    """Two bytes choose a place; behind them, up to a zero, is the JSON to be put there, or none to take it out."""
+    """Edit a document: two bytes select a place, which the JSON after them, up to a zero, replaces (none: delete)."""
     document = copy.deepcopy(document)
     for edit in data.split(b"\0"):
         *above, last = places[int.from_bytes(edit[:2]) % len(places)]
@@ -172,7 +172,7 @@ def _edited(document: Any, places: list[tuple[Any, ...]], data: bytes) -> bytes:
 
 
 def stored(data: bytes) -> None:
-    """A run.json and an experiment.json that were edited, and bytes that are neither: read as they are, or refused."""
+    """Read an edited run.json and experiment.json, and bytes that are neither: each is read or refused."""
     for text in (data, _edited(_RUN, _PLACES["run"], data)):
         try:
             run = run_result.decode(text, "here")
@@ -196,7 +196,7 @@ def _experiment(text: bytes) -> experiment_result.Experiment:
 
 
 def log(data: bytes) -> None:
-    """latency.hlog and timeline.csv."""
+    """Read latency.hlog and timeline.csv."""
     for read in (hlog.decode, read_timeline):
         try:
             read(data, "here")
@@ -208,7 +208,7 @@ def log(data: bytes) -> None:
 
 
 def experiment_file(data: bytes) -> None:
-    """An experiment file: a Spec, or a usage error that names it."""
+    """Read an experiment file: it is a valid Spec, or a usage error that names the file."""
     with tempfile.NamedTemporaryFile(suffix=".toml") as file:
         file.write(data)
         file.flush()
@@ -232,7 +232,7 @@ _TEXTS: list[tuple[Callable[[str], object], type[Exception]]] = [
 
 
 def texts(data: bytes) -> None:
-    """Whatever is typed: a value, or an error of the kind that is expected, with something to say."""
+    """Parse any text as each option: it returns a value, or raises the expected kind of error with a message."""
     text = data.decode("utf-8", "surrogateescape")
     for parse, expected in _TEXTS:
         try:
@@ -252,7 +252,7 @@ SUBJECTS: dict[str, Callable[[bytes], None]] = {
 
 
 def seeds(subject: str) -> Iterator[bytes]:
-    """Where to begin: right inputs, and those that are known to be wrong."""
+    """Yield inputs to begin with: valid ones, and known invalid ones."""
     if subject == "frames":
         for case in (*conformance.CASES, *conformance.COMPRESSED, *conformance.DEFLATE):
             yield bytes((5 if case.deflate else 4, 40, 80, 120, 160, 200, 240, 0, 0)) + conformance.wire(

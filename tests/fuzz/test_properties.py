@@ -1,4 +1,4 @@
-"""The properties of `make fuzz`, with what hypothesis makes up, and with what they begin from there."""
+"""The properties of `make fuzz`, with inputs from hypothesis and with the seeds."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_any_bytes(subject: str) -> None:
 )
 @settings(max_examples=300)
 def test_frames_in_any_order(flags: int, cuts: bytes, pieces: list[tuple[int, bytes]], torn: int) -> None:
-    """Control frames, fragments, compressed and wrong ones: most fail somewhere, and all fail alike."""
+    """Control frames, fragments, compressed and invalid frames: most fail, and all in the same way as the reference."""
     stream = b"".join(bytes((first, len(payload))) + payload for first, payload in pieces)
     properties.frames(bytes((flags,)) + cuts + stream[: len(stream) - max(0, torn - 15)])
 
