@@ -588,6 +588,7 @@ def test_with_the_web_ui_there_can_be_another_run(target: EchoTarget, tmp_path: 
     assert result.returncode == 130 and "Traceback" not in result.stderr
     first, second = runs.directories(tmp_path / "results")
     assert (second.name, runs.read(first)["conditions"]["users"]) == (run["id"], 2)
+    assert [runs.read(each)["conditions"]["rate"] for each in (first, second)] == [100.0, 100.0], "the form has it"
     assert first.name in result.stdout
     assert (second / "locust.log").stat().st_size > 0
     no_leftovers(result)

@@ -25,7 +25,7 @@ from wsbench.report.text import summary
 from wsbench.results import experiment_result, run_result
 from wsbench.results.json_files import decode_json
 from wsbench.run import gates
-from wsbench.run.options import OPTIONS
+from wsbench.run.option_table import OPTIONS
 from wsbench.source_addresses import parse_sources
 from wsbench.targets.echo.delays import parse_stall
 from wsbench.transport.connect_attempt import ConnectAttempt

@@ -9,7 +9,7 @@ from helpers.unpatched_locust import Environment, User
 
 from wsbench.errors import UsageError
 from wsbench.locust_plugin import locust_options
-from wsbench.run.options import OPTIONS
+from wsbench.run.option_table import OPTIONS
 
 URL = "ws://127.0.0.1:9001/"
 

@@ -23,7 +23,8 @@ from wsbench.report import hlog
 from wsbench.report.html import run_page
 from wsbench.results.directory import Staging
 from wsbench.results.run_result import TargetResult, decode
-from wsbench.run.options import OPTIONS, RunOptions
+from wsbench.run.option_table import OPTIONS
+from wsbench.run.options import RunOptions
 from wsbench.run.protocol import RunDescription
 
 S = 10**9

@@ -11,7 +11,8 @@ import pytest
 import trustme
 
 from wsbench.errors import UsageError
-from wsbench.run.options import BY_NAME, DEFAULT_DURATION_NS, DEFAULT_USERS, OPTIONS, Option, RunOptions, describe
+from wsbench.run.option_table import BY_NAME, OPTIONS, Option
+from wsbench.run.options import DEFAULT_DURATION_NS, DEFAULT_USERS, RunOptions, describe
 from wsbench.run.packing import pack, unpack
 
 URL = "ws://127.0.0.1:8765/echo"

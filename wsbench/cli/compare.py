@@ -53,15 +53,15 @@ def _compare(
     summary: Path | None,
     junit: Path | None,
 ) -> int:
-    found = compare(base, new, margins={**MARGINS, **dict(margin)}, confidence=confidence, anyway=anyway)
-    click.echo(comparison_result.encode(found) if json else comparison_text.render(found), nl=False)
+    comparison = compare(base, new, margins={**MARGINS, **dict(margin)}, confidence=confidence, anyway=anyway)
+    click.echo(comparison_result.encode(comparison) if json else comparison_text.render(comparison), nl=False)
     write_for_ci(
         summary=summary,
-        markdown=markdown.comparison_summary(found),
+        markdown=markdown.comparison_summary(comparison),
         junit=junit,
-        xml=junit_report.encode_comparison(found),
+        xml=junit_report.encode_comparison(comparison),
     )
-    return exit_codes.of_comparison(found)
+    return exit_codes.of_comparison(comparison)
 
 
 _DEFAULTS = ", ".join(f"{metric}={share:.0%}" for metric, share in MARGINS.items())

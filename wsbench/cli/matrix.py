@@ -20,7 +20,7 @@ from wsbench.results.experiment_result import FAILED, Experiment
 from wsbench.results.json_files import encode_json
 from wsbench.results.overview_result import Overview
 from wsbench.run import exit_codes
-from wsbench.run.options import parse_name
+from wsbench.run.option_table import parse_name
 
 
 def _matrix(file: Path | None, **values: Any) -> int:

@@ -11,7 +11,8 @@ import click
 from wsbench.errors import UsageError
 from wsbench.launcher.execution import RAMP_S, RunRequest
 from wsbench.launcher.local_target import DEFAULT_TARGET, PLACEHOLDER_URL, check_target
-from wsbench.run.options import DEFAULT_SPAWN_RATE, DEFAULT_USERS, OPTIONS, Option, RunOptions
+from wsbench.run.option_table import OPTIONS, Option
+from wsbench.run.options import DEFAULT_SPAWN_RATE, DEFAULT_USERS, RunOptions
 from wsbench.units import (
     parse_duration,
     parse_positive_duration,

@@ -49,19 +49,19 @@ class PlanDocument(msgspec.Struct, frozen=True):
     notes: list[str]
 
 
-def _plan(**given: Any) -> ExitCode:
+def _plan(**values: Any) -> ExitCode:
     wanted = WantedLoad(
-        connections=given["connections"],
-        rate=given["rate"],
-        payload_size=given["payload_size"],
-        tls=given["tls"],
-        compression=given["compression"],
-        headroom=given["headroom"],
-        bandwidth=given["bandwidth"],
-        destinations=given["destinations"],
+        connections=values["connections"],
+        rate=values["rate"],
+        payload_size=values["payload_size"],
+        tls=values["tls"],
+        compression=values["compression"],
+        headroom=values["headroom"],
+        bandwidth=values["bandwidth"],
+        destinations=values["destinations"],
     )
-    calibration = _calibration(given)
-    costs = _costs(calibration, given)
+    calibration = _calibration(values)
+    costs = _costs(calibration, values)
     sizing = plan_load(wanted, costs)
     plan = PlanDocument(
         schema=_SCHEMA,
@@ -71,9 +71,9 @@ def _plan(**given: Any) -> ExitCode:
         sizing=sizing,
         commands=list(plan_text.commands(wanted, sizing, opened_per_s=_OPENED_PER_S[wanted.tls])),
         settings=list(plan_text.settings(sizing)),
-        notes=list(_notes(wanted, calibration, given)),
+        notes=list(_notes(wanted, calibration, values)),
     )
-    if given["json"]:
+    if values["json"]:
         click.echo(encode_json(plan), nl=False)
     else:
         rows = plan_text.render(wanted, costs, sizing, like=plan.like, notes=plan.notes)
@@ -81,60 +81,66 @@ def _plan(**given: Any) -> ExitCode:
     return ExitCode.OK
 
 
-def _calibration(given: dict[str, Any]) -> Calibration | None:
+def _calibration(values: dict[str, Any]) -> Calibration | None:
     """Return the stored calibration; None if there is none and the rate of a process is stated."""
     try:
-        return calibration_result.load(given["results"])
+        return calibration_result.load(values["results"])
     except ResultError as error:
-        if given["rate_per_process"] and not (given["results"] / CALIBRATION_FILE).exists():
+        if values["rate_per_process"] and not (values["results"] / CALIBRATION_FILE).exists():
             return None
         remedy = "Run `wsbench calibrate` (a minute), or state what a process can do: --rate-per-process."
         raise ResultError(error.what, remedy=remedy) from error
 
 
-def _costs(found: Calibration | None, given: dict[str, Any]) -> Costs:
+def _costs(calibration: Calibration | None, values: dict[str, Any]) -> Costs:
     here = environment()
-    tls, compression = map(found.cpu_factor, (found.tls, found.compression)) if found else (None, None)
-    cores = found.environment.cores if found else here.cores
-    like_here = found is None or found.environment.host_id == here.host_id
+    tls, compression = (
+        map(calibration.cpu_factor, (calibration.tls, calibration.compression)) if calibration else (None, None)
+    )
+    cores = calibration.environment.cores if calibration else here.cores
+    like_here = calibration is None or calibration.environment.host_id == here.host_id
     memory = Basis(psutil.virtual_memory().total, MEASURED, "this machine's") if like_here else None
     return Costs(
-        rate=_rate(found, given),
+        rate=_rate(calibration, values),
         tls_factor=_factor("TLS", tls, _TLS_FACTOR),
         compression_factor=_factor("compression", compression, _COMPRESSION_FACTOR),
-        connections=_stated(given["connections_per_process"], "--connections-per-process")
+        connections=_stated(values["connections_per_process"], "--connections-per-process")
         or Basis(_CONNECTIONS, ASSUMED, "as many as wsbench is tried with"),
-        connection_bytes=_connection_bytes(found, given),
+        connection_bytes=_connection_bytes(calibration, values),
         kernel_bytes=Basis(_KERNEL_BYTES, ASSUMED, "a socket in the kernel, its buffers empty"),
         process_bytes=_or_assumed(
-            found.process_bytes if found else None, _PROCESS_BYTES, "a process without connections"
+            calibration.process_bytes if calibration else None, _PROCESS_BYTES, "a process without connections"
         ),
         ports=Basis(ephemeral_ports(), MEASURED, "net.ipv4.ip_local_port_range here"),
-        processes_per_machine=_stated(given["processes"], "--processes")
+        processes_per_machine=_stated(values["processes"], "--processes")
         or Basis(
-            cores, MEASURED, "one a core of the machine that was calibrated" if found else "one a core of this one"
+            cores,
+            MEASURED,
+            "one a core of the machine that was calibrated" if calibration else "one a core of this one",
         ),
-        memory=_stated(given["memory"], "--memory") or memory,
+        memory=_stated(values["memory"], "--memory") or memory,
     )
 
 
-def _rate(found: Calibration | None, given: dict[str, Any]) -> Basis:
-    if stated := _stated(given["rate_per_process"], "--rate-per-process"):
+def _rate(calibration: Calibration | None, values: dict[str, Any]) -> Basis:
+    if stated := _stated(values["rate_per_process"], "--rate-per-process"):
         return stated
-    assert found is not None
-    if found.open_loop is None:
+    assert calibration is not None
+    if calibration.open_loop is None:
         raise UsageError(
-            f"the calibration in {given['results']} found no rate that this machine's generator holds",
+            f"the calibration in {values['results']} found no rate that this machine's generator holds",
             remedy="Run `wsbench calibrate` while the machine is quiet, or state it: --rate-per-process.",
         )
-    return Basis(found.open_loop.per_s, MEASURED, "the highest open-loop rate with verdict ok in the calibration")
+    return Basis(calibration.open_loop.per_s, MEASURED, "the highest open-loop rate with verdict ok in the calibration")
 
 
-def _connection_bytes(found: Calibration | None, given: dict[str, Any]) -> Basis:
-    if stated := _stated(given["bytes_per_connection"], "--bytes-per-connection"):
+def _connection_bytes(calibration: Calibration | None, values: dict[str, Any]) -> Basis:
+    if stated := _stated(values["bytes_per_connection"], "--bytes-per-connection"):
         return stated
-    plain = _or_assumed(found.connection_bytes if found else None, _CONNECTION_BYTES, "user, greenlet, connection")
-    if not given["tls"]:
+    plain = _or_assumed(
+        calibration.connection_bytes if calibration else None, _CONNECTION_BYTES, "user, greenlet, connection"
+    )
+    if not values["tls"]:
         return plain
     return Basis(plain.value + _TLS_BYTES, ASSUMED, f"{plain.source} without TLS, and {_TLS_BYTES // 1000} kB for it")
 
@@ -151,22 +157,22 @@ def _stated(value: float | None, option: str) -> Basis | None:
     return None if value is None else Basis(value, STATED, option)
 
 
-def _like(found: Calibration | None) -> str | None:
-    if found is None:
+def _like(calibration: Calibration | None) -> str | None:
+    if calibration is None:
         return None
-    environment = found.environment
+    environment = calibration.environment
     return f"{environment.cpu}, {environment.cores} cores, {environment.kernel}, {environment.python}"
 
 
-def _notes(wanted: WantedLoad, found: Calibration | None, given: dict[str, Any]) -> Iterator[str]:
+def _notes(wanted: WantedLoad, calibration: Calibration | None, values: dict[str, Any]) -> Iterator[str]:
     """Yield what a reader must know beside the numbers."""
-    measured_size = found.machine.get("payload_size") if found and not given["rate_per_process"] else None
+    measured_size = calibration.machine.get("payload_size") if calibration and not values["rate_per_process"] else None
     if measured_size and wanted.payload_size > 8 * measured_size:
         yield (
             f"The rate of a process was measured with {measured_size} bytes a message; with {wanted.payload_size} it "
             "is lower: measure it (`wsbench capacity --payload-size`) and state it (--rate-per-process)."
         )
-    if found and found.environment.host_id != machine.host_id():
+    if calibration and calibration.environment.host_id != machine.host_id():
         yield "The calibration is another machine's: the plan is for machines like that one."
     yield (
         "A projection is not a measurement: first try one machine with its share of the load, and check the verdict. "

@@ -17,7 +17,8 @@ from wsbench.probe.probe_text import Lines
 from wsbench.probe.prober import ProbeOptions, probe
 from wsbench.report.text.summary import legible
 from wsbench.results.json_files import encode_json
-from wsbench.run.options import OPTIONS, RunOptions
+from wsbench.run.option_table import OPTIONS
+from wsbench.run.options import RunOptions
 
 _OF_RUN = (
     "header",

@@ -34,7 +34,8 @@ from wsbench.errors import UsageError
 from wsbench.experiment.experiment_target import WS, WSS, ExperimentTarget
 from wsbench.experiment.toml_reader import TomlFile, numbered
 from wsbench.results.experiment_result import Load
-from wsbench.run.options import BY_NAME, DEFAULT_DURATION_NS, parse_name
+from wsbench.run.option_table import BY_NAME, parse_name
+from wsbench.run.options import DEFAULT_DURATION_NS
 from wsbench.targets import catalogue
 from wsbench.targets.catalogue import CommandTarget, StartableTarget, UrlTarget
 from wsbench.units import one_of, parse_rate

@@ -100,7 +100,7 @@ def conduct(
             return _stored(_stopped(document, f"{error.what}; {error.remedy}".removesuffix("; ")), directory)
         document = _stored(replace(document, steps=[*document.steps, step]), directory)
         display.say(f"  {capacity_text.step_finished(document, step)}")
-    return _stored(_found(document, following), directory)
+    return _stored(_ended(document, following), directory)
 
 
 def _seen(document: Capacity) -> list[MeasuredLoad]:
@@ -117,17 +117,17 @@ def _stopped(document: Capacity, why: str) -> Capacity:
     return replace(document, answer=_answer(document, held, settled=False), knee=capacity_knee(document), stopped=why)
 
 
-def _found(document: Capacity, found: SearchEnd) -> Capacity:
+def _ended(document: Capacity, end: SearchEnd) -> Capacity:
     document = replace(
         document,
         complete=True,
-        answer=_answer(document, found.load, settled=found.settled),
-        limited_by=found.limited_by,
-        failed_at=found.failed_at,
+        answer=_answer(document, end.load, settled=end.settled),
+        limited_by=end.limited_by,
+        failed_at=end.failed_at,
         knee=capacity_knee(document),
     )
     if (
-        found.limited_by == BOUND
+        end.limited_by == BOUND
         and document.searched == CONNECTIONS
         and document.bounds.most == most_connections(document.conditions.processes)
     ):

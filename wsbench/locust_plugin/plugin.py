@@ -15,7 +15,8 @@ from locust.runners import WorkerRunner
 from wsbench.locust_plugin import locust_precision
 from wsbench.locust_plugin.session import Session
 from wsbench.locust_plugin.web import blueprint
-from wsbench.run.options import DEFAULT_SPAWN_RATE, DEFAULT_USERS, OPTIONS, Option
+from wsbench.run.option_table import OPTIONS, Option
+from wsbench.run.options import DEFAULT_SPAWN_RATE, DEFAULT_USERS
 from wsbench.worker.engine import Engine
 
 _registered = False

@@ -22,7 +22,7 @@ from wsbench.errors import ExitCode, UsageError
 from wsbench.locust_plugin.stats_feed import request_event
 from wsbench.master import orphan_result
 from wsbench.run.handoff import Handoff
-from wsbench.run.options import BY_NAME
+from wsbench.run.option_table import BY_NAME
 from wsbench.run.packing import unpack
 from wsbench.run.protocol import ACK, PHASE_UPDATE, REPORT, SETUP, PhaseUpdate, RunSetup
 from wsbench.worker.clock_sync import ClockOffsetEstimator

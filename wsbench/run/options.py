@@ -1,35 +1,26 @@
-"""The options of a run: one table for `wsbench run`, Locust's parser, its web form and experiment files.
+"""The options of a run, parsed once.
 
-`OPTIONS` is the table. `RunOptions` holds the parsed values: click and experiment files parse each value by the table
-(`RunOptions.from_values`), Locust keeps texts, which its session parses (`RunOptions.from_texts`). Every other process
-receives `RunOptions` and parses nothing. This module imports neither Locust nor gevent.
+click and experiment files parse each value by the table of options (`RunOptions.from_values`); Locust keeps texts,
+which its session parses (`RunOptions.from_texts`). Every other process receives `RunOptions` and parses nothing. This
+module imports neither Locust nor gevent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from wsbench.errors import UsageError
-from wsbench.measure.payloads import SMALLEST_JSON
-from wsbench.run import settings
 from wsbench.run.gates import Condition
-from wsbench.run.gates import parse as parse_gate
-from wsbench.source_addresses import SourceRange, check_sources, for_loopback, parse_sources
+from wsbench.run.option_table import DEFAULTS, OPTIONS
+from wsbench.source_addresses import SourceRange, check_sources, for_loopback
 from wsbench.units import (
     NS_PER_S,
     format_seconds,
-    one_of,
-    parse_duration,
-    parse_positive_duration,
-    parse_rate,
-    parse_size,
 )
-from wsbench.websocket.compression import parse_compression
 from wsbench.websocket.connect_options import ConnectOptions
-from wsbench.websocket.handshake import parse_header
 from wsbench.websocket.tls import client_context
 
 DEFAULT_USERS = 50
@@ -37,194 +28,6 @@ DEFAULT_SPAWN_RATE = 100.0
 DEFAULT_DURATION_NS = 10 * NS_PER_S
 """The default of `wsbench run` and of experiments; under Locust the measure phase is open-ended."""
 _MAX_SIZE = 64 * 1024 * 1024
-
-
-def _count(text: str) -> int:
-    value = int(text) if text.strip().isdecimal() else 0
-    if value < 1:
-        raise ValueError(f"{text!r} is not a whole number of at least 1")
-    return value
-
-
-def _compression(text: str) -> str:
-    parse_compression(text)
-    return text.strip()
-
-
-def _payload_size(text: str) -> int:
-    size = parse_size(text)
-    if size < SMALLEST_JSON:
-        raise ValueError(f"a JSON message with id and seq has at least {SMALLEST_JSON} bytes: for less, --payload-file")
-    return size
-
-
-def parse_name(text: str) -> str:
-    """Check that a result's directory can be called so.
-
-    Raises:
-        ValueError: it cannot.
-    """
-    if not text or any(not (c.isalnum() or c in "._-+") for c in text) or text.startswith("."):
-        raise ValueError(f"{text!r} cannot be part of a directory's name: use letters, digits and ._-+")
-    return text
-
-
-@dataclass(frozen=True)
-class Option:
-    """An option of a run.
-
-    Attributes:
-        flags: the last one, a long one, gives the name.
-        parse: function from text to value that raises ValueError with a sentence; None for a switch.
-        default: as text; None if the option has none.
-        metavar: placeholder for the value in help texts.
-        choices: the values allowed, if they are few.
-        web: whether Locust's start form shows the option.
-    """
-
-    flags: tuple[str, ...]
-    help: str
-    parse: Callable[[str], Any] | None = str
-    default: str | None = None
-    metavar: str = ""
-    repeatable: bool = False
-    choices: tuple[str, ...] = ()
-    web: bool = True
-
-    @property
-    def name(self) -> str:
-        """`payload_size` for --payload-size."""
-        return self.flags[-1].removeprefix("--").replace("-", "_")
-
-    @property
-    def env(self) -> str:
-        """`WSBENCH_PAYLOAD_SIZE` for --payload-size."""
-        return f"WSBENCH_{self.name.upper()}"
-
-    def value_of(self, raw: Any) -> Any:
-        """Parse `raw`: a text, the texts of a repeatable option, or a switch. The default stands for an empty one.
-
-        Raises:
-            UsageError: the option cannot take it.
-        """
-        if self.parse is None:
-            return str(raw).lower() in ("true", "1", "on", "yes")
-        if self.repeatable:
-            texts = [raw] if isinstance(raw, str) else list(raw or ())
-            return tuple(self._parsed(text) for text in texts if text)
-        text = self.default if raw is None or raw == "" else str(raw)
-        return None if text is None else self._parsed(text)
-
-    def _parsed(self, text: str) -> Any:
-        assert self.parse is not None
-        try:
-            return self.parse(text)
-        except ValueError as error:
-            raise UsageError(f"{self.flags[-1]}: {error}") from error
-
-
-OPTIONS: tuple[Option, ...] = (
-    Option(
-        ("-d", "--duration"),
-        "Length of the measure phase. Default: what --run-time leaves; else 10s with `wsbench run`, until stopped with "
-        "Locust.",
-        parse_positive_duration,
-        metavar="T",
-    ),
-    Option(
-        ("--warmup",),
-        "Length of the warm-up before the measure phase; its messages are in no figure.",
-        parse_duration,
-        "2s",
-        "T",
-    ),
-    Option(("--drain",), "Maximum wait for outstanding replies at the end.", parse_duration, "5s", "T"),
-    Option(
-        ("--rate",),
-        "Open loop: messages per second over all connections, sent on a schedule that does not wait for replies. "
-        "Without it: closed loop, in which the next message waits for a reply.",
-        parse_rate,
-        metavar="R",
-    ),
-    Option(
-        ("--arrivals",),
-        "Open loop: messages evenly spaced and staggered over the connections, or a Poisson process.",
-        one_of("constant", "poisson"),
-        "constant",
-        choices=("constant", "poisson"),
-    ),
-    Option(("--in-flight",), "Closed loop: messages in flight on each connection.", _count, "1", "N"),
-    Option(("--payload-size",), "Size of a message, a JSON text, in bytes.", _payload_size, "128", "BYTES"),
-    Option(
-        ("--payload-file",),
-        "Send the content of this file as every message: JSON, other text, or bytes.",
-        metavar="FILE",
-    ),
-    Option(("--binary",), "Send binary frames instead of text.", None),
-    Option(
-        ("--compression",),
-        "permessage-deflate: off, on, or parameters as in RFC 7692, "
-        "such as 'client_max_window_bits=12; server_no_context_takeover'.",
-        _compression,
-        "off",
-        "off|on|PARAMS",
-    ),
-    Option(("--header",), "A header of the upgrade request.", parse_header, metavar="'Name: value'", repeatable=True),
-    Option(("--subprotocol",), "A subprotocol to offer.", metavar="NAME", repeatable=True),
-    Option(("--origin",), "The Origin header of the upgrade request.", metavar="ORIGIN"),
-    Option(("--ca",), "wss: trust the CA in this PEM file.", metavar="FILE"),
-    Option(("--insecure",), "wss: accept any certificate.", None),
-    Option(("--tls-resume",), "wss: later connections resume the TLS session of an earlier one.", None),
-    Option(
-        ("--source-ip",),
-        "Source addresses on this machine, used in turn: 10.0.0.5, 10.0.0.5-10.0.0.9 or 127.0.0.0/8. For more "
-        "connections than one address has ports; towards loopback, wsbench chooses them itself.",
-        parse_sources,
-        metavar="ADDRESSES",
-        repeatable=True,
-    ),
-    Option(
-        ("--timeout",),
-        "A message without a reply after this time counts as lost. Opening a connection may take as long.",
-        parse_positive_duration,
-        "10s",
-        "T",
-    ),
-    Option(
-        ("--reconnect",),
-        "Whether a dropped connection is opened again, with back-off and jitter.",
-        one_of("never", "on-drop"),
-        "on-drop",
-        choices=("on-drop", "never"),
-    ),
-    Option(
-        ("--request-events",),
-        "Fire Locust's request event for every message, for listeners that need each one. Slower.",
-        None,
-    ),
-    Option(
-        ("--set",),
-        "Change a setting of the scenario.",
-        settings.parse,
-        metavar="NAME=VALUE",
-        repeatable=True,
-    ),
-    Option(
-        ("--fail-if",),
-        "Exit with 1 if this condition holds: 'p99 > 5ms', 'lost > 0', 'errors > 0.1%', 'throughput < 1000/s'.",
-        parse_gate,
-        metavar="'EXPR'",
-        repeatable=True,
-    ),
-    Option(("--strict",), "Exit with 4 if the generator's verdict on itself is not ok.", None),
-    Option(("--quiet",), "Print no summary.", None, web=False),
-    Option(("--results",), "Directory in which results are stored.", metavar="DIR", default="results", web=False),
-    Option(("--name",), "Name of the result (default: the scenario's).", parse_name, metavar="NAME"),
-)
-
-
-BY_NAME = {option.name: option for option in OPTIONS}
-_DEFAULTS = {option.name: option.value_of(None) for option in OPTIONS}
 
 
 @dataclass(frozen=True)
@@ -306,7 +109,7 @@ class RunOptions:
         Raises:
             UsageError: they do not go together, or this machine lacks a file or an address that they name.
         """
-        values = {**_DEFAULTS, **values}
+        values = {**DEFAULTS, **values}
         payload = _payload(values["payload_file"])
         payload_size = len(payload) if payload is not None else values["payload_size"]
         connect = ConnectOptions(

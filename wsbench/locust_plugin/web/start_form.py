@@ -8,7 +8,8 @@ from locust.env import Environment
 from locust.runners import MasterRunner
 
 from wsbench.errors import UsageError
-from wsbench.run.options import OPTIONS, RunOptions
+from wsbench.run.option_table import OPTIONS
+from wsbench.run.options import RunOptions
 
 
 def check(form: Any, environment: Environment) -> str | None:
