@@ -1,4 +1,4 @@
-"""What all tests share: `@pytest.mark.needs(...)`, servers to test against, and the command line as a process.
+"""Common fixtures and hooks: `@pytest.mark.needs(...)`, servers to test against, and wsbench as a process.
 
 Tests run in random order (the seed is in the head of the output: `--randomly-seed=N` repeats it, `-p no:randomly` keeps
 the order of the files), and in `make test` in several processes, a file in one of them (`ARGS=-n0` for one process).
@@ -40,7 +40,7 @@ FIXTURE_NEEDS = {
 
 
 def pytest_configure() -> None:
-    """A shell has what it starts in the background ignore Ctrl-C, and so would all that the tests start."""
+    """Restore Ctrl-C, which shells ignore for background jobs: the processes of the tests would inherit that."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -56,7 +56,7 @@ def _needs(item: pytest.Item) -> list[str]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks what must be skipped here and not in the test's setup, so that the summary names the test's own file."""
+    """Mark tests to skip here and not in their setup, so that the summary names the test's own file."""
     for item in items:
         reasons = [reason for name in _needs(item) if (reason := components.missing(name))]
         if reasons and not components.all_required():
@@ -66,7 +66,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _scale_timeout(item: pytest.Item) -> None:
     if item.config.getoption("timeout") is not None:
-        return  # somebody asked for this one
+        return  # set on the command line
     mark = item.get_closest_marker("timeout")
     seconds = float(mark.args[0] if mark else item.config.getini("timeout"))
     item.add_marker(pytest.mark.timeout(scaled(seconds)), append=False)
@@ -74,7 +74,7 @@ def _scale_timeout(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Around everything else, so that the time spent waiting is nobody's: no test's timeout, and no duration."""
+    """Wait for the lock outside of everything else, so that the time counts for no test's timeout or duration."""
     with exclusive.slot(alone=item.get_closest_marker("quiet") is not None):
         return (yield)
 
@@ -97,7 +97,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 @dataclass(frozen=True)
 class FaultyEcho:
-    """A faulty echo server (helpers/faulty_echo.py): its URL, and what it really did."""
+    """A faulty echo server (helpers/faulty_echo.py): its URL and its counts."""
 
     url: str
 
@@ -106,7 +106,7 @@ class FaultyEcho:
         return counts
 
     def url_with(self, **options: object) -> str:
-        """The URL for connections with faults of their own, beside the server's."""
+        """Return the URL for connections with other faults than the server's."""
         return f"{self.url}?{urlencode(options)}"
 
 
@@ -126,7 +126,7 @@ def node_echo() -> Iterator[str]:
 
 @pytest.fixture
 def node_echo_deflate() -> Iterator[str]:
-    """The same with permessage-deflate granted to whoever asks, for messages of every size."""
+    """The same with permessage-deflate, for messages of every size."""
     with catalogue.find("ws").start(compression="on") as target:
         yield target.url
 
@@ -151,7 +151,7 @@ def faulty_echo() -> Iterator[Callable[..., FaultyEcho]]:
 
 @pytest.fixture
 def bad_handshakes() -> Iterator[BadHandshakes]:
-    """A server whose handshake goes wrong as the path says: `bad_handshakes.url("/404")`."""
+    """A server whose path selects a fault of the handshake: `bad_handshakes.url("/404")`."""
     with BadHandshakes() as server:
         yield server
 

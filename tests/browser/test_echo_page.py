@@ -155,8 +155,8 @@ def test_a_close_code_and_its_reason_are_shown_as_text(open_page: OpenPage, rude
     page.click("text=Send 100 times")
     page.wait_for_selector("li.CLOSE")
     assert log(page)[1:] == [
-        ("SEND", '100 times, each when the one before is answered: {"text": "hello"}', ""),
-        ("ERROR", "the connection closed with 100 of 100 unanswered", ""),
+        ("SEND", '100 times, each after the reply to the previous one: {"text": "hello"}', ""),
+        ("ERROR", "the connection closed with 100 of 100 messages unanswered", ""),
         ("CLOSE", f"4001 {MARKUP}", ""),
     ]
     assert page.locator("#log img, #log b").count() == 0

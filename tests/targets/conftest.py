@@ -15,14 +15,14 @@ StartTarget = Callable[..., EmbeddedTarget]
 
 @pytest.fixture(scope="session")
 def target() -> Iterator[EmbeddedTarget]:
-    """The echo target with default options; shared, so its counters are whatever they are."""
+    """The echo target with default options; shared by all tests, so its counters are arbitrary."""
     with EmbeddedTarget.start() as running:
         yield running
 
 
 @pytest.fixture
 def start_target() -> Iterator[StartTarget]:
-    """Start an echo target with options of one's own; stopped with the test."""
+    """Start an echo target with these options; it is stopped with the test."""
     with ExitStack() as stack:
 
         def start(**options: Any) -> EmbeddedTarget:

@@ -1,4 +1,4 @@
-"""Which permessage-deflate limits can be given, and what is negotiated under them."""
+"""Limits of permessage-deflate, and what is negotiated with them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the echo path does with messages, frame by frame where that matters."""
+"""The echo path, frame by frame where that matters."""
 
 from __future__ import annotations
 

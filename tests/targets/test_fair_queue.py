@@ -1,4 +1,4 @@
-"""FairQueue of those who send much: one an event loop's round, whoever else wants one."""
+"""Fair queue: one turn per event-loop iteration."""
 
 from __future__ import annotations
 

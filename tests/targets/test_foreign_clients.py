@@ -20,7 +20,7 @@ def target() -> Iterator[EchoTarget]:
 
 
 def websocat(url: str, *options: str, said: bytes, **environment: str) -> bytes:
-    """What websocat prints when it is told something; it ends after one reply."""
+    """Return websocat's output for this input; it ends after one reply."""
     program = components.tool("websocat")
     assert program is not None
     ended = subprocess.run(

@@ -36,13 +36,13 @@ MIB = 1024 * 1024
 
 
 def refused(target: EmbeddedTarget) -> dict[str, int]:
-    """What it counted, apart from what is zero."""
+    """Return the refusals that are not zero."""
     counts: dict[str, int] = target.stats()["refused"]
     return {reason: times for reason, times in counts.items() if times}
 
 
 def settled(target: EmbeddedTarget, **expected: int) -> bool:
-    """Whether these fields of /stats, or of its `refused`, come to be so."""
+    """Wait until fields of /stats, or of its `refused`, have these values; return whether they do."""
     deadline = time.monotonic() + scaled(30)
     while time.monotonic() < deadline:
         counts = target.stats()
@@ -224,7 +224,7 @@ def test_a_client_that_reads_nothing_is_disconnected(start_target: StartTarget, 
 
 
 def test_a_flood_that_is_not_read_is_not_answered_either(start_target: StartTarget) -> None:
-    """As much waits to be read as the kernel takes for a slow client, not megabytes."""
+    """The unread replies fit into the kernel's limit for a slow client, which is not megabytes."""
     target = start_target()
     with RawClient(target.url, receive_buffer=4096).handshake() as deaf:
         deaf.socket.settimeout(1)

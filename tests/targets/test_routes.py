@@ -1,4 +1,4 @@
-"""What the target answers over plain HTTP."""
+"""The target's answers over plain HTTP."""
 
 from __future__ import annotations
 

@@ -125,5 +125,5 @@ def test_offers(server: EmbeddedTarget, offer: str, granted: str) -> None:
 
 
 def parameters(header: str) -> set[str]:
-    """Of an extension, in whatever order; 15 bits are what it has without saying so."""
+    """Return the parameters of an extension, without 15 bits, which are the default."""
     return {part.strip() for part in header.split(";")} - {"client_max_window_bits=15", "server_max_window_bits=15", ""}

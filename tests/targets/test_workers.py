@@ -172,7 +172,7 @@ def test_a_signal_of_the_terminal_stops_all_in_order(start_target: StartTarget) 
 
 
 def _on(worker: psutil.Process, client: ClientConnection) -> bool:
-    """Whether this worker serves that client."""
+    """Return whether this worker serves that client."""
     port = client.socket.getsockname()[1]
     return any(link.raddr and link.raddr.port == port for link in worker.net_connections())
 
