@@ -7,6 +7,7 @@ import pytest
 from wsbench.master.worker_registry import WorkerRegistry, WorkerState
 from wsbench.measure.delta import IntervalDelta
 from wsbench.measure.phases import PhasePlan
+from wsbench.results.run_result import NegotiatedWith
 from wsbench.run.packing import pack, unpack
 from wsbench.run.protocol import (
     ConnectionTally,
@@ -157,7 +158,7 @@ def test_a_report_arrives_as_it_was_sent() -> None:
         connections=ConnectionTally(opened=3, close_codes={"1006": 1}),
         errors=[ErrorTally("reset", "target", 1, "the connection broke: …")],
         health=Health(rss_bytes=5, nofile=20_000, exact_timer=True),
-        negotiated={"compression": None, "subprotocol": "chat"},
+        negotiated=NegotiatedWith(subprotocol="chat"),
         final=True,
     )
     assert unpack(pack(sent), Report) == sent

@@ -12,9 +12,9 @@ from helpers.peer import PATIENCE_S
 
 from wsbench.errors import HandshakeError
 from wsbench.transport.upgrade_response import read_upgrade_response
-from wsbench.websocket.handshake import HandshakeOptions
+from wsbench.websocket.connect_options import ConnectOptions
 
-OPTIONS = HandshakeOptions("ws://server.test/")
+OPTIONS = ConnectOptions("ws://server.test/")
 SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n"
 
 

@@ -8,7 +8,8 @@ from websockets.extensions.permessage_deflate import PerMessageDeflate, ServerPe
 from websockets.server import ServerProtocol
 
 from wsbench.websocket.compression import parse_compression
-from wsbench.websocket.handshake import HandshakeOptions, new_protocol
+from wsbench.websocket.connect_options import ConnectOptions
+from wsbench.websocket.handshake import new_protocol
 
 
 def offer(text: str) -> dict[str, str | None]:
@@ -72,7 +73,7 @@ def test_offers_that_cannot_be_made(text: str, said: str) -> None:
 
 def negotiated(text: str) -> tuple[ClientProtocol, ServerProtocol]:
     """Return both ends after the handshake, with a server that grants every offer."""
-    client, request = new_protocol(HandshakeOptions("ws://127.0.0.1/", compression=text))
+    client, request = new_protocol(ConnectOptions("ws://127.0.0.1/", compression=text))
     server = ServerProtocol(extensions=[ServerPerMessageDeflateFactory(require_client_max_window_bits=False)])
     client.send_request(request)
     server.receive_data(b"".join(client.data_to_send()))

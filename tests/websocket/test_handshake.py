@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wsbench.errors import UsageError
-from wsbench.websocket.handshake import HandshakeOptions, new_protocol, parse_header, parse_url
+from wsbench.websocket.connect_options import ConnectOptions, parse_header, parse_url
+from wsbench.websocket.handshake import new_protocol
 from wsbench.websocket.tls import client_context
 
 URL = "ws://server.test:8765/chat?room=1"
@@ -36,8 +37,8 @@ UPGRADE, CONNECTION = "Upgrade: websocket", "Connection: Upgrade"
 def test_urls(url: str, secure: bool, host: str, port: int, resource: str) -> None:
     uri = parse_url(url)
     assert (uri.secure, uri.host, uri.port, uri.resource_name) == (secure, host, port, resource)
-    assert HandshakeOptions(url).uri == uri
-    assert HandshakeOptions(url).where == (f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+    assert ConnectOptions(url).uri == uri
+    assert ConnectOptions(url).where == (f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
 
 
 @pytest.mark.parametrize(
@@ -80,7 +81,7 @@ def test_no_websocket_urls(url: str) -> None:
         parse_url(url)
     assert "ws://127.0.0.1:8765/echo" in caught.value.remedy
     with pytest.raises(UsageError):
-        HandshakeOptions(url)
+        ConnectOptions(url)
 
 
 @given(st.one_of(st.text(max_size=30), st.text(max_size=30).map("ws://".__add__)))
@@ -123,7 +124,7 @@ def test_a_header_cannot_smuggle_in_another_one(value: str) -> None:
 
 def request_of(**options: Any) -> frames.Request:
     """Return the request on the wire, parsed by code that is not websockets'."""
-    protocol, request = new_protocol(HandshakeOptions(options.pop("url", URL), **options))
+    protocol, request = new_protocol(ConnectOptions(options.pop("url", URL), **options))
     protocol.send_request(request)
     return frames.parse_request(b"".join(protocol.data_to_send()).removesuffix(b"\r\n\r\n"))
 
@@ -165,18 +166,18 @@ def test_everything_that_is_asked_for_is_in_the_request() -> None:
 
 @pytest.mark.parametrize(("name", "value"), [("Host", "other.test"), ("host", "other.test"), ("ORIGIN", "null")])
 def test_a_header_of_ones_own_replaces_ours(name: str, value: str) -> None:
-    protocol, request = new_protocol(HandshakeOptions(URL, headers=((name, value),), origin="https://example.com"))
+    protocol, request = new_protocol(ConnectOptions(URL, headers=((name, value),), origin="https://example.com"))
     assert request.headers.get_all(name) == [value]
     assert protocol.uri.host == "server.test"
 
 
 def test_any_other_header_may_be_repeated() -> None:
-    _, request = new_protocol(HandshakeOptions(URL, headers=(("Cookie", "a=1"), ("Cookie", "b=2"))))
+    _, request = new_protocol(ConnectOptions(URL, headers=(("Cookie", "a=1"), ("Cookie", "b=2"))))
     assert request.headers.get_all("Cookie") == ["a=1", "b=2"]
 
 
 def test_the_longest_message_is_what_the_options_say() -> None:
-    protocol, _ = new_protocol(HandshakeOptions(URL, max_size=1234))
+    protocol, _ = new_protocol(ConnectOptions(URL, max_size=1234))
     assert protocol.max_message_size == 1234
 
 

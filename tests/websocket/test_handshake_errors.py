@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from websockets.protocol import OPEN
 
 from wsbench.errors import HandshakeError, Side
-from wsbench.websocket.handshake import HandshakeOptions, new_protocol
+from wsbench.websocket.connect_options import ConnectOptions
+from wsbench.websocket.handshake import new_protocol
 from wsbench.websocket.handshake_errors import diagnose
 
 URL = "ws://server.test:8765/chat?room=1"
@@ -20,7 +21,7 @@ UPGRADE, CONNECTION = "Upgrade: websocket", "Connection: Upgrade"
 
 def diagnosed(raw: bytes, **options: Any) -> HandshakeError:
     """Diagnose a canned response as the connect step does: a whole 101 goes through the protocol object."""
-    asked = HandshakeOptions(URL, **options)
+    asked = ConnectOptions(URL, **options)
     protocol, request = new_protocol(asked)
     protocol.send_request(request)
     protocol.data_to_send()
@@ -216,7 +217,7 @@ def test_a_refusal_is_told_with_what_was_sent(options: dict[str, Any], raw: byte
 
 
 def test_credentials_of_the_url_and_the_answer_are_not_shown() -> None:
-    asked = HandshakeOptions("wss://me:hunter2@server.test/chat?token=s3cret&room=1")
+    asked = ConnectOptions("wss://me:hunter2@server.test/chat?token=s3cret&room=1")
     error = diagnose(None, http("302 Found", "Location: /login?token=s3cret"), asked)
     assert "s3cret" not in str(error) and "hunter2" not in str(error)
     assert "/chat?token=***&room=1" in error.what and "wss://server.test:443/login?token=***" in error.remedy
@@ -248,5 +249,5 @@ def test_an_answer_is_shown_short_and_printable() -> None:
 @given(st.one_of(st.binary(max_size=100), st.binary(max_size=100).map(b"HTTP/1.1 ".__add__)))
 @settings(max_examples=200)
 def test_every_answer_has_some_diagnosis(raw: bytes) -> None:
-    error = diagnose(None, raw, HandshakeOptions(URL))
+    error = diagnose(None, raw, ConnectOptions(URL))
     assert error.kind and error.what.isprintable() and error.remedy

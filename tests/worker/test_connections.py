@@ -16,6 +16,7 @@ from helpers.peer import PATIENCE_S, Peer, until
 from wsbench.errors import ConnectError, ConnectionLost, Side
 from wsbench.measure.phases import PhasePlan
 from wsbench.measure.recorder import Recorder
+from wsbench.results.run_result import NegotiatedWith
 from wsbench.run.protocol import ConnectionTally
 from wsbench.transport.connect import Connector
 from wsbench.transport.traffic import Traffic
@@ -83,7 +84,7 @@ def test_an_opened_connection_is_counted_timed_and_attached(bench: Bench) -> Non
     driver = bench.connect()
     assert "attach" in driver.calls
     assert (bench.tally.attempted, bench.tally.opened, bench.connections.open_now) == (1, 1, 1)
-    assert bench.connections.negotiated == dict.fromkeys(("compression", "subprotocol", "tls_version", "tls_cipher"))
+    assert bench.connections.negotiated == NegotiatedWith()
     assert set(bench.recorder.current.values) == {"connect", "tcp", "upgrade"}
 
 

@@ -17,8 +17,7 @@ Workers = Sequence[WorkerState]
 
 def negotiated(workers: Workers) -> run_result.NegotiatedWith:
     """Return what the server granted to the first connection."""
-    granted = next((w.report.negotiated for w in workers if w.report.negotiated is not None), None)
-    return run_result.NegotiatedWith(**(granted or {}))
+    return next((w.report.negotiated for w in workers if w.report.negotiated is not None), run_result.NegotiatedWith())
 
 
 def connections(workers: Workers, asked: int) -> run_result.ConnectionCounts:

@@ -134,10 +134,9 @@ class _Prober:
             peer, local = (_address(name) for name in (attempt.socket.getpeername(), attempt.socket.getsockname()))
             self._update(tcp=Tcp(peer, local, [_refusal(each) for each in attempt.refused]))
         elif step == "tls" and attempt.tls is not None:
-            tls, verified = attempt.tls, not self._connect.insecure
-            self._update(
-                tls=Tls(tls.version, tls.cipher, tls.application_protocol, verified, certificate_from(attempt))
-            )
+            tls, session = attempt.tls, attempt.tls.ssl_object
+            alpn, verified = session.selected_alpn_protocol(), not self._connect.insecure
+            self._update(tls=Tls(session.version(), tls.cipher, alpn, verified, certificate_from(attempt)))
         elif step == "upgrade":
             self._update(upgrade=self._handshake(attempt, 101))
         self._update(findings=[*self.result.findings, *diagnosis.findings_of_connect(self.result, step, self._connect)])

@@ -36,7 +36,7 @@ def fetch_certificate(options: ConnectOptions) -> ServerCertificate | None:
 
 def certificate_from(attempt: ConnectAttempt) -> ServerCertificate | None:
     """Return the certificate of an attempt that completed TLS; None without TLS, or if it cannot be decoded."""
-    der = attempt.tls.certificate if attempt.tls is not None else None
+    der = attempt.tls.ssl_object.getpeercert(binary_form=True) if attempt.tls is not None else None
     return read_certificate(der) if der is not None else None
 
 

@@ -19,7 +19,7 @@ from wsbench.units import (
     parse_size,
 )
 from wsbench.websocket.compression import parse_compression
-from wsbench.websocket.handshake import parse_header
+from wsbench.websocket.connect_options import parse_header
 
 
 def _count(text: str) -> int:

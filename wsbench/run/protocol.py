@@ -9,6 +9,7 @@ import msgspec
 
 from wsbench.measure.delta import IntervalDelta
 from wsbench.measure.phases import PhasePlan
+from wsbench.results.run_result import NegotiatedWith
 from wsbench.run.options import RunOptions
 
 PHASE_UPDATE, REPORT, ACK = "wsbench-order", "wsbench-report", "wsbench-ack"
@@ -88,7 +89,7 @@ class Report(msgspec.Struct):
         number: sequence number; with `worker` it identifies a report that arrives twice.
         deltas: changes of its intervals since the last report.
         final: whether it is the last one.
-        negotiated: the result of its first handshake, by field names of `Negotiated`.
+        negotiated: what the server granted its first connection.
     """
 
     worker: int
@@ -97,7 +98,7 @@ class Report(msgspec.Struct):
     connections: ConnectionTally
     errors: list[ErrorTally]
     health: Health
-    negotiated: dict[str, str | None] | None = None
+    negotiated: NegotiatedWith | None = None
     final: bool = False
 
 

@@ -57,5 +57,5 @@ class Connector:
         handshake = attempt.result
         assert handshake is not None
         if options.resume_tls and handshake.tls is not None:
-            self._session = handshake.tls.session or self._session
+            self._session = handshake.tls.ssl_object.session or self._session
         return handshake

@@ -10,7 +10,7 @@ import socket
 import ssl
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from websockets.http11 import Response
 from websockets.protocol import OPEN
 
 from wsbench.errors import ConnectError
+from wsbench.results.run_result import NegotiatedWith
 from wsbench.source_addresses import IP_BIND_ADDRESS_NO_PORT
 from wsbench.transport import timestamps
 from wsbench.transport.resolver import Resolver
@@ -35,25 +36,11 @@ from wsbench.websocket.connect_errors import (
     tls_error,
 )
 from wsbench.websocket.connect_options import ConnectOptions
-from wsbench.websocket.handshake import Negotiated, new_protocol
+from wsbench.websocket.handshake import new_protocol
 from wsbench.websocket.handshake_errors import diagnose
 from wsbench.websocket.tls import TlsStream
 
 _READ_SIZE = 65_536
-
-
-@dataclass(frozen=True)
-class ConnectTimings:
-    """Durations of the steps of opening, in ns; `tls_ns` is None without TLS."""
-
-    tcp_ns: int
-    tls_ns: int | None
-    upgrade_ns: int
-
-    @property
-    def total_ns(self) -> int:
-        """Sum of the steps, without name resolution."""
-        return self.tcp_ns + (self.tls_ns or 0) + self.upgrade_ns
 
 
 @dataclass
@@ -62,17 +49,16 @@ class HandshakeResult:
 
     Attributes:
         socket: gevent's socket; unread bytes are in the kernel or in `early`.
+        times_ns: duration of each step, by its name.
         early: bytes after the handshake's response: the server's first frames.
-        resumed: the TLS session of an earlier connection was resumed.
     """
 
     socket: Any
     protocol: ClientProtocol
     tls: TlsStream | None
-    negotiated: Negotiated
-    times: ConnectTimings
+    negotiated: NegotiatedWith
+    times_ns: Mapping[str, int]
     early: bytes
-    resumed: bool = False
 
 
 class ConnectAttempt:
@@ -114,7 +100,6 @@ class ConnectAttempt:
         self.request = b""
         self.received = bytearray()
         self.result: HandshakeResult | None = None
-        self._agreed: tuple[ClientProtocol, Negotiated, bytes] | None = None
 
     def steps(self) -> Generator[str]:
         """Run the steps within the options' timeout, and yield the name of each when it is done.
@@ -133,8 +118,6 @@ class ConnectAttempt:
                 began = time.monotonic_ns()
                 take()
                 self.times_ns[self.step] = time.monotonic_ns() - began
-                if self._agreed is not None:
-                    self.result = self._handshake_result(*self._agreed)
                 yield step
         except gevent.Timeout as timeout:
             self.times_ns[self.step] = time.monotonic_ns() - began
@@ -161,11 +144,6 @@ class ConnectAttempt:
         if b"\r\n\r\n" in self.received:
             return diagnose(None, bytes(self.received), self._options)
         return timed_out(self._options, self.step, len(self.received))
-
-    def _handshake_result(self, protocol: ClientProtocol, negotiated: Negotiated, early: bytes) -> HandshakeResult:
-        times = ConnectTimings(self.times_ns["tcp"], self.times_ns.get("tls"), self.times_ns["upgrade"])
-        resumed = self.tls is not None and self.tls.resumed
-        return HandshakeResult(self.socket, protocol, self.tls, negotiated, times, early, resumed)
 
     def discard(self) -> None:
         """Close the socket, if there is one."""
@@ -245,13 +223,13 @@ class ConnectAttempt:
         response = protocol.events_received()[0]
         assert isinstance(response, Response)
         tls = self.tls
-        negotiated = Negotiated(
+        negotiated = NegotiatedWith(
             compression=response.headers.get("Sec-WebSocket-Extensions") if protocol.extensions else None,
             subprotocol=protocol.subprotocol,
-            tls_version=tls.version if tls else None,
+            tls_version=tls.ssl_object.version() if tls else None,
             tls_cipher=tls.cipher if tls else None,
         )
-        self._agreed = protocol, negotiated, early
+        self.result = HandshakeResult(self.socket, protocol, tls, negotiated, self.times_ns, early)
 
     def _send(self, data: bytes) -> None:
         if data:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import gevent
 
-from wsbench.websocket.handshake import HandshakeOptions
+from wsbench.websocket.connect_options import ConnectOptions
 from wsbench.websocket.handshake_errors import HEAD_LIMIT, diagnose
 
 _BODY_LIMIT = 512
@@ -17,7 +17,7 @@ _LAST_CHUNK = b"\r\n0\r\n\r\n"
 
 
 def read_upgrade_response(
-    receive: Callable[[], bytes], received: bytearray, options: HandshakeOptions, *, body_timeout_s: float = 0.5
+    receive: Callable[[], bytes], received: bytearray, options: ConnectOptions, *, body_timeout_s: float = 0.5
 ) -> tuple[bytes, bytes]:
     """Return the head of a 101 response, and the bytes after it: the server's first frames.
 

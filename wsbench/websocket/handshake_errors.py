@@ -13,8 +13,8 @@ from urllib.parse import urljoin
 from websockets.exceptions import InvalidHeader, InvalidHeaderValue, InvalidStatus, InvalidUpgrade, NegotiationError
 
 from wsbench.errors import HandshakeError, Side, printable
+from wsbench.websocket.connect_options import ConnectOptions
 from wsbench.websocket.credentials import hide_in_target, hide_in_url
-from wsbench.websocket.handshake import HandshakeOptions
 from wsbench.websocket.http_response import HttpResponse
 
 _NGINX = (
@@ -45,7 +45,7 @@ class Cause(NamedTuple):
     remedy: str
 
 
-def diagnose(error: Exception | None, raw: bytes, options: HandshakeOptions) -> HandshakeError:
+def diagnose(error: Exception | None, raw: bytes, options: ConnectOptions) -> HandshakeError:
     """Return why the handshake failed, from the protocol's `error` and the `raw` response (perhaps cut)."""
     response = HttpResponse.parse(raw)
     what, kind, remedy = _explain(error, response, raw, options)
@@ -60,7 +60,7 @@ def diagnose(error: Exception | None, raw: bytes, options: HandshakeOptions) -> 
     )
 
 
-def _explain(error: Exception | None, response: HttpResponse, raw: bytes, options: HandshakeOptions) -> Cause:
+def _explain(error: Exception | None, response: HttpResponse, raw: bytes, options: ConnectOptions) -> Cause:
     if not raw:
         return Cause(
             "closed the connection without answering the upgrade request: "
@@ -94,7 +94,7 @@ def _explain(error: Exception | None, response: HttpResponse, raw: bytes, option
     return _not_http(raw)
 
 
-def _not_offered(error: Exception, response: HttpResponse, options: HandshakeOptions) -> Cause:
+def _not_offered(error: Exception, response: HttpResponse, options: ConnectOptions) -> Cause:
     """Explain an extension or a subprotocol that was granted but not offered, or not in this form."""
     extensions, subprotocol = response.header("sec-websocket-extensions"), response.header("sec-websocket-protocol")
     # The protocol object checks extensions first.
@@ -130,7 +130,7 @@ def _not_http(raw: bytes) -> Cause:
 # -- an HTTP answer other than 101 -------------------------------------------------------------------------------------
 
 
-def _rejected(response: HttpResponse, options: HandshakeOptions) -> Cause:
+def _rejected(response: HttpResponse, options: ConnectOptions) -> Cause:
     cause = next(filter(None, (rule(response, options) for rule in _RULES)))
     path = hide_in_target(options.uri.resource_name)
     return cause._replace(
@@ -138,7 +138,7 @@ def _rejected(response: HttpResponse, options: HandshakeOptions) -> Cause:
     )
 
 
-def _redirected(response: HttpResponse, options: HandshakeOptions) -> Cause | None:
+def _redirected(response: HttpResponse, options: ConnectOptions) -> Cause | None:
     location = response.header("location")
     if response.status not in (301, 302, 303, 307, 308) or not location:
         return None
@@ -150,13 +150,13 @@ def _redirected(response: HttpResponse, options: HandshakeOptions) -> Cause | No
     )
 
 
-def _wants_tls(response: HttpResponse, options: HandshakeOptions) -> Cause | None:
+def _wants_tls(response: HttpResponse, options: ConnectOptions) -> Cause | None:
     if options.uri.secure or not _HTTPS_PORT.search(response.body):
         return None
     return Cause("this port speaks TLS", "tls-expected", "Use wss:// instead of ws://.")
 
 
-def _wants_another_version(response: HttpResponse, options: HandshakeOptions) -> Cause | None:  # noqa: ARG001
+def _wants_another_version(response: HttpResponse, options: ConnectOptions) -> Cause | None:  # noqa: ARG001
     offered = response.header("sec-websocket-version")
     if offered is None or response.status in (401, 403):
         return None
@@ -176,7 +176,7 @@ def _wants_another_version(response: HttpResponse, options: HandshakeOptions) ->
     )
 
 
-def _refuses_the_client(response: HttpResponse, options: HandshakeOptions) -> Cause | None:
+def _refuses_the_client(response: HttpResponse, options: ConnectOptions) -> Cause | None:
     if response.status == 407:
         return Cause("a proxy wants authentication", "unauthorized", "Send --header 'Proxy-Authorization: ...'.")
     if response.status == 401:
@@ -190,7 +190,7 @@ def _refuses_the_client(response: HttpResponse, options: HandshakeOptions) -> Ca
     return None
 
 
-def _forbidden(response: HttpResponse, options: HandshakeOptions) -> Cause:
+def _forbidden(response: HttpResponse, options: ConnectOptions) -> Cause:
     sent = next((value for name, value in options.headers if name.lower() == "origin"), options.origin)
     origin = f"the origin {sent}" if sent is not None else "a request without an Origin header"
     certain = bool(_ORIGIN.search(response.body))
@@ -202,14 +202,14 @@ def _forbidden(response: HttpResponse, options: HandshakeOptions) -> Cause:
     )
 
 
-def _unavailable(response: HttpResponse, options: HandshakeOptions) -> Cause | None:  # noqa: ARG001
+def _unavailable(response: HttpResponse, options: ConnectOptions) -> Cause | None:  # noqa: ARG001
     if response.status not in (502, 503, 504):
         return None
     what = "the server, or the one behind its proxy, is down or overloaded"
     return Cause(what, "unavailable", "See the log of the server, or of the one behind its proxy.")
 
 
-def _missed_our_headers(response: HttpResponse, options: HandshakeOptions) -> Cause | None:  # noqa: ARG001
+def _missed_our_headers(response: HttpResponse, options: ConnectOptions) -> Cause | None:  # noqa: ARG001
     """Explain a response that itself says that the Upgrade headers did not arrive."""
     if response.status == 505 or (_is_client_error(response) and _OLD_HTTP.search(response.body)):
         what = f"a proxy{_called(response)} passed the request on as HTTP/1.0, which has no upgrade"
@@ -220,7 +220,7 @@ def _missed_our_headers(response: HttpResponse, options: HandshakeOptions) -> Ca
     return None
 
 
-def _knows_no_such_path(response: HttpResponse, options: HandshakeOptions) -> Cause | None:  # noqa: ARG001
+def _knows_no_such_path(response: HttpResponse, options: ConnectOptions) -> Cause | None:  # noqa: ARG001
     if response.status not in (404, 410):
         return None
     what = "it has no such path"
@@ -229,7 +229,7 @@ def _knows_no_such_path(response: HttpResponse, options: HandshakeOptions) -> Ca
     return Cause(what, "not-found", f"Check the path of the URL; if it is right, {_PROXY}")
 
 
-def _failed(response: HttpResponse, options: HandshakeOptions) -> Cause | None:  # noqa: ARG001
+def _failed(response: HttpResponse, options: ConnectOptions) -> Cause | None:  # noqa: ARG001
     if (response.status or 0) < 500 or response.status == 501:
         return None
     if response.proxy:
@@ -238,7 +238,7 @@ def _failed(response: HttpResponse, options: HandshakeOptions) -> Cause | None: 
     return Cause("the server failed on it", "rejected", "The server failed on the request: see its log.")
 
 
-def _is_a_web_server(response: HttpResponse, options: HandshakeOptions) -> Cause | None:  # noqa: ARG001
+def _is_a_web_server(response: HttpResponse, options: ConnectOptions) -> Cause | None:  # noqa: ARG001
     if not (response.status in (200, 400, 426) or response.header("upgrade") is None):
         return None
     dropped = f"a proxy{_called(response)} dropped the Upgrade and Connection headers"
@@ -251,11 +251,11 @@ def _is_a_web_server(response: HttpResponse, options: HandshakeOptions) -> Cause
     return Cause(what, "no-upgrade", f"Check port and path of the URL; if they are right, {_PROXY}")
 
 
-def _refused(response: HttpResponse, options: HandshakeOptions) -> Cause:  # noqa: ARG001
+def _refused(response: HttpResponse, options: ConnectOptions) -> Cause:  # noqa: ARG001
     return Cause("it refused the upgrade", "rejected", "The server refused the upgrade: see its log.")
 
 
-_RULES: tuple[Callable[[HttpResponse, HandshakeOptions], Cause | None], ...] = (
+_RULES: tuple[Callable[[HttpResponse, ConnectOptions], Cause | None], ...] = (
     _redirected,
     _wants_tls,
     _wants_another_version,

@@ -38,16 +38,17 @@ class TlsStream:
     """One TLS connection without I/O: ciphertext in, plaintext out, and the reverse.
 
     Attributes:
+        ssl_object: Python's TLS object, which knows the version, the certificate and the session.
         closed: the server has sent close_notify.
     """
 
-    __slots__ = ("_incoming", "_object", "_outgoing", "closed")
+    __slots__ = ("_incoming", "_outgoing", "closed", "ssl_object")
 
     def __init__(self, context: ssl.SSLContext, server_name: str, session: ssl.SSLSession | None = None) -> None:
         """Start a connection; `session`, of an earlier one, is resumed if the server agrees."""
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
-        self._object = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name, session=session)
+        self.ssl_object = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name, session=session)
         self.closed = False
 
     def handshake(self, received: bytes) -> tuple[bool, bytes]:
@@ -59,7 +60,7 @@ class TlsStream:
         if received:
             self._incoming.write(received)
         try:
-            self._object.do_handshake()
+            self.ssl_object.do_handshake()
         except ssl.SSLWantReadError:
             return False, self._outgoing.read()
         return True, self._outgoing.read()
@@ -70,7 +71,7 @@ class TlsStream:
 
     def encrypt(self, data: bytes) -> bytes:
         """Return the ciphertext of `data`."""
-        self._object.write(data)
+        self.ssl_object.write(data)
         return self._outgoing.read()
 
     def decrypt(self, data: bytes) -> bytes:
@@ -79,12 +80,12 @@ class TlsStream:
         Raises:
             ssl.SSLError: a broken record.
         """
-        incoming, read = self._incoming, self._object.read
+        incoming, read = self._incoming, self.ssl_object.read
         incoming.write(data)
         plain = b""
         try:
             # An exception costs more than a record: check first whether bytes are left.
-            while incoming.pending or self._object.pending():
+            while incoming.pending or self.ssl_object.pending():
                 chunk = read(_PLAIN_READ)
                 if not chunk:
                     self.closed = True
@@ -99,38 +100,18 @@ class TlsStream:
     def close(self) -> bytes:
         """Return close_notify for the server."""
         try:
-            self._object.unwrap()
+            self.ssl_object.unwrap()
         except ssl.SSLError:
             pass
         return self._outgoing.read()
 
     @property
-    def session(self) -> ssl.SSLSession | None:
-        """Session for a later connection; TLS 1.3 servers send it after the handshake."""
-        return self._object.session
-
-    @property
     def resumed(self) -> bool:
         """Whether an earlier connection's session was resumed."""
-        return bool(self._object.session_reused)
-
-    @property
-    def version(self) -> str | None:
-        """'TLSv1.3' and the like."""
-        return self._object.version()
+        return bool(self.ssl_object.session_reused)
 
     @property
     def cipher(self) -> str | None:
         """Name of the cipher suite."""
-        cipher = self._object.cipher()
+        cipher = self.ssl_object.cipher()
         return cipher[0] if cipher else None
-
-    @property
-    def application_protocol(self) -> str | None:
-        """Protocol negotiated by ALPN; None if the server does not support ALPN."""
-        return self._object.selected_alpn_protocol()
-
-    @property
-    def certificate(self) -> bytes | None:
-        """The server's certificate in DER, verified or not, after the handshake."""
-        return self._object.getpeercert(binary_form=True)

@@ -9,6 +9,7 @@ from gevent.pool import Pool
 
 from wsbench.errors import ConnectError, ConnectionLost, Side
 from wsbench.measure.recorder import Recorder
+from wsbench.results.run_result import NegotiatedWith
 from wsbench.run.protocol import ConnectionTally
 from wsbench.transport.connect import Connector
 from wsbench.transport.connect_attempt import HandshakeResult
@@ -50,7 +51,7 @@ class Connections:
         handshake_patience_s: float,
     ) -> None:
         self.tally = tally
-        self.negotiated: dict[str, str | None] | None = None
+        self.negotiated: NegotiatedWith | None = None
         self.quiet_s = 0.0
         self._connector = connector
         self._traffic = traffic
@@ -115,24 +116,14 @@ class Connections:
             self._opening -= 1
 
     def _count_opened(self, handshake: HandshakeResult, again: bool) -> None:
-        times = handshake.times
-        steps = {"connect": times.total_ns, "tcp": times.tcp_ns, "upgrade": times.upgrade_ns}
-        if times.tls_ns is not None:
-            steps["tls"] = times.tls_ns
-        self._recorder.connected(steps)
-        self.tally.tls_resumed += handshake.resumed
+        steps = {name: ns for name, ns in handshake.times_ns.items() if name != "dns"}
+        self._recorder.connected({"connect": sum(steps.values()), **steps})
+        self.tally.tls_resumed += handshake.tls is not None and handshake.tls.resumed
         if again:
             self.tally.reconnected += 1
         else:
             self.tally.opened += 1
-        if self.negotiated is None:
-            granted = handshake.negotiated
-            self.negotiated = {
-                "compression": granted.compression,
-                "subprotocol": granted.subprotocol,
-                "tls_version": granted.tls_version,
-                "tls_cipher": granted.tls_cipher,
-            }
+        self.negotiated = self.negotiated or handshake.negotiated
 
     def disconnect(self, driver: Driver, code: int = 1000, reason: str = "") -> None:
         """Close a driver's connection with a closing handshake, and count how it closed."""
