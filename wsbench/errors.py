@@ -40,21 +40,21 @@ class WsbenchError(Exception):
     Attributes:
         what: one sentence without a full stop: what is wrong.
         remedy: one sentence: what to do about it; may be empty.
-        side: the side at fault.
+        side: the side at fault; a subclass gives its default.
         kind: short stable name under which a result counts it (`errors[].kind`).
         exit_code: the exit code of a command that ends with it.
     """
 
     kind = "error"
+    side = Side.GENERATOR
     exit_code = ExitCode.NOT_MEASURED
 
-    def __init__(self, what: str, *, remedy: str = "", side: Side = Side.GENERATOR, kind: str | None = None) -> None:
+    def __init__(self, what: str, *, remedy: str = "", side: Side | None = None, kind: str | None = None) -> None:
         super().__init__(what)
         self.what = printable(what)
         self.remedy = remedy
-        self.side = side
-        if kind is not None:
-            self.kind = kind
+        self.side = side or self.side
+        self.kind = kind or self.kind
 
     def __str__(self) -> str:
         return f"{self.what}\n  {self.remedy}" if self.remedy else self.what
@@ -95,13 +95,12 @@ class HandshakeError(ConnectError):
         what: str,
         *,
         kind: str,
-        side: Side = Side.TARGET,
-        remedy: str = "",
-        status: int | None = None,
-        headers: tuple[tuple[str, str], ...] = (),
-        body: bytes = b"",
+        remedy: str,
+        status: int | None,
+        headers: tuple[tuple[str, str], ...],
+        body: bytes,
     ) -> None:
-        super().__init__(what, step="upgrade", side=side, kind=kind, remedy=remedy)
+        super().__init__(what, step="upgrade", side=Side.TARGET, kind=kind, remedy=remedy)
         self.status = status
         self.headers = headers
         self.body = body
@@ -115,17 +114,10 @@ class ConnectionLost(WsbenchError):
         reason: the server's close reason.
     """
 
-    kind = "dropped"
+    side = Side.TARGET
 
     def __init__(
-        self,
-        what: str,
-        *,
-        code: int,
-        reason: str = "",
-        side: Side = Side.TARGET,
-        kind: str | None = None,
-        remedy: str = "",
+        self, what: str, *, code: int, kind: str, reason: str = "", remedy: str = "", side: Side | None = None
     ) -> None:
         super().__init__(what, remedy=remedy, side=side, kind=kind)
         self.code = code
@@ -143,6 +135,4 @@ class TargetError(WsbenchError):
     """A target that wsbench starts, and that did not start or did not keep running."""
 
     kind = "target"
-
-    def __init__(self, what: str, *, remedy: str = "", side: Side = Side.TARGET) -> None:
-        super().__init__(what, remedy=remedy, side=side)
+    side = Side.TARGET

@@ -130,7 +130,7 @@ def test_a_close_that_is_not_answered_counts_an_error(bench: Bench) -> None:
 
 def test_a_dropped_connection_counts_its_code_and_its_error(bench: Bench) -> None:
     bench.connect()
-    bench.connections.count_dropped(ConnectionLost("gone", side=Side.TARGET, code=None, kind="dropped"))
+    bench.connections.count_dropped(ConnectionLost("gone", side=Side.TARGET, code=1006, kind="dropped"))
     assert (bench.tally.dropped, bench.tally.close_codes, bench.error_kinds()) == (1, {"1006": 1}, {"dropped": 1})
 
 

@@ -93,7 +93,7 @@ class MessageDispatcher:
 
     def abandon(self) -> None:
         """Fail all requests: no more replies are expected."""
-        self._end(Disconnected("the connection was closed", side=Side.GENERATOR))
+        self._end(Disconnected("the connection was closed"))
 
     def _end(self, gone: Disconnected) -> None:
         self.connection = None
@@ -210,9 +210,9 @@ class MessageDispatcher:
         """Return the error; if an unmatched message came, a wrong `match` is as likely as a lost reply."""
         what = f"{request.name}: no reply within {format_duration(request.deadline_ns - request.due_ns)}"
         if request.first_unmatched is None:
-            return NoReply(what, side=Side.TARGET)
+            return NoReply(what)
         what += f"; this came and matched nothing: {request.first_unmatched.excerpt}"
-        failure = NoReply(what, side=Side.TARGET, kind="no-match")
+        failure = NoReply(what, kind="no-match")
         if self._ready:  # in `on_open` the failure that ends it is counted instead
             self._engine.errors.count(failure)
         return failure

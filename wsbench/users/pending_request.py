@@ -11,7 +11,7 @@ from gevent import GreenletExit
 from gevent.event import Event
 from locust.exception import RescheduleTask, StopUser
 
-from wsbench.errors import WsbenchError
+from wsbench.errors import Side, WsbenchError
 from wsbench.measure.tally import Tally
 from wsbench.units import NS_PER_S
 from wsbench.users.message import Match, Message, matcher
@@ -27,6 +27,7 @@ class NoReply(TaskFailed):
     """The expected message did not come in time."""
 
     kind = "no-reply"
+    side = Side.TARGET
 
 
 class Disconnected(TaskFailed):

@@ -202,7 +202,7 @@ class WebSocket(MessageDispatcher):
         try:
             if not waiter.wait(timeout_ns / NS_PER_S):
                 self._recorder.tally_at(sent_ns).unanswered(name)
-                problem = NoReply(f"no pong within {format_seconds(timeout_ns)}", side=Side.TARGET, kind="no-pong")
+                problem = NoReply(f"no pong within {format_seconds(timeout_ns)}", kind="no-pong")
                 self._engine.errors.count(problem)
                 raise problem
         finally:
@@ -290,7 +290,7 @@ class WebSocket(MessageDispatcher):
                 if not (to_send and connection.full):
                     return connection
             elif self._closed or me is self._opening or being_stopped():
-                raise Disconnected("the connection is closed", side=Side.GENERATOR)
+                raise Disconnected("the connection is closed")
             if called_back:
                 return None
             self._changed.clear()
@@ -300,7 +300,7 @@ class WebSocket(MessageDispatcher):
     def _sleep_after_run(called_back: bool) -> None:
         """Sleep until Locust stops this task: the run is over."""
         if called_back or being_stopped():
-            raise Disconnected("the run is over", side=Side.GENERATOR)
+            raise Disconnected("the run is over")
         gevent.sleep(_FOREVER_S)
 
     def _transmit(self, payload: bytes, opcode: int, due_ns: int | None) -> tuple[Tally, int, int] | None:
@@ -332,7 +332,7 @@ class WebSocket(MessageDispatcher):
         self._awaiting.append(waiter)
         try:
             if not waiter.wait(timeout_s):
-                raise NoReply(f"no such message within {timeout_s:g} s", side=Side.TARGET)
+                raise NoReply(f"no such message within {timeout_s:g} s")
         finally:
             if waiter in self._awaiting:
                 self._awaiting.remove(waiter)

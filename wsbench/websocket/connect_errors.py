@@ -38,113 +38,69 @@ _WRONG_HOST = (62, 64)
 
 def unknown_host(host: str, error: Exception) -> ConnectError:
     """Return the error of a name without an address."""
-    return ConnectError(
-        f"the host {host} is unknown ({getattr(error, 'strerror', None) or error})",
-        step="dns",
-        side=Side.NETWORK,
-        kind="unknown-host",
-        remedy="Check the spelling of the URL and this machine's name resolution.",
-    )
+    what = f"the host {host} is unknown ({getattr(error, 'strerror', None) or error})"
+    remedy = "Check the spelling of the URL and this machine's name resolution."
+    return ConnectError(what, step="dns", side=Side.NETWORK, kind="unknown-host", remedy=remedy)
 
 
 def tcp_error(options: ConnectOptions, error: OSError) -> ConnectError:
     """Return the error of a TCP connection that could not be opened."""
-    where = options.where
+    where, remedy = options.where, ""
     if error.errno == errno.ECONNREFUSED:
-        return ConnectError(
-            f"nothing listens on {where} (connection refused)",
-            step="tcp",
-            side=Side.TARGET,
-            kind="refused",
-            remedy="Is the server running, and is this its port?",
-        )
-    if error.errno in (errno.EMFILE, errno.ENFILE):
-        return ConnectError(
-            "this process cannot open more files",
-            step="tcp",
-            side=Side.GENERATOR,
-            kind="descriptors",
-            remedy="Raise the limit (ulimit -n), or use more --processes.",
-        )
-    if error.errno in (errno.EADDRNOTAVAIL, errno.EADDRINUSE):
-        return ConnectError(
-            f"this machine has no source port left towards {where}",
-            step="tcp",
-            side=Side.GENERATOR,
-            kind="ports",
-            remedy="Use several addresses of this machine (--source-ip), or fewer connections.",
-        )
-    reason = error.strerror or str(error)
-    return ConnectError(f"no connection to {where}: {reason}", step="tcp", side=Side.NETWORK, kind="unreachable")
+        what, side, kind = f"nothing listens on {where} (connection refused)", Side.TARGET, "refused"
+        remedy = "Is the server running, and is this its port?"
+    elif error.errno in (errno.EMFILE, errno.ENFILE):
+        what, side, kind = "this process cannot open more files", Side.GENERATOR, "descriptors"
+        remedy = "Raise the limit (ulimit -n), or use more --processes."
+    elif error.errno in (errno.EADDRNOTAVAIL, errno.EADDRINUSE):
+        what, side, kind = f"this machine has no source port left towards {where}", Side.GENERATOR, "ports"
+        remedy = "Use several addresses of this machine (--source-ip), or fewer connections."
+    else:
+        what, side, kind = f"no connection to {where}: {error.strerror or error}", Side.NETWORK, "unreachable"
+    return ConnectError(what, step="tcp", side=side, kind=kind, remedy=remedy)
 
 
 def address_family_mismatch(options: ConnectOptions, source: str) -> ConnectError:
     """Return the error of a source address of another family than the server's."""
-    return ConnectError(
-        f"{options.where} cannot be reached from {source}: one is IPv4, the other IPv6",
-        step="tcp",
-        side=Side.GENERATOR,
-        kind="source-ip",
-        remedy="Give a --source-ip of the server's address family, or none.",
-    )
+    what = f"{options.where} cannot be reached from {source}: one is IPv4, the other IPv6"
+    remedy = "Give a --source-ip of the server's address family, or none."
+    return ConnectError(what, step="tcp", side=Side.GENERATOR, kind="source-ip", remedy=remedy)
 
 
 def broken(options: ConnectOptions, step: str, error: OSError) -> ConnectError:
     """Return the error of a connection that broke during a step, "tls" or "upgrade"."""
-    reason = error.strerror or str(error)
     during = "the TLS handshake" if step == "tls" else "the upgrade"
-    return ConnectError(
-        f"{options.where} broke the connection during {during}: {reason}",
-        step=step,
-        side=Side.TARGET,
-        kind="handshake-reset",
-        remedy="The server, or a firewall or proxy before it, broke the connection: see its log.",
-    )
+    what = f"{options.where} broke the connection during {during}: {error.strerror or error}"
+    remedy = "The server, or a firewall or proxy before it, broke the connection: see its log."
+    return ConnectError(what, step=step, side=Side.TARGET, kind="handshake-reset", remedy=remedy)
 
 
 def closed_during_tls(options: ConnectOptions) -> ConnectError:
     """Return the error of a stream that ended during the TLS handshake."""
-    return ConnectError(
-        f"{options.where} closed the connection during the TLS handshake: perhaps it speaks no TLS on this port",
-        step="tls",
-        side=Side.TARGET,
-        kind="tls",
-        remedy="Does the port speak TLS? If not, use ws:// instead of wss://.",
-    )
+    what = f"{options.where} closed the connection during the TLS handshake: perhaps it speaks no TLS on this port"
+    remedy = "Does the port speak TLS? If not, use ws:// instead of wss://."
+    return ConnectError(what, step="tls", side=Side.TARGET, kind="tls", remedy=remedy)
 
 
 def timed_out(options: ConnectOptions, step: str, received: int) -> ConnectError:
     """Return the error of a timeout during `step`, which had brought `received` bytes."""
-    waited = f"{options.connect_timeout_ns / 1e9:g} s"
+    where, side = options.where, Side.TARGET
+    remedy = "Is it a WebSocket server, and is it alive?"
     if step == "dns":
-        return ConnectError(
-            f"no name server returned an address of {options.uri.host} within {waited} (timeout)",
-            step=step,
-            side=Side.NETWORK,
-            kind="dns-timeout",
-            remedy="Check this machine's name resolution (/etc/resolv.conf).",
-        )
-    if step == "tcp":
-        return ConnectError(
-            f"{options.where} did not accept the connection within {waited} (timeout)",
-            step=step,
-            side=Side.NETWORK,
-            kind="connect-timeout",
-            remedy="Likely causes: a firewall that drops packets, a wrong address, or a full listen queue.",
-        )
-    if step == "tls":
-        what, kind = "accepted the connection, but did not complete the TLS handshake", "tls-timeout"
+        what, kind = f"no name server returned an address of {options.uri.host}", "dns-timeout"
+        side, remedy = Side.NETWORK, "Check this machine's name resolution (/etc/resolv.conf)."
+    elif step == "tcp":
+        what, kind, side = f"{where} did not accept the connection", "connect-timeout", Side.NETWORK
+        remedy = "Likely causes: a firewall that drops packets, a wrong address, or a full listen queue."
+    elif step == "tls":
+        what, kind = f"{where} accepted the connection, but did not complete the TLS handshake", "tls-timeout"
+        remedy = "Is it a WebSocket server, does the port speak TLS, and is it alive?"
     elif received:
-        what, kind = f"sent {received} bytes of an answer, but not all of it", "handshake-timeout"
+        what, kind = f"{where} sent {received} bytes of an answer, but not all of it", "handshake-timeout"
     else:
-        what, kind = "accepted the connection, but never answered the upgrade request", "handshake-timeout"
-    return ConnectError(
-        f"{options.where} {what} within {waited} (timeout)",
-        step=step,
-        side=Side.TARGET,
-        kind=kind,
-        remedy=f"Is it a WebSocket server, {'does the port speak TLS, ' * (step == 'tls')}and is it alive?",
-    )
+        what, kind = f"{where} accepted the connection, but never answered the upgrade request", "handshake-timeout"
+    what += f" within {options.connect_timeout_ns / 1e9:g} s (timeout)"
+    return ConnectError(what, step=step, side=side, kind=kind, remedy=remedy)
 
 
 def tls_error(error: ssl.SSLError, options: ConnectOptions, received: bytes = b"") -> ConnectError:

@@ -12,7 +12,7 @@ from urllib.parse import urljoin
 
 from websockets.exceptions import InvalidHeader, InvalidHeaderValue, InvalidStatus, InvalidUpgrade, NegotiationError
 
-from wsbench.errors import HandshakeError, Side, printable
+from wsbench.errors import HandshakeError, printable
 from wsbench.websocket.connect_options import ConnectOptions
 from wsbench.websocket.credentials import hide_in_target, hide_in_url
 from wsbench.websocket.http_response import HttpResponse
@@ -52,7 +52,6 @@ def diagnose(error: Exception | None, raw: bytes, options: ConnectOptions) -> Ha
     return HandshakeError(
         printable(f"{options.where} {what}"),
         kind=kind,
-        side=Side.TARGET,
         remedy=printable(remedy),
         status=response.status,
         headers=response.headers,
