@@ -43,10 +43,9 @@ class SourceRange:
 
 
 def parse_sources(text: str) -> SourceRange:
-    """Parse `10.0.0.5`, `10.0.0.5-10.0.0.9` or `127.0.0.0/8`; a network's first and last address are left out.
+    """Parse `10.0.0.5`, `10.0.0.5-10.0.0.9` or `127.0.0.0/8`, without a network's first and last address.
 
-    Raises:
-        ValueError: the text is none of these.
+    Raise ValueError if the text is none of these.
     """
     try:
         if "/" in text:
@@ -64,11 +63,7 @@ def parse_sources(text: str) -> SourceRange:
 
 
 def check_sources(sources: Sequence[SourceRange]) -> None:
-    """Check that this machine has the first and the last address of each range.
-
-    Raises:
-        UsageError: it does not have one of them.
-    """
+    """Raise UsageError if this machine does not have the first or the last address of a range."""
     for source in sources:
         for address in dict.fromkeys((source[0], source[len(source) - 1])):
             family = socket.AF_INET6 if ":" in address else socket.AF_INET

@@ -79,11 +79,7 @@ class BufferedSocket(ABC):
             self._flushed()
 
     def _send_buffered(self) -> bool:
-        """Send as much of the buffer as the socket accepts, and return whether that was all of it.
-
-        Raises:
-            OSError: sending failed.
-        """
+        """Send as much of the buffer as the socket accepts, and return whether that was all of it."""
         unsent = self._unsent
         while unsent:
             data = unsent[0]

@@ -22,13 +22,9 @@ class Connector:
         traffic: Traffic,
         sources: Iterator[str] | None = None,
     ) -> None:
-        """Prepare to open connections.
+        """Prepare to open connections with `options`, unless a call gives others.
 
-        Args:
-            options: of all connections, unless a call gives others.
-            context: the TLS context; needed for wss only.
-            traffic: the counter of all bytes.
-            sources: addresses to connect from, the next one for each connection; None for the system's choice.
+        `context` is needed for wss only. Each connection comes from the next of `sources`; None: the system's choice.
         """
         self.options = options
         self.traffic = traffic
@@ -45,17 +41,12 @@ class Connector:
         return ConnectAttempt(options, context, self.traffic, self._resolver, source, self._session)
 
     def connect(self, options: ConnectOptions | None = None) -> HandshakeResult:
-        """Open a connection within the options' timeout; `options` replace the connector's.
-
-        Raises:
-            ConnectError: which step failed, on whose side, what to do.
-        """
-        options = options or self.options
+        """Open a connection within the options' timeout, or raise ConnectError; `options` replace the connector's."""
         attempt = self.attempt(options)
         for _ in attempt.steps():
             pass
         handshake = attempt.result
         assert handshake is not None
-        if options.resume_tls and handshake.tls is not None:
+        if (options or self.options).resume_tls and handshake.tls is not None:
             self._session = handshake.tls.ssl_object.session or self._session
         return handshake

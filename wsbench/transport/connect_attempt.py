@@ -104,10 +104,8 @@ class ConnectAttempt:
     def steps(self) -> Generator[str]:
         """Run the steps within the options' timeout, and yield the name of each when it is done.
 
-        A caller that stops before the last step must close the generator, which closes the socket.
-
-        Raises:
-            ConnectError: which step failed, on whose side, what to do. The socket is closed.
+        A caller that stops before the last step must close the generator, which closes the socket. If a step fails, it
+        closes the socket and raises ConnectError.
         """
         timer = gevent.Timeout(self._options.connect_timeout_ns / 1e9)
         timer.start()
@@ -117,17 +115,13 @@ class ConnectAttempt:
                 self.step = step
                 began = time.monotonic_ns()
                 take()
-                self.times_ns[self.step] = time.monotonic_ns() - began
+                self.times_ns[step] = time.monotonic_ns() - began
                 yield step
-        except gevent.Timeout as timeout:
-            self.times_ns[self.step] = time.monotonic_ns() - began
-            self.discard()
-            if timeout is not timer:
-                raise
-            raise self._timeout_error() from None
-        except BaseException:
+        except BaseException as error:
             self.times_ns.setdefault(self.step, time.monotonic_ns() - began)
             self.discard()
+            if error is timer:
+                raise self._timeout_error() from None
             raise
         finally:
             timer.close()

@@ -153,11 +153,7 @@ class Connection(BufferedSocket):
         self._write(data if self._tls is None else self._tls.encrypt(data))
 
     def ping(self, payload: bytes) -> None:
-        """Send a ping (at most 125 bytes); the pong goes to the receiver.
-
-        Raises:
-            InvalidState: the connection is not open.
-        """
+        """Send a ping (at most 125 bytes), whose pong goes to the receiver; raise InvalidState if it is not open."""
         self._protocol.send_ping(payload)
         self._after_protocol()
 

@@ -18,11 +18,7 @@ class Resolver:
         self._cache: dict[tuple[str, int], Sequence[Any]] = {}
 
     def addresses(self, host: str, port: int) -> Sequence[Any]:
-        """Return `getaddrinfo` for TCP.
-
-        Raises:
-            ConnectError: the name is unknown.
-        """
+        """Return `getaddrinfo` for TCP; raise ConnectError if the name is unknown."""
         key = (host, port)
         if key not in self._cache:
             try:

@@ -22,9 +22,7 @@ def read_upgrade_response(
     """Return the head of a 101 response, and the bytes after it: the server's first frames.
 
     `receive` returns decrypted bytes, none at the end of the stream. `received` collects them, also when this fails.
-
-    Raises:
-        HandshakeError: the response is not a 101.
+    Raise HandshakeError if the response is not a 101.
     """
     while (end := received.find(b"\r\n\r\n")) < 0:
         data = receive()

@@ -15,10 +15,8 @@ _BITS = ("server_max_window_bits", "client_max_window_bits")
 def parse_compression(text: str, *, message_size: int = _LARGEST_BLOCK) -> ClientPerMessageDeflateFactory | None:
     """Return the offer for 'off', 'on', or parameters such as 'client_max_window_bits=12; server_no_context_takeover'.
 
-    `message_size` is the size of the messages to compress, in bytes.
-
-    Raises:
-        ValueError: an unknown parameter or a value out of range.
+    `message_size` is the size of the messages to compress, in bytes. Raise ValueError for an unknown parameter or a
+    value out of range.
     """
     settings = _settings(message_size)
     stripped = text.strip()

@@ -54,11 +54,7 @@ class ConnectOptions:
 
 
 def parse_url(url: str) -> WebSocketURI:
-    """Parse a WebSocket URL.
-
-    Raises:
-        UsageError: not a ws:// or wss:// URL; for an http(s) URL the remedy is its WebSocket form.
-    """
+    """Parse a ws:// or wss:// URL; raise UsageError for others, with the WebSocket form of an http(s) URL as remedy."""
     scheme, separator, rest = url.partition("://")
     if separator and scheme.lower() in ("http", "https"):
         better = ("ws" if scheme.lower() == "http" else "wss") + "://" + rest
@@ -75,11 +71,7 @@ def parse_url(url: str) -> WebSocketURI:
 
 
 def parse_header(text: str) -> tuple[str, str]:
-    """Parse 'Name: value'.
-
-    Raises:
-        ValueError: no colon, no name, or a line break.
-    """
+    """Parse 'Name: value'; raise ValueError if there is no colon, no name, or a line break."""
     name, colon, value = text.partition(":")
     name = name.strip()
     if not colon or not name or not name.isascii() or any(c.isspace() for c in name):

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import ssl
 
-from websockets.exceptions import PayloadTooBig
 from websockets.frames import Close
 
 from wsbench.errors import ConnectionLost, Side, WsbenchError
-from wsbench.websocket.frame_reader import Flood
+from wsbench.websocket.frame_reader import Flood, violation_code
 
 
 def closed(close: Close) -> ConnectionLost:
     """Return the error of a close frame from the server."""
-    return ConnectionLost(
-        f"the server closed the connection with {close}", code=int(close.code), reason=close.reason, kind="closed"
-    )
+    what = f"the server closed the connection with {close}"
+    return ConnectionLost(what, code=int(close.code), reason=close.reason, kind="closed")
 
 
 def closed_abruptly() -> ConnectionLost:
@@ -42,11 +40,11 @@ def tls_failed(error: ssl.SSLError) -> ConnectionLost:
 
 
 def protocol_violated(error: Exception) -> ConnectionLost:
-    """Return the error of a violation, with its close code (RFC 6455, 7.4.1) even if that could not be sent."""
-    if isinstance(error, Flood):
-        return ConnectionLost(f"the server flooded the connection: {error}", code=1008, kind="flood")
-    code = 1007 if isinstance(error, UnicodeDecodeError) else 1009 if isinstance(error, PayloadTooBig) else 1002
-    return ConnectionLost(f"the server broke the protocol: {error}", code=code, kind="protocol-error")
+    """Return the error of a violation, with its close code even if that could not be sent."""
+    did, kind = (
+        ("flooded the connection", "flood") if isinstance(error, Flood) else ("broke the protocol", "protocol-error")
+    )
+    return ConnectionLost(f"the server {did}: {error}", code=violation_code(error), kind=kind)
 
 
 def internal(error: Exception) -> ConnectionLost:

@@ -35,6 +35,12 @@ class Flood(Exception):
     """Too many frames that make no message: pings, or tiny fragments."""
 
 
+def violation_code(error: Exception) -> int:
+    """Return the close code of a violation (RFC 6455, 7.4.1)."""
+    codes = ((Flood, 1008), (UnicodeDecodeError, 1007), (PayloadTooBig, 1009))
+    return next((code for kind, code in codes if isinstance(error, kind)), 1002)
+
+
 class ReceivedMessage(NamedTuple):
     """A whole application message from the server."""
 
@@ -123,7 +129,7 @@ class FrameReader:
                 self.small_frames += end - payload <= _SMALL_FRAME
                 self._through_protocol(data[offset:end], messages)
                 if self.small_frames > _MAX_SMALL_FRAMES and protocol.parser_exc is None:
-                    self._give_up(1008, Flood(f"{self.small_frames} short frames in a row, and no message"))
+                    self._give_up(Flood(f"{self.small_frames} short frames in a row, and no message"))
             offset = end
         self.idle = not self._chunks and protocol.current_size is None
         return messages
@@ -149,9 +155,9 @@ class FrameReader:
         room = self._max_frame - (self.protocol.current_size or 0)
         return bounds is not None and bounds[1] - bounds[0] > room
 
-    def _give_up(self, code: int, error: Exception) -> None:
+    def _give_up(self, error: Exception, reason: str | None = None) -> None:
         """Fail the connection in the way the protocol object does for faults that it finds."""
-        self.protocol.fail(code, str(error))
+        self.protocol.fail(violation_code(error), reason or str(error))
         self.protocol.parser_exc = error
 
     def _buffer(self, rest: bytes, need: int) -> None:
@@ -184,7 +190,7 @@ class FrameReader:
                 if self._deflate is not None:
                     payload = self._continue_after_final_block(self._deflate, payload)
             except (ProtocolError, PayloadTooBig) as error:
-                self._give_up(1009 if isinstance(error, PayloadTooBig) else 1002, error)
+                self._give_up(error)
             else:
                 self._deliver(payload, self._text, messages)
 
@@ -193,16 +199,12 @@ class FrameReader:
         try:
             payload = self._continue_after_final_block(deflate, self._inflated(deflate, data, text))
         except (ProtocolError, PayloadTooBig) as error:
-            self._give_up(1009 if isinstance(error, PayloadTooBig) else 1002, error)
+            self._give_up(error)
         else:
             self._deliver(payload, text, messages)
 
     def _inflated(self, deflate: PerMessageDeflate, data: bytes, text: bool) -> bytes:
-        """Inflate a frame by the extension; a short one with context takeover without the extension's frame objects.
-
-        Raises:
-            ProtocolError, PayloadTooBig: as the extension does.
-        """
+        """Inflate a frame as the extension does; a short one with context takeover without its frame objects."""
         limit = self.protocol.max_message_size
         if deflate.remote_no_context_takeover or len(data) >= _ONE_STEP_INFLATE:
             frame = Frame(Opcode.TEXT if text else Opcode.BINARY, data, rsv1=True)
@@ -219,10 +221,8 @@ class FrameReader:
     def _continue_after_final_block(self, deflate: PerMessageDeflate, payload: bytes) -> bytes:
         """Return the whole message that begins with `payload`: a block with BFINAL does not end it (RFC 7692, 7.2.3.4).
 
-        zlib stops at such a block, and the extension would return every later message as empty.
-
-        Raises:
-            ProtocolError: what follows the block cannot be inflated, or there are too many of them.
+        zlib stops at such a block, and the extension would return every later message as empty. Raise ProtocolError if
+        the rest cannot be inflated, or has too many such blocks.
         """
         decoder = getattr(deflate, "decoder", None)  # absent without context takeover
         limit = self.protocol.max_message_size or 0
@@ -246,8 +246,7 @@ class FrameReader:
                 payload.decode()
             except UnicodeDecodeError as error:
                 if self.protocol.state is OPEN:
-                    self.protocol.fail(1007, f"{error.reason} at position {error.start}")
-                    self.protocol.parser_exc = error
+                    self._give_up(error, f"{error.reason} at position {error.start}")
                 return
         self.small_frames = 0
         messages.append(ReceivedMessage(payload, text))

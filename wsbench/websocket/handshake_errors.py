@@ -77,12 +77,9 @@ def _explain(error: Exception | None, response: HttpResponse, raw: bytes, option
         return Cause(what, "no-upgrade", PROXY_REMEDY)
     if isinstance(error, InvalidHeader) and error.name == "Sec-WebSocket-Accept":
         wrong = "a wrong" if isinstance(error, InvalidHeaderValue) else "no valid"
-        return Cause(
-            f"answered 101 with {wrong} Sec-WebSocket-Accept{f' ({error.value})' if error.value else ''}: "
-            "the answer does not belong to our request",
-            "wrong-accept",
-            "This is no WebSocket server, or a cache or proxy replays old answers.",
-        )
+        value = f" ({error.value})" if error.value else ""
+        what = f"answered 101 with {wrong} Sec-WebSocket-Accept{value}: the answer does not belong to our request"
+        return Cause(what, "wrong-accept", "This is no WebSocket server, or a cache or proxy replays old answers.")
     if isinstance(error, NegotiationError | InvalidHeader):
         return _not_offered(error, response, options)
     if raw.startswith(b"HTTP/1.0"):
@@ -103,10 +100,9 @@ def _not_offered(error: Exception, response: HttpResponse, options: ConnectOptio
         name, header, offered, option = "subprotocol", "Protocol", bool(options.subprotocols), "--subprotocol"
     granted = extensions if header == "Extensions" else subprotocol
     what = f"granted {'an' if header == 'Extensions' else 'a'} {name} that was not offered{' in this form' * offered}"
+    what += f" (Sec-WebSocket-{header}: {granted}{f'; {error}' if offered else ''})"
     return Cause(
-        f"{what} (Sec-WebSocket-{header}: {granted}{f'; {error}' if offered else ''})",
-        "negotiation",
-        f"RFC 6455 (4.1) makes clients refuse that: offer it ({option}) or fix the server.",
+        what, "negotiation", f"RFC 6455 (4.1) makes clients refuse that: offer it ({option}) or fix the server."
     )
 
 
@@ -119,22 +115,18 @@ def _not_http(raw: bytes) -> Cause:
     if raw[3:5] == b"\x04\x00" and len(raw) >= 9:  # a SETTINGS frame: the first one of an HTTP/2 server
         return Cause("speaks HTTP/2 only", "not-http", "Use a port on which the server speaks HTTP/1.1.")
     shown = "".join(chr(b) if 32 <= b < 127 else "·" for b in raw[:60])
-    return Cause(
-        f"did not answer the upgrade request with HTTP/1.1, but with {shown!r}: it is no WebSocket server",
-        "not-http",
-        "Is this a WebSocket server?",
-    )
+    what = f"did not answer the upgrade request with HTTP/1.1, but with {shown!r}: it is no WebSocket server"
+    return Cause(what, "not-http", "Is this a WebSocket server?")
 
 
 # -- an HTTP answer other than 101 -------------------------------------------------------------------------------------
 
 
 def _rejected(response: HttpResponse, options: ConnectOptions) -> Cause:
-    cause = next(filter(None, (rule(response, options) for rule in _RULES)))
+    what, kind, remedy = next(filter(None, (rule(response, options) for rule in _RULES)), _REFUSED)
     path = hide_in_target(options.uri.resource_name)
-    return cause._replace(
-        what=f"answered {response.phrase} to the upgrade request for {path}: {cause.what}{response.excerpt}"
-    )
+    what = f"answered {response.phrase} to the upgrade request for {path}: {what}{response.excerpt}"
+    return Cause(what, kind, remedy)
 
 
 def _redirected(response: HttpResponse, options: ConnectOptions) -> Cause | None:
@@ -144,9 +136,8 @@ def _redirected(response: HttpResponse, options: ConnectOptions) -> Cause | None
     here = f"{'https' if options.uri.secure else 'http'}://{options.where}{options.uri.resource_name}"
     target = hide_in_url(urljoin(here, location))
     there = "ws" + target.removeprefix("http") if target.startswith("http") else target
-    return Cause(
-        "it redirects, which WebSocket clients do not follow", "redirected", f"Use the URL it points to: {there}"
-    )
+    what = "it redirects, which WebSocket clients do not follow"
+    return Cause(what, "redirected", f"Use the URL it points to: {there}")
 
 
 def _wants_tls(response: HttpResponse, options: ConnectOptions) -> Cause | None:
@@ -160,19 +151,13 @@ def _wants_another_version(response: HttpResponse, options: ConnectOptions) -> C
     if offered is None or response.status in (401, 403):
         return None
     if "13" not in re.findall(r"\d+", offered):
-        return Cause(
-            f"it refuses version 13 of the protocol, and supports {offered or 'no version that it names'}",
-            "version",
-            "The server is older than RFC 6455, or no WebSocket server: update it.",
-        )
+        what = f"it refuses version 13 of the protocol, and supports {offered or 'no version that it names'}"
+        return Cause(what, "version", "The server is older than RFC 6455, or no WebSocket server: update it.")
     if response.status != 426 and not _is_client_error(response):
         return None
-    return Cause(
-        "it did not receive the handshake as we sent it (version 13, Upgrade, Connection): "
-        f"a proxy{_called(response)} dropped or changed its headers",
-        "no-upgrade",
-        PROXY_REMEDY,
-    )
+    proxy = f"a proxy{_called(response)} dropped or changed its headers"
+    what = f"it did not receive the handshake as we sent it (version 13, Upgrade, Connection): {proxy}"
+    return Cause(what, "no-upgrade", PROXY_REMEDY)
 
 
 def _refuses_the_client(response: HttpResponse, options: ConnectOptions) -> Cause | None:
@@ -193,12 +178,10 @@ def _forbidden(response: HttpResponse, options: ConnectOptions) -> Cause:
     sent = next((value for name, value in options.headers if name.lower() == "origin"), options.origin)
     origin = f"the origin {sent}" if sent is not None else "a request without an Origin header"
     certain = bool(_ORIGIN.search(response.body))
-    return Cause(
-        f"it refuses {origin}" if certain else f"it refuses {origin}, or the credentials",
-        "forbidden",
-        f"Try {'another --origin' if sent is not None else '--origin https://' + options.uri.host} or a --header with "
-        "credentials; ASGI servers also answer 403 to a wrong path.",
-    )
+    what = f"it refuses {origin}" if certain else f"it refuses {origin}, or the credentials"
+    other = "another --origin" if sent is not None else f"--origin https://{options.uri.host}"
+    remedy = f"Try {other} or a --header with credentials; ASGI servers also answer 403 to a wrong path."
+    return Cause(what, "forbidden", remedy)
 
 
 def _unavailable(response: HttpResponse, options: ConnectOptions) -> Cause | None:  # noqa: ARG001
@@ -250,10 +233,6 @@ def _is_a_web_server(response: HttpResponse, options: ConnectOptions) -> Cause |
     return Cause(what, "no-upgrade", f"Check port and path of the URL; if they are right, {_PROXY}")
 
 
-def _refused(response: HttpResponse, options: ConnectOptions) -> Cause:  # noqa: ARG001
-    return Cause("it refused the upgrade", "rejected", "The server refused the upgrade: see its log.")
-
-
 _RULES: tuple[Callable[[HttpResponse, ConnectOptions], Cause | None], ...] = (
     _redirected,
     _wants_tls,
@@ -264,9 +243,9 @@ _RULES: tuple[Callable[[HttpResponse, ConnectOptions], Cause | None], ...] = (
     _knows_no_such_path,
     _failed,
     _is_a_web_server,
-    _refused,
 )
 """In this order: the strongest evidence first."""
+_REFUSED = Cause("it refused the upgrade", "rejected", "The server refused the upgrade: see its log.")
 
 
 def _is_client_error(response: HttpResponse) -> bool:

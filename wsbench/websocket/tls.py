@@ -14,8 +14,7 @@ _PLAIN_READ = 16_384
 def client_context(*, ca_file: str | None, insecure: bool) -> ssl.SSLContext:
     """Return a client context that trusts the system's CAs and `ca_file`; it checks nothing if `insecure`.
 
-    Raises:
-        UsageError: the CA file is missing or holds no certificate.
+    Raise UsageError if the CA file is missing or holds no certificate.
     """
     context = ssl.create_default_context()
     # RFC 6455 runs over HTTP/1.1; without ALPN a server may choose HTTP/2.
@@ -25,9 +24,8 @@ def client_context(*, ca_file: str | None, insecure: bool) -> ssl.SSLContext:
             context.load_verify_locations(ca_file)
         except (OSError, ssl.SSLError) as error:
             reason = "it holds no PEM certificate" if Path(ca_file).is_file() else "there is no such file"
-            raise UsageError(
-                f"cannot use --ca {ca_file}: {reason}", remedy="Give a file with the CA's certificate in PEM."
-            ) from error
+            remedy = "Give a file with the CA's certificate in PEM."
+            raise UsageError(f"cannot use --ca {ca_file}: {reason}", remedy=remedy) from error
     if insecure:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -54,8 +52,7 @@ class TlsStream:
     def handshake(self, received: bytes) -> tuple[bool, bytes]:
         """Take one step of the handshake; return whether it is complete, and the bytes to send.
 
-        Raises:
-            ssl.SSLError: it failed; `outgoing` may return an alert for the server.
+        Raise ssl.SSLError if it failed; `outgoing` may then return an alert for the server.
         """
         if received:
             self._incoming.write(received)
@@ -75,11 +72,7 @@ class TlsStream:
         return self._outgoing.read()
 
     def decrypt(self, data: bytes) -> bytes:
-        """Return the plaintext that `data` completes, perhaps none.
-
-        Raises:
-            ssl.SSLError: a broken record.
-        """
+        """Return the plaintext that `data` completes, perhaps none; raise ssl.SSLError for a broken record."""
         incoming, read = self._incoming, self.ssl_object.read
         incoming.write(data)
         plain = b""
