@@ -109,9 +109,8 @@ def handshake(data: bytes) -> None:
     messages: list[ReceivedMessage] = []
     try:
         attempt._upgrade()
-        assert attempt._agreed is not None
-        protocol, _, early = attempt._agreed
-        messages = FrameReader(protocol).feed(early + attempt.unread)
+        assert attempt.result is not None
+        messages = FrameReader(attempt.result.protocol).feed(attempt.result.early + attempt.unread)
     except ConnectError as refused:
         error = refused
     reference, _ = new_protocol(options)
