@@ -1,4 +1,4 @@
-"""One run in a Locust process: the request, Locust's command line, and the result."""
+"""Execution of one run: the request, Locust's command line, and the result."""
 
 from __future__ import annotations
 
