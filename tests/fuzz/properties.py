@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from helpers import conformance, synthetic
+from helpers import conformance, logs, synthetic
 from helpers import frames as by_hand
 from helpers.reference import client, cut, in_pieces, put_together, whole
 from websockets.http11 import Response
 
 from wsbench.errors import ConnectError, ResultError, UsageError
 from wsbench.experiment import spec
-from wsbench.report import hlog, junit, markdown, openmetrics
+from wsbench.report import junit, markdown, openmetrics
 from wsbench.report.html.timeline_reader import read_timeline
 from wsbench.report.text import summary
 from wsbench.results import experiment_result, run_result
@@ -196,7 +196,7 @@ def _experiment(text: bytes) -> experiment_result.Experiment:
 
 def log(data: bytes) -> None:
     """Read latency.hlog and timeline.csv."""
-    for read in (hlog.decode, read_timeline):
+    for read in (logs.decode, read_timeline):
         try:
             read(data, "here")
         except ResultError:

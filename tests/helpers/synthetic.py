@@ -38,6 +38,7 @@ from wsbench.results.run_result import (
     Worker,
 )
 
+from . import logs
 from .sample_run import RUN
 
 BEGIN_NS = int(datetime(2026, 11, 22, 9, 15, tzinfo=UTC).timestamp()) * 10**9
@@ -104,7 +105,7 @@ def stored(
     ]
     return Stored(
         replace(_run(intervals, seconds, float(per_s)), **changed),
-        hlog.encode(lines, start_ns=BEGIN_NS, comment="synthetic"),
+        logs.encode(lines, start_ns=BEGIN_NS, comment="synthetic"),
         timeline.encode([timeline.make_row(interval) for interval in intervals], busy),
     )
 

@@ -12,7 +12,9 @@ from msgspec.structs import replace
 
 from wsbench.measure.histogram import Buckets, record
 from wsbench.report.html import experiment_page, experiment_plots
+from wsbench.results.experiment_result import Experiment
 from wsbench.results.overview_result import FIGURES, CellFigure, Overview, OverviewRow, Ratio
+from wsbench.results.run_result import Run
 
 HOSTILE = "</script><b>x</b>&amp;"
 CONDITIONS = ("ws, compression off, 128 B, 50 connections, closed loop, 1 in flight", "wss, the rest as before")
@@ -33,19 +35,27 @@ def row(target: str, conditions: str, factor: float = 1.0, **more: object) -> Ov
     return replace(made, **more)
 
 
-def made(rows: list[OverviewRow], curves: Mapping[str, tuple[Buckets, int]] | None = None, **more: object) -> Document:
-    defaults: dict[str, object] = {
-        "id": "20261122T091500Z-compare",
-        "name": "compare",
-        "started": "2026-11-22T09:15:00.000Z",
-        "complete": True,
-        "seed": 7,
-        "wsbench": "0.1.0",
-        "overview": Overview("base", 0.95, rows),
-        "curves": {each.key: (buckets(100_000), 0) for each in rows if each.done} if curves is None else curves,
-        "example": RUN,
-    }
-    return Document(experiment_page.report(experiment_page.ExperimentReport(**{**defaults, **more})).decode())  # type: ignore[arg-type]
+def made(
+    rows: list[OverviewRow],
+    curves: Mapping[str, tuple[Buckets, int]] | None = None,
+    example: Run | None = RUN,
+    **more: object,
+) -> Document:
+    experiment = Experiment(
+        schema=1,
+        id="20261122T091500Z-compare",
+        name="compare",
+        complete=True,
+        started="2026-11-22T09:15:00.000Z",
+        wsbench="0.1.0",
+        seed=7,
+        baseline="base",
+        cells=[],
+    )
+    if curves is None:
+        curves = {each.key: (buckets(100_000), 0) for each in rows if each.done}
+    overview = Overview("base", 0.95, rows)
+    return Document(experiment_page.report(replace(experiment, **more), overview, curves, example).decode())
 
 
 TWO = [

@@ -145,7 +145,7 @@ def test_an_empty_run_has_a_report() -> None:
         generator=Generator("unheard-of"),
         conditions=replace(empty.run.conditions, rate=None, loop="closed", duration_ns=0),
     )
-    log = hlog.encode([], start_ns=0, comment="")
+    log = hlog.encode_header(start_ns=0, comment="")
     document = Document(
         run_page.report(run, hlog.read_lines(log.splitlines(), "log"), timeline.encode([], {})).decode()
     )

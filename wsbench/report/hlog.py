@@ -7,7 +7,6 @@ maximum in ms with three decimals, and the histogram (here of ns) V2-encoded, co
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -45,14 +44,8 @@ class StoredLine:
     counts: SparseBuckets
 
 
-def encode(lines: Iterable[Line], *, start_ns: int, comment: str) -> bytes:
-    """Encode a log. Times are relative to `start_ns`, the start of the run."""
-    entries = [(line.start_ns, line.tag, encode_line(line, start_ns=start_ns)) for line in lines]
-    return encode_header(start_ns=start_ns, comment=comment) + b"".join(row for _, _, row in sorted(entries))
-
-
 def encode_header(*, start_ns: int, comment: str) -> bytes:
-    """Encode the rows above the lines."""
+    """Encode the rows above the lines, whose times are relative to `start_ns`, the start of the run."""
     start_s = start_ns / NS_PER_S
     date = datetime.fromtimestamp(start_s, UTC).strftime("%a %b %d %H:%M:%S UTC %Y")
     rows = [
@@ -71,16 +64,6 @@ def encode_line(line: Line, *, start_ns: int, yield_control: Callable[[], None] 
     maximum_ms = highest_value(max(line.buckets, default=0)) / NS_PER_MS
     figures = f"Tag={line.tag},{start:.3f},{line.length_ns / NS_PER_S:.3f},{maximum_ms:.3f},"
     return figures.encode() + hdr_encoding.encode(line.buckets, yield_control) + b"\n"
-
-
-def decode(text: bytes, where: str) -> list[Line]:
-    """Decode a log into the lines that `encode` got.
-
-    Raises:
-        ResultError: a row is not a line of a log. `where` names the log.
-    """
-    lines = read_lines(io.BytesIO(text), where)
-    return [Line(line.tag, line.start_ns, line.length_ns, line.counts.buckets()) for line in lines]
 
 
 def read_lines(rows: Iterable[bytes], where: str) -> Iterator[StoredLine]:
@@ -124,10 +107,8 @@ def _line(row: str, base_ns: int) -> StoredLine:
 def _of_other_settings(blob: str) -> Buckets:
     payload = HdrHistogramEncoder.decode(blob.encode("ascii"), True)
     head = payload.payload
-    histogram = HdrHistogram(
-        head.lowest_trackable_value, head.highest_trackable_value, head.significant_figures, hdr_payload=payload
-    )
-    return from_hdr(histogram)
+    limits = head.lowest_trackable_value, head.highest_trackable_value, head.significant_figures
+    return from_hdr(HdrHistogram(*limits, hdr_payload=payload))
 
 
 def _ns(seconds: str) -> int:

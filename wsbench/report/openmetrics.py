@@ -6,7 +6,7 @@ messages is +Inf. `wsbench_run_info` has the target and the conditions. Counts a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from types import SimpleNamespace
 
 from prometheus_client.metrics_core import Metric
@@ -14,7 +14,7 @@ from prometheus_client.openmetrics.exposition import generate_latest
 
 from wsbench.measure.series import MESSAGE_COUNTS
 from wsbench.results.percentiles import PERCENTILES, figure_of
-from wsbench.results.run_result import Latency, Run
+from wsbench.results.run_result import ConnectionCounts, Latency, MessageCounts, Run
 from wsbench.units import NS_PER_S
 
 _VERDICTS = ("ok", "late", "saturated")
@@ -29,12 +29,16 @@ def encode(run: Run, series: Sequence[str]) -> bytes:
     return text
 
 
-def _family(name: str, kind: str, text: str, samples: Sequence[_Sample], unit: str = "") -> Metric:
-    """Return a metric family. `unit`, if any, is the end of its name."""
-    family = Metric(name, text, kind, unit)
+def _family(name: str, kind: str, text: str, samples: Iterable[_Sample]) -> Metric:
+    unit = name.rpartition("_")[2]
+    family = Metric(name, text, kind, unit if unit in ("seconds", "bytes") else "")
     for suffix, labels, value in samples:
         family.add_sample(name + suffix, labels, value)
     return family
+
+
+def _gauge(name: str, text: str, value: float | None) -> Metric:
+    return _family(name, "gauge", text, [] if value is None else [("", {}, value)])
 
 
 def _about(run: Run) -> Iterator[Metric]:
@@ -58,16 +62,14 @@ def _about(run: Run) -> Iterator[Metric]:
         "host_id": run.environment.host_id,
     }
     yield _family("wsbench_run", "info", "What was measured, and where.", [("_info", labels, 1)])
-    complete: list[_Sample] = [("", {}, int(run.complete))]
-    yield _family("wsbench_run_complete", "gauge", "0 if the run ended early.", complete)
-    length: list[_Sample] = [("", {}, c.duration_ns / NS_PER_S)]
-    yield _family("wsbench_measured_seconds", "gauge", "Length of the measure phase.", length, "seconds")
+    yield _gauge("wsbench_run_complete", "0 if the run ended early.", int(run.complete))
+    yield _gauge("wsbench_measured_seconds", "Length of the measure phase.", c.duration_ns / NS_PER_S)
 
 
 def _latency(run: Run, series: Sequence[str]) -> Metric:
     text = "Latency by series; quantiles are over all messages that were due, +Inf among the lost ones."
     samples = [sample for name in series for sample in _summary(name, run.latency[name])]
-    return _family("wsbench_latency_seconds", "summary", text, samples, "seconds")
+    return _family("wsbench_latency_seconds", "summary", text, samples)
 
 
 def _summary(name: str, latency: Latency) -> Iterator[_Sample]:
@@ -82,18 +84,20 @@ def _summary(name: str, latency: Latency) -> Iterator[_Sample]:
 
 
 def _counts(run: Run) -> Iterator[Metric]:
-    m, b, c = run.messages, run.bytes, run.connections
-    messages: list[_Sample] = [("_total", {"outcome": name}, getattr(m, name)) for name in MESSAGE_COUNTS]
+    t, b = run.throughput, run.bytes
+    messages = _outcomes(run.messages, MESSAGE_COUNTS)
     yield _family("wsbench_messages", "counter", "Messages by outcome.", messages)
-    t = run.throughput
     yield _family("wsbench_throughput", "gauge", "Messages per second.", _sides("", t.sent_per_s, t.received_per_s))
     payload = _sides("_total", b.payload_sent, b.payload_received)
-    yield _family("wsbench_payload_bytes", "counter", "Payload of messages.", payload, "bytes")
+    yield _family("wsbench_payload_bytes", "counter", "Payload of messages.", payload)
     wire = _sides("_total", b.wire_sent, b.wire_received)
-    yield _family("wsbench_wire_bytes", "counter", "Bytes on the sockets, with frame headers and TLS.", wire, "bytes")
-    outcomes = ("opened", "failed", "dropped", "reconnected")
-    connections: list[_Sample] = [("_total", {"outcome": name}, getattr(c, name)) for name in outcomes]
+    yield _family("wsbench_wire_bytes", "counter", "Bytes on the sockets, with frame headers and TLS.", wire)
+    connections = _outcomes(run.connections, ("opened", "failed", "dropped", "reconnected"))
     yield _family("wsbench_connections", "counter", "Connections of the whole run.", connections)
+
+
+def _outcomes(counts: MessageCounts | ConnectionCounts, names: Iterable[str]) -> list[_Sample]:
+    return [("_total", {"outcome": name}, getattr(counts, name)) for name in names]
 
 
 def _sides(suffix: str, sent: float, received: float) -> list[_Sample]:
@@ -102,14 +106,10 @@ def _sides(suffix: str, sent: float, received: float) -> list[_Sample]:
 
 def _health(run: Run) -> Iterator[Metric]:
     verdict, name = run.generator.verdict, "wsbench_generator_verdict"
-    known = dict.fromkeys((*_VERDICTS, verdict))
-    states: list[_Sample] = [("", {name: state}, int(state == verdict)) for state in known]
+    states = (("", {name: state}, int(state == verdict)) for state in dict.fromkeys((*_VERDICTS, verdict)))
     yield _family(name, "stateset", "The generator's verdict on itself.", states)
     gates = {gate.expression: int(gate.failed) for gate in run.gates}
-    failed: list[_Sample] = [("", {"expression": expression}, value) for expression, value in gates.items()]
+    failed = (("", {"expression": expression}, value) for expression, value in gates.items())
     yield _family("wsbench_gate_failed", "gauge", "1 for a --fail-if that failed.", failed)
-    t = run.target
-    cpu: list[_Sample] = [] if t.cpu_s is None else [("", {}, t.cpu_s)]
-    yield _family("wsbench_target_cpu_seconds", "gauge", "CPU time of the target.", cpu, "seconds")
-    memory: list[_Sample] = [] if t.rss_bytes is None else [("", {}, t.rss_bytes)]
-    yield _family("wsbench_target_resident_bytes", "gauge", "Memory of the target.", memory, "bytes")
+    yield _gauge("wsbench_target_cpu_seconds", "CPU time of the target.", run.target.cpu_s)
+    yield _gauge("wsbench_target_resident_bytes", "Memory of the target.", run.target.rss_bytes)

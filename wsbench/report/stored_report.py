@@ -30,9 +30,8 @@ def of_result(result: Path) -> tuple[Path, bytes]:
     if result.name == CAPACITY_FILE or exists(result / CAPACITY_FILE):
         return directory, of_capacity(directory)
     run = run_result.load(result)
-    return directory, run_page.report(
-        run, stored_files.read_lines(directory, run), stored_files.read_timeline(directory, run)
-    )
+    lines, timeline = stored_files.read_lines(directory, run), stored_files.read_timeline(directory, run)
+    return directory, run_page.report(run, lines, timeline)
 
 
 def of_experiment(directory: Path) -> bytes:
@@ -45,8 +44,7 @@ def of_experiment(directory: Path) -> bytes:
     example: Run | None = None
     curves: dict[str, tuple[Buckets, int]] = {}
     for cell in experiment.cells:
-        whole = DenseBuckets()
-        lost = 0
+        whole, lost = DenseBuckets(), 0
         for done in cell.runs:
             if done.status == experiment_result.DONE and done.run:
                 example = run_result.load(directory / done.run)
@@ -54,19 +52,7 @@ def of_experiment(directory: Path) -> bytes:
                 for line in stored_files.read_lines(directory / done.run, example, _CURVE):
                     whole.add(line.counts)
         curves[cell.key] = (whole.buckets(), lost)
-    return experiment_page.report(
-        experiment_page.ExperimentReport(
-            id=experiment.id,
-            name=experiment.name,
-            started=experiment.started,
-            complete=experiment.complete,
-            seed=experiment.seed,
-            wsbench=experiment.wsbench,
-            overview=make_overview(experiment, directory),
-            curves=curves,
-            example=example,
-        )
-    )
+    return experiment_page.report(experiment, make_overview(experiment, directory), curves, example)
 
 
 def of_capacity(directory: Path) -> bytes:

@@ -12,34 +12,21 @@ from wsbench.measure.delta import IntervalDelta
 from wsbench.measure.histogram import highest_value, percentiles
 from wsbench.units import NS_PER_S, format_utc
 
+_SERIES, _LAGS = ("response", "service"), ("send_lag", "read_lag")
 COLUMNS = (
-    "time",
-    "elapsed_s",
-    "phase",
-    "connections",
-    "sent",
-    "received",
-    "lost",
-    "bytes_sent",
-    "bytes_received",
-    "response_p50_ns",
-    "response_p99_ns",
-    "response_max_ns",
-    "service_p50_ns",
-    "service_p99_ns",
-    "service_max_ns",
-    "send_lag_p99_ns",
-    "read_lag_p99_ns",
+    *("time", "elapsed_s", "phase", "connections", "sent", "received", "lost", "bytes_sent", "bytes_received"),
+    *(f"{series}_{figure}_ns" for series in _SERIES for figure in ("p50", "p99", "max")),
+    *(f"{lag}_p99_ns" for lag in _LAGS),
     "worker_cpu_percent",
+)
+_COUNTED = (
+    *("connections_opened", "connections_closed", "sent", "received", "lost", "missed"),
+    *("payload_sent", "payload_received"),
 )
 
 
-_COUNTS = ("connections_opened", "connections_closed", "sent", "received", "lost", "missed")
-_BYTES = ("payload_sent", "payload_received")
-
-
 class TimelineRow(NamedTuple):
-    """The figures of one second, kept small: a day has many. `counted` is in the order of `_COUNTS` and `_BYTES`."""
+    """The figures of one second, kept small: a day has many. `counted` is in the order of `_COUNTED`."""
 
     start_ns: int
     phase: str
@@ -48,7 +35,7 @@ class TimelineRow(NamedTuple):
 
     def counts(self) -> dict[str, int]:
         """Return the counts that are not 0, by name."""
-        return {name: count for name, count in zip((*_COUNTS, *_BYTES), self.counted, strict=True) if count}
+        return {name: count for name, count in zip(_COUNTED, self.counted, strict=True) if count}
 
 
 def make_row(interval: IntervalDelta, yield_control: Callable[[], None] = lambda: None) -> TimelineRow:
@@ -56,15 +43,15 @@ def make_row(interval: IntervalDelta, yield_control: Callable[[], None] = lambda
     counts = interval.counts
     lost = counts.get("lost", 0) + counts.get("missed", 0)
     latencies: list[int | None] = []
-    for name in ("response", "service"):
+    for name in _SERIES:
         buckets = interval.series.get(name, {})
         latencies += percentiles(buckets, (50, 99), lost if name == "response" else counts.get("lost", 0))
         latencies.append(highest_value(max(buckets)) if buckets else None)
         yield_control()
-    for name in ("send_lag", "read_lag"):
+    for name in _LAGS:
         latencies += percentiles(interval.series.get(name, {}), (99,))
         yield_control()
-    counted = tuple(counts.get(name, 0) for name in (*_COUNTS, *_BYTES))
+    counted = tuple(counts.get(name, 0) for name in _COUNTED)
     return TimelineRow(interval.start_ns, interval.phase, counted, tuple(latencies))
 
 
@@ -83,7 +70,7 @@ def encode(rows: Sequence[TimelineRow], cpu_percent: Mapping[tuple[str, int], fl
 
 
 def _cells(row: TimelineRow, begin_ns: int, connections: int, cpu: float | None) -> list[object]:
-    _, _, sent, received, lost, _, bytes_sent, bytes_received = row.counted
+    _, _, sent, received, lost, _, *payload = row.counted
     return [
         format_utc(datetime.fromtimestamp(row.start_ns / NS_PER_S, UTC)),
         f"{(row.start_ns - begin_ns) / NS_PER_S:.3f}",
@@ -92,8 +79,7 @@ def _cells(row: TimelineRow, begin_ns: int, connections: int, cpu: float | None)
         sent,
         received,
         lost,
-        bytes_sent,
-        bytes_received,
+        *payload,
         *("" if value is None else value for value in row.latencies_ns),
         "" if cpu is None else f"{cpu:.1f}",
     ]

@@ -6,60 +6,39 @@ The plots label the sets of conditions A, B, C ...: their full text has no room 
 from __future__ import annotations
 
 import string
-from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import groupby
 
-from wsbench.measure.histogram import Buckets
 from wsbench.report.html import tables
-from wsbench.report.html.experiment_plots import Group, efficiency_plot, percentile_plots, ratio_plots
+from wsbench.report.html.experiment_plots import Curves, Group, efficiency_plot, percentile_plots, ratio_plots
 from wsbench.report.html.page import render
 from wsbench.report.text import overview_text
+from wsbench.results.experiment_result import Experiment
 from wsbench.results.overview_result import FIGURES, Overview
 from wsbench.results.run_result import Run
 
 
-@dataclass(frozen=True)
-class ExperimentReport:
-    """The input of an experiment's report.
-
-    Attributes:
-        curves: by a cell's key, `response` over all its runs, and the number of lost messages.
-        example: any of the runs: it has the machine on which all of them ran.
-    """
-
-    id: str
-    name: str
-    started: str
-    complete: bool
-    seed: int
-    wsbench: str
-    overview: Overview
-    curves: Mapping[str, tuple[Buckets, int]]
-    example: Run | None
-
-
-def report(experiment: ExperimentReport) -> bytes:
-    """Return the page."""
-    overview = experiment.overview
+def report(experiment: Experiment, overview: Overview, curves: Curves, example: Run | None) -> bytes:
+    """Return the page. `example` is any of the runs: it has the machine on which all of them ran."""
     groups = _groups(overview)
     targets = list(dict.fromkeys(row.target for group in groups for row in group.rows))
     styles = {target: number for number, target in enumerate(targets)}
-    curves = percentile_plots(groups, experiment.curves, styles)
+    percentiles = percentile_plots(groups, curves, styles)
     ratios = ratio_plots(overview, groups, styles)
     efficiency = efficiency_plot(groups, styles)
     return render(
         "experiment.html",
-        [*curves, *ratios, *efficiency],
+        [*percentiles, *ratios, *efficiency],
         title=experiment.name,
         version=experiment.wsbench,
         experiment=experiment,
+        overview=overview,
+        example=example,
         groups=groups,
         targets=targets,
         runs=sum(row.done for row in overview.rows),
         asked=sum(row.asked for row in overview.rows),
         ratios=ratios,
-        curves=curves,
+        percentiles=percentiles,
         efficiency=efficiency,
         figures=FIGURES,
         overview_text=overview_text,
@@ -68,11 +47,10 @@ def report(experiment: ExperimentReport) -> bytes:
 
 
 def _groups(overview: Overview) -> list[Group]:
-    groups = []
-    for number, (conditions, rows) in enumerate(groupby(overview.rows, lambda row: row.conditions)):
-        ordered = sorted(rows, key=lambda row: row.target != overview.baseline)
-        groups.append(Group(_letter(number), conditions, ordered))
-    return groups
+    return [
+        Group(_letter(number), conditions, sorted(rows, key=lambda row: row.target != overview.baseline))
+        for number, (conditions, rows) in enumerate(groupby(overview.rows, lambda row: row.conditions))
+    ]
 
 
 def _letter(number: int) -> str:

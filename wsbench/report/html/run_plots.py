@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from wsbench.measure.histogram import Buckets
@@ -24,57 +25,44 @@ _STYLES = {
     "tls": ("--c", "dot"),
     "upgrade": ("--d", "dashdot"),
 }
-_COLOURS = ("--a", "--b", "--c", "--d")
 _DASHES = ("solid", "dash", "dot", "dashdot")
+_PALETTE = [(colour, dash) for dash in _DASHES for colour in ("--a", "--b", "--c", "--d")]
+"""Styles of a scenario's custom series."""
 _PHASES = {"ramp": "ramp", "warmup": "warm-up", "measure": "measure", "drain": "drain"}
 _LABELLED_SHARE = 0.08
 
 
 def main_plots(run: Run, series: Mapping[str, Buckets], heat: HeatMap | None, over_time: Timeline) -> list[Plot]:
     """Return the plots of latency and load that have data."""
-    plots = [_percentiles(run, series), _of_scenario(run, series), _heat(heat, over_time), *_load(over_time)]
-    return [plot for plot in plots if plot is not None]
-
-
-def connect_plot(run: Run, series: Mapping[str, Buckets]) -> Plot | None:
-    """Return the plot of the time that connections took to open, and of its parts."""
-    names = [name for name in series_labels.connect_series(run) if series.get(name)]
-    if not names:
-        return None
-    how = "As above, but over connections: the time of TCP, TLS and the WebSocket upgrade, and the total."
-    lines = [PercentileSeries(series_labels.label(name), *_STYLES[name], series[name]) for name in names]
-    return Plot("connecting", "Connect phases", how, *percentile_plot(lines))
-
-
-def _percentiles(run: Run, series: Mapping[str, Buckets]) -> Plot | None:
-    shown = [name for name in series_labels.message_series(run) if series.get(name)]
-    if not shown:
-        return None
     how = (
         "The share of messages that were faster than a latency. Each step to the right adds a nine. "
         "Lower is better. A curve that rises at the end shows a tail."
     )
     if run.latency["response"].lost:
         how += " Lost messages rank last: the curves end where they begin."
-    lines = [
-        PercentileSeries(series_labels.label(name), *_STYLES[name], series[name], run.latency[name].lost)
-        for name in shown
-    ]
-    return Plot("percentiles", "Latency by percentile", how, *percentile_plot(lines), height=400)
+    names = series_labels.message_series(run)
+    plots = [_percentiles("percentiles", "Latency by percentile", how, run, names, series, height=400)]
+    names, how = series_labels.scenario_series(run), "As above, for the series that the scenario defines."
+    plots.append(_percentiles("scenario", "The scenario's series", how, run, names, series, height=400))
+    return [plot for plot in (*plots, _heat(heat, over_time), *_load(over_time)) if plot is not None]
 
 
-def _of_scenario(run: Run, series: Mapping[str, Buckets]) -> Plot | None:
-    """Return the plot of the scenario's custom series."""
-    shown = [name for name in series_labels.scenario_series(run) if series.get(name)]
-    if not shown:
-        return None
-    styles = [(colour, dash) for dash in _DASHES for colour in _COLOURS]
-    lines = [
-        PercentileSeries(name, *styles[index % len(styles)], series[name], run.latency[name].lost)
-        for index, name in enumerate(shown)
-    ]
-    how = "As above, for the series that the scenario defines."
-    return Plot("scenario", "The scenario's series", how, *percentile_plot(lines), height=400)
+def connect_plot(run: Run, series: Mapping[str, Buckets]) -> Plot | None:
+    """Return the plot of the time that connections took to open, and of its parts."""
+    how = "As above, but over connections: the time of TCP, TLS and the WebSocket upgrade, and the total."
+    return _percentiles("connecting", "Connect phases", how, run, series_labels.connect_series(run), series)
+
+
+def _percentiles(
+    plot_id: str, title: str, how: str, run: Run, names: Sequence[str], series: Mapping[str, Buckets], height: int = 340
+) -> Plot | None:
+    """Return the percentile curves of these series; None if all are empty."""
+    lines: list[PercentileSeries] = []
+    for name in names:
+        if buckets := series.get(name):
+            style = _STYLES.get(name) or _PALETTE[len(lines) % len(_PALETTE)]
+            lines.append(PercentileSeries(series_labels.label(name), *style, buckets, run.latency[name].lost))
+    return Plot(plot_id, title, how, *percentile_plot(lines), height) if lines else None
 
 
 def _heat(heat: HeatMap | None, over_time: Timeline) -> Plot | None:
@@ -83,8 +71,8 @@ def _heat(heat: HeatMap | None, over_time: Timeline) -> Plot | None:
     scale, unit = _clock(over_time.end_s)
     rows, columns = len(heat.counts), len(heat.counts[0])
     counts = [count for row in heat.counts for count in row]
-    maximum = max(counts)
-    middles = [(start + end) / 2 / scale for start, end in zip(heat.time_edges_s, heat.time_edges_s[1:], strict=False)]
+    top = math.log10(max(counts))
+    middles = [(start + end) / 2 / scale for start, end in pairwise(heat.time_edges_s)]
     colours: Json = {
         "type": "heatmap",
         "name": "messages",
@@ -92,7 +80,7 @@ def _heat(heat: HeatMap | None, over_time: Timeline) -> Plot | None:
         "y": [edge / NS_PER_S for edge in heat.latency_edges_ns],
         "z": packed([math.log10(count) if count else None for count in counts], (rows, columns)),
         "zmin": 0,
-        "zmax": max(1.0, math.log10(maximum)),
+        "zmax": max(1.0, top),
         "colorscale": [[0, "--heat-0"], [0.33, "--heat-1"], [0.67, "--heat-2"], [1, "--heat-3"]],
         "hoverinfo": "skip",
         "colorbar": {
@@ -105,17 +93,14 @@ def _heat(heat: HeatMap | None, over_time: Timeline) -> Plot | None:
             "thickness": 10,
             "ypad": 0,
             "title": {"text": "messages", "side": "top", "font": {"size": 11}},
-            "tickvals": list(range(math.ceil(math.log10(maximum)) + 1)),
-            "ticktext": [_short(10**power) for power in range(math.ceil(math.log10(maximum)) + 1)],
+            "tickvals": list(range(math.ceil(top) + 1)),
+            "ticktext": [_short(10**power) for power in range(math.ceil(top) + 1)],
             "outlinewidth": 0,
         },
     }
     lines = [
         line(name, middles, [seconds(value) for value in values], colour, dash, hover="%{y:.3s}s")
-        for name, colour, dash, values in (
-            ("p50", "--p50", "solid", heat.p50_ns),
-            ("p99", "--p99", "dot", heat.p99_ns),
-        )
+        for name, colour, dash, values in (("p50", "--p50", "solid", heat.p50_ns), ("p99", "--p99", "dot", heat.p99_ns))
     ]
     per = "one second" if over_time.every_s == 1 else f"{over_time.every_s} s"
     how = (
@@ -136,46 +121,33 @@ def _load(over_time: Timeline) -> list[Plot]:
         return []
     scale, unit = _clock(over_time.end_s)
     times = [edge / scale for moment in moments for edge in (moment.start_s, moment.end_s)]
+    phases = _phases(moments, scale)
 
-    def steps(values: Sequence[float | None]) -> list[float | None]:
-        return [value for value in values for _ in range(2)]
+    def steps(name: str, values: Sequence[float | None], colour: str, dash: str, hover: str) -> Json:
+        return line(name, times, [value for value in values for _ in range(2)], colour, dash, hover=hover)
 
     def layout(title: str, **more: Any) -> Json:
-        return {
-            "xaxis": _time(unit),
-            "yaxis": {"title": {"text": title}, "rangemode": "tozero", "tickformat": "~s", **more},
-            **_phases(moments, scale),
-        }
+        axis = {"title": {"text": title}, "rangemode": "tozero", "tickformat": "~s", **more}
+        return {"xaxis": _time(unit), "yaxis": axis, **phases}
 
     rates = [
-        line("sent", times, steps([m.sent_per_s for m in moments]), "--c", "dot", hover="%{y:,.1f}/s"),
-        line("received", times, steps([m.received_per_s for m in moments]), "--a", "solid", hover="%{y:,.1f}/s"),
+        steps("sent", [moment.sent_per_s for moment in moments], "--c", "dot", "%{y:,.1f}/s"),
+        steps("received", [moment.received_per_s for moment in moments], "--a", "solid", "%{y:,.1f}/s"),
     ]
     if any(moment.lost for moment in moments):
         lost = [moment.lost / (moment.end_s - moment.start_s or 1.0) for moment in moments]
-        rates.append(line("lost", times, steps(lost), "--bad", "dash", hover="%{y:,.1f}/s"))
-    open_ = [line("open", times, steps([float(m.connections) for m in moments]), "--b", "solid", hover="%{y:,.0f}")]
-    plots = [
-        Plot(
-            "throughput",
-            "Throughput over time",
-            "Messages by the second in which they were due. The lines of sent and received coincide as long as the "
-            "server answers every message. Shaded phases do not count.",
-            rates,
-            layout("messages/s"),
-        ),
-        Plot(
-            "connections",
-            "Connections over time",
-            "Open connections at the end of every second.",
-            open_,
-            layout("connections"),
-            260,
-        ),
-    ]
+        rates.append(steps("lost", lost, "--bad", "dash", "%{y:,.1f}/s"))
+    how = (
+        "Messages by the second in which they were due. The lines of sent and received coincide as long as the server "
+        "answers every message. Shaded phases do not count."
+    )
+    plots = [Plot("throughput", "Throughput over time", how, rates, layout("messages/s"))]
+    open_ = [steps("open", [float(moment.connections) for moment in moments], "--b", "solid", "%{y:,.0f}")]
+    how = "Open connections at the end of every second."
+    plots.append(Plot("connections", "Connections over time", how, open_, layout("connections"), 260))
     busy = [moment.cpu_percent for moment in moments]
     if any(value is not None for value in busy):
-        cpu = [line("busiest worker", times, steps(busy), "--d", "solid", hover="%{y:.0f} %")]
+        cpu = [steps("busiest worker", busy, "--d", "solid", "%{y:.0f} %")]
         how = "CPU of the busiest worker, in percent of a core. Near 100 %, the generator is the limit, not the server."
         top = max(100.0, *(value for value in busy if value is not None))
         axis = layout("CPU of one core", ticksuffix=" %", range=[0, top * 1.05])

@@ -1,0 +1,20 @@
+"""Whole HdrHistogram logs, encoded and decoded; wsbench itself handles them line by line."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+
+from wsbench.report.hlog import Line, encode_header, encode_line, read_lines
+
+
+def encode(lines: Iterable[Line], *, start_ns: int, comment: str) -> bytes:
+    """Encode a log. Times are relative to `start_ns`, the start of the run."""
+    entries = [(line.start_ns, line.tag, encode_line(line, start_ns=start_ns)) for line in lines]
+    return encode_header(start_ns=start_ns, comment=comment) + b"".join(row for _, _, row in sorted(entries))
+
+
+def decode(text: bytes, where: str) -> list[Line]:
+    """Decode a log into the lines that `encode` got."""
+    lines = read_lines(io.BytesIO(text), where)
+    return [Line(line.tag, line.start_ns, line.length_ns, line.counts.buckets()) for line in lines]
