@@ -306,7 +306,7 @@ def test_a_handshake_that_fails(probe: Probe, bad_handshakes: BadHandshakes, pat
 
 def test_a_server_that_ends_the_connection_at_our_message(probe: Probe, bad_handshakes: BadHandshakes) -> None:
     result = probe(bad_handshakes.url("/ok"), "--json")
-    assert_diagnosed(result, "ended the connection after our message, without a close frame", "closed-abruptly", "echo")
+    assert_diagnosed(result, "ended the connection after our message without a close frame", "closed-abruptly", "echo")
 
 
 def test_an_unknown_host(probe: Probe) -> None:

@@ -13,13 +13,11 @@ from wsbench.websocket.connect_options import ConnectOptions
 
 def test_an_address_that_takes_no_connection_before_one_that_does() -> None:
     tcp = Tcp("127.0.0.1:80", "127.0.0.1:50000", ["::1: Connection refused"])
-    result = Probe(
-        SCHEMA, "0", "ws://localhost/", datetime.now(UTC), False, None, [], [], [], tcp, None, None, None, None, None
-    )
-    (finding,) = diagnosis.findings_of_connect(result, "tcp", ConnectOptions("ws://localhost/"))
+    result = Probe(SCHEMA, "0", "ws://localhost/", datetime.now(UTC), tcp=tcp)
+    (finding,) = diagnosis.findings_of(result, "tcp", ConnectOptions("ws://localhost/"), 1)
     assert finding.code == "address-refused"
     assert "localhost" in finding.evidence and "::1: Connection refused" in finding.evidence
-    assert not list(diagnosis.findings_of_connect(result, "dns", ConnectOptions("ws://localhost/")))
+    assert not list(diagnosis.findings_of(result, "dns", ConnectOptions("ws://localhost/"), 1))
 
 
 @pytest.mark.parametrize(("code", "remedy"), [(1006, "log"), (1009, "shorter"), (4000, "application"), (1005, "log")])

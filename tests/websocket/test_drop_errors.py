@@ -34,7 +34,7 @@ def tls_error() -> ssl.SSLError:
             1011,
             "closed the connection with 1011 (internal error) full",
         ),
-        (drop_errors.closed_abruptly(), "closed-abruptly", 1006, "without a close frame"),
+        (drop_errors.closed(None), "closed-abruptly", 1006, "without a close frame"),
         (drop_errors.close_unanswered(2.5), "close-unanswered", 1006, "did not answer the close frame within 2.5 s"),
         (drop_errors.reset(ConnectionResetError(104, "Connection reset by peer")), "reset", 1006, "reset by peer"),
         (drop_errors.reset(OSError("no number")), "reset", 1006, "broke: no number"),

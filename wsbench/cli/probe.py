@@ -12,8 +12,8 @@ from wsbench import __version__
 from wsbench.cli.params import click_option
 from wsbench.errors import WsbenchError
 from wsbench.measure.payloads import FixedMessages, JsonMessages
+from wsbench.probe import probe_text
 from wsbench.probe.document import Probe
-from wsbench.probe.probe_text import Lines
 from wsbench.probe.prober import ProbeOptions, probe
 from wsbench.report.text.summary import legible
 from wsbench.results.json_files import encode_json
@@ -87,23 +87,22 @@ def _probe_options(url: str, values: dict[str, Any]) -> ProbeOptions:
 
 def _printed_probe(options: ProbeOptions) -> tuple[Probe, WsbenchError | None]:
     """Probe and print each step when it ends, so that a slow step can be seen."""
-    lines = Lines(colour=_colour_wanted())
     printed = 0
 
     def print_step(result: Probe) -> None:
         nonlocal printed
         if not printed:
-            _print(lines.heading(result))
-        _print(lines.step(result, result.steps[printed]))
+            _print(probe_text.heading(result))
+        _print(probe_text.step_lines(result, result.steps[printed]))
         printed += 1
 
     result, error = probe(options, print_step)
-    _print(lines.ending(result))
+    _print(probe_text.ending(result))
     return result, error
 
 
 def _print(text: str) -> None:
-    click.echo(legible(text, sys.stdout.encoding))
+    click.echo(legible(text, sys.stdout.encoding), color=_colour_wanted())
 
 
 def _colour_wanted() -> bool:

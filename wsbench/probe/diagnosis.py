@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from wsbench.probe.certificate import ServerCertificate, utc_now
-from wsbench.probe.document import Probe, ProbeFinding
+from wsbench.probe.document import Close, EchoResult, Probe, ProbeFinding, Upgrade
 from wsbench.units import format_seconds
 from wsbench.websocket.connect_options import ConnectOptions
 
@@ -30,8 +30,9 @@ def close_remedy(code: int) -> str:
     return _CLOSED.get(code, "See the server's log for why.")
 
 
-def findings_of_connect(result: Probe, step: str, options: ConnectOptions) -> Iterator[ProbeFinding]:
-    """Yield the findings of a successful step of opening the connection."""
+def findings_of(result: Probe, step: str, options: ConnectOptions, timeout_ns: int) -> Iterator[ProbeFinding]:
+    """Yield the findings of a successful step; `timeout_ns` is that of each step after the upgrade."""
+    waited = format_seconds(timeout_ns)
     if step == "tcp" and result.tcp is not None and result.tcp.refused:
         yield ProbeFinding(
             "address-refused",
@@ -41,7 +42,17 @@ def findings_of_connect(result: Probe, step: str, options: ConnectOptions) -> It
     if step == "tls" and result.tls is not None and result.tls.certificate is not None:
         yield from _of_certificate(result.tls.certificate, options)
     if step == "upgrade" and result.upgrade is not None:
-        yield from _of_grants(result, options)
+        yield from _of_grants(result.upgrade, options)
+    if step == "echo" and result.echo is not None:
+        yield from _of_echo(result.echo, waited)
+    if step == "ping" and result.ping is not None and result.ping.service_ns is None:
+        yield ProbeFinding(
+            "no-pong",
+            f"the ping was not answered within {waited}",
+            "RFC 6455 (5.5.3) requires a pong: fix the server; clients that send pings will consider it dead.",
+        )
+    if step == "close" and result.close is not None:
+        yield from _of_close(result.close, waited)
 
 
 def _of_certificate(certificate: ServerCertificate, options: ConnectOptions) -> Iterator[ProbeFinding]:
@@ -61,15 +72,14 @@ def _of_certificate(certificate: ServerCertificate, options: ConnectOptions) -> 
         )
 
 
-def _of_grants(result: Probe, options: ConnectOptions) -> Iterator[ProbeFinding]:
-    assert result.upgrade is not None
-    if options.compression != "off" and result.upgrade.extensions is None:
+def _of_grants(upgrade: Upgrade, options: ConnectOptions) -> Iterator[ProbeFinding]:
+    if options.compression != "off" and upgrade.extensions is None:
         yield ProbeFinding(
             "no-compression",
             "compression was requested but not granted",
             "Switch permessage-deflate on in the server, and in a proxy that drops Sec-WebSocket-Extensions.",
         )
-    if options.subprotocols and result.upgrade.subprotocol is None:
+    if options.subprotocols and upgrade.subprotocol is None:
         yield ProbeFinding(
             "no-subprotocol",
             f"none of the requested subprotocols was granted ({', '.join(options.subprotocols)})",
@@ -77,24 +87,7 @@ def _of_grants(result: Probe, options: ConnectOptions) -> Iterator[ProbeFinding]
         )
 
 
-def findings_of_exchange(result: Probe, step: str, timeout_ns: int) -> Iterator[ProbeFinding]:
-    """Yield the findings of a step after the upgrade."""
-    waited = format_seconds(timeout_ns)
-    if step == "echo":
-        yield from _of_echo(result, waited)
-    if step == "ping" and result.ping is not None and result.ping.service_ns is None:
-        yield ProbeFinding(
-            "no-pong",
-            f"the ping was not answered within {waited}",
-            "RFC 6455 (5.5.3) requires a pong: fix the server; clients that send pings will consider it dead.",
-        )
-    if step == "close":
-        yield from _of_close(result, waited)
-
-
-def _of_echo(result: Probe, waited: str) -> Iterator[ProbeFinding]:
-    echo = result.echo
-    assert echo is not None
+def _of_echo(echo: EchoResult, waited: str) -> Iterator[ProbeFinding]:
     if not echo.echoed:
         other = f"; the first message that it sent was {echo.first_other!r}" if echo.others else ""
         yield ProbeFinding(
@@ -110,9 +103,7 @@ def _of_echo(result: Probe, waited: str) -> Iterator[ProbeFinding]:
         )
 
 
-def _of_close(result: Probe, waited: str) -> Iterator[ProbeFinding]:
-    close = result.close
-    assert close is not None
+def _of_close(close: Close, waited: str) -> Iterator[ProbeFinding]:
     if close.received_code is None:
         how = "ended the connection instead" if close.tcp_ended else f"did not answer it within {waited}"
         yield ProbeFinding(
@@ -121,10 +112,10 @@ def _of_close(result: Probe, waited: str) -> Iterator[ProbeFinding]:
             "RFC 6455 (5.5.1) requires a close frame back: fix the server, or a proxy that cuts connections.",
         )
     elif close.received_code != close.sent_code:
+        reason = f" ({close.reason!r})" if close.reason else ""
         yield ProbeFinding(
             "close-code",
-            f"the server answered the close code {close.sent_code} with {close.received_code}"
-            + (f" ({close.reason!r})" if close.reason else ""),
+            f"the server answered the close code {close.sent_code} with {close.received_code}{reason}",
             "Servers usually send back the code that they received.",
         )
     if close.received_code is not None and not close.tcp_ended:

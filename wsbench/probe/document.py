@@ -150,14 +150,14 @@ class Probe(msgspec.Struct, frozen=True):
     wsbench: str
     url: str
     started: datetime
-    ok: bool
-    problem: Problem | None
-    findings: list[ProbeFinding]
-    steps: list[ProbeStep]
-    addresses: list[str]
-    tcp: Tcp | None
-    tls: Tls | None
-    upgrade: Upgrade | None
-    echo: EchoResult | None
-    ping: Ping | None
-    close: Close | None
+    ok: bool = False
+    problem: Problem | None = None
+    findings: list[ProbeFinding] = []
+    steps: list[ProbeStep] = []
+    addresses: list[str] = []
+    tcp: Tcp | None = None
+    tls: Tls | None = None
+    upgrade: Upgrade | None = None
+    echo: EchoResult | None = None
+    ping: Ping | None = None
+    close: Close | None = None

@@ -44,7 +44,11 @@ class Arrival:
 
 
 class ProbeConnection:
-    """An open connection on which a caller sends a frame and waits for the next arrival."""
+    """An open connection: a caller sends a frame and waits for the next arrival. Both raise ConnectionLost at its end.
+
+    Attributes:
+        ended: the server has ended the stream.
+    """
 
     def __init__(self, handshake: HandshakeResult) -> None:
         self._socket = handshake.socket
@@ -53,21 +57,12 @@ class ProbeConnection:
         self._arrivals: deque[Arrival] = deque()
         self._parts: list[bytes] = []
         self._opcode = Opcode.TEXT
-        self._ended = False
+        self.ended = False
         now = time.time_ns()
         self._feed(handshake.early, now, now, by_kernel=False)
 
-    @property
-    def ended(self) -> bool:
-        """Whether the server has ended the stream."""
-        return self._ended
-
     def send(self, enqueue: Callable[[], None]) -> int:
-        """Send the frame that `enqueue` gives to the protocol object; return when, on the clock of `Arrival`.
-
-        Raises:
-            ConnectionLost: the connection was dropped.
-        """
+        """Send the frame that `enqueue` gives to the protocol object; return when, on the clock of `Arrival`."""
         try:
             enqueue()
             sent_ns = time.time_ns()
@@ -77,12 +72,8 @@ class ProbeConnection:
         return sent_ns
 
     def receive(self, deadline_ns: int) -> Arrival | None:
-        """Return the next arrival; None after the deadline (monotonic, ns) or the end of the stream.
-
-        Raises:
-            ConnectionLost: the connection broke, or the server violated the protocol.
-        """
-        while not self._arrivals and not self._ended:
+        """Return the next arrival; None after the deadline (monotonic, ns) or the end of the stream."""
+        while not self._arrivals and not self.ended:
             left_ns = deadline_ns - time.monotonic_ns()
             if left_ns <= 0:
                 return None
@@ -111,8 +102,8 @@ class ProbeConnection:
                 ended = self._tls.closed
             if data:
                 self._feed(data, arrived, handled, by_kernel=bool(ancillary))
-            if ended and not self._ended:
-                self._ended = True
+            if ended and not self.ended:
+                self.ended = True
                 self.protocol.receive_eof()
         except ssl.SSLError as error:
             raise drop_errors.tls_failed(error) from error

@@ -25,6 +25,7 @@ from wsbench.transport.connect import Connector
 from wsbench.transport.connect_attempt import ConnectAttempt, HandshakeResult
 from wsbench.transport.timestamps import TimestampingKeepalive
 from wsbench.transport.traffic import Traffic
+from wsbench.websocket import drop_errors
 from wsbench.websocket.connect_options import ConnectOptions
 from wsbench.websocket.credentials import hide_header, hide_in_target, hide_in_url
 from wsbench.websocket.handshake import new_protocol
@@ -92,27 +93,13 @@ class _Prober:
             wsbench=options.version,
             url=connect.url if options.show_credentials else hide_in_url(connect.url),
             started=utc_now(),
-            ok=False,
-            problem=None,
-            findings=[],
             steps=[ProbeStep(name) for name in STEPS if name != "tls" or connect.uri.secure],
-            addresses=[],
-            tcp=None,
-            tls=None,
-            upgrade=None,
-            echo=None,
-            ping=None,
-            close=None,
         )
 
     # -- opening -------------------------------------------------------------------------------------------------------
 
     def connect(self) -> HandshakeResult:
-        """Take all steps up to the upgrade.
-
-        Raises:
-            ConnectError: a step failed; it is in the result.
-        """
+        """Take all steps up to the upgrade; raise the ConnectError of one that failed."""
         options = self._connect
         context = client_context(ca_file=options.ca_file, insecure=options.insecure) if options.uri.secure else None
         sources = round_robin(options.sources, start=0, step=1) if options.sources else None
@@ -120,7 +107,7 @@ class _Prober:
         try:
             for step in attempt.steps():
                 self._record_step(attempt, step)
-                self._step_done(step, attempt.times_ns[step])
+                self._succeed(step, attempt.times_ns[step])
         except ConnectError as error:
             raise self._record_failure(attempt, error) from error
         assert attempt.result is not None
@@ -139,7 +126,6 @@ class _Prober:
             self._update(tls=Tls(session.version(), tls.cipher, alpn, verified, certificate_from(attempt)))
         elif step == "upgrade":
             self._update(upgrade=self._handshake(attempt, 101))
-        self._update(findings=[*self.result.findings, *diagnosis.findings_of_connect(self.result, step, self._connect)])
 
     def _record_failure(self, attempt: ConnectAttempt, error: ConnectError) -> ConnectError:
         """Add the failed step to the result, and its error after a recheck; return that error."""
@@ -177,11 +163,7 @@ class _Prober:
     # -- open ----------------------------------------------------------------------------------------------------------
 
     def exchange(self, handshake: HandshakeResult) -> None:
-        """Send a message, a ping and a close.
-
-        Raises:
-            ConnectionLost: the server dropped the connection; that is in the result.
-        """
+        """Send a message, a ping and a close; raise ConnectionLost if the server drops the connection."""
         connection = ProbeConnection(handshake)
         try:
             for name, run in (("echo", self._echo), ("ping", self._ping), ("close", self._close)):
@@ -191,13 +173,7 @@ class _Prober:
                 except ConnectionLost as error:
                     self._fail(error, name, time.monotonic_ns() - began)
                     raise
-                self._update(
-                    findings=[
-                        *self.result.findings,
-                        *diagnosis.findings_of_exchange(self.result, name, self._timeout_ns),
-                    ]
-                )
-                self._step_done(name, took_ns)
+                self._succeed(name, took_ns)
         finally:
             connection.discard()
         self._update(ok=True)
@@ -206,8 +182,7 @@ class _Prober:
         options, protocol = self._options, connection.protocol
         send = protocol.send_binary if options.binary else protocol.send_text
         kind = Opcode.BINARY if options.binary else Opcode.TEXT
-        echo = EchoResult(size=len(options.payload), kind=kind.name.lower())
-        self._update(echo=echo)
+        self._update(echo=EchoResult(size=len(options.payload), kind=kind.name.lower()))
         began = time.monotonic_ns()
         sent_ns = connection.send(lambda: send(options.payload))
         for arrival in self._arrivals(connection, began + self._timeout_ns, "our message"):
@@ -216,15 +191,12 @@ class _Prober:
             if options.matches(arrival.payload):
                 identical = (arrival.opcode, arrival.payload) == (kind, options.payload)
                 service_ns, read_lag_ns = arrival.arrived_ns - sent_ns, arrival.handled_ns - arrival.arrived_ns
-                self._update(
-                    echo=msgspec.structs.replace(
-                        self.result.echo or echo,
-                        echoed=True,
-                        identical=identical,
-                        service_ns=service_ns,
-                        read_lag_ns=read_lag_ns,
-                        timestamps=_clock(arrival),
-                    )
+                self._update_echo(
+                    echoed=True,
+                    identical=identical,
+                    service_ns=service_ns,
+                    read_lag_ns=read_lag_ns,
+                    timestamps=_clock(arrival),
                 )
                 break
             self._record_other(arrival)
@@ -255,22 +227,12 @@ class _Prober:
         while connection.receive(fin_deadline_ns) is not None:
             pass
         received = protocol.close_rcvd
-        self._update(
-            close=Close(
-                sent_code=_NORMAL,
-                received_code=int(received.code) if received is not None else None,
-                reason=received.reason if received is not None else "",
-                tcp_ended=connection.ended,
-            )
-        )
+        code, reason = (int(received.code), received.reason) if received is not None else (None, "")
+        self._update(close=Close(_NORMAL, code, reason, connection.ended))
         return took_ns
 
     def _arrivals(self, connection: ProbeConnection, deadline_ns: int, after: str) -> Iterator[Arrival]:
-        """Yield arrivals until the deadline.
-
-        Raises:
-            ConnectionLost: the server dropped the connection.
-        """
+        """Yield arrivals until the deadline; raise ConnectionLost if the server drops the connection."""
         while (arrival := connection.receive(deadline_ns)) is not None:
             if arrival.opcode is Opcode.CLOSE:
                 raise _closed(connection, after)
@@ -282,23 +244,28 @@ class _Prober:
         echo = self.result.echo
         assert echo is not None
         first = echo.first_other if echo.first_other is not None else _excerpt(arrival.payload)
-        self._update(echo=msgspec.structs.replace(echo, others=echo.others + 1, first_other=first))
+        self._update_echo(others=echo.others + 1, first_other=first)
 
     # -- the result ----------------------------------------------------------------------------------------------------
 
     def _update(self, **changes: Any) -> None:
         self.result = msgspec.structs.replace(self.result, **changes)
 
-    def _step_done(self, name: str, duration_ns: int) -> None:
-        self._step(ProbeStep(name, ok=True, duration_ns=duration_ns))
+    def _update_echo(self, **changes: Any) -> None:
+        assert self.result.echo is not None
+        self._update(echo=msgspec.structs.replace(self.result.echo, **changes))
+
+    def _succeed(self, name: str, duration_ns: int) -> None:
+        findings = diagnosis.findings_of(self.result, name, self._connect, self._timeout_ns)
+        self._finish(ProbeStep(name, True, duration_ns), findings=[*self.result.findings, *findings])
 
     def _fail(self, error: ConnectError | ConnectionLost, name: str, duration_ns: int) -> None:
         problem = Problem(error.kind, str(error.side), name, error.what, error.remedy)
-        self._update(problem=problem)
-        self._step(ProbeStep(name, ok=False, duration_ns=duration_ns))
+        self._finish(ProbeStep(name, False, duration_ns), problem=problem)
 
-    def _step(self, step: ProbeStep) -> None:
-        self._update(steps=[step if each.name == step.name else each for each in self.result.steps])
+    def _finish(self, step: ProbeStep, **changes: Any) -> None:
+        steps = [step if each.name == step.name else each for each in self.result.steps]
+        self._update(steps=steps, **changes)
         self._on_step(self.result)
 
 
@@ -315,17 +282,9 @@ def _warm_up(options: ConnectOptions) -> None:
 
 
 def _closed(connection: ProbeConnection, after: str) -> ConnectionLost:
-    received = connection.protocol.close_rcvd
-    if received is None:
-        what = f"the server ended the connection after {after}, without a close frame"
-        return ConnectionLost(what, code=1006, kind="closed-abruptly", remedy=diagnosis.close_remedy(1006))
-    return ConnectionLost(
-        printable(f"the server closed the connection after {after} with {received}"),
-        code=int(received.code),
-        reason=received.reason,
-        kind="closed",
-        remedy=diagnosis.close_remedy(int(received.code)),
-    )
+    error = drop_errors.closed(connection.protocol.close_rcvd, f" after {after}")
+    error.remedy = diagnosis.close_remedy(error.code)
+    return error
 
 
 def _clock(arrival: Arrival) -> str:

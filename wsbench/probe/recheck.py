@@ -56,22 +56,17 @@ def add_certificate_faults(
 
 def recheck(error: ConnectError, options: ConnectOptions) -> ConnectError:
     """Return the error, or a more certain one: ws:// to a port with TLS, or wss:// to one without."""
-    if error.step == "upgrade" and not options.uri.secure and error.kind in _HUNG_UP and _speaks_tls(options):
+    if error.step == "upgrade" and not options.uri.secure and error.kind in _HUNG_UP and fetch_certificate(options):
         how = {"handshake-timeout": "does not answer plain text"}.get(error.kind, "hangs up on plain text")
         what = f"{options.where} speaks TLS: it {how}, but accepts a TLS handshake"
-        return ConnectError(
-            what, step="upgrade", side=Side.TARGET, kind="tls-expected", remedy="Use wss:// instead of ws://."
-        )
+        remedy = "Use wss:// instead of ws://."
+        return ConnectError(what, step="upgrade", side=Side.TARGET, kind="tls-expected", remedy=remedy)
     if error.step == "tls" and error.kind in ("tls", "tls-timeout", "handshake-reset"):
         status = _plain_http_status(options)
         if status is not None:
             what = f"{options.where} speaks no TLS: it accepts no TLS handshake, but answers plain HTTP ({status})"
             return ConnectError(what, step="tls", side=Side.TARGET, kind="no-tls", remedy=NO_TLS_REMEDY)
     return error
-
-
-def _speaks_tls(options: ConnectOptions) -> bool:
-    return fetch_certificate(options) is not None
 
 
 def _plain_http_status(options: ConnectOptions) -> str | None:
@@ -88,7 +83,5 @@ def _plain_http_status(options: ConnectOptions) -> str | None:
 
 def _bare(options: ConnectOptions, scheme: str) -> ConnectOptions:
     """Return options with the server's address only: no path, no credentials."""
-    return ConnectOptions(
-        f"{scheme}://{options.where}/",
-        connect_timeout_ns=min(options.connect_timeout_ns, _TIMEOUT_NS),
-    )
+    timeout_ns = min(options.connect_timeout_ns, _TIMEOUT_NS)
+    return ConnectOptions(f"{scheme}://{options.where}/", connect_timeout_ns=timeout_ns)

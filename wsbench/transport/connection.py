@@ -328,7 +328,7 @@ class Connection(BufferedSocket):
         elif self._send_error is not None:
             self._fail(drop_errors.reset(self._send_error))
         else:
-            self._fail(drop_errors.closed_abruptly())
+            self._fail(drop_errors.closed(None))
 
     def _fail(self, error: ConnectionLost) -> None:
         """End the connection. The first call counts; it is a drop unless we are closing."""

@@ -10,16 +10,13 @@ from wsbench.errors import ConnectionLost, Side, WsbenchError
 from wsbench.websocket.frame_reader import Flood, violation_code
 
 
-def closed(close: Close) -> ConnectionLost:
-    """Return the error of a close frame from the server."""
-    what = f"the server closed the connection with {close}"
+def closed(close: Close | None, when: str = "") -> ConnectionLost:
+    """Return the error of a close frame from the server, or (None) of a stream that ended without one."""
+    if close is None:
+        what = f"the server ended the connection{when} without a close frame"
+        return ConnectionLost(what, code=1006, kind="closed-abruptly")
+    what = f"the server closed the connection{when} with {close}"
     return ConnectionLost(what, code=int(close.code), reason=close.reason, kind="closed")
-
-
-def closed_abruptly() -> ConnectionLost:
-    """Return the error of a stream that ended without a close frame."""
-    what = "the server ended the connection without a close frame"
-    return ConnectionLost(what, code=1006, kind="closed-abruptly")
 
 
 def close_unanswered(timeout_s: float) -> ConnectionLost:
