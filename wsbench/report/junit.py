@@ -13,13 +13,14 @@ from junitparser import Error, Failure, JUnitXml, Skipped, TestCase
 from junitparser.junitparser import FinalResult
 from junitparser.xunit2 import TestSuite
 
-from wsbench.report.text.comparison_text import HEADINGS, metric_cells
+from wsbench.report.text.comparison_text import HEADINGS, metric_cells, verdict_text
 from wsbench.results.comparison_result import Comparison, Metric, Verdict
 from wsbench.results.run_result import Run
 from wsbench.units import NS_PER_S
 
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that no XML 1.0 document may contain, escaped or not (production 2, Char)."""
+_KINDS = {Verdict.SLOWER: Failure, Verdict.INCONCLUSIVE: Skipped, Verdict.NOT_COMPARED: Skipped}
 
 
 def encode_run(run: Run, *, strict: bool = False) -> bytes:
@@ -59,12 +60,11 @@ def _add_verdict(suite: TestSuite, run: Run, *, strict: bool) -> None:
 
 
 def _add_metric(suite: TestSuite, key: str, metric: Metric) -> None:
-    message = ": ".join(part for part in (metric.verdict, metric.reason) if part)
+    message = verdict_text(metric)
     if metric.verdict != Verdict.NOT_COMPARED:
         cells = zip(HEADINGS, metric_cells(metric), strict=True)
         message += f" ({', '.join(f'{name} {cell}' for name, cell in cells)})"
-    kinds = {Verdict.SLOWER: Failure, Verdict.INCONCLUSIVE: Skipped, Verdict.NOT_COMPARED: Skipped}
-    kind = kinds.get(metric.verdict)
+    kind = _KINDS.get(metric.verdict)
     _add_case(suite, f"{key}: {metric.metric}", _result(kind, message) if kind else None, message)
 
 

@@ -6,15 +6,13 @@ import re
 from collections.abc import Iterable, Sequence
 
 from wsbench.report import series_labels
-from wsbench.report.text.comparison_text import HEADINGS, basis, metric_cells
-from wsbench.report.text.summary import ERRORS_SHOWN, describe_conditions
+from wsbench.report.text.comparison_text import HEADINGS, basis, metric_cells, verdict_text
+from wsbench.report.text.summary import ERRORS_SHOWN, LATENCY_COLUMNS, describe_conditions, latency_cells
 from wsbench.results.comparison_result import Comparison, Pair, Verdict
-from wsbench.results.percentiles import figure_of
 from wsbench.results.run_result import Run
-from wsbench.units import format_count, format_duration
+from wsbench.units import format_count
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~!&])")
-_COLUMNS = ("p50", "p90", "p99", "p99.9", "max")
 _MARKS = {
     Verdict.SLOWER: "❌",
     Verdict.FASTER: "✅",
@@ -36,11 +34,8 @@ def run_summary(run: Run) -> str:
         gates = [("❌ failed" if gate.failed else "✅ passed", gate.expression, gate.value) for gate in run.gates]
         rows += [*_table(("gate", "fails if", "was"), gates), ""]
     if run.errors:
-        rows += [
-            "**Errors:**",
-            *(f"- {e.count} × {_escape(e.example)} *({e.side})*" for e in run.errors[:ERRORS_SHOWN]),
-            "",
-        ]
+        errors = (f"- {e.count} × {_escape(e.example)} *({e.side})*" for e in run.errors[:ERRORS_SHOWN])
+        rows += ["**Errors:**", *errors, ""]
     rows.append(f"**Verdict: {_escape(run.generator.verdict)}**")
     rows += [f"- `{f.code}`: {_escape(f.evidence)} *{_escape(f.remedy)}*" for f in run.generator.findings]
     return "\n".join(rows) + "\n\n"
@@ -49,13 +44,9 @@ def run_summary(run: Run) -> str:
 def comparison_summary(comparison: Comparison) -> str:
     """Return the verdict, and one table per pair."""
     rows = [f"### {_MARKS[comparison.verdict]} wsbench compare: {_escape(comparison.said)}", ""]
-    rows += _table(
-        ("", "result", "target"),
-        [
-            (name, side.given, ", ".join(side.targets))
-            for name, side in (("BASE", comparison.base), ("NEW", comparison.new))
-        ],
-    )
+    sides = (("BASE", comparison.base), ("NEW", comparison.new))
+    body = [(name, side.given, ", ".join(side.targets)) for name, side in sides]
+    rows += _table(("", "result", "target"), body)
     for pair in comparison.pairs:
         rows += ["", *_pair(pair, named=len(comparison.pairs) > 1)]
     rows += ["", _escape(basis(comparison)) + "."]
@@ -71,11 +62,7 @@ def _pair(pair: Pair, *, named: bool) -> list[str]:
     if pair.reason:
         return [f"**{_escape(pair.key)}**: not compared: {_escape(pair.reason)}"]
     body = [
-        (
-            metric.metric,
-            *metric_cells(metric),
-            f"{_MARKS[metric.verdict]} {metric.verdict}" + (f": {metric.reason}" if metric.reason else ""),
-        )
+        (metric.metric, *metric_cells(metric), f"{_MARKS[metric.verdict]} {verdict_text(metric)}")
         for metric in pair.metrics
     ]
     heading = [f"**{_escape(pair.key)}** ({len(pair.base)} against {len(pair.new)} runs)", ""] if named else []
@@ -83,36 +70,24 @@ def _pair(pair: Pair, *, named: bool) -> list[str]:
 
 
 def _latency(run: Run) -> list[str]:
-    body = [
-        (
-            series_labels.label(name),
-            *(format_duration(figure_of(run.latency[name], column)) for column in _COLUMNS),
-        )
-        for name in (*series_labels.message_series(run), *series_labels.scenario_series(run))
-    ]
-    return _table(("latency", *_COLUMNS), body)
+    names = (*series_labels.message_series(run), *series_labels.scenario_series(run))
+    body = [(series_labels.label(name), *latency_cells(run.latency[name])) for name in names]
+    return _table(("latency", *LATENCY_COLUMNS), body)
 
 
 def _figures(run: Run) -> list[str]:
     m, c = run.messages, run.connections
-    return _table(
-        ("throughput", "sent", "received", "lost", "connections"),
-        [
-            (
-                f"{format_count(run.throughput.received_per_s)} {'messages' if m.pushed else 'replies'}/s",
-                format_count(m.sent),
-                format_count(m.received),
-                format_count(m.lost),
-                f"{format_count(c.opened)} of {format_count(c.asked)}",
-            )
-        ],
+    row = (
+        f"{format_count(run.throughput.received_per_s)} {'messages' if m.pushed else 'replies'}/s",
+        *map(format_count, (m.sent, m.received, m.lost)),
+        f"{format_count(c.opened)} of {format_count(c.asked)}",
     )
+    return _table(("throughput", "sent", "received", "lost", "connections"), [row])
 
 
 def _table(head: Sequence[str], body: Iterable[Sequence[str]]) -> list[str]:
-    rule = [":---"] * len(head)
     rows = [[_escape(cell) for cell in row] for row in (head, *body)]
-    rows.insert(1, rule)
+    rows.insert(1, [":---"] * len(head))
     return ["| " + " | ".join(row) + " |" for row in rows]
 
 

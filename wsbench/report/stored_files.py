@@ -1,4 +1,7 @@
-"""The files beside a run.json, checked against it: truncated or edited ones are refused."""
+"""The files beside a run.json, checked against it.
+
+All functions raise ResultError for a file that cannot be read, or that was truncated or edited.
+"""
 
 from __future__ import annotations
 
@@ -19,21 +22,13 @@ _TIMELINE_COUNTS = ("sent", "received", "lost")
 
 
 def read_log(directory: Path, series: str | None = None) -> bytes:
-    """Read latency.hlog, or its rows of one series.
-
-    Raises:
-        ResultError: it cannot be read.
-    """
+    """Read latency.hlog, or its rows of one series."""
     text = _read(directory, LOG)
     return text if series is None else b"".join(hlog.select_series(text.splitlines(keepends=True), series))
 
 
 def read_lines(directory: Path, run: Run, series: str | None = None) -> Iterator[hlog.StoredLine]:
-    """Yield the lines of latency.hlog.
-
-    Raises:
-        ResultError: it cannot be read, is not a log, or (after the last line) its counts are not those of the run.
-    """
+    """Yield the lines of latency.hlog. After the last line, its counts must be those of the run."""
     where, counted = str(directory / LOG), Counter[str]()
     with _opened(directory, LOG) as rows:  # a day's log is half a gigabyte
         for line in hlog.read_lines(rows if series is None else hlog.select_series(rows, series), where):
@@ -44,11 +39,7 @@ def read_lines(directory: Path, run: Run, series: str | None = None) -> Iterator
 
 
 def read_timeline(directory: Path, run: Run) -> bytes:
-    """Read timeline.csv.
-
-    Raises:
-        ResultError: it cannot be read, or its sums are not those of the run.
-    """
+    """Read timeline.csv, whose sums must be those of the run."""
     text, where = _read(directory, TIMELINE), str(directory / TIMELINE)
     try:
         rows = list(csv.DictReader(text.decode().splitlines(), strict=True))
@@ -60,11 +51,7 @@ def read_timeline(directory: Path, run: Run) -> bytes:
 
 
 def read_distribution(directory: Path, run: Run, series: str) -> bytes:
-    """Read the .hgrm of a series.
-
-    Raises:
-        ResultError: it cannot be read, or its count is not that of the run.
-    """
+    """Read the .hgrm of a series, whose count must be that of the run."""
     name = f"{series}.hgrm"
     text = _read(directory, name)
     count = _HGRM_COUNT.search(text)
@@ -74,12 +61,10 @@ def read_distribution(directory: Path, run: Run, series: str) -> bytes:
 
 def _check(where: str, counted: Mapping[str, int], expected: Mapping[str, int]) -> None:
     for name in sorted({*counted, *expected}):
-        if counted.get(name, 0) != expected.get(name, 0):
-            raise ResultError(
-                f"{where} and run.json do not agree: {counted.get(name, 0):,} and "
-                f"{expected.get(name, 0):,} of {name!r}",
-                remedy="One of the files was truncated or edited.",
-            )
+        here, there = counted.get(name, 0), expected.get(name, 0)
+        if here != there:
+            what = f"{where} and run.json do not agree: {here:,} and {there:,} of {name!r}"
+            raise ResultError(what, remedy="One of the files was truncated or edited.")
 
 
 def _read(directory: Path, name: str) -> bytes:

@@ -1,4 +1,7 @@
-"""report.html of a stored result: a run, an experiment or a capacity."""
+"""report.html of a stored result: a run, an experiment or a capacity.
+
+All functions raise ResultError for a result, or a run of it, that cannot be read.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +22,7 @@ _CURVE = "response"
 
 
 def of_result(result: Path) -> tuple[Path, bytes]:
-    """Return a result's directory and its report; `result` is the directory or its JSON file.
-
-    Raises:
-        ResultError: it cannot be read.
-    """
+    """Return a result's directory and its report; `result` is the directory or its JSON file."""
     directory = result if result.is_dir() else result.parent
     if result.name == EXPERIMENT_FILE or exists(result / EXPERIMENT_FILE):
         return directory, of_experiment(directory)
@@ -35,11 +34,7 @@ def of_result(result: Path) -> tuple[Path, bytes]:
 
 
 def of_experiment(directory: Path) -> bytes:
-    """Return the report of the experiment in a directory.
-
-    Raises:
-        ResultError: it cannot be read, or one of its runs.
-    """
+    """Return the report of the experiment in a directory."""
     experiment = experiment_result.load(directory)
     example: Run | None = None
     curves: dict[str, tuple[Buckets, int]] = {}
@@ -56,11 +51,7 @@ def of_experiment(directory: Path) -> bytes:
 
 
 def of_capacity(directory: Path) -> bytes:
-    """Return the report of the capacity in a directory.
-
-    Raises:
-        ResultError: it cannot be read.
-    """
+    """Return the report of the capacity in a directory."""
     capacity = capacity_result.load(directory)
     runs = [directory / step.run for step in capacity.steps if step.run]
     example = next((run_result.load(run) for run in reversed(runs) if exists(run / run_result.RUN_FILE)), None)

@@ -50,17 +50,12 @@ def _mood(capacity: Capacity) -> tuple[str, str]:
 
 
 def _tiles(capacity: Capacity, points: Sequence[LoadPoint]) -> list[tuple[str, str]]:
-    at = next((point for point in points if capacity.answer and point.load == capacity.answer.load), None)
+    unit, answer, knee = capacity_text.load_unit(capacity), capacity.answer, capacity.knee
+    at = next((point for point in points if answer and point.load == answer.load), None)
     return [
-        (
-            f"capacity, {capacity_text.load_unit(capacity)}",
-            "–" if capacity.answer is None else capacity_text.format_number(capacity.answer.load),
-        ),
+        (f"capacity, {unit}", capacity_text.format_number(answer.load if answer else None)),
         ("limited by", capacity.limited_by or "–"),
-        (
-            f"knee, {capacity_text.load_unit(capacity)}",
-            "–" if capacity.knee is None else capacity_text.format_number(capacity.knee.load),
-        ),
+        (f"knee, {unit}", capacity_text.format_number(knee.load if knee else None)),
         ("p50 at capacity", format_duration(at.p50_ns if at else None)),
         ("p99 at capacity", format_duration(at.p99_ns if at else None)),
         ("runs", format_count(len(capacity.steps))),
@@ -79,17 +74,16 @@ def _curve(capacity: Capacity, points: Sequence[LoadPoint]) -> Plot:
         f"knee, messages queue up. Knee: {capacity_text.describe_knee(capacity)}. The vertical line is the capacity. "
         "A line has a gap where too many messages were lost, or too few measured for that percentile."
     )
+    unit = capacity_text.load_unit(capacity)
+    axis = {"title": {"text": unit}, "unifiedhovertitle": {"text": f"%{{x:,.4~r}} {unit}"}}
     layout: Json = {
-        "xaxis": {
-            "title": {"text": capacity_text.load_unit(capacity)},
-            "rangemode": "tozero",
-            "tickformat": ",~r",
-            "unifiedhovertitle": {"text": f"%{{x:,.4~r}} {capacity_text.load_unit(capacity)}"},
-        },
+        "xaxis": {**axis, "rangemode": "tozero", "tickformat": ",~r"},
         "yaxis": latency_axis("response", [y for each in data for y in each["y"] if y]),
         "showlegend": True,
-        "shapes": _capacity_line(capacity),
     }
+    if capacity.answer is not None:
+        style = {"color": "--good", "width": 1.5, "dash": "dot"}
+        layout["shapes"] = [vertical_line(capacity.answer.load, style, layer="below")]
     return Plot("load", "Latency against load", how, data, layout, 460)
 
 
@@ -128,11 +122,3 @@ def _knee(capacity: Capacity) -> Iterator[Json]:
         load, p99 = capacity.knee.load, seconds(capacity.knee.p99_ns)
         style = {"color": "--ink", "symbol": "diamond-open", "size": 14, "line": {"width": 2}}
         yield scatter("markers", "knee", [load], [p99], marker=style, hoverinfo="skip")
-
-
-def _capacity_line(capacity: Capacity) -> list[Json]:
-    """Return a vertical line at the answer."""
-    if capacity.answer is None:
-        return []
-    style = {"color": "--good", "width": 1.5, "dash": "dot"}
-    return [vertical_line(capacity.answer.load, style, layer="below")]

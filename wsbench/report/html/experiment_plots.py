@@ -79,32 +79,33 @@ def _ratio_plot(name: str, overview: Overview, groups: Sequence[Group], styles: 
     edges = [1.0]
     places: list[str] = []
     for target, style in styles.items():
-        points = [
-            (f"{_plain(target)} · {group.letter}", figure.ratio)
+        found = {
+            f"{_plain(target)} · {group.letter}": figure.ratio
             for group in groups
             for row in group.rows
             if row.target == target and (figure := row.figures.get(name)) is not None and figure.ratio is not None
-        ]
-        if not points:
+        }
+        if not found:
             continue
-        places += [place for place, _ in points]
-        edges += [edge for _, ratio in points for edge in (ratio.low, ratio.high)]
+        places += found
+        ratios = list(found.values())
+        edges += [edge for ratio in ratios for edge in (ratio.low, ratio.high)]
         data.append(
             scatter(
                 "markers",
                 _plain(target),
-                [ratio.ratio for _, ratio in points],
-                [place for place, _ in points],
+                [ratio.ratio for ratio in ratios],
+                list(found),
                 error_x={
                     "type": "data",
                     "symmetric": False,
-                    "array": [ratio.high - ratio.ratio for _, ratio in points],
-                    "arrayminus": [ratio.ratio - ratio.low for _, ratio in points],
+                    "array": [ratio.high - ratio.ratio for ratio in ratios],
+                    "arrayminus": [ratio.ratio - ratio.low for ratio in ratios],
                     "thickness": 1.5,
                     "width": 4,
                 },
-                customdata=[[f"{ratio.low:.3g}", f"{ratio.high:.3g}"] for _, ratio in points],
-                marker={"color": _colour(style), "symbol": _SYMBOLS[style % len(_SYMBOLS)], "size": 8},
+                customdata=[[f"{ratio.low:.3g}", f"{ratio.high:.3g}"] for ratio in ratios],
+                marker=_marker(style, 8),
                 hovertemplate="× %{x:.3g} (%{customdata[0]} – %{customdata[1]})",
             )
         )
@@ -150,25 +151,27 @@ def efficiency_plot(groups: Sequence[Group], styles: Styles) -> list[Plot]:
     """Return the plot of CPU cost against p99; empty without such figures."""
     data: list[Json] = []
     for target, style in styles.items():
-        points = []
-        for group in groups:
-            for row in group.rows:
-                cpu, p99 = (row.figures[name].value if name in row.figures else None for name in (_CPU, _P99))
-                if row.target == target and cpu and p99:
-                    points.append((group.letter, 1e6 / cpu, p99 / NS_PER_S))
+        points = [
+            (group.letter, 1e6 / cpu, p99 / NS_PER_S)
+            for group in groups
+            for row in group.rows
+            if row.target == target and (cpu := _figure(row, _CPU)) and (p99 := _figure(row, _P99))
+        ]
         if points:
+            letters, xs, ys = map(list, zip(*points, strict=True))
+            positions = [
+                _LETTER_POSITIONS[string.ascii_uppercase.index(letter[0]) % len(_LETTER_POSITIONS)]
+                for letter in letters
+            ]
             data.append(
                 scatter(
                     "markers+text" if len(groups) <= len(_LETTER_POSITIONS) else "markers",
                     _plain(target),
-                    [x for _, x, _ in points],
-                    [y for _, _, y in points],
-                    text=[letter for letter, _, _ in points],
-                    textposition=[
-                        _LETTER_POSITIONS[string.ascii_uppercase.index(letter[0]) % len(_LETTER_POSITIONS)]
-                        for letter, _, _ in points
-                    ],
-                    marker={"color": _colour(style), "symbol": _SYMBOLS[style % len(_SYMBOLS)], "size": 9},
+                    xs,
+                    ys,
+                    text=letters,
+                    textposition=positions,
+                    marker=_marker(style, 9),
                     hovertemplate="%{text}: %{x:,.3s} messages/CPU s, p99 %{y:.3s}s",
                 )
             )
@@ -193,14 +196,21 @@ def _thousands(values: Sequence[float]) -> Json:
     return {"tickvals": ticks, "ticktext": [f"{tick:g}" if tick < 1 else format_count(tick) for tick in ticks]}
 
 
+def _figure(row: OverviewRow, name: str) -> float | None:
+    return row.figures[name].value if name in row.figures else None
+
+
 def _colour(number: int) -> str:
     return _COLOURS[number % len(_COLOURS)]
 
 
 def _dash(number: int) -> str:
-    return (
-        _DASHES[number // len(_COLOURS) % len(_DASHES)] if number >= len(_COLOURS) else _DASHES[number % len(_DASHES)]
-    )
+    """Return the dash of a target: those of the same colour differ."""
+    return _DASHES[(number if number < len(_COLOURS) else number // len(_COLOURS)) % len(_DASHES)]
+
+
+def _marker(number: int, size: int) -> Json:
+    return {"color": _colour(number), "symbol": _SYMBOLS[number % len(_SYMBOLS)], "size": size}
 
 
 def _plain(text: str) -> str:

@@ -15,12 +15,8 @@ def render(calibration: Calibration) -> str:
 
 
 def _rows(calibration: Calibration) -> Iterator[tuple[str, str]]:
-    m, environment, closed, held = (
-        calibration.machine,
-        calibration.environment,
-        calibration.closed_loop,
-        calibration.open_loop,
-    )
+    m, environment = calibration.machine, calibration.environment
+    closed, held = calibration.closed_loop, calibration.open_loop
     timer, plain, trip = m["timer"], m["plain_timer"], m["round_trip"]
     yield "machine", f"{environment.cpu}, {environment.cores} cores, {environment.kernel}, {environment.python}"
     yield (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from wsbench.experiment.load_curve import LoadPoint, load_curve
 from wsbench.report.text.text_table import draw, facts, left, right
@@ -11,6 +11,7 @@ from wsbench.results.capacity_result import BOUND, GENERATOR, HELD, RATE, TARGET
 from wsbench.results.percentiles import PERCENTILES, figure_of
 from wsbench.units import format_bytes, format_count, format_duration
 
+OUTCOMES = {HELD: "held", TARGET: "did not hold", GENERATOR: "generator at its limit"}
 _LATENCIES = ("p50", "p99", "p99.9")
 
 
@@ -26,9 +27,9 @@ def load_unit(capacity: Capacity, value: float = 2) -> str:
     return "connection" if value == 1 else "connections"
 
 
-def format_number(value: float) -> str:
-    """Return a load with thousands separators; below 100 with decimals, if it has any."""
-    return format_count(value) if value >= 100 or value == int(value) else f"{value:.3g}"
+def format_number(value: float | None) -> str:
+    """Return a load with thousands separators; below 100 with decimals, if it has any; '–' for None."""
+    return format_count(value) if value is None or value >= 100 or value == int(value) else f"{value:.3g}"
 
 
 def describe(capacity: Capacity) -> str:
@@ -42,17 +43,17 @@ def describe(capacity: Capacity) -> str:
 def describe_conditions(capacity: Capacity) -> str:
     """Describe in one line the conditions that all steps share."""
     c = capacity.conditions
-    parts = [
-        f"{format_count(c.connections)} connections"
-        if c.rate_per_connection is None
-        else f"{format_number(c.rate_per_connection)} messages/s per connection",
-        f"{c.arrivals} arrivals",
-        f"{format_bytes(c.payload_size)} {'binary' if c.binary else 'text'}",
-        f"compression {c.compression}",
-        *(["TLS"] if c.tls else []),
-        f"{c.processes} process{'es' if c.processes > 1 else ''}",
-    ]
-    return ", ".join(parts)
+    load = f"{format_count(c.connections)} connections"
+    if c.rate_per_connection is not None:
+        load = f"{format_number(c.rate_per_connection)} messages/s per connection"
+    return (
+        f"{load}, {c.arrivals} arrivals, {format_bytes(c.payload_size)} {'binary' if c.binary else 'text'}, "
+        f"compression {c.compression}, {'TLS, ' if c.tls else ''}{_processes(c.processes)}"
+    )
+
+
+def _processes(count: int) -> str:
+    return f"{count} process{'es' if count > 1 else ''}"
 
 
 def step_started(capacity: Capacity, at: float, held: float | None, failed: float | None) -> str:
@@ -78,17 +79,12 @@ def describe_limit(capacity: Capacity) -> str:
     if capacity.failed_at is None:
         return (
             f"the generator: more than {format_load(capacity, capacity.bounds.most)} need more open files than "
-            f"{_processes(capacity)} may have on this machine"
+            f"{_processes(capacity.conditions.processes)} may have on this machine"
         )
     failed = [step for step in capacity.steps if step.load == capacity.failed_at]
     why = next((step.why for step in reversed(failed) if step.outcome == capacity.limited_by), "")
     whose = "the target" if capacity.limited_by == TARGET else "the generator, not the target"
     return f"{whose}: at {format_load(capacity, capacity.failed_at)}, {why}"
-
-
-def _processes(capacity: Capacity) -> str:
-    count = capacity.conditions.processes
-    return "1 process" if count == 1 else f"{count} processes"
 
 
 def remedy(capacity: Capacity) -> str:
@@ -100,16 +96,13 @@ def remedy(capacity: Capacity) -> str:
 
 def describe_answer(capacity: Capacity) -> str:
     """Return the answer as a sentence without a full stop."""
+    objectives = "objectives" if len(capacity.objectives) > 1 else "objective"
     if capacity.answer is None:
         lowest = min((step.load for step in capacity.steps), default=capacity.bounds.least)
-        return f"none: not even {format_load(capacity, lowest)} hold the objective{_s(capacity.objectives)}"
+        return f"none: not even {format_load(capacity, lowest)} hold the {objectives}"
     least = "at least " if capacity.limited_by != TARGET else ""
     more = f"; {format_number(capacity.failed_at)} do not" if capacity.failed_at is not None else ""
-    return f"{least}{format_load(capacity, capacity.answer.load)} hold the objective{_s(capacity.objectives)}{more}"
-
-
-def _s(several: Sequence[object]) -> str:
-    return "s" if len(several) > 1 else ""
+    return f"{least}{format_load(capacity, capacity.answer.load)} hold the {objectives}{more}"
 
 
 def so_far(capacity: Capacity) -> str:
@@ -152,23 +145,17 @@ def _findings(capacity: Capacity) -> Iterator[tuple[str, str]]:
 
 def _table(capacity: Capacity) -> list[str]:
     columns = [right(load_unit(capacity)), *map(right, _LATENCIES), right("runs", 6), left()]
-    points = load_curve(capacity.steps)
-    return draw(columns, ((format_number(p.load), *latency_cells(p), str(p.steps), outcome_label(p)) for p in points))
+    rows = (
+        (format_number(point.load), *latency_cells(point), str(point.steps), OUTCOMES[point.outcome])
+        for point in load_curve(capacity.steps)
+    )
+    return draw(columns, rows)
 
 
 def latency_cells(point: LoadPoint) -> list[str]:
     """Return p50, p99 and p99.9; in brackets where a load has too few messages for one."""
-    return [_latency(point, label) for label in _LATENCIES]
-
-
-def _latency(point: LoadPoint, label: str) -> str:
-    text = format_duration(figure_of(point, label))
-    return text if point.due >= PERCENTILES[label].samples else f"({text})"
-
-
-def outcome_label(point: LoadPoint) -> str:
-    """Return how a load ended, in a few words."""
-    return {HELD: "held", TARGET: "did not hold", GENERATOR: "generator at its limit"}[point.outcome]
+    cells = {label: format_duration(figure_of(point, label)) for label in _LATENCIES}
+    return [text if point.due >= PERCENTILES[label].samples else f"({text})" for label, text in cells.items()]
 
 
 def request_rows(capacity: Capacity) -> list[tuple[str, str]]:

@@ -33,33 +33,31 @@ def basis(comparison: Comparison) -> str:
     )
 
 
-def format_metric(metric: Metric, value: float | None) -> str:
-    """Return a value of a metric with its unit."""
-    if metric.metric == "throughput":
-        return "–" if value is None else f"{format_count(value)}/s"
-    return format_duration(value)
-
-
-def metric_cells(metric: Metric) -> tuple[str, str, str, str, str, str]:
+def metric_cells(metric: Metric) -> tuple[str, ...]:
     """Return the cells under `HEADINGS`."""
     interval = "–" if metric.low is None or metric.high is None else f"{_ratio(metric.low)} – {_ratio(metric.high)}"
-    ratio = "–" if metric.ratio is None else _ratio(metric.ratio)
     spread = "–" if metric.spread is None else f"{100 * metric.spread:.2g} %"
     if metric.spread_from == "assumed":
         spread += " (assumed)"
-    return (
-        format_metric(metric, metric.base),
-        format_metric(metric, metric.new),
-        ratio,
-        interval,
-        spread,
-        _percent(metric.margin),
-    )
+    figures = (_figure(metric, metric.base), _figure(metric, metric.new), _ratio(metric.ratio))
+    return (*figures, interval, spread, _percent(metric.margin))
 
 
-def _ratio(ratio: float) -> str:
-    digits = 3 if ratio < 10 else 1 if ratio < 100 else 0
-    return f"{ratio:,.{digits}f}"
+def verdict_text(metric: Metric) -> str:
+    """Return a metric's verdict with its reason, if it has one."""
+    return f"{metric.verdict}: {metric.reason}" if metric.reason else str(metric.verdict)
+
+
+def _figure(metric: Metric, value: float | None) -> str:
+    if metric.metric != "throughput":
+        return format_duration(value)
+    return "–" if value is None else f"{format_count(value)}/s"
+
+
+def _ratio(ratio: float | None) -> str:
+    if ratio is None:
+        return "–"
+    return f"{ratio:,.{3 if ratio < 10 else 1 if ratio < 100 else 0}f}"
 
 
 def _percent(share: float) -> str:
@@ -71,16 +69,15 @@ def _side(name: str, side: ComparisonSide) -> str:
 
 
 def _table(pair: Pair, *, named: bool) -> list[str]:
-    runs = f"{len(pair.base)} against {len(pair.new)} run{'s' if max(len(pair.base), len(pair.new)) > 1 else ''}"
     if pair.reason:
         return [f"{pair.key}: not compared: {pair.reason}"]
+    runs = f"{len(pair.base)} against {len(pair.new)} run{'s' if max(len(pair.base), len(pair.new)) > 1 else ''}"
     heading = [f"{pair.key}   ({runs})"] if named else []
     columns = [left(), *(right(heading, 6) for heading in HEADINGS), left("verdict")]
     return [*heading, *draw(columns, map(_row, pair.metrics), indent=2)]
 
 
 def _row(metric: Metric) -> list[str] | str:
-    verdict = f"{metric.verdict}: {metric.reason}" if metric.reason else f"{metric.verdict}"
     if metric.verdict == Verdict.NOT_COMPARED:
-        return f"  {metric.metric:<10}  {verdict}"
-    return [metric.metric, *metric_cells(metric), verdict]
+        return f"  {metric.metric:<10}  {verdict_text(metric)}"
+    return [metric.metric, *metric_cells(metric), verdict_text(metric)]

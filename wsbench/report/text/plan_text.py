@@ -35,8 +35,10 @@ def render(
 
 
 def _figure_row(figure: PlanFigure) -> list[str]:
+    formatted = {"B": format_bytes, "bit/s": format_bit_rate, "messages/s": _format_rate}.get(figure.unit, format_count)
     values = (figure.whole, figure.a_machine, figure.a_process)
-    return [figure.name, *(format_figure(figure, value) for value in values), f"{figure.source}: {figure.how}"]
+    cells = ("" if value is None else formatted(value) for value in values)
+    return [figure.name, *cells, f"{figure.source}: {figure.how}"]
 
 
 def describe(wanted: WantedLoad) -> str:
@@ -48,32 +50,20 @@ def describe(wanted: WantedLoad) -> str:
     )
 
 
-def format_figure(figure: PlanFigure, value: float | None) -> str:
-    """Return a number with its unit; empty for None."""
-    if value is None:
-        return ""
-    if figure.unit == "B":
-        return format_bytes(value)
-    if figure.unit == "bit/s":
-        return format_bit_rate(value)
-    return f"{format_count(value)}{'/s' if figure.unit else ''}"
-
-
 def format_bit_rate(value: float) -> str:
     """Return a bit rate with its unit: '1.63 Gbit/s'."""
     return format_bytes(value).replace("B", "bit/s")
 
 
+def _format_rate(value: float) -> str:
+    return f"{format_count(value)}/s"
+
+
 def basis_rows(wanted: WantedLoad, costs: Costs) -> Iterator[tuple[str, Basis]]:
     """Yield the costs that this plan is based on, each as text and basis."""
-    rate = f"{format_count(costs.rate.value)} messages/s per process"
-    yield rate, costs.rate
-    headroom = Basis(
-        wanted.headroom,
-        "stated",
-        f"--headroom (30% by default); planned with {format_count(usable_rate(wanted, costs))}/s",
-    )
-    yield f"{100 * wanted.headroom:g} % of it as headroom", headroom
+    yield f"{format_count(costs.rate.value)} messages/s per process", costs.rate
+    how = f"--headroom (30% by default); planned with {format_count(usable_rate(wanted, costs))}/s"
+    yield f"{100 * wanted.headroom:g} % of it as headroom", Basis(wanted.headroom, "stated", how)
     if wanted.tls:
         yield f"{costs.tls_factor.value:.2f} times for TLS", costs.tls_factor
     if wanted.compression:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from wsbench.report import series_labels
 from wsbench.report.text import text_histogram
 from wsbench.report.text.text_table import draw, facts, left, right
@@ -11,7 +9,7 @@ from wsbench.results.percentiles import figure_of
 from wsbench.results.run_result import Latency, Run
 from wsbench.units import format_bytes, format_count, format_duration, format_seconds
 
-_COLUMNS = ("p50", "p90", "p99", "p99.9", "max")
+LATENCY_COLUMNS = ("p50", "p90", "p99", "p99.9", "max")
 _MEMORY_FROM = 1000
 """Fewer connections give no meaningful memory per connection."""
 ERRORS_SHOWN = 5
@@ -22,15 +20,15 @@ _ASCII = text_histogram.ASCII | {ord(sign): plain for sign, plain in _SIGNS.item
 
 def render(run: Run, path: str) -> str:
     """Return the summary. `path` is the result's directory."""
-    rows = [_heading(run), "", *facts(_throughput(run)), "", *_latency(run), "", *text_histogram.rows(run)]
-    rows += [
-        *facts([*_connections(run), *_errors(run)]),
-        "",
-        *_verdict(run),
-        *facts(_gates(run)),
-        "",
-        f"result: {path}",
-    ]
+    target = f"  ({run.target.name} {run.target.version})" if run.target.name else ""
+    rows = [f"{run.conditions.url}{target}", describe_conditions(run)]
+    if not run.complete:
+        rows.append("INCOMPLETE: the run ended early; these are the results until then")
+    rows += ["", *facts(_throughput(run)), "", *_latency(run), "", *text_histogram.rows(run)]
+    errors = [("error", f"{error.count} × {error.example} [{error.side}]") for error in run.errors[:ERRORS_SHOWN]]
+    rows += [*facts([*_connections(run), *errors]), "", *_verdict(run)]
+    gates = [("FAILED" if g.failed else "passed", f"--fail-if '{g.expression}'   was {g.value}") for g in run.gates]
+    rows += [*facts(gates), "", f"result: {path}"]
     return "\n".join(rows) + "\n"
 
 
@@ -41,11 +39,6 @@ def legible(summary: str, encoding: str | None) -> str:
     except (UnicodeEncodeError, LookupError):
         return summary.translate(_ASCII).encode("ascii", "backslashreplace").decode()
     return summary
-
-
-def _heading(run: Run) -> str:
-    incomplete = "" if run.complete else "\nINCOMPLETE: the run ended early; these are the results until then"
-    return f"{run.conditions.url}{_target(run)}\n{describe_conditions(run)}{incomplete}"
 
 
 def describe_conditions(run: Run) -> str:
@@ -69,28 +62,15 @@ def describe_conditions(run: Run) -> str:
     )
 
 
-def _target(run: Run) -> str:
-    target = run.target
-    return f"  ({target.name} {target.version})" if target.name else ""
-
-
 def _throughput(run: Run) -> list[tuple[str, str]]:
     t, m = run.throughput, run.messages
     if not (m.sent or m.received or m.missed) and series_labels.scenario_series(run):
         return [("messages", "none")]
     unit = "messages/s received" if m.pushed else "replies/s"
     payload_per_s = run.bytes.payload_received / (run.conditions.duration_ns / 1e9 or 1.0)
-    others = {
-        "missed": m.missed,
-        "duplicated": m.duplicated,
-        "reordered": m.reordered,
-        "corrupted": m.corrupted,
-        "unexpected": m.unexpected,
-        "late": m.late,
-        "one-way": m.one_way,
-        "pushed": m.pushed,
-    }
-    counts = {"sent": m.sent, "received": m.received, "lost": m.lost, **{n: c for n, c in others.items() if c}}
+    names = ("missed", "duplicated", "reordered", "corrupted", "unexpected", "late", "one_way", "pushed")
+    others = {name.replace("_", "-"): count for name in names if (count := getattr(m, name))}
+    counts = {"sent": m.sent, "received": m.received, "lost": m.lost, **others}
     return [
         ("throughput", f"{format_count(t.received_per_s)} {unit}   ({format_bytes(payload_per_s)}/s of payload)"),
         ("messages", ", ".join(f"{format_count(count)} {name}" for name, count in counts.items())),
@@ -99,11 +79,11 @@ def _throughput(run: Run) -> list[tuple[str, str]]:
 
 def _latency(run: Run) -> list[str]:
     custom = series_labels.scenario_series(run)
-    columns = [left("latency", 12), *map(right, _COLUMNS)]
+    columns = [left("latency", 12), *map(right, LATENCY_COLUMNS)]
     if custom:  # their counts differ
         columns += [right("count"), left()]
     names = (*series_labels.message_series(run), *custom, *_connecting(run))
-    table = draw(columns, ([f"  {series_labels.label(name)}", *_cells(run.latency[name], custom)] for name in names))
+    table = draw(columns, [_series(name, run.latency[name], counted=bool(custom)) for name in names])
     if run.counters:
         counted = ", ".join(f"{format_count(count)} {name}" for name, count in run.counters.items())
         table += ["", *facts([("counted", counted)])]
@@ -117,11 +97,16 @@ def _connecting(run: Run) -> list[str]:
     return series_labels.connect_series(run) if again and series_labels.scenario_series(run) else []
 
 
-def _cells(latency: Latency, counted: Sequence[str]) -> list[str]:
-    cells = [format_duration(figure_of(latency, column)) for column in _COLUMNS]
+def _series(name: str, latency: Latency, *, counted: bool) -> list[str]:
+    cells = [f"  {series_labels.label(name)}", *latency_cells(latency)]
     if counted:
         cells += [format_count(latency.count), f"{format_count(latency.lost)} lost" if latency.lost else ""]
     return cells
+
+
+def latency_cells(latency: Latency) -> list[str]:
+    """Return the figures of a series under `LATENCY_COLUMNS`."""
+    return [format_duration(figure_of(latency, column)) for column in LATENCY_COLUMNS]
 
 
 def _connections(run: Run) -> list[tuple[str, str]]:
@@ -130,10 +115,10 @@ def _connections(run: Run) -> list[tuple[str, str]]:
     trouble = {"failed": c.failed, "dropped": c.dropped, "reconnected": c.reconnected}
     parts = [opened, *(f"{format_count(count)} {name}" for name, count in trouble.items() if count)]
     connect = run.latency["connect"]
-    times = (
-        f"   (p50 {format_duration(connect.p50_ns)}, max {format_duration(connect.max_ns)})" if connect.count else ""
-    )
-    return [("connections", f"{', '.join(parts)}{times}"), *_memory(run)]
+    text = ", ".join(parts)
+    if connect.count:
+        text += f"   (p50 {format_duration(connect.p50_ns)}, max {format_duration(connect.max_ns)})"
+    return [("connections", text), *_memory(run)]
 
 
 def _memory(run: Run) -> list[tuple[str, str]]:
@@ -144,24 +129,15 @@ def _memory(run: Run) -> list[tuple[str, str]]:
     return [("memory", f"{', '.join(shown)} per connection")] if shown else []
 
 
-def _errors(run: Run) -> list[tuple[str, str]]:
-    return [("error", f"{error.count} × {error.example} [{error.side}]") for error in run.errors[:ERRORS_SHOWN]]
-
-
 def _verdict(run: Run) -> list[str]:
     g = run.generator
     cpu = f"   generator {g.cpu_us_per_message:.1f} µs CPU per message" if g.cpu_us_per_message is not None else ""
     if g.polling_us_per_message:
         cpu += f" ({g.polling_us_per_message:.1f} µs of it waiting)"
-    target = run.target.cpu_us_per_message
-    if target is not None:
-        cpu += f", target {target:.1f} µs"
+    if run.target.cpu_us_per_message is not None:
+        cpu += f", target {run.target.cpu_us_per_message:.1f} µs"
     stamps = f", {run.timestamps.source} timestamps" if run.timestamps.source else ""
     rows = facts([("verdict", f"{g.verdict}{cpu}{stamps}")])
     for finding in g.findings:
         rows += [f"  {finding.code}: {finding.evidence}", f"    {finding.remedy}"]
     return rows
-
-
-def _gates(run: Run) -> list[tuple[str, str]]:
-    return [("FAILED" if g.failed else "passed", f"--fail-if '{g.expression}'   was {g.value}") for g in run.gates]
