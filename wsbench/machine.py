@@ -45,11 +45,7 @@ def raise_descriptor_limit() -> int:
 
 
 def check_descriptors(connections: int, processes: int) -> None:
-    """Check that the processes can open this many connections.
-
-    Raises:
-        UsageError: they cannot.
-    """
+    """Check that the processes can open this many connections; raise UsageError if they cannot."""
     room = connections_of_a_process()
     if room is not None and -(-connections // processes) > room:
         raise UsageError(

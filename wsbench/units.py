@@ -39,8 +39,7 @@ _LONGEST_NS = 2**62
 def parse_duration(text: str) -> int:
     """Parse nanoseconds from '10s', '250ms', '1m30s', '20us', or a bare number of seconds.
 
-    Raises:
-        ValueError: the text is not a duration, or it is negative or longer than 146 years.
+    Raises ValueError if the text is not a duration, or it is negative or longer than 146 years.
     """
     stripped = text.strip()
     try:
@@ -66,11 +65,7 @@ def parse_positive_duration(text: str) -> int:
 
 
 def parse_size(text: str) -> int:
-    """Parse bytes from '128', '64k', '1MiB'.
-
-    Raises:
-        ValueError: the text is not a size.
-    """
+    """Parse bytes from '128', '64k', '1MiB'; raise ValueError if the text is not a size."""
     match = _SIZE.fullmatch(text.strip())
     if match is None or match[2].lower() not in _SIZE_UNITS:
         raise ValueError(f"{text!r} is not a size in bytes: use for example 128, 64k or 1MiB")
@@ -88,8 +83,7 @@ def parse_positive_size(text: str) -> int:
 def parse_rate(text: str) -> float:
     """Parse events a second from '1000', '1000/s', '2.5k', '600/min'.
 
-    Raises:
-        ValueError: the text is not a rate, or the rate is not above zero.
+    Raises ValueError if the text is not a rate, or the rate is not above zero.
     """
     match = _RATE.fullmatch(text.strip())
     if match is None:
@@ -102,11 +96,7 @@ def parse_rate(text: str) -> float:
 
 
 def parse_share(text: str) -> float:
-    """Return the fraction that a percentage stands for: 0.05 of '5%'; the sign may be left out.
-
-    Raises:
-        ValueError: not a percentage, or negative.
-    """
+    """Return the fraction that a percentage stands for: 0.05 of '5%'; the sign may be left out."""
     try:
         share = float(text.strip().removesuffix("%")) / 100
     except ValueError:

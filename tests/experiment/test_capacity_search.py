@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from wsbench.experiment.capacity_search import (
     MOST_STEPS,
-    MeasuredLoad,
     NextLoad,
     Search,
     SearchEnd,
@@ -20,12 +19,16 @@ from wsbench.experiment.capacity_search import (
     majority_outcome,
     step_ns,
 )
-from wsbench.results.capacity_result import BOUND, GENERATOR, HELD, TARGET, Bounds
+from wsbench.results.capacity_result import BOUND, GENERATOR, HELD, TARGET, Bounds, CapacityStep
 from wsbench.units import NS_PER_S
 
 Server = Callable[[float], str]
 S = NS_PER_S
 WIDE = Bounds(100.0, 10.0, 1e6)
+
+
+def step(load: float, outcome: str) -> CapacityStep:
+    return CapacityStep(load, rate=load, connections=1, outcome=outcome)
 
 
 def search(server: Server, bounds: Bounds = WIDE, tolerance: float = 0.05, *, whole: bool = False) -> SearchEnd:
@@ -34,13 +37,13 @@ def search(server: Server, bounds: Bounds = WIDE, tolerance: float = 0.05, *, wh
 
 def searched(
     server: Server, bounds: Bounds = WIDE, tolerance: float = 0.05, *, whole: bool = False
-) -> tuple[SearchEnd, list[MeasuredLoad]]:
+) -> tuple[SearchEnd, list[CapacityStep]]:
     wanted = Search(bounds, tolerance, whole)
-    seen: list[MeasuredLoad] = []
+    seen: list[CapacityStep] = []
     while isinstance(following := decide(wanted, seen), NextLoad):
         assert bounds.least <= following.load <= bounds.most
         assert not whole or following.load == int(following.load)
-        seen.append(MeasuredLoad(following.load, server(following.load)))
+        seen.append(step(following.load, server(following.load)))
         assert len(seen) <= MOST_STEPS
     return following, seen
 
@@ -114,11 +117,11 @@ def test_one_bad_run_is_not_believed() -> None:
 
 
 def test_two_runs_that_differ_ask_for_a_third() -> None:
-    seen = [MeasuredLoad(100, HELD), MeasuredLoad(200, TARGET), MeasuredLoad(200, HELD)]
+    seen = [step(100, HELD), step(200, TARGET), step(200, HELD)]
     wanted = Search(WIDE, 0.05)
     assert decide(wanted, seen) == NextLoad(200, held=100, failed=None)
-    assert decide(wanted, [*seen, MeasuredLoad(200, HELD)]) == NextLoad(400, held=200, failed=None)
-    assert decide(wanted, [*seen, MeasuredLoad(200, GENERATOR)]) == NextLoad(141, held=100, failed=200)
+    assert decide(wanted, [*seen, step(200, HELD)]) == NextLoad(400, held=200, failed=None)
+    assert decide(wanted, [*seen, step(200, GENERATOR)]) == NextLoad(141, held=100, failed=200)
 
 
 def test_an_answer_that_fails_when_it_is_repeated_is_none() -> None:
@@ -189,15 +192,10 @@ def test_one_that_is_noisy_near_its_edge_is_found_within_noise_and_tolerance(
 
 def test_the_answer_of_a_search_that_was_broken_off() -> None:
     assert best_so_far([]) is None
-    assert best_so_far([MeasuredLoad(100, TARGET)]) is None
-    assert best_so_far([MeasuredLoad(100, HELD), MeasuredLoad(200, HELD), MeasuredLoad(400, TARGET)]) == 200
-    assert best_so_far([MeasuredLoad(100, HELD), MeasuredLoad(400, HELD), MeasuredLoad(400, TARGET)]) == 100
-    assert (
-        best_so_far(
-            [MeasuredLoad(100, HELD), MeasuredLoad(400, TARGET), MeasuredLoad(400, HELD), MeasuredLoad(400, HELD)]
-        )
-        == 400
-    )
+    assert best_so_far([step(100, TARGET)]) is None
+    assert best_so_far([step(100, HELD), step(200, HELD), step(400, TARGET)]) == 200
+    assert best_so_far([step(100, HELD), step(400, HELD), step(400, TARGET)]) == 100
+    assert best_so_far([step(100, HELD), step(400, TARGET), step(400, HELD), step(400, HELD)]) == 400
 
 
 @pytest.mark.parametrize(

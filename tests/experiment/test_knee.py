@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from wsbench.experiment.knee import capacity_knee, find_knee
+from wsbench.experiment.load_curve import capacity_knee, find_knee
 from wsbench.results.capacity_result import GENERATOR, HELD
 
 MS = 1e6

@@ -23,7 +23,7 @@ from wsbench.report import junit, markdown, openmetrics
 from wsbench.report.html.timeline_reader import read_timeline
 from wsbench.report.text import summary
 from wsbench.results import experiment_result, run_result
-from wsbench.results.json_files import decode_json
+from wsbench.results.json_files import decode_json, encode_json
 from wsbench.run import gates
 from wsbench.run.option_table import OPTIONS
 from wsbench.source_addresses import parse_sources
@@ -129,7 +129,7 @@ def handshake(data: bytes) -> None:
 
 # -- what is stored --------------------------------------------------------------------------------------------------
 
-_RUN = json.loads(run_result.encode(synthetic.stored(2, samples_per_s=50).run))
+_RUN = json.loads(encode_json(synthetic.stored(2, samples_per_s=50).run))
 _EXPERIMENT = {
     "schema": 1, "id": "x", "name": "x", "complete": True, "started": "2026-11-22T09:15:00.000Z", "wsbench": "0.1.0",
     "seed": 7, "baseline": "a",
@@ -177,7 +177,7 @@ def stored(data: bytes) -> None:
             run = run_result.decode(text, "here")
         except ResultError:
             continue
-        assert run_result.decode(run_result.encode(run), "there") == run
+        assert run_result.decode(encode_json(run), "there") == run
         openmetrics.encode(run, list(run.latency))
         summary.render(run, "results/x")
         markdown.run_summary(run)
@@ -187,7 +187,7 @@ def stored(data: bytes) -> None:
             experiment = _experiment(text)
         except ResultError:
             continue
-        assert _experiment(experiment_result.encode(experiment)) == experiment
+        assert _experiment(encode_json(experiment)) == experiment
 
 
 def _experiment(text: bytes) -> experiment_result.Experiment:
@@ -271,7 +271,7 @@ def seeds(subject: str) -> Iterator[bytes]:
             yield start + b"HTTP/1.0 200 OK\r\n\r\n"
             yield start + b"\x15\x03\x01\x00\x02\x02\x46"
     elif subject == "stored":
-        yield from (b"\0\x01-1", b"\0\x0fnull\0\0\x10[]", b"\0\x20", run_result.encode(synthetic.stored(2).run))
+        yield from (b"\0\x01-1", b"\0\x0fnull\0\0\x10[]", b"\0\x20", encode_json(synthetic.stored(2).run))
     elif subject == "log":
         made = synthetic.stored(2, samples_per_s=5)
         yield from (made.log, made.timeline)

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from wsbench.results import experiment_result, run_result
 from wsbench.results.experiment_result import Cell, CellRun, Experiment, Load
+from wsbench.results.json_files import encode_json
 from wsbench.results.run_result import Generator, Latency, MessageCounts, Run, Throughput
 
 from .sample_run import RUN
@@ -54,7 +55,7 @@ def spread_runs(count: int, seed: int, *, factor: float = 1.0, sigma: float = 0.
 def write_run(where: Path, run: Run) -> Path:
     """Write the run's run.json to the new directory `where`, whose name becomes the run's id."""
     where.mkdir(parents=True)
-    (where / run_result.RUN_FILE).write_bytes(run_result.encode(replace(run, id=where.name)))
+    (where / run_result.RUN_FILE).write_bytes(encode_json(replace(run, id=where.name)))
     return where
 
 
@@ -91,5 +92,5 @@ def write_experiment(where: Path, cells: Iterable[tuple[Cell, Sequence[Run | str
         cells=filled,
     )
     where.mkdir(parents=True, exist_ok=True)
-    (where / experiment_result.EXPERIMENT_FILE).write_bytes(experiment_result.encode(experiment))
+    (where / experiment_result.EXPERIMENT_FILE).write_bytes(encode_json(experiment))
     return where

@@ -17,6 +17,7 @@ from wsbench.results.capacity_result import (
     Objective,
     SearchConditions,
 )
+from wsbench.results.json_files import encode_json
 
 MS = 1_000_000
 
@@ -83,5 +84,5 @@ def write(results_dir: Path, found: Capacity = CAPACITY) -> Path:
     """Write its directory, without the runs, to `results_dir`."""
     where = results_dir / found.id
     where.mkdir(parents=True)
-    (where / capacity_result.CAPACITY_FILE).write_bytes(capacity_result.encode(found))
+    (where / capacity_result.CAPACITY_FILE).write_bytes(encode_json(found))
     return where

@@ -26,6 +26,7 @@ from wsbench.measure.histogram import (
 from wsbench.measure.series import CONNECT_SERIES, LATENCY_SERIES, SERIES
 from wsbench.report import hlog, timeline
 from wsbench.results import run_result
+from wsbench.results.json_files import encode_json
 from wsbench.results.run_result import (
     Bytes,
     ConnectionCounts,
@@ -61,7 +62,7 @@ class Stored:
         """Write the directory of its id to `results_dir`."""
         where = results_dir / self.run.id
         where.mkdir(parents=True)
-        (where / run_result.RUN_FILE).write_bytes(run_result.encode(self.run))
+        (where / run_result.RUN_FILE).write_bytes(encode_json(self.run))
         (where / "latency.hlog").write_bytes(self.log)
         (where / "timeline.csv").write_bytes(self.timeline)
         return where

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from wsbench.results import experiment_result
 from wsbench.results.experiment_result import DONE, FAILED, RUNS, Cell, CellRun, Experiment, Load
+from wsbench.results.json_files import encode_json
 from wsbench.results.run_result import TargetResult
 
 from .synthetic import stored
@@ -50,7 +51,7 @@ def write(results_dir: Path, *, repetitions: int = 3, failure: str = "HTTP 502")
         "websockets",
         cells,
     )
-    (where / experiment_result.EXPERIMENT_FILE).write_bytes(experiment_result.encode(experiment))
+    (where / experiment_result.EXPERIMENT_FILE).write_bytes(encode_json(experiment))
     return where
 
 

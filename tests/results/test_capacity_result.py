@@ -12,6 +12,7 @@ from helpers.sample_capacity import CAPACITY, MS, write
 
 from wsbench.errors import ResultError
 from wsbench.results import capacity_result
+from wsbench.results.json_files import encode_json
 
 
 def test_what_is_stored_is_read_back(tmp_path: Path) -> None:
@@ -31,7 +32,7 @@ def test_what_is_stored_is_read_back(tmp_path: Path) -> None:
     ],
 )
 def test_a_damaged_one_is_refused(tmp_path: Path, damage: Callable[[Any], object], said: str) -> None:
-    document = json.loads(capacity_result.encode(CAPACITY))
+    document = json.loads(encode_json(CAPACITY))
     damage(document)
     (tmp_path / "capacity.json").write_text(json.dumps(document))
     with pytest.raises(ResultError) as error:

@@ -12,20 +12,20 @@ from helpers.sample_run import RUN
 
 from wsbench.errors import UsageError
 from wsbench.results.directory import ResultNotStored, Staging, create_directory, replace_file, timed_id
-from wsbench.results.run_result import encode
+from wsbench.results.json_files import encode_json
 
 NOW = datetime(2026, 11, 22, 9, 15, 0, 999_999, UTC)
 
 
 def test_there_is_no_result_before_it_is_whole(tmp_path: Path) -> None:
     staging = Staging.create(tmp_path, "echo", now=NOW)
-    staging.write({"run.json": encode(RUN), "latency.hlog": b"log"})
+    staging.write({"run.json": encode_json(RUN), "latency.hlog": b"log"})
     assert [path.name for path in tmp_path.iterdir()] == [".20261122T091500Z-echo.partial"]
     assert not staging.final.exists()
     final = staging.commit()
     assert [path.name for path in tmp_path.iterdir()] == [staging.run_id]
     assert {path.name: path.read_bytes() for path in final.iterdir()} == {
-        "run.json": encode(RUN),
+        "run.json": encode_json(RUN),
         "latency.hlog": b"log",
     }
 

@@ -11,6 +11,7 @@ import pytest
 from helpers.process import run_cli
 
 from wsbench.results import capacity_result, experiment_result, run_result
+from wsbench.results.json_files import encode_json
 
 STORED = Path(__file__).parent / "version_0_1_0"
 
@@ -34,7 +35,7 @@ def assert_contains(document: Any, old: Any, path: str = "$") -> None:
     [(run_result, "run/run.json"), (experiment_result, "experiment.json"), (capacity_result, "capacity.json")],
 )
 def test_a_document_is_read_and_keeps_every_field(model: Any, name: str) -> None:
-    document = json.loads(model.encode(model.load(STORED / name)))
+    document = json.loads(encode_json(model.load(STORED / name)))
     assert_contains(document, json.loads((STORED / name).read_bytes()))
 
 

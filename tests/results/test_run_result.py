@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 from wsbench.errors import ResultError
 from wsbench.results.directory import Staging
+from wsbench.results.json_files import encode_json
 from wsbench.results.run_result import (
     ConnectionCounts,
     Latency,
     TargetResult,
     decode,
-    encode,
     load,
 )
 
@@ -61,12 +61,12 @@ def at(document: Any, path: str) -> Any:
 
 @pytest.mark.parametrize("path", FIELDS)
 def test_the_fields_of_the_contract_are_there(path: str) -> None:
-    document = json.loads(encode(RUN))
+    document = json.loads(encode_json(RUN))
     assert set(FIELDS[path].split()) <= set(at(document, path))
 
 
 def test_percentiles_have_the_names_people_write() -> None:
-    latency = json.loads(encode(RUN))["latency"]
+    latency = json.loads(encode_json(RUN))["latency"]
     response = latency["response"]
     assert (response["p99_ns"], response["p99.9_ns"], response["p99.99_ns"]) == (67_600, None, None)
     assert latency["connect"]["survivors"] == {"p99.9_ns": 8}
@@ -74,22 +74,22 @@ def test_percentiles_have_the_names_people_write() -> None:
 
 
 def test_what_is_absent_is_null() -> None:
-    document = json.loads(encode(RUN))
+    document = json.loads(encode_json(RUN))
     assert document["target"]["rss_bytes"] is None
     assert document["negotiated"]["compression"] is None
     assert document["latency"]["tls"]["p50_ns"] is None
 
 
 def test_it_is_for_people_too() -> None:
-    text = encode(RUN)
+    text = encode_json(RUN)
     assert text.endswith(b"}\n")
     assert b'\n  "name": "echo",\n' in text
     assert "…" in text.decode()
 
 
 def test_what_is_written_is_what_is_read() -> None:
-    assert decode(encode(RUN), "here") == RUN
-    assert json.loads(encode(RUN)) == msgspec.to_builtins(RUN)
+    assert decode(encode_json(RUN), "here") == RUN
+    assert json.loads(encode_json(RUN)) == msgspec.to_builtins(RUN)
 
 
 COUNTS = st.integers(0, 2**62)
@@ -114,11 +114,11 @@ def test_any_run_is_read_as_it_was_written(
         target=TargetResult(name=name, cpu_s=cpu),
         connections=ConnectionCounts(close_codes=codes),
     )
-    assert decode(encode(run), "here") == run
+    assert decode(encode_json(run), "here") == run
 
 
 def test_fields_of_a_later_minor_version_are_passed_over() -> None:
-    document = json.loads(encode(RUN))
+    document = json.loads(encode_json(RUN))
     document["more"] = {"new": 1}
     document["latency"]["response"]["p99.999_ns"] = 5
     assert decode(json.dumps(document).encode(), "here") == RUN
@@ -128,7 +128,7 @@ def test_fields_of_a_later_minor_version_are_passed_over() -> None:
 
 
 def edited(path: str, value: object) -> bytes:
-    document = json.loads(encode(RUN))
+    document = json.loads(encode_json(RUN))
     *above, last = path.split("/")
     target = at(document, ".".join(above))
     if value is KeyError:
@@ -171,7 +171,7 @@ def test_an_edited_document_is_no_result(path: str, value: object) -> None:
 
 
 def test_a_truncated_document_is_no_result() -> None:
-    text = encode(RUN).rstrip()
+    text = encode_json(RUN).rstrip()
     for end in range(0, len(text), 97):
         with pytest.raises(ResultError, match="here is not JSON") as caught:
             decode(text[:end], "here")
@@ -205,7 +205,7 @@ def test_a_newer_schema_asks_for_an_upgrade() -> None:
 
 def stored(results: Path, **files: bytes) -> Path:
     staging = Staging.create(results, "echo", now=NOW)
-    staging.write({"run.json": encode(RUN), **files})
+    staging.write({"run.json": encode_json(RUN), **files})
     return staging.commit()
 
 

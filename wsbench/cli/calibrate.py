@@ -9,9 +9,9 @@ import click
 from wsbench.cli.progress import ProgressLine
 from wsbench.launcher.calibration_runs import calibrate
 from wsbench.report.text import calibration_text
-from wsbench.results import calibration_result
 from wsbench.results.calibration_result import CALIBRATION_FILE
 from wsbench.results.directory import ResultNotStored, Staging, replace_file
+from wsbench.results.json_files import encode_json
 from wsbench.run import exit_codes
 
 
@@ -31,7 +31,7 @@ def command(results: Path, as_json: bool, quiet: bool) -> int:
     Staging.create(results, "calibration").discard()  # an error of storing is worth more now than in a minute
     with ProgressLine(enabled=not quiet) as line:
         calibration = calibrate(line.say)
-    document = calibration_result.encode(calibration)
+    document = encode_json(calibration)
     if as_json:
         click.echo(document, nl=False)
     elif not quiet:

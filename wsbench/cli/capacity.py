@@ -21,6 +21,7 @@ from wsbench.launcher.step_runs import StepSpec
 from wsbench.report.text import capacity_text, summary
 from wsbench.results import capacity_result
 from wsbench.results.capacity_result import CONNECTIONS, RATE, Bounds, Capacity
+from wsbench.results.json_files import encode_json
 from wsbench.run import exit_codes
 from wsbench.run.gates import check_known, parse_objective
 
@@ -133,7 +134,7 @@ def _print(document: Capacity, directory: Path, *, as_json: bool, quiet: bool) -
             summary.legible(capacity_text.render(document, str(directory)), output.encoding), nl=False, file=output
         )
     if as_json:
-        click.echo(capacity_result.encode(document), nl=False)
+        click.echo(encode_json(document), nl=False)
 
 
 def _options() -> Iterator[click.Parameter]:

@@ -13,7 +13,7 @@ from wsbench.experiment.statistics import MARGINS
 from wsbench.report import junit as junit_report
 from wsbench.report import markdown
 from wsbench.report.text import comparison_text
-from wsbench.results import comparison_result
+from wsbench.results.json_files import encode_json
 from wsbench.run import exit_codes
 from wsbench.units import parse_share
 
@@ -54,7 +54,7 @@ def _compare(
     junit: Path | None,
 ) -> int:
     comparison = compare(base, new, margins={**MARGINS, **dict(margin)}, confidence=confidence, anyway=anyway)
-    click.echo(comparison_result.encode(comparison) if json else comparison_text.render(comparison), nl=False)
+    click.echo(encode_json(comparison) if json else comparison_text.render(comparison), nl=False)
     write_for_ci(
         summary=summary,
         markdown=markdown.comparison_summary(comparison),

@@ -53,7 +53,7 @@ def command(result: Path, format_: str, series: str | None, output: str) -> None
 def _content(run: run_result.Run, directory: Path, format_: str, series: str | None) -> bytes:
     if format_ == "json":
         if series is None:
-            return run_result.encode(run)
+            return encode_json(run)
         return encode_json(run.latency[series])
     if format_ == "openmetrics":
         return openmetrics.encode(run, list(run.latency) if series is None else [series])

@@ -19,7 +19,7 @@ from wsbench.launcher.local_target import start_target
 from wsbench.launcher.locust_process import FinishedRun
 from wsbench.report import junit, markdown
 from wsbench.report.text import summary
-from wsbench.results.run_result import encode
+from wsbench.results.json_files import encode_json
 from wsbench.run import exit_codes
 from wsbench.run.options import DEFAULT_DURATION_NS, RunOptions, describe
 from wsbench.units import NS_PER_S, parse_positive_duration
@@ -73,7 +73,7 @@ def _reachable(request: RunRequest, url: str | None, values: dict[str, Any]) -> 
 
 def _print(finished: FinishedRun, options: RunOptions, *, as_json: bool) -> int:
     if as_json:
-        click.echo(encode(finished.run), nl=False)
+        click.echo(encode_json(finished.run), nl=False)
     elif not options.quiet or finished.path is None:  # then it is nowhere else
         text = summary.render(finished.run, str(finished.path or "not stored"))
         click.echo(summary.legible(text, sys.stdout.encoding), nl=False)

@@ -18,7 +18,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from wsbench.results.capacity_result import BOUND, GENERATOR, HELD, TARGET, Bounds
+from wsbench.results.capacity_result import BOUND, GENERATOR, HELD, TARGET, Bounds, CapacityStep
 from wsbench.units import NS_PER_S
 
 GROWTH = 2.0
@@ -42,14 +42,6 @@ class Search:
     bounds: Bounds
     tolerance: float
     whole: bool = False
-
-
-@dataclass(frozen=True)
-class MeasuredLoad:
-    """A measured load and its outcome (`wsbench.results.capacity_result`)."""
-
-    load: float
-    outcome: str
 
 
 @dataclass(frozen=True)
@@ -78,15 +70,15 @@ class SearchEnd:
     settled: bool = True
 
 
-def decide(search: Search, seen: Sequence[MeasuredLoad]) -> NextLoad | SearchEnd:
+def decide(search: Search, steps: Sequence[CapacityStep]) -> NextLoad | SearchEnd:
     """Return the next load, or the end of the search, after the steps so far."""
-    by_load = _by_load(seen)
+    by_load = _by_load(steps)
     failed = min((load for load, outcomes in by_load.items() if _failed(outcomes)), default=None)
     held = max(
         (load for load, outcomes in by_load.items() if _held(outcomes) and (failed is None or load < failed)),
         default=None,
     )
-    if len(seen) >= MOST_STEPS:
+    if len(steps) >= MOST_STEPS:
         limited_by = BOUND if failed is None else majority_outcome(by_load[failed])
         return SearchEnd(held, limited_by, failed, settled=False)
     open_ = [load for load, outcomes in by_load.items() if not _failed(outcomes) and not _held(outcomes)]
@@ -100,9 +92,9 @@ def decide(search: Search, seen: Sequence[MeasuredLoad]) -> NextLoad | SearchEnd
     return SearchEnd(held, BOUND if failed is None else majority_outcome(by_load[failed]), failed)
 
 
-def best_so_far(seen: Iterable[MeasuredLoad]) -> float | None:
+def best_so_far(steps: Iterable[CapacityStep]) -> float | None:
     """Return the highest load that held below all that failed: the answer of an interrupted search."""
-    outcomes = _by_load(seen)
+    outcomes = _by_load(steps)
     failed = min((load for load, of_load in outcomes.items() if majority_outcome(of_load) != HELD), default=math.inf)
     return max((load for load in outcomes if load < failed), default=None)
 
@@ -123,9 +115,9 @@ def majority_outcome(outcomes: Sequence[str]) -> str:
     return TARGET if TARGET in outcomes else GENERATOR
 
 
-def _by_load(seen: Iterable[MeasuredLoad]) -> dict[float, list[str]]:
+def _by_load(steps: Iterable[CapacityStep]) -> dict[float, list[str]]:
     by_load: dict[float, list[str]] = {}
-    for step in seen:
+    for step in steps:
         by_load.setdefault(step.load, []).append(step.outcome)
     return by_load
 

@@ -11,17 +11,14 @@ from wsbench.errors import UsageError
 from wsbench.results import experiment_result
 from wsbench.results.directory import create_directory, replace_file, timed_id, unwritable
 from wsbench.results.experiment_result import EXPERIMENT_FILE, RUNS, TOML_FILE, Experiment
+from wsbench.results.json_files import encode_json
 
 
 class ExperimentStore:
     """The directory of one experiment, locked by this process until the context ends."""
 
     def __init__(self, path: Path) -> None:
-        """Lock an existing directory.
-
-        Raises:
-            UsageError: another process has locked it, or it cannot be read.
-        """
+        """Lock an existing directory; raise UsageError if another process has locked it, or it cannot be read."""
         self.path = path
         self.id = path.name
         try:
@@ -38,8 +35,7 @@ class ExperimentStore:
     def create(cls, results: Path, name: str, text: bytes) -> ExperimentStore:
         """Create a directory in `results` under a free id; `text` is the experiment file.
 
-        Raises:
-            UsageError: `results` cannot be written.
+        Raises UsageError if `results` cannot be written.
         """
         path = new_directory(results, name)
         try:
@@ -65,23 +61,18 @@ class ExperimentStore:
         return self.path / TOML_FILE
 
     def load(self) -> Experiment:
-        """Read experiment.json.
-
-        Raises:
-            ResultError: there is none, or it cannot be read.
-        """
+        """Read experiment.json; raise ResultError if there is none, or it cannot be read."""
         return experiment_result.load(self.path)
 
     def save(self, experiment: Experiment) -> None:
         """Replace experiment.json atomically."""
-        replace_file(self.path / EXPERIMENT_FILE, experiment_result.encode(experiment))
+        replace_file(self.path / EXPERIMENT_FILE, encode_json(experiment))
 
 
 def new_directory(results: Path, name: str) -> Path:
     """Create a directory for many runs in `results`, under a free id, with a directory in it for their results.
 
-    Raises:
-        UsageError: the results directory cannot be written.
+    Raises UsageError if the results directory cannot be written.
     """
     path = create_directory(results, timed_id(name))
     try:
@@ -94,8 +85,7 @@ def new_directory(results: Path, name: str) -> Path:
 def latest_experiment(results: Path, text: bytes | None) -> Path:
     """Return the directory of the latest experiment in `results` with this experiment file; None stands for any.
 
-    Raises:
-        UsageError: there is none.
+    Raises UsageError if there is none.
     """
     directories = [path.parent for path in results.glob(f"*/{TOML_FILE}") if text is None or path.read_bytes() == text]
     if not directories:

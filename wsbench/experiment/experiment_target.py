@@ -37,11 +37,7 @@ class ExperimentTarget:
         return self.target.unsupported(**self._settings(transport, compression))
 
     def start(self, transport: str, compression: str) -> RunningTarget:
-        """Start the target.
-
-        Raises:
-            TargetError: something is missing, or it did not come up.
-        """
+        """Start the target; raise TargetError if something is missing, or it did not come up."""
         return self.target.start(**self._settings(transport, compression))
 
     def _settings(self, transport: str, compression: str) -> dict[str, Any]:

@@ -9,14 +9,9 @@ from pathlib import Path
 from statistics import median
 
 from wsbench.experiment.comparison import assumed_spread
-from wsbench.experiment.statistics import (
-    MARGINS,
-    THROUGHPUT,
-    Question,
-    judge,
-)
-from wsbench.results import run_result
-from wsbench.results.experiment_result import DONE, FAILED, Cell, Experiment, Load
+from wsbench.experiment.sides import load_runs
+from wsbench.experiment.statistics import MARGINS, THROUGHPUT, Question, judge
+from wsbench.results.experiment_result import FAILED, Cell, Experiment, Load
 from wsbench.results.overview_result import FIGURES, CellFigure, Overview, OverviewRow, Ratio
 from wsbench.results.percentiles import PERCENTILES, figure_of
 from wsbench.results.run_result import Run
@@ -27,17 +22,11 @@ _WRONG = ("duplicated", "reordered", "unexpected", "missed")
 
 
 def make_overview(experiment: Experiment, directory: Path) -> Overview:
-    """Return the overview of the finished runs.
-
-    Raises:
-        ResultError: a run cannot be read.
-    """
-    runs = {cell.key: _runs(cell, directory) for cell in experiment.cells}
-    of_baseline = {_conditions(cell): runs[cell.key] for cell in experiment.cells if cell.target == experiment.baseline}
+    """Return the overview of the finished runs; raise ResultError if a run cannot be read."""
+    runs = {cell.key: load_runs(cell, directory) for cell in experiment.cells}
+    of_baseline = {cell.conditions: runs[cell.key] for cell in experiment.cells if cell.target == experiment.baseline}
     rows = [
-        _row(
-            cell, runs[cell.key], of_baseline.get(_conditions(cell), []), is_baseline=cell.target == experiment.baseline
-        )
+        _row(cell, runs[cell.key], [] if cell.target == experiment.baseline else of_baseline.get(cell.conditions, []))
         for cell in experiment.cells
     ]
     return Overview(experiment.baseline, CONFIDENCE, rows)
@@ -48,16 +37,9 @@ def without_numbers(reason: str) -> str:
     return re.sub(r"\d+", "#", reason)
 
 
-def _runs(cell: Cell, directory: Path) -> list[Run]:
-    return [run_result.load(directory / run.run) for run in cell.runs if run.status == DONE and run.run]
-
-
-def _conditions(cell: Cell) -> tuple[object, ...]:
-    return (cell.transport, cell.compression, cell.payload_size, cell.connections, cell.load)
-
-
-def _row(cell: Cell, runs: Sequence[Run], base: Sequence[Run], *, is_baseline: bool) -> OverviewRow:
+def _row(cell: Cell, runs: Sequence[Run], base: Sequence[Run]) -> OverviewRow:
     wrong = {name: sum(getattr(run.messages_all_phases, name) for run in runs) for name in _WRONG}
+    failures = {without_numbers(run.reason): run.reason for run in cell.runs if run.status == FAILED and run.reason}
     return OverviewRow(
         key=cell.key,
         target=cell.target,
@@ -65,17 +47,13 @@ def _row(cell: Cell, runs: Sequence[Run], base: Sequence[Run], *, is_baseline: b
         open_loop=cell.load.loop == "open",
         asked=len(cell.runs),
         done=len(runs),
-        figures=_figures(runs, [] if is_baseline else base),
+        figures=_figures(runs, base),
         lost=sum(run.messages_all_phases.lost for run in runs),
         corrupted=sum(run.messages_all_phases.corrupted for run in runs),
         wrong={name: count for name, count in wrong.items() if count},
         verdicts=dict(Counter(run.generator.verdict for run in runs if run.generator.verdict != "ok")),
         remarks=list(_remarks(cell, runs)),
-        failures=list(
-            {
-                without_numbers(run.reason): run.reason for run in cell.runs if run.status == FAILED and run.reason
-            }.values()
-        ),
+        failures=list(failures.values()),
         hole=cell.hole,
     )
 

@@ -41,14 +41,6 @@ class SideSource:
             return [self.content.target.name or self.content.conditions.url]
         return list(dict.fromkeys(cell.target for cell in self.cells))
 
-    def runs(self, cell: Cell) -> list[Run]:
-        """Return the finished runs of a cell.
-
-        Raises:
-            ResultError: one of them cannot be read.
-        """
-        return [run_result.load(self.directory / run.run) for run in cell.runs if run.status == DONE and run.run]
-
 
 @dataclass(frozen=True)
 class MatchedRuns:
@@ -88,6 +80,11 @@ def read_side(argument: str) -> SideSource:
     return SideSource(argument, path if path.is_dir() else path.parent, run)
 
 
+def load_runs(cell: Cell, directory: Path) -> list[Run]:
+    """Read the finished runs of a cell of the experiment in `directory`; raise ResultError if one cannot be read."""
+    return [run_result.load(directory / run.run) for run in cell.runs if run.status == DONE and run.run]
+
+
 def match_sides(base: SideSource, new: SideSource) -> list[MatchedRuns]:
     """Return the pairs, in BASE's order.
 
@@ -123,15 +120,14 @@ def match_sides(base: SideSource, new: SideSource) -> list[MatchedRuns]:
 
 
 def _conditions(cell: Cell, *, by_target: bool) -> tuple[object, ...]:
-    conditions = (cell.transport, cell.compression, cell.payload_size, cell.connections, cell.load)
-    return (cell.target, *conditions) if by_target else conditions
+    return (cell.target, *cell.conditions) if by_target else cell.conditions
 
 
 def _matched(base: SideSource, cell: Cell, new: SideSource, other: Cell) -> MatchedRuns:
     key = cell.key if cell.target == other.target else f"{cell.key} → {other.target}"
     if cell.hole or other.hole:
         return MatchedRuns(key, reason=cell.hole or other.hole or "")
-    left, right = base.runs(cell), new.runs(other)
+    left, right = load_runs(cell, base.directory), load_runs(other, new.directory)
     notes = [*_failed("BASE", cell, key), *_failed("NEW", other, key)]
     if left and right:
         return MatchedRuns(key, left, right, notes=notes)

@@ -137,8 +137,7 @@ class Spec:
 def load(path: Path) -> Spec:
     """Read an experiment file.
 
-    Raises:
-        UsageError: there is no such file, it is not TOML, or a key or a value is wrong; with the allowed ones.
+    Raises UsageError if there is no such file, it is not TOML, or a key or a value is wrong; with the allowed ones.
     """
     file = TomlFile(path, _EXAMPLES)
     table = file.decode(ExperimentTable)

@@ -60,8 +60,7 @@ class TomlFile:
     def decode(self, shape: type[T]) -> T:
         """Return the file as a struct, without a type or a key that the struct does not have.
 
-        Raises:
-            UsageError: a key is unknown, or its value has the wrong type.
+        Raises UsageError if a key is unknown, or its value has the wrong type.
         """
         try:
             return msgspec.convert(self._document, shape)
@@ -69,11 +68,7 @@ class TomlFile:
             raise self._explained(str(error), shape) from error
 
     def parsed(self, key: str, value: Any, parse: Callable[[str], Any]) -> Any:
-        """Parse a value from its text.
-
-        Raises:
-            UsageError: `parse` refuses it.
-        """
+        """Parse a value from its text; raise UsageError if `parse` refuses it."""
         try:
             return parse(str(value))
         except ValueError as error:
@@ -82,8 +77,7 @@ class TomlFile:
     def parsed_list(self, key: str, values: Any, parse: Callable[[str], Any]) -> tuple[Any, ...]:
         """Parse the values of a list, or one value.
 
-        Raises:
-            UsageError: `parse` refuses one, the list is empty, or a value is in it twice.
+        Raises UsageError if `parse` refuses one, the list is empty, or a value is in it twice.
         """
         texts = values if isinstance(values, list) else [values]
         if not texts:

@@ -75,10 +75,9 @@ class CellRuns:
         checked: list[tuple[Any, ...]] = []
         for cell in cells:
             target = self._spec.target(cell.target)
-            conditions = (cell.transport, cell.compression, cell.payload_size, cell.connections, cell.load)
-            if (conditions, target.options) in checked:  # mostly, targets differ and options do not
+            if (cell.conditions, target.options) in checked:  # mostly, targets differ and options do not
                 continue
-            checked.append((conditions, target.options))
+            checked.append((cell.conditions, target.options))
             try:
                 self._options(cell, _PLACEHOLDER_URLS[cell.transport], name="any")
             except UsageError as error:

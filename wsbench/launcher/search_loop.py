@@ -12,9 +12,9 @@ from msgspec.structs import replace
 
 from wsbench import __version__, machine
 from wsbench.errors import WsbenchError
-from wsbench.experiment.capacity_search import MeasuredLoad, NextLoad, Search, SearchEnd, best_so_far, decide
+from wsbench.experiment.capacity_search import NextLoad, Search, SearchEnd, best_so_far, decide
 from wsbench.experiment.experiment_store import new_directory
-from wsbench.experiment.knee import capacity_knee
+from wsbench.experiment.load_curve import capacity_knee
 from wsbench.launcher.display import Display
 from wsbench.launcher.interruptions import Interrupted
 from wsbench.launcher.step_runs import Steps, StepSpec
@@ -23,6 +23,7 @@ from wsbench.report.text import capacity_text
 from wsbench.results import capacity_result
 from wsbench.results.capacity_result import BOUND, CAPACITY_FILE, CONNECTIONS, GENERATOR, RATE, Capacity, CapacityStep
 from wsbench.results.directory import REPORT_FILE, replace_file
+from wsbench.results.json_files import encode_json
 from wsbench.units import format_utc
 
 MOST = 1e6
@@ -86,7 +87,7 @@ def conduct(
     Raises:
         WsbenchError: the first one could not be made.
     """
-    while isinstance(following := decide(search, _seen(document)), NextLoad):
+    while isinstance(following := decide(search, document.steps), NextLoad):
         display.begin(capacity_text.step_started(document, following.load, following.held, following.failed))
         try:
             step = measure(following.load)
@@ -103,17 +104,13 @@ def conduct(
     return _stored(_ended(document, following), directory)
 
 
-def _seen(document: Capacity) -> list[MeasuredLoad]:
-    return [MeasuredLoad(step.load, step.outcome) for step in document.steps]
-
-
 def _stored(document: Capacity, directory: Path) -> Capacity:
-    replace_file(directory / CAPACITY_FILE, capacity_result.encode(document))
+    replace_file(directory / CAPACITY_FILE, encode_json(document))
     return document
 
 
 def _stopped(document: Capacity, why: str) -> Capacity:
-    held = best_so_far(_seen(document))
+    held = best_so_far(document.steps)
     return replace(document, answer=_answer(document, held, settled=False), knee=capacity_knee(document), stopped=why)
 
 

@@ -15,6 +15,7 @@ from wsbench.report import hgrm, hlog, timeline
 from wsbench.report.html import run_page
 from wsbench.results import run_result
 from wsbench.results.directory import REPORT_FILE
+from wsbench.results.json_files import encode_json
 from wsbench.units import NS_PER_MS, NS_PER_S
 
 logger = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ def build(run: run_result.Run, measurement: Measurement) -> Files:
     intervals = [*map(timeline.make_row, measurement.intervals), *measurement.spill.rows()]
     over_time = timeline.encode(sorted(intervals, key=lambda row: row.start_ns), measurement.cpu_by_interval)
     files: Files = {
-        run_result.RUN_FILE: run_result.encode(run),
+        run_result.RUN_FILE: encode_json(run),
         "latency.hlog": _Rewindable(lambda: _log(run.id, measurement)),
         "timeline.csv": over_time,
     }

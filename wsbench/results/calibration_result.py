@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from wsbench.results.json_files import encode_json, load_document
+from wsbench.results.json_files import load_document
 from wsbench.results.run_result import Environment
 
 SCHEMA = 1
@@ -67,15 +67,6 @@ class Calibration(msgspec.Struct, frozen=True):
         return loop.cpu_us_per_message / plain
 
 
-def encode(calibration: Calibration) -> bytes:
-    """Return calibration.json."""
-    return encode_json(calibration)
-
-
 def load(path: Path) -> Calibration:
-    """Read the calibration in a results directory, or in its calibration.json.
-
-    Raises:
-        ResultError: there is none, or it cannot be read.
-    """
+    """Read calibration.json (the file, or a directory with it); raise ResultError if it cannot be read."""
     return load_document(Calibration, path, CALIBRATION_FILE, what="calibration", schema=SCHEMA)

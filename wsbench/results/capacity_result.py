@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from wsbench.results.json_files import encode_json, load_document
+from wsbench.results.json_files import load_document
 
 SCHEMA = 1
 CAPACITY_FILE = "capacity.json"
@@ -101,7 +101,7 @@ class CapacityAnswer(msgspec.Struct, frozen=True):
 
 
 class Knee(msgspec.Struct, frozen=True):
-    """The load from which latency rises steeply: see wsbench.experiment.knee."""
+    """The load from which latency rises steeply: see wsbench.experiment.load_curve."""
 
     load: float
     p99_ns: int
@@ -148,15 +148,6 @@ class Capacity(msgspec.Struct, frozen=True):
     steps: list[CapacityStep] = []
 
 
-def encode(capacity: Capacity) -> bytes:
-    """Return capacity.json."""
-    return encode_json(capacity)
-
-
 def load(path: Path) -> Capacity:
-    """Read the capacity in a directory, or in its capacity.json.
-
-    Raises:
-        ResultError: there is none, or it cannot be read.
-    """
+    """Read capacity.json (the file, or a directory with it); raise ResultError if it cannot be read."""
     return load_document(Capacity, path, CAPACITY_FILE, what="capacity", schema=SCHEMA)

@@ -10,8 +10,6 @@ from enum import StrEnum
 
 import msgspec
 
-from wsbench.results.json_files import encode_json
-
 SCHEMA = 1
 
 
@@ -120,8 +118,3 @@ def overall_verdict(pairs: list[Pair]) -> Verdict:
     if Verdict.FASTER in verdicts and all(metric.not_slower for metric in metrics):
         return Verdict.FASTER
     return Verdict.INCONCLUSIVE if Verdict.INCONCLUSIVE in verdicts else Verdict.NO_DIFFERENCE
-
-
-def encode(comparison: Comparison) -> bytes:
-    """Return the comparison as JSON."""
-    return encode_json(comparison)

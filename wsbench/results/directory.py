@@ -29,8 +29,7 @@ def create_directory(results: Path, wanted_id: str, *, partial: bool = False) ->
 
     A `partial` directory has a hidden name, and its id is free under its final name as well.
 
-    Raises:
-        UsageError: the results directory cannot be written.
+    Raises UsageError if the results directory cannot be written.
     """
     for number in range(1, _MAX_IDS + 1):
         free_id = wanted_id if number == 1 else f"{wanted_id}-{number}"
@@ -58,8 +57,7 @@ def unwritable(results: Path, error: OSError) -> UsageError:
 def replace_file(file: Path, content: bytes) -> None:
     """Write a file so that a reader sees all of the old content or all of the new.
 
-    Raises:
-        OSError: the file cannot be written.
+    Raises OSError if the file cannot be written.
     """
     if file.is_symlink() or (file.exists() and not file.is_file()):  # /dev/stdout, a pipe: not ours to replace
         file.write_bytes(content)
@@ -91,8 +89,7 @@ class Staging:
     def create(cls, results: Path, name: str, *, now: datetime | None = None) -> Staging:
         """Create the directory for a run that starts now.
 
-        Raises:
-            UsageError: the results directory cannot be written, or its disk is full.
+        Raises UsageError if the results directory cannot be written, or its disk is full.
         """
         staging = cls.of_id(results, timed_id(name, now))
         try:
@@ -112,8 +109,7 @@ class Staging:
     def of_id(cls, results: Path, wanted_id: str) -> Staging:
         """Create the directory under the id, or under the id with a number if it is taken.
 
-        Raises:
-            UsageError: the results directory cannot be written.
+        Raises UsageError if the results directory cannot be written.
         """
         return cls(create_directory(results, wanted_id, partial=True))
 
@@ -123,11 +119,7 @@ class Staging:
         return self.path.parent / self.run_id
 
     def write(self, files: Mapping[str, bytes | Iterable[bytes]]) -> None:
-        """Write files into the directory, each flushed to disk.
-
-        Raises:
-            OSError: a file could not be written.
-        """
+        """Write files into the directory, each flushed to disk; raise OSError if a file could not be written."""
         for name, content in files.items():
             _write_durably(self.path / name, [content] if isinstance(content, bytes) else content)
 
@@ -156,8 +148,7 @@ class Staging:
     def commit(self) -> Path:
         """Give the directory its final name and return that.
 
-        Raises:
-            OSError: it could not be renamed; the files stay where they are.
+        Raises OSError if it could not be renamed; the files stay where they are.
         """
         self.path.rename(self.final)
         return self.final

@@ -18,7 +18,7 @@ from typing import Annotated
 
 import msgspec
 
-from wsbench.results.json_files import encode_json, load_document
+from wsbench.results.json_files import load_document
 
 SCHEMA = 1
 EXPERIMENT_FILE = "experiment.json"
@@ -37,11 +37,7 @@ class Load(msgspec.Struct, frozen=True, omit_defaults=True):
     arrivals: str | None = None
 
     def __post_init__(self) -> None:
-        """Check that an open loop has a rate, and a closed one messages in flight.
-
-        Raises:
-            ValueError: it has not.
-        """
+        """Check that an open loop has a rate, and a closed one messages in flight."""
         if self.loop not in ("open", "closed") or (self.rate if self.loop == "open" else self.in_flight) is None:
             raise ValueError(f"{self.loop!r} is not a loop, or lacks its rate or in_flight")
 
@@ -76,6 +72,11 @@ class Cell(msgspec.Struct, frozen=True):
     runs: list[CellRun] = []
     hole: str | None = None
 
+    @property
+    def conditions(self) -> tuple[str, str, int, int, Load]:
+        """All conditions but the target."""
+        return self.transport, self.compression, self.payload_size, self.connections, self.load
+
 
 class Experiment(msgspec.Struct, frozen=True):
     """experiment.json."""
@@ -91,15 +92,6 @@ class Experiment(msgspec.Struct, frozen=True):
     cells: list[Cell]
 
 
-def encode(experiment: Experiment) -> bytes:
-    """Return experiment.json."""
-    return encode_json(experiment)
-
-
 def load(path: Path) -> Experiment:
-    """Read the experiment in a directory, or in its experiment.json.
-
-    Raises:
-        ResultError: there is none, or it cannot be read.
-    """
+    """Read experiment.json (the file, or a directory with it); raise ResultError if it cannot be read."""
     return load_document(Experiment, path, EXPERIMENT_FILE, what="experiment", schema=SCHEMA)

@@ -22,12 +22,8 @@ def encode_json(document: Any) -> bytes:
 def decode_json(shape: type[T], text: bytes, where: str, *, what: str, schema: int) -> T:
     """Parse a stored document that states its schema; unknown fields are ignored.
 
-    Args:
-        what: the kind of document, for errors ("result").
-        where: the file, for errors.
-
-    Raises:
-        ResultError: the text is not JSON, of another schema, or not of this shape.
+    `what` is the kind of document and `where` its file, for errors. Raises ResultError if the text is not JSON, of
+    another schema, or not of this shape.
     """
     try:
         document = msgspec.json.decode(text)
@@ -50,8 +46,7 @@ def decode_json(shape: type[T], text: bytes, where: str, *, what: str, schema: i
 def _check_numbers(document: Any) -> None:
     """Check that wsbench can have stored every number: from 0 (but for clock offsets) to 2**63 - 1.
 
-    Raises:
-        ValueError: with the path of one that it cannot have stored.
+    Raises ValueError with the path of another number.
     """
     left: list[tuple[str, Any]] = [("$", document)]
     while left:
@@ -69,8 +64,7 @@ def _check_numbers(document: Any) -> None:
 def read_document(path: Path, name: str, *, what: str) -> tuple[bytes, str]:
     """Return a stored document's text and file: `name` in the directory `path`, or `path` itself.
 
-    Raises:
-        ResultError: there is no such file, or it cannot be read.
+    Raises ResultError if there is no such file, or it cannot be read.
     """
     try:
         file = path / name if path.is_dir() else path
@@ -83,8 +77,7 @@ def read_document(path: Path, name: str, *, what: str) -> tuple[bytes, str]:
 def load_document(shape: type[T], path: Path, name: str, *, what: str, schema: int) -> T:
     """Read and parse the document `name` in the directory `path`, or `path` itself.
 
-    Raises:
-        ResultError: there is no such file, or `decode_json` refuses it.
+    Raises ResultError if there is no such file, or `decode_json` refuses it.
     """
     text, where = read_document(path, name, what=what)
     return decode_json(shape, text, where, what=what, schema=schema)

@@ -12,7 +12,7 @@ import msgspec
 from wsbench.errors import ResultError
 from wsbench.measure.findings import Finding
 from wsbench.measure.series import SERIES
-from wsbench.results.json_files import decode_json, encode_json, read_document
+from wsbench.results.json_files import decode_json, read_document
 
 SCHEMA = 1
 RUN_FILE = "run.json"
@@ -257,17 +257,8 @@ class Run(msgspec.Struct, frozen=True):
     counters: dict[str, int] = {}
 
 
-def encode(run: Run) -> bytes:
-    """Return run.json."""
-    return encode_json(run)
-
-
 def decode(text: bytes, where: str) -> Run:
-    """Parse a run.json that lies at `where`.
-
-    Raises:
-        ResultError: the text is not JSON, of another schema, or not a whole result.
-    """
+    """Parse the run.json of the path `where`; raise ResultError if it is not a whole result of this schema."""
     run = decode_json(Run, text, where, what="result", schema=SCHEMA)
     if missing := [name for name in SERIES if name not in run.latency]:
         raise ResultError(
@@ -277,9 +268,5 @@ def decode(text: bytes, where: str) -> Run:
 
 
 def load(path: Path) -> Run:
-    """Read the run in a result directory, or in its run.json.
-
-    Raises:
-        ResultError: there is none, or it cannot be read.
-    """
+    """Read run.json (the file, or a directory with it); raise ResultError if it cannot be read."""
     return decode(*read_document(path, RUN_FILE, what="result"))
