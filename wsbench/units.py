@@ -150,6 +150,11 @@ def format_count(count: float | None) -> str:
     return "–" if count is None else f"{count:,.0f}"
 
 
+def format_rate(per_s: float | None) -> str:
+    """Format with separated thousands: '128,400/s'; '–' for None."""
+    return "–" if per_s is None else f"{per_s:,.0f}/s"
+
+
 def format_bytes(size: float | None) -> str:
     """Format in powers of ten: '512 B', '12.4 kB', '3.10 MB'; '–' for None."""
     if size is None:

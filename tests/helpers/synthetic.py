@@ -55,7 +55,7 @@ class Stored:
     log: bytes
     timeline: bytes
 
-    def lines(self) -> list[hlog.StoredLine]:
+    def lines(self) -> list[hlog.Line]:
         return list(hlog.read_lines(self.log.splitlines(), "latency.hlog"))
 
     def write(self, results_dir: Path) -> Path:
@@ -99,7 +99,7 @@ def stored(
     )
     busy = {(each.phase, each.start_ns): rng.uniform(35, 55) for each in intervals}
     lines = [
-        hlog.Line(name, each.start_ns, _S, buckets)
+        logs.Line(name, each.start_ns, _S, buckets)
         for each in intervals
         for name, buckets in each.series.items()
         if name in CONNECT_SERIES or each.phase == "measure"

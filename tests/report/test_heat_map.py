@@ -37,9 +37,7 @@ def test_rows_of_the_heat_map_are_at_their_latencies() -> None:
         record(buckets, value)
     over_time = Timeline([], 0, 1)
     heat = heat_map(
-        collect_latencies(
-            [hlog.StoredLine("response", 0, 10**9, SparseBuckets.of(buckets))], over_time, "response"
-        ).columns,
+        collect_latencies([hlog.Line("response", 0, 10**9, SparseBuckets.of(buckets))], over_time, "response").columns,
         over_time,
     )
     assert heat is not None

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from hdrh.histogram import HdrHistogram
 from hdrh.log import HistogramLogReader
-from helpers.logs import decode, encode
+from helpers.logs import Line, decode, encode
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wsbench.errors import ResultError
 from wsbench.measure.histogram import HIGHEST_NS, Buckets, bucket_key, percentiles, record
-from wsbench.report.hlog import LEGEND, Line, select_series
+from wsbench.report.hlog import LEGEND, select_series
 
 MS, S = 1_000_000, 1_000_000_000
 START = 1_795_000_000_250 * MS

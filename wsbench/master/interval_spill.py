@@ -61,10 +61,11 @@ class IntervalSpill:
 
     def _write(self, interval: IntervalDelta, yield_control: Callable[[], None]) -> bool:
         assert self.begin_ns is not None
-        lines = []
-        for name in sorted(interval.series):
-            line = hlog.Line(name, interval.start_ns, NS_PER_S, interval.series[name])
-            lines.append(hlog.encode_line(line, start_ns=self.begin_ns, yield_control=yield_control))
+        after_ns = interval.start_ns - self.begin_ns
+        lines = [
+            hlog.encode_line(name, after_ns, NS_PER_S, buckets, yield_control)
+            for name, buckets in sorted(interval.series.items())
+        ]
         text, end = b"".join(lines), self._file.tell()
         try:
             if self._file.write(text) != len(text):

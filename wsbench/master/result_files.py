@@ -51,14 +51,13 @@ def _log(run_id: str, measurement: Measurement) -> Iterator[bytes]:
         begin = first // NS_PER_MS * NS_PER_MS
     head = hlog.encode_header(start_ns=begin, comment=f"wsbench {wsbench.__version__} {run_id}")
     yield from head.splitlines(keepends=True)
-    lines = [
-        hlog.Line(name, interval.start_ns, _length(measurement, interval.phase, interval.start_ns), buckets)
-        for interval in measurement.intervals
-        for name, buckets in interval.series.items()
-        if name in measurement.whole_run_series or interval.phase == Phase.MEASURE
-    ]
-    in_memory = sorted((line.start_ns, line.tag, hlog.encode_line(line, start_ns=begin)) for line in lines)
-    for _, _, row in heapq.merge(in_memory, measurement.spill.log_rows()):
+    in_memory = []
+    for interval in measurement.intervals:
+        start_ns, length_ns = interval.start_ns, _length(measurement, interval.phase, interval.start_ns)
+        for name, buckets in interval.series.items():
+            if name in measurement.whole_run_series or interval.phase == Phase.MEASURE:
+                in_memory.append((start_ns, name, hlog.encode_line(name, start_ns - begin, length_ns, buckets)))
+    for _, _, row in heapq.merge(sorted(in_memory), measurement.spill.log_rows()):
         yield row
 
 
@@ -67,14 +66,14 @@ def _length(measurement: Measurement, phase: str, start_ns: int) -> int:
     return interval.end_ns - start_ns if interval.phase == phase else NS_PER_S
 
 
-def _report_lines(run_id: str, measurement: Measurement) -> Iterator[hlog.StoredLine]:
+def _report_lines(run_id: str, measurement: Measurement) -> Iterator[hlog.Line]:
     """Yield the log lines that the report needs: one series over time, and the sums of the others.
 
     The log of a day has too many lines to decode them all.
     """
     for name, buckets in measurement.series.items():
         if name != run_page.OVER_TIME and buckets:
-            yield hlog.StoredLine(name, 0, 0, SparseBuckets.of(buckets))
+            yield hlog.Line(name, 0, 0, SparseBuckets.of(buckets))
     yield from hlog.read_lines(hlog.select_series(_log(run_id, measurement), run_page.OVER_TIME), "latency.hlog")
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable
 
 from wsbench.measure.bucket_arrays import DenseBuckets, SparseBuckets
@@ -17,10 +15,8 @@ def encode(parts: Iterable[SparseBuckets]) -> bytes:
         whole.add(part)
     buckets = whole.buckets()
     total, seen = sum(buckets.values()), 0
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(("value_ns", "count", "percentile"))
+    rows = ["value_ns,count,percentile"]
     for key in sorted(buckets):
         seen += buckets[key]
-        writer.writerow((highest_value(key), buckets[key], f"{100 * seen / total:.6f}"))
-    return out.getvalue().encode()
+        rows.append(f"{highest_value(key)},{buckets[key]},{100 * seen / total:.6f}")
+    return ("\n".join(rows) + "\n").encode()

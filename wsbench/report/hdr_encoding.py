@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wsbench.measure.bucket_arrays import SparseBuckets
-from wsbench.measure.histogram import DIGITS, HIGHEST_NS, Buckets, bucket_key
+from wsbench.measure.histogram import DIGITS, HIGHEST_KEY, HIGHEST_NS, Buckets
 
 _COOKIE, _COMPRESSED_COOKIE = 0x1C849303 | 0x10, 0x1C849304 | 0x10
 _OUTER = struct.Struct(">II")
@@ -26,14 +26,13 @@ _INNER = struct.Struct(">IIIIQQd")
 _HALF_BITS, _HALF = 10, 1024
 _MASK = (1 << (_HALF_BITS + 1)) - 1
 _PIECE = 400
-_HIGHEST_KEY = bucket_key(HIGHEST_NS)
-_COUNTS = (_HIGHEST_KEY >> 11) * _HALF + (_HIGHEST_KEY & _MASK) + 1
+_COUNTS = (HIGHEST_KEY >> 11) * _HALF + (HIGHEST_KEY & _MASK) + 1
 _LONGEST = 9
 
 
 def encode(buckets: Mapping[int, int], yield_control: Callable[[], None] = lambda: None) -> bytes:
     """Encode as base64 text. `yield_control` is called about every 0.1 ms, and may run other greenlets."""
-    ends = [key for key in buckets if key < 0 or key > _HIGHEST_KEY]
+    ends = [key for key in buckets if key < 0 or key > HIGHEST_KEY]
     if ends:  # values out of range count as the lowest or the highest, as in `to_hdr`
         buckets = _clamped(buckets)
     keys = sorted(buckets)
@@ -66,7 +65,7 @@ def encode(buckets: Mapping[int, int], yield_control: Callable[[], None] = lambd
 def _clamped(buckets: Mapping[int, int]) -> Buckets:
     kept: Buckets = {}
     for key, count in buckets.items():
-        place = min(max(key, 0), _HIGHEST_KEY)
+        place = min(max(key, 0), HIGHEST_KEY)
         kept[place] = kept.get(place, 0) + count
     return kept
 

@@ -26,17 +26,10 @@ LEGEND = '"StartTimestamp","Interval_Length","Interval_Max","Interval_Compressed
 
 @dataclass(frozen=True)
 class Line:
-    """Distribution of a series in an interval. Instants are in ns since the epoch."""
+    """Distribution of a series in an interval, which starts at an instant in ns since the epoch.
 
-    tag: str
-    start_ns: int
-    length_ns: int
-    buckets: Buckets
-
-
-@dataclass(frozen=True)
-class StoredLine:
-    """A line read from a log. Its counts stay an array: most of a day's 350,000 lines are only summed."""
+    The counts stay an array: most of a day's 350,000 lines are only summed.
+    """
 
     tag: str
     start_ns: int
@@ -58,15 +51,16 @@ def encode_header(*, start_ns: int, comment: str) -> bytes:
     return ("\n".join(rows) + "\n").encode()
 
 
-def encode_line(line: Line, *, start_ns: int, yield_control: Callable[[], None] = lambda: None) -> bytes:
-    """Encode one line of a log. `yield_control`: see `hdr_encoding.encode`."""
-    start = (line.start_ns - start_ns) / NS_PER_S
-    maximum_ms = highest_value(max(line.buckets, default=0)) / NS_PER_MS
-    figures = f"Tag={line.tag},{start:.3f},{line.length_ns / NS_PER_S:.3f},{maximum_ms:.3f},"
-    return figures.encode() + hdr_encoding.encode(line.buckets, yield_control) + b"\n"
+def encode_line(
+    tag: str, after_ns: int, length_ns: int, buckets: Buckets, yield_control: Callable[[], None] = lambda: None
+) -> bytes:
+    """Encode a line that starts `after_ns` after the start of the log. `yield_control`: see `hdr_encoding.encode`."""
+    maximum_ms = highest_value(max(buckets, default=0)) / NS_PER_MS
+    figures = f"Tag={tag},{after_ns / NS_PER_S:.3f},{length_ns / NS_PER_S:.3f},{maximum_ms:.3f},"
+    return figures.encode() + hdr_encoding.encode(buckets, yield_control) + b"\n"
 
 
-def read_lines(rows: Iterable[bytes], where: str) -> Iterator[StoredLine]:
+def read_lines(rows: Iterable[bytes], where: str) -> Iterator[Line]:
     """Yield the lines of a log, row by row: those of a day need much memory.
 
     Raises:
@@ -93,7 +87,7 @@ def select_series(rows: Iterable[bytes], tag: str) -> Iterator[bytes]:
     return (row for row in rows if row.startswith(wanted))
 
 
-def _line(row: str, base_ns: int) -> StoredLine:
+def _line(row: str, base_ns: int) -> Line:
     tag = ""
     if row.startswith("Tag="):
         tag, _, row = row.removeprefix("Tag=").partition(",")
@@ -101,7 +95,7 @@ def _line(row: str, base_ns: int) -> StoredLine:
     counts = hdr_encoding.decode(blob.encode("ascii"))
     if counts is None:
         counts = SparseBuckets.of(_of_other_settings(blob))
-    return StoredLine(tag, base_ns + _ns(start), _ns(length), counts)
+    return Line(tag, base_ns + _ns(start), _ns(length), counts)
 
 
 def _of_other_settings(blob: str) -> Buckets:

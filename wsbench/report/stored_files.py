@@ -27,7 +27,7 @@ def read_log(directory: Path, series: str | None = None) -> bytes:
     return text if series is None else b"".join(hlog.select_series(text.splitlines(keepends=True), series))
 
 
-def read_lines(directory: Path, run: Run, series: str | None = None) -> Iterator[hlog.StoredLine]:
+def read_lines(directory: Path, run: Run, series: str | None = None) -> Iterator[hlog.Line]:
     """Yield the lines of latency.hlog. After the last line, its counts must be those of the run."""
     where, counted = str(directory / LOG), Counter[str]()
     with _opened(directory, LOG) as rows:  # a day's log is half a gigabyte

@@ -28,7 +28,7 @@ from wsbench.measure.histogram import samples_needed
 from wsbench.measure.series import SERIES
 from wsbench.results.percentiles import FIELDS, PERCENTILES, figure_of
 from wsbench.results.run_result import Gate, Run
-from wsbench.units import format_count, format_duration, parse_duration, parse_rate
+from wsbench.units import format_count, format_duration, format_rate, parse_duration, parse_rate
 
 _COUNTS = ("lost", "errors", "duplicated", "reordered", "corrupted", "unexpected", "missed", "dropped")
 _KNOWN = ", ".join((*FIELDS, *_COUNTS, "throughput"))
@@ -114,7 +114,7 @@ class Condition:
         if self.series is not None:
             return format_duration(actual)
         if self.metric == "throughput":
-            return f"{format_count(actual)}/s"
+            return format_rate(actual)
         return f"{100 * actual:.3g}%" if self.share else format_count(actual)
 
 

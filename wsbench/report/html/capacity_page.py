@@ -18,7 +18,7 @@ from wsbench.units import NS_PER_S, format_count, format_duration
 _SERIES = (("p50", "--a", "solid"), ("p99", "--c", "dash"), ("p99.9", "--d", "dot"))
 _FEWEST = {"p50": 1, "p99": 100, "p99.9": 1_000}
 """Messages without which a percentile is but the maximum."""
-_MARKS = {TARGET: ("did not hold", "x", "--bad"), GENERATOR: ("generator at its limit", "triangle-up", "--warn")}
+_MARKS = {TARGET: ("x", "--bad"), GENERATOR: ("triangle-up", "--warn")}
 
 
 def report(capacity: Capacity, example: Run | None) -> bytes:
@@ -109,12 +109,13 @@ def _objectives(capacity: Capacity, points: Sequence[LoadPoint]) -> Iterator[Jso
 
 
 def _failed(capacity: Capacity, points: Sequence[LoadPoint]) -> Iterator[Json]:
-    for outcome, (name, symbol, colour) in _MARKS.items():
+    for outcome, (symbol, colour) in _MARKS.items():
         failed = [point for point in points if point.outcome == outcome]
         if failed:
             latencies = [seconds(point.p99_ns or capacity.conditions.timeout_ns) for point in failed]
             style = {"color": colour, "symbol": symbol, "size": 11}
-            yield scatter("markers", name, [p.load for p in failed], latencies, marker=style, hoverinfo="skip")
+            loads = [point.load for point in failed]
+            yield scatter("markers", capacity_text.OUTCOMES[outcome], loads, latencies, marker=style, hoverinfo="skip")
 
 
 def _knee(capacity: Capacity) -> Iterator[Json]:

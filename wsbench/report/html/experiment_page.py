@@ -22,7 +22,7 @@ def report(experiment: Experiment, overview: Overview, curves: Curves, example: 
     groups = _groups(overview)
     targets = list(dict.fromkeys(row.target for group in groups for row in group.rows))
     styles = {target: number for number, target in enumerate(targets)}
-    percentiles = percentile_plots(groups, curves, styles)
+    percentiles = list(percentile_plots(groups, curves, styles))
     ratios = ratio_plots(overview, groups, styles)
     efficiency = efficiency_plot(groups, styles)
     return render(

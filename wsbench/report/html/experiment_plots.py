@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import math
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from wsbench.measure.histogram import Buckets
@@ -51,26 +51,23 @@ Styles = Mapping[str, int]
 """The number of every target, from which its colour, dash and symbol follow."""
 
 
-def percentile_plots(groups: Sequence[Group], curves: Curves, styles: Styles) -> list[Plot]:
-    """Return the percentile curves of every set of conditions that has runs."""
-    return [plot for group in groups if (plot := _percentiles(group, curves, styles))]
+def percentile_plots(groups: Sequence[Group], curves: Curves, styles: Styles) -> Iterator[Plot]:
+    """Yield the percentile curves of every set of conditions that has runs."""
+    for group in groups:
+        lines = [
+            PercentileSeries(_plain(row.target), *_line_style(styles[row.target]), *curves[row.key])
+            for row in group.rows
+            if row.key in curves and curves[row.key][0]
+        ]
+        if lines:
+            how = f"{group.conditions}. `response` over all runs of a target. Each step to the right adds a nine."
+            title = f"{group.letter}: latency by percentile"
+            yield Plot(f"curves-{group.letter}", title, how, *percentile_plot(lines), 380)
 
 
 def ratio_plots(overview: Overview, groups: Sequence[Group], styles: Styles) -> list[Plot]:
     """Return a plot of every metric that has ratios to the baseline."""
     return [plot for name in _RATIOS if (plot := _ratio_plot(name, overview, groups, styles))]
-
-
-def _percentiles(group: Group, curves: Curves, styles: Styles) -> Plot | None:
-    lines = [
-        PercentileSeries(_plain(row.target), _colour(styles[row.target]), _dash(styles[row.target]), *curves[row.key])
-        for row in group.rows
-        if row.key in curves and curves[row.key][0]
-    ]
-    if not lines:
-        return None
-    how = f"{group.conditions}. `response` over all runs of a target. Each step to the right adds a nine."
-    return Plot(f"curves-{group.letter}", f"{group.letter}: latency by percentile", how, *percentile_plot(lines), 380)
 
 
 def _ratio_plot(name: str, overview: Overview, groups: Sequence[Group], styles: Styles) -> Plot | None:
@@ -204,9 +201,10 @@ def _colour(number: int) -> str:
     return _COLOURS[number % len(_COLOURS)]
 
 
-def _dash(number: int) -> str:
-    """Return the dash of a target: those of the same colour differ."""
-    return _DASHES[(number if number < len(_COLOURS) else number // len(_COLOURS)) % len(_DASHES)]
+def _line_style(number: int) -> tuple[str, str]:
+    """Return colour and dash of a target; the dashes of targets with the same colour differ."""
+    dash = number if number < len(_COLOURS) else number // len(_COLOURS)
+    return _colour(number), _DASHES[dash % len(_DASHES)]
 
 
 def _marker(number: int, size: int) -> Json:

@@ -24,7 +24,7 @@ class Latencies:
     columns: dict[int, Buckets] = field(default_factory=dict)
 
 
-def collect_latencies(lines: Iterable[hlog.StoredLine], of: Timeline, over_time: str) -> Latencies:
+def collect_latencies(lines: Iterable[hlog.Line], of: Timeline, over_time: str) -> Latencies:
     """Sum all lines. `over_time` names the series that is kept by columns too."""
     result = Latencies()
     whole: defaultdict[str, DenseBuckets] = defaultdict(DenseBuckets)
@@ -61,17 +61,12 @@ class HeatMap:
 
 def heat_map(columns: Mapping[int, Buckets], of: Timeline) -> HeatMap | None:
     """Return the heat map; None without messages. A percentile among the lost messages of its column is None."""
-    if not any(columns.values()):
+    filled = [buckets for buckets in columns.values() if buckets]
+    if not filled:
         return None
-    lost: dict[int, int] = {}
-    for moment in of.moments:
-        if moment.phase == "measure":
-            lost[of.column(moment.start_s)] = moment.lost
+    lost = {of.column(moment.start_s): moment.lost for moment in of.moments if moment.phase == "measure"}
     first, last = min(columns), max(columns)
-    octaves = [
-        _octave(key) for buckets in columns.values() for key in (min(buckets, default=0), max(buckets, default=0))
-    ]
-    low, high = min(octaves), max(octaves) + 1
+    low, high = _octave(min(map(min, filled))), _octave(max(map(max, filled))) + 1
     steps = next((steps for steps in _STEPS if (high - low) * steps <= ROWS), 1)
     counts = [[0] * (last - first + 1) for _ in range((high - low) * steps)]
     for column, buckets in columns.items():

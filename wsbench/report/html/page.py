@@ -24,24 +24,6 @@ _CODE = re.compile(r"`([^`]*)`")
 
 def render(template: str, plots: Sequence[Plot], **values: Any) -> bytes:
     """Render a template, with the plots that the page's script draws."""
-    nonce = secrets.token_urlsafe(18)
-    return (
-        _environment()
-        .get_template(template)
-        .render(
-            **values,
-            nonce=nonce,
-            policy=_policy(nonce),
-            style=Markup(_asset("page.css")),
-            library=Markup(_plotly() if plots else ""),
-            script=Markup(_asset("page.js")),
-            plots=Markup(_json([figure.spec() for figure in plots])),
-        )
-        .encode("utf-8", "replace")
-    )
-
-
-def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("wsbench.report.html", _TEMPLATES),
         autoescape=True,
@@ -50,18 +32,27 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["code"] = lambda text: Markup(_CODE.sub(r"<code>\1</code>", str(Markup.escape(text))))
-    return environment
+    nonce = secrets.token_urlsafe(18)
+    page = environment.get_template(template).render(
+        **values,
+        nonce=nonce,
+        policy=_policy(nonce),
+        style=_asset("page.css"),
+        library=_plotly() if plots else "",
+        script=_asset("page.js"),
+        plots=Markup(_json([figure.spec() for figure in plots])),
+    )
+    return page.encode("utf-8", "replace")
 
 
-def _asset(name: str) -> str:
-    return (resources.files("wsbench.report.html") / _TEMPLATES / name).read_text("utf-8")
+def _asset(name: str) -> Markup:
+    return Markup((resources.files("wsbench.report.html") / _TEMPLATES / name).read_text("utf-8"))
 
 
-def _plotly() -> str:
+def _plotly() -> Markup:
     from plotly.offline import get_plotlyjs  # noqa: PLC0415  # slow: import it only when a report is made
 
-    library: str = get_plotlyjs()
-    return library
+    return Markup(get_plotlyjs())
 
 
 def _policy(nonce: str) -> str:

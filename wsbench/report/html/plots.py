@@ -25,12 +25,7 @@ _MAX_DECADES = 3.5
 
 @dataclass(frozen=True)
 class Plot:
-    """A plot with its title and explanation.
-
-    Attributes:
-        how: a line that explains how to read it.
-        height: in pixels.
-    """
+    """A plot with its title, a line that explains how to read it (`how`), and its height in pixels."""
 
     id: str
     title: str

@@ -16,12 +16,8 @@ OVER_TIME = "response"
 """The series of the heat map."""
 
 
-def report(run: Run, lines: Iterable[hlog.StoredLine], timeline: bytes) -> bytes:
-    """Return the report of a run. `lines` are those of latency.hlog, `timeline` is timeline.csv.
-
-    Raises:
-        ResultError: `timeline` is not a timeline.
-    """
+def report(run: Run, lines: Iterable[hlog.Line], timeline: bytes) -> bytes:
+    """Return the report of a run from the lines of latency.hlog and the text of timeline.csv."""
     over_time = read_timeline(timeline, "timeline.csv")
     latencies = collect_latencies(lines, over_time, OVER_TIME)
     heat = heat_map(latencies.columns, over_time)

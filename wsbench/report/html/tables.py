@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from wsbench.report import series_labels
 from wsbench.results.percentiles import PERCENTILES, figure_of
 from wsbench.results.run_result import Run
-from wsbench.units import format_bytes, format_count, format_duration, format_seconds
+from wsbench.units import format_bytes, format_count, format_duration, format_rate, format_seconds
 
 Fact = tuple[str, str]
 
@@ -26,7 +26,7 @@ def tiles(run: Run) -> list[Fact]:
     first = series_labels.headline_series(run)
     latency, c, m = run.latency[first], run.connections, run.messages
     return [
-        ("throughput", _rate(run.throughput.received_per_s)),
+        ("throughput", format_rate(run.throughput.received_per_s)),
         (f"{first} p50", format_duration(latency.p50_ns)),
         (f"{first} p99", format_duration(latency.p99_ns)),
         (f"{first} p99.9", format_duration(latency.p99_9_ns)),
@@ -170,10 +170,6 @@ def generator(run: Run) -> list[Fact]:
         ("of which polling", _micros(g.polling_us_per_message)),
         ("memory per connection", format_bytes(g.bytes_per_connection)),
     ]
-
-
-def _rate(per_s: float | None) -> str:
-    return "–" if per_s is None else f"{format_count(per_s)}/s"
 
 
 def _micros(value: float | None) -> str:

@@ -58,11 +58,7 @@ class Timeline:
 
 
 def read_timeline(text: bytes, where: str) -> Timeline:
-    """Parse timeline.csv.
-
-    Raises:
-        ResultError: `text` is not a timeline. `where` names the file.
-    """
+    """Parse timeline.csv, or raise a ResultError that names it `where`."""
     try:
         rows = _rows(text)
         every_s = math.ceil(rows[-1].end_s / COLUMNS) if rows else 1

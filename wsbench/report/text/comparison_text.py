@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wsbench.report.text.text_table import draw, left, right
 from wsbench.results.comparison_result import Comparison, ComparisonSide, Metric, Pair, Verdict
-from wsbench.units import format_count, format_duration
+from wsbench.units import format_duration, format_rate
 
 HEADINGS = ("base", "new", "ratio", "interval", "spread", "margin")
 
@@ -39,19 +39,20 @@ def metric_cells(metric: Metric) -> tuple[str, ...]:
     spread = "–" if metric.spread is None else f"{100 * metric.spread:.2g} %"
     if metric.spread_from == "assumed":
         spread += " (assumed)"
-    figures = (_figure(metric, metric.base), _figure(metric, metric.new), _ratio(metric.ratio))
-    return (*figures, interval, spread, _percent(metric.margin))
+    formatted = format_rate if metric.metric == "throughput" else format_duration
+    return (
+        formatted(metric.base),
+        formatted(metric.new),
+        _ratio(metric.ratio),
+        interval,
+        spread,
+        _percent(metric.margin),
+    )
 
 
 def verdict_text(metric: Metric) -> str:
     """Return a metric's verdict with its reason, if it has one."""
     return f"{metric.verdict}: {metric.reason}" if metric.reason else str(metric.verdict)
-
-
-def _figure(metric: Metric, value: float | None) -> str:
-    if metric.metric != "throughput":
-        return format_duration(value)
-    return "–" if value is None else f"{format_count(value)}/s"
 
 
 def _ratio(ratio: float | None) -> str:

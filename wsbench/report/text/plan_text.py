@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from wsbench.experiment.load_plan import WIDE_PORTS, Basis, Costs, LoadPlan, PlanFigure, WantedLoad, usable_rate
 from wsbench.report.text.text_table import draw, left, right
-from wsbench.units import format_bytes, format_count
+from wsbench.units import format_bytes, format_count, format_rate
 
 _DESCRIPTOR_CEILING = 1_048_576
 """Linux's default of fs.nr_open."""
@@ -35,7 +35,7 @@ def render(
 
 
 def _figure_row(figure: PlanFigure) -> list[str]:
-    formatted = {"B": format_bytes, "bit/s": format_bit_rate, "messages/s": _format_rate}.get(figure.unit, format_count)
+    formatted = {"B": format_bytes, "bit/s": format_bit_rate, "messages/s": format_rate}.get(figure.unit, format_count)
     values = (figure.whole, figure.a_machine, figure.a_process)
     cells = ("" if value is None else formatted(value) for value in values)
     return [figure.name, *cells, f"{figure.source}: {figure.how}"]
@@ -53,10 +53,6 @@ def describe(wanted: WantedLoad) -> str:
 def format_bit_rate(value: float) -> str:
     """Return a bit rate with its unit: '1.63 Gbit/s'."""
     return format_bytes(value).replace("B", "bit/s")
-
-
-def _format_rate(value: float) -> str:
-    return f"{format_count(value)}/s"
 
 
 def basis_rows(wanted: WantedLoad, costs: Costs) -> Iterator[tuple[str, Basis]]:
