@@ -8,14 +8,16 @@ from wsbench.errors import ExitCode
 from wsbench.master.run_host import RunHost
 from wsbench.measure.delta import IntervalDelta
 from wsbench.measure.histogram import Buckets, record
+from wsbench.measure.phases import PhasePlan
+from wsbench.results.run_result import ConnectionCounts
 from wsbench.run.options import RunOptions
-from wsbench.run.protocol import ConnectionTally, Health, PhaseUpdate, Report
+from wsbench.run.protocol import Health, Report
 
 MS, S = 1_000_000, 1_000_000_000
 
 
 class RecordingHost(RunHost):
-    """A `RunHost` that keeps all updates and reports.
+    """A `RunHost` that keeps all plans and reports.
 
     Attributes:
         missing: workers that cannot be reached.
@@ -23,14 +25,14 @@ class RecordingHost(RunHost):
     """
 
     def __init__(self) -> None:
-        self.updates: list[PhaseUpdate] = []
+        self.plans: list[PhasePlan] = []
         self.missing: set[int] = set()
         self.shown: list[tuple[Report, Buckets]] = []
         self.counters: dict[str, int] | None = {}
         self.code: ExitCode | None = None
 
-    def broadcast(self, update: PhaseUpdate) -> None:
-        self.updates.append(update)
+    def broadcast(self, plan: PhasePlan) -> None:
+        self.plans.append(plan)
 
     def missing_workers(self) -> set[int]:
         return self.missing
@@ -64,5 +66,5 @@ def delta(phase: str, start_ns: int, *latencies_ms: float, **counts: int) -> Int
 
 
 def report(number: int, *deltas: IntervalDelta, worker: int = 0, final: bool = False, **connections: int) -> Report:
-    """Return a worker's report; `connections` are fields of its `ConnectionTally`."""
-    return Report(worker, number, list(deltas), ConnectionTally(**connections), [], Health(), final=final)
+    """Return a worker's report; `connections` are fields of its `ConnectionCounts`."""
+    return Report(worker, number, list(deltas), ConnectionCounts(**connections), [], Health(), final=final)

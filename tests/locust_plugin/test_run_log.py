@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+import helpers.unpatched_locust  # noqa: F401 - imports Locust without its patches
 import pytest
 
-from wsbench.locust_plugin.run_log import RunLog
+from wsbench.locust_plugin.directing_session import RunLog
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from helpers.unpatched_locust import Environment, RequestStats
 
 from wsbench.locust_plugin.stats_feed import METHOD, StatsFeed, request_event
 from wsbench.measure.histogram import Buckets, merge_coarsely, record
-from wsbench.run.protocol import ErrorTally, Report, rejected_reply_kind
+from wsbench.results.run_result import ErrorCount
+from wsbench.run.protocol import Report, rejected_reply_kind
 from wsbench.worker.engine import ECHO
 
 
@@ -52,7 +53,7 @@ def test_running_totals_count_once() -> None:
     fed = Fed()
     for number in (1, 2, 3):
         failed = report(number, failed=4)
-        failed.errors.append(ErrorTally("refused", "target", 4, "refused: nothing listens"))
+        failed.errors.append(ErrorCount("refused", "target", 4, "refused: nothing listens"))
         fed.take(failed)
     assert fed.stats.entries["connect", METHOD].num_failures == 4
     assert fed.errors() == {("connect", "refused"): 4}
@@ -61,7 +62,7 @@ def test_running_totals_count_once() -> None:
 def test_a_rejected_reply_is_a_failure_of_its_own_name_and_not_of_the_echo() -> None:
     fed = Fed()
     rejected = report(1, delta("measure", 0, 1.0, corrupted=3))
-    rejected.errors.append(ErrorTally(rejected_reply_kind("login"), "target", 2, "rejected: no token"))
+    rejected.errors.append(ErrorCount(rejected_reply_kind("login"), "target", 2, "rejected: no token"))
     fed.take(rejected)
     assert fed.errors() == {("login", "rejected"): 2, (ECHO, "corrupted"): 1}
     assert fed.stats.entries["login", METHOD].num_failures == 2

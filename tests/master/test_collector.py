@@ -31,7 +31,7 @@ def test_accepted_reports_are_counted_when_it_closes(collector: Collector, host:
         assert collector.receive(report(number, delta("measure", 0, 1.0, 2.0)))
     collector.close()
     assert collector.totals.counts()["received"] == 10
-    assert collector.registry.workers[0].report.number == 5
+    assert collector.registry.expect(0).report.number == 5
     assert [shown.number for shown, _ in host.shown] == [1, 2, 3, 4, 5]
     assert [sum(response.values()) for _, response in host.shown] == [2] * 5
 
@@ -58,7 +58,7 @@ def test_it_waits_for_the_last_report_of_each_worker(collector: Collector) -> No
     collector.receive(report(1, worker=0, final=True))
     gevent.spawn_later(0.05, collector.receive, report(1, worker=1, final=True))
     collector.wait_for_final(set, 60.0)
-    assert collector.registry.all_final
+    assert not collector.registry.not_final()
     collector.close()
 
 
@@ -68,7 +68,7 @@ def test_it_does_not_wait_for_a_worker_that_is_missing_nor_longer_than_it_may(co
     begin = time.monotonic()
     collector.wait_for_final(set, 0.05)
     assert 0.05 <= time.monotonic() - begin < 30
-    assert not collector.registry.all_final
+    assert collector.registry.not_final() == {0}
     collector.close()
 
 

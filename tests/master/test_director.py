@@ -18,8 +18,9 @@ from wsbench.master.director import Director, Ending
 from wsbench.measure.phases import Phase
 from wsbench.results import run_result
 from wsbench.results.directory import Staging
+from wsbench.results.run_result import ErrorCount
 from wsbench.run.handoff import FAILURE_FILE, Failure, Handoff
-from wsbench.run.protocol import ErrorTally, RunDescription
+from wsbench.run.protocol import RunDescription
 
 
 class Run:
@@ -39,7 +40,7 @@ class Run:
         self.director.collector.registry.expect(0)
 
     def open(self) -> None:
-        self.director.collector.receive(report(1, attempted=2, opened=2))
+        self.director.collector.receive(report(1, asked=2, opened=2))
         self.director.phases.spawning_complete()
 
     def until_phase(self, phase: Phase) -> None:
@@ -50,7 +51,7 @@ class Run:
     def send_last(self) -> None:
         start = self.director.phases.plan.measure_ns
         measured = delta("measure", start, *[1.0] * 50, wall_ns=S // 10, connections_closed=2)
-        self.director.collector.receive(report(2, measured, attempted=2, opened=2, final=True))
+        self.director.collector.receive(report(2, measured, asked=2, opened=2, final=True))
 
     def wait(self) -> run_result.Run | None:
         assert self.director.done.wait(scaled(30))
@@ -68,7 +69,7 @@ def test_a_run_that_is_over_is_stored(tmp_path: Path) -> None:
     assert run.host.code is ExitCode.OK
     assert run.director.result.directory == tmp_path / run.staging.run_id
     assert run_result.load(tmp_path / run.staging.run_id) == result
-    assert [update.plan.drain_ns < time.time_ns() for update in run.host.updates] == [True, True]
+    assert [plan.drain_ns < time.time_ns() for plan in run.host.plans] == [True, True]
 
 
 def test_reports_that_are_under_way_at_the_stop_are_in_the_result(tmp_path: Path) -> None:
@@ -132,8 +133,8 @@ def test_a_scenario_that_fails_at_the_end_loses_its_counters_only(tmp_path: Path
 def test_a_target_that_cannot_be_reached_is_reported_to_the_launcher(tmp_path: Path, launched: bool) -> None:
     reader, writer = os.pipe()
     run = Run(tmp_path, progress_fd=writer if launched else None)
-    failed = report(1, attempted=2, failed=2, final=True)
-    failed.errors.append(ErrorTally("refused", "target", 2, "connection refused", "start it"))
+    failed = report(1, asked=2, failed=2, final=True)
+    failed.errors.append(ErrorCount("refused", "target", 2, "connection refused", "start it"))
     run.director.collector.receive(failed)
     assert run.wait() is None
     os.close(reader)

@@ -12,8 +12,9 @@ from wsbench.master.worker_registry import WorkerRegistry
 from wsbench.measure.delta import IntervalDelta
 from wsbench.measure.histogram import Buckets, record
 from wsbench.measure.series import LATENCY_SERIES
+from wsbench.results.run_result import ConnectionCounts
 from wsbench.run.options import RunOptions
-from wsbench.run.protocol import ConnectionTally, Health, Report
+from wsbench.run.protocol import Health, Report
 
 S = 1_000_000_000
 MS = 1_000_000
@@ -47,7 +48,7 @@ class Reports:
 
     def send(self, *deltas: IntervalDelta, worker: int = 0, **tally: int) -> None:
         number = self.registry.expect(worker).report.number + 1
-        report = Report(worker, number, list(deltas), ConnectionTally(**tally), [], Health())
+        report = Report(worker, number, list(deltas), ConnectionCounts(**tally), [], Health())
         self.live.take(report)
         self.registry.take(report)
 

@@ -14,8 +14,8 @@ from wsbench.master.measurement import Measurement
 from wsbench.master.worker_registry import WorkerRegistry
 from wsbench.measure.phases import PhasePlan
 from wsbench.measure.totals import Totals
-from wsbench.results.run_result import TargetResult
-from wsbench.run.protocol import SCENARIO_FAILED, ErrorTally, Report
+from wsbench.results.run_result import ErrorCount, TargetResult
+from wsbench.run.protocol import SCENARIO_FAILED, Report
 
 
 @pytest.fixture
@@ -30,28 +30,28 @@ def measurement_of(spill: IntervalSpill, *reports: Report, plan: PhasePlan | Non
         totals.add(each.deltas)
         registry.take(each)
     plan = plan or PhasePlan(S, S, 3 * S)
-    return Measurement(plan, totals, spill, registry.workers, True, TargetResult(), totals.counters())
+    return Measurement(plan, totals, spill, registry, True, TargetResult(), totals.counters())
 
 
-def with_errors(made: Report, *errors: ErrorTally) -> Report:
+def with_errors(made: Report, *errors: ErrorCount) -> Report:
     made.errors.extend(errors)
     return made
 
 
 def test_open_connections_are_worth_a_result_even_without_messages(spill: IntervalSpill) -> None:
     assert not measurement_of(spill, report(1, opened=1)).empty
-    assert measurement_of(spill, report(1, attempted=1, failed=1)).empty
+    assert measurement_of(spill, report(1, asked=1, failed=1)).empty
 
 
 def test_a_scenario_that_failed_before_its_first_message_is_not(spill: IntervalSpill) -> None:
-    failed = ErrorTally(SCENARIO_FAILED, "generator", 4, "KeyError: 'room'", "")
+    failed = ErrorCount(SCENARIO_FAILED, "generator", 4, "KeyError: 'room'", "")
     assert measurement_of(spill, with_errors(report(1, opened=1), failed)).empty
     assert not measurement_of(spill, with_errors(report(1, delta("measure", S, 1.0), opened=1), failed)).empty
 
 
 def test_the_most_frequent_error_is_the_reason(spill: IntervalSpill) -> None:
-    rare = ErrorTally("reset", "target", 2, "the connection broke", "")
-    frequent = ErrorTally("refused", "target", 3, "connection refused", "start it")
+    rare = ErrorCount("reset", "target", 2, "the connection broke", "")
+    frequent = ErrorCount("refused", "target", 3, "connection refused", "start it")
     reports = [with_errors(report(1, worker=index), rare, frequent) for index in range(2)]
     failure = measurement_of(spill, *reports).failure()
     assert (failure.what, failure.remedy, failure.side) == ("connection refused", "start it", Side.TARGET)

@@ -37,7 +37,7 @@ def save(reports: list[Report], results: Path, *, persistent: bool = True) -> No
 def a_minute() -> list[Report]:
     """Return a report for each second, of three connections that drop one message a second."""
     return [
-        report(number, delta("measure", BEGIN + number * S, 1.0, 2.0, lost=1), attempted=3, opened=3)
+        report(number, delta("measure", BEGIN + number * S, 1.0, 2.0, lost=1), worker=2, asked=3, opened=3)
         for number in range(1, 61)
     ]
 
@@ -61,6 +61,6 @@ def test_a_finding_tells_what_part_of_the_run_it_is(tmp_path: Path) -> None:
 
 def test_without_a_connection_there_is_no_result(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR):
-        save([report(1, attempted=3, failed=3)], tmp_path)
+        save([report(1, worker=2, asked=3, failed=3)], tmp_path)
     assert "nothing is stored" in caplog.text
     assert list(tmp_path.iterdir()) == []

@@ -50,14 +50,14 @@ def until(true: Callable[[], object]) -> None:
 
 def test_the_ramp_ends_when_every_connection_is_open_and_every_user_started(tmp_path: Path) -> None:
     run = Run(tmp_path, options(users=3))
-    run.report(1, attempted=3, opened=2, failed=1)
+    run.report(1, asked=3, opened=2, failed=1)
     gevent.sleep(0.05)
-    assert run.phases.phase is Phase.RAMP and run.host.updates == [], "Locust still starts users"
+    assert run.phases.phase is Phase.RAMP and run.host.plans == [], "Locust still starts users"
     run.phases.spawning_complete()
     until(lambda: run.ended)
-    [update] = run.host.updates
-    assert update.plan.drain_ns - update.plan.measure_ns == S // 10
-    assert update.plan.measure_ns == update.plan.warmup_ns
+    [plan] = run.host.plans
+    assert plan.drain_ns - plan.measure_ns == S // 10
+    assert plan.measure_ns == plan.warmup_ns
     assert run.phases.phase is Phase.DRAIN
     run.close()
 
@@ -65,12 +65,12 @@ def test_the_ramp_ends_when_every_connection_is_open_and_every_user_started(tmp_
 def test_without_a_duration_the_measure_phase_goes_on_until_it_is_ended(tmp_path: Path) -> None:
     run = Run(tmp_path, options(users=1, duration=""))
     run.phases.spawning_complete()
-    run.report(1, attempted=1, opened=1)
+    run.report(1, asked=1, opened=1)
     until(lambda: run.phases.phase is Phase.MEASURE)
     assert run.phases.left_ns() is None and run.phases.plan.drain_ns == FOREVER_NS
     run.phases.end()
     assert run.phases.phase is Phase.DRAIN and not run.ended
-    assert run.host.updates[-1].plan == run.phases.plan
+    assert run.host.plans[-1] == run.phases.plan
     run.close()
 
 
@@ -78,7 +78,7 @@ def test_the_remaining_time_is_known_for_phases_with_a_known_end(tmp_path: Path)
     run = Run(tmp_path, options(users=1, warmup="100s", duration="5s"))
     assert run.phases.left_ns() is None, "the end of the ramp is not known"
     run.phases.spawning_complete()
-    run.report(1, attempted=1, opened=1)
+    run.report(1, asked=1, opened=1)
     until(lambda: run.phases.phase is Phase.WARMUP)
     left = run.phases.left_ns()
     assert left is not None and 50 * S < left <= 100 * S
@@ -88,9 +88,9 @@ def test_the_remaining_time_is_known_for_phases_with_a_known_end(tmp_path: Path)
 @pytest.mark.parametrize(("users", "failed"), [(3, 3), (50, 10)])
 def test_it_gives_up_when_no_connection_can_be_opened(tmp_path: Path, users: int, failed: int) -> None:
     run = Run(tmp_path, options(users=users))
-    run.report(1, attempted=users, failed=failed)
+    run.report(1, asked=users, failed=failed)
     until(lambda: run.ended)
-    assert run.host.updates == [], "there is no measure phase"
+    assert run.host.plans == [], "there is no measure phase"
     run.close()
     assert run.phases.plan.measure_ns == FOREVER_NS
 
@@ -100,11 +100,11 @@ def test_a_lost_worker_ends_the_ramp_if_it_is_one_of_this_run(tmp_path: Path) ->
     run.collector.registry.expect(0)
     run.host.missing = {5}
     run.phases.spawning_complete()
-    run.report(1, attempted=2, opened=2)
+    run.report(1, asked=2, opened=2)
     gevent.sleep(0.05)
     assert run.phases.lost_workers() == set() and run.phases.phase is Phase.RAMP
     run.host.missing = {0, 5}
-    run.report(2, attempted=2, opened=2)
-    until(lambda: run.host.updates)
+    run.report(2, asked=2, opened=2)
+    until(lambda: run.host.plans)
     assert run.phases.lost_workers() == {0}
     run.close()

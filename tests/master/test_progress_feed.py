@@ -57,7 +57,7 @@ def pipe() -> Iterator[tuple[int, int]]:
 def test_progress_is_a_line_of_json_once_a_second(tmp_path: Path) -> None:
     with pipe() as (reader, writer), Feed(tmp_path, writer) as made:
         counts = {"wall_ns": 10**9, "connections_opened": 2, "lost": 1}
-        made.collector.receive(report(1, delta("ramp", 10**9, 1.0, 1.0, **counts), attempted=2, opened=2))
+        made.collector.receive(report(1, delta("ramp", 10**9, 1.0, 1.0, **counts), asked=2, opened=2))
         made.collector.close()
         for _ in range(5):
             made.feed.update()
@@ -86,7 +86,7 @@ def test_a_reader_that_is_gone_is_reported(tmp_path: Path) -> None:
 
 def test_without_a_launcher_the_verdict_is_kept_ready_while_the_live_page_is_open(tmp_path: Path) -> None:
     with Feed(tmp_path, None) as made:
-        made.collector.receive(report(1, delta("measure", 10**9, 1.0, wall_ns=10**9), attempted=2, opened=2))
+        made.collector.receive(report(1, delta("measure", 10**9, 1.0, wall_ns=10**9), asked=2, opened=2))
         made.collector.close()
         made.feed.update()
         assert made.collector.live.verdict is None, "the live page is not open"

@@ -7,7 +7,7 @@ import random
 import msgspec
 import pytest
 
-from wsbench.measure.delta import IntervalDelta, lost_under
+from wsbench.measure.delta import IntervalDelta, lost_of
 from wsbench.measure.histogram import percentile
 from wsbench.measure.phases import INTERVAL_NS, Interval, Phase
 from wsbench.measure.series import check_name
@@ -88,8 +88,8 @@ def test_totals_know_the_names_the_losses_and_the_counters() -> None:
         tally.count("heard", 3)
         totals.add([taken(tally)])
     assert totals.names() == ["away", "login", "ping"]
-    assert [lost_under(name, totals.counts()) for name in ("login", "ping", "away")] == [4, 2, 0]
-    assert lost_under("login", totals.counts(Phase.MEASURE)) == 2
+    assert [lost_of(name, totals.counts()) for name in ("login", "ping", "away")] == [4, 2, 0]
+    assert lost_of("login", totals.counts(Phase.MEASURE)) == 2
     assert totals.counters() == {"heard": 6}
 
 

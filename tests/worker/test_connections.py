@@ -16,8 +16,7 @@ from helpers.peer import PATIENCE_S, Peer, until
 from wsbench.errors import ConnectError, ConnectionLost, Side
 from wsbench.measure.phases import PhasePlan
 from wsbench.measure.recorder import Recorder
-from wsbench.results.run_result import NegotiatedWith
-from wsbench.run.protocol import ConnectionTally
+from wsbench.results.run_result import ConnectionCounts, NegotiatedWith
 from wsbench.transport.connect import Connector
 from wsbench.transport.traffic import Traffic
 from wsbench.units import NS_PER_S
@@ -31,7 +30,7 @@ class Bench:
     """Connections, and everything that they count in."""
 
     def __init__(self) -> None:
-        self.peer, self.traffic, self.errors, self.tally = Peer(), Traffic(), ErrorCounter(), ConnectionTally()
+        self.peer, self.traffic, self.errors, self.tally = Peer(), Traffic(), ErrorCounter(), ConnectionCounts()
         self.recorder = Recorder(PhasePlan(), time.time_ns(), closed_loop=True, sample=dict)
         self.pacer = Pacer(offset_ns=0, backlog_ns=NS_PER_S, on_error=lambda _: None)
         self.connections = Connections(
@@ -83,7 +82,7 @@ def refuse(_: Request) -> bytes:
 def test_an_opened_connection_is_counted_timed_and_attached(bench: Bench) -> None:
     driver = bench.connect()
     assert "attach" in driver.calls
-    assert (bench.tally.attempted, bench.tally.opened, bench.connections.open_now) == (1, 1, 1)
+    assert (bench.tally.asked, bench.tally.opened, bench.connections.open_now) == (1, 1, 1)
     assert bench.connections.negotiated == NegotiatedWith()
     assert set(bench.recorder.current.values) == {"connect", "tcp", "upgrade"}
 
@@ -91,7 +90,7 @@ def test_an_opened_connection_is_counted_timed_and_attached(bench: Bench) -> Non
 def test_a_refused_connection_is_counted_as_failed_with_its_error(bench: Bench) -> None:
     with pytest.raises(ConnectError):
         bench.connect(refuse)
-    assert (bench.tally.attempted, bench.tally.opened, bench.tally.failed) == (1, 0, 1)
+    assert (bench.tally.asked, bench.tally.opened, bench.tally.failed) == (1, 0, 1)
     assert list(bench.error_kinds().values()) == [1]
 
 
@@ -106,7 +105,7 @@ def test_a_reconnection_counts_apart_and_its_failure_is_no_failed_user(bench: Be
 
 def test_a_user_that_fails_before_it_registers_is_counted(bench: Bench) -> None:
     bench.connections.count_failed_user()
-    assert (bench.tally.attempted, bench.tally.failed) == (1, 1)
+    assert (bench.tally.asked, bench.tally.failed) == (1, 1)
 
 
 def test_a_closed_connection_counts_its_code(bench: Bench) -> None:
@@ -192,7 +191,7 @@ def test_after_the_drain_a_connection_is_refused_and_counts_as_not_attempted(ben
     bench.connections.drain(0)
     with pytest.raises(ConnectError, match="about to end"):
         bench.connections.connect(bench.register())
-    assert (bench.tally.attempted, bench.tally.failed, bench.errors.tallies) == (0, 0, [])
+    assert (bench.tally.asked, bench.tally.failed, bench.errors.tallies) == (0, 0, [])
 
 
 def test_at_the_end_a_connection_that_is_being_opened_is_closed_too(bench: Bench) -> None:

@@ -14,7 +14,7 @@ from helpers.peer import PATIENCE_S, Peer, until
 
 from wsbench.measure.phases import FOREVER_NS, Phase, PhasePlan
 from wsbench.run.options import RunOptions
-from wsbench.run.protocol import PhaseUpdate, Report
+from wsbench.run.protocol import Report
 from wsbench.units import NS_PER_S
 from wsbench.worker.engine import Engine
 
@@ -29,7 +29,7 @@ class Bench:
         self.engine = Engine(options, worker=2, send=self.reports.append)
 
     def apply(self, warmup_ns: int, measure_ns: int = FOREVER_NS, drain_ns: int = FOREVER_NS) -> None:
-        self.engine.apply_plan(PhaseUpdate(PhasePlan(warmup_ns, measure_ns, drain_ns)))
+        self.engine.apply_plan(PhasePlan(warmup_ns, measure_ns, drain_ns))
 
     def connect(self) -> LoggedDriver:
         driver = LoggedDriver()

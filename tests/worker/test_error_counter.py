@@ -7,7 +7,8 @@ import logging
 import pytest
 
 from wsbench.errors import Side, WsbenchError
-from wsbench.run.protocol import SCENARIO_FAILED, ErrorTally
+from wsbench.results.run_result import ErrorCount
+from wsbench.run.protocol import SCENARIO_FAILED
 from wsbench.worker.error_counter import ErrorCounter
 
 
@@ -17,8 +18,8 @@ def test_errors_of_one_kind_and_side_are_one_entry_with_the_first_as_example() -
         errors.count(WsbenchError(what, side=Side.TARGET, kind="k", remedy=f"after {what}"))
     errors.count(WsbenchError("third", side=Side.GENERATOR, kind="k"))
     assert errors.tallies == [
-        ErrorTally("k", str(Side.TARGET), 2, "first", "after first"),
-        ErrorTally("k", str(Side.GENERATOR), 1, "third"),
+        ErrorCount("k", str(Side.TARGET), 2, "first", "after first"),
+        ErrorCount("k", str(Side.GENERATOR), 1, "third"),
     ]
 
 

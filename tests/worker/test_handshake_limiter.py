@@ -12,7 +12,6 @@ from helpers.peer import Peer, until
 
 from wsbench.measure.phases import FOREVER_NS, PhasePlan
 from wsbench.run.options import RunOptions
-from wsbench.run.protocol import PhaseUpdate
 from wsbench.units import NS_PER_S
 from wsbench.worker.echo import driver_for
 from wsbench.worker.engine import Engine
@@ -169,7 +168,7 @@ def test_after_the_ramp_no_closed_loop_pauses(engage: Engage) -> None:
     engaged.peer.message(engaged.peer.receive().payload)
     until(lambda: not engaged.driver.outstanding)
     now_ns = time.time_ns()
-    engaged.engine.apply_plan(PhaseUpdate(PhasePlan(now_ns, now_ns + 60 * NS_PER_S, FOREVER_NS)))
+    engaged.engine.apply_plan(PhasePlan(now_ns, now_ns + 60 * NS_PER_S, FOREVER_NS))
     assert engaged.received(3, reply=True) == 3, "the closed loop sends although handshakes wait"
     engaged.asked.pop().kill()
     engaged.asked.append(engaged.connect(driver_for(engaged.engine)))

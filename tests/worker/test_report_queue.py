@@ -10,14 +10,15 @@ from collections.abc import Iterator
 import pytest
 
 from wsbench.measure.delta import IntervalDelta
+from wsbench.results.run_result import ConnectionCounts
 from wsbench.run.packing import unpack
-from wsbench.run.protocol import ConnectionTally, Health, Report
+from wsbench.run.protocol import Health, Report
 from wsbench.worker.report_queue import ReportQueue
 
 
 def report(number: int) -> Report:
     delta = IntervalDelta("measure", number, {"sent": number}, {"service": dict.fromkeys(range(200), 1)})
-    return Report(0, number, [delta], ConnectionTally(opened=number), [], Health(), final=number == 3)
+    return Report(0, number, [delta], ConnectionCounts(opened=number), [], Health(), final=number == 3)
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from helpers.peer import until
 
 from wsbench.measure.phases import FOREVER_NS, PhasePlan
 from wsbench.measure.recorder import Recorder
-from wsbench.run.protocol import ConnectionTally, Health, Report
+from wsbench.results.run_result import ConnectionCounts
+from wsbench.run.protocol import Health, Report
 from wsbench.transport.connect import Connector
 from wsbench.transport.traffic import Traffic
 from wsbench.units import NS_PER_S
@@ -30,7 +31,7 @@ class Bench:
         self.arrivals: list[float] = []
         self.recorder = Recorder(plan, time.time_ns(), closed_loop=True, sample=dict)
         self.pacer = Pacer(offset_ns=0, backlog_ns=NS_PER_S, on_error=lambda _: None)
-        traffic, errors, self.tally = Traffic(), ErrorCounter(), ConnectionTally()
+        traffic, errors, self.tally = Traffic(), ErrorCounter(), ConnectionCounts()
         self.connections = Connections(
             Connector(ConnectOptions("ws://localhost"), context=None, traffic=traffic),
             traffic=traffic,

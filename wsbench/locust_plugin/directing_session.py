@@ -1,8 +1,11 @@
-"""A Locust process that directs runs: what a single process and a master have in common."""
+"""Sessions of Locust processes that direct runs: a single process, and a master."""
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import sys
+import time
 from abc import abstractmethod
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,24 +13,27 @@ from typing import Any, ClassVar
 
 import gevent
 from locust.env import Environment
+from locust.runners import STATE_MISSING
 
+from wsbench import machine
 from wsbench.errors import ExitCode
 from wsbench.locust_plugin import locust_options
-from wsbench.locust_plugin.run_log import RunLog
-from wsbench.locust_plugin.stats_feed import StatsFeed
-from wsbench.master.director import Director
-from wsbench.master.result_writer import WrittenResult, print_summary
+from wsbench.locust_plugin.stats_feed import StatsFeed, request_event
+from wsbench.master.director import Director, Ending
+from wsbench.master.result_writer import print_summary
 from wsbench.master.run_host import RunHost
 from wsbench.measure.histogram import Buckets
-from wsbench.results.directory import Staging
+from wsbench.measure.phases import PhasePlan
+from wsbench.results.directory import LOG_FILE, Staging
 from wsbench.run.handoff import Handoff
 from wsbench.run.options import RunOptions
-from wsbench.run.protocol import Report, RunDescription
+from wsbench.run.packing import pack, unpack
+from wsbench.run.protocol import ACK, PHASE_UPDATE, REPORT, SETUP, Report, RunDescription, RunSetup
 from wsbench.worker.engine import Engine
 
 
 class DirectingSession(RunHost):
-    """The host of a director: a session of a process that directs runs.
+    """The host of a director.
 
     Attributes:
         director: directs the present or the latest run; None before the first one.
@@ -53,6 +59,14 @@ class DirectingSession(RunHost):
         Raises:
             UsageError: an option is wrong.
         """
+
+    def finish(self, ending: Ending) -> None:
+        """End the run; return when its result is written."""
+        if self.director is not None:
+            self.director.finish(ending)
+
+    def catch_up(self) -> None:
+        """Do nothing: Locust starts users after `start`."""
 
     def _direct(self, options: RunOptions) -> Director:
         handoff = Handoff.from_environment()
@@ -98,16 +112,97 @@ class DirectingSession(RunHost):
         if code is not ExitCode.OK:
             self._environment.process_exit_code = int(code)
         if self.director is not None:
-            self._show_result(self.director.result, quiet=self.director.described.options.quiet)
+            self._show_result(self.director)
         # In a new greenlet: quitting may kill the present one.
         gevent.spawn(self._runner.quit if self._environment.parsed_options.headless else self._runner.stop)
 
-    def _show_result(self, result: WrittenResult, *, quiet: bool) -> None:
+    def _show_result(self, director: Director) -> None:
+        result = director.result
         if result.directory is not None:
             self.finished.append(result.directory)
         if Handoff.from_environment() is not None:
             return  # the launcher prints it
-        if result.run is not None and (result.directory is None or not quiet):
+        if result.run is not None and (result.directory is None or not director.described.options.quiet):
             print_summary(result.run, result.directory)
         if result.failure is not None:
             print(f"wsbench: error: {result.failure}", file=sys.stderr)
+
+
+class LocalSession(DirectingSession):
+    """A single process: its engine runs the users, and its director takes the engine's reports."""
+
+    beside_engine = True
+
+    def start(self) -> None:
+        options = locust_options.options_of(self._environment, self._runner.target_user_count, 1)
+        collector = self._direct(options).collector
+        collector.registry.expect(0)
+        on_request = request_event(self._environment)
+        self.engine = Engine(options, worker=0, send=collector.receive, on_request=on_request)
+
+    def broadcast(self, plan: PhasePlan) -> None:
+        assert self.engine is not None
+        self.engine.apply_plan(plan)
+
+    def missing_workers(self) -> set[int]:
+        return set()
+
+
+class MasterSession(DirectingSession):
+    """A master: it sends the phases to the workers, and receives and acknowledges their reports."""
+
+    beside_engine = False
+
+    def __init__(self, environment: Environment, runner: Any) -> None:
+        super().__init__(environment, runner)
+        runner.register_message(REPORT, self._on_report)
+
+    def start(self) -> None:
+        runner = self._runner
+        workers = [*runner.clients.ready, *runner.clients.running, *runner.clients.spawning]
+        options = locust_options.options_of(self._environment, runner.target_user_count, len(workers))
+        director = self._direct(options)
+        for worker in workers:
+            director.collector.registry.expect(runner.get_worker_index(worker.id))
+        self._set_up(director, director.phases.plan)
+
+    def _set_up(self, director: Director, plan: PhasePlan) -> None:
+        """Put the run's setup into the options that Locust sends to workers with every order to spawn users."""
+        setattr(self._environment.parsed_options, SETUP, pack(RunSetup(director.described, plan)))
+
+    def broadcast(self, plan: PhasePlan) -> None:
+        assert self.director is not None
+        self._set_up(self.director, plan)
+        self._runner.send_message(PHASE_UPDATE, {"body": pack(plan)})
+
+    def missing_workers(self) -> set[int]:
+        runner = self._runner
+        here = {runner.get_worker_index(client.id) for client in runner.clients.all if client.state != STATE_MISSING}
+        return set(runner.worker_indexes.values()) - here
+
+    def _on_report(self, msg: Any, **_: Any) -> None:
+        director, run_id = self.director, msg.data["run"]
+        if director is None or director.described.run_id != run_id:
+            return  # of an earlier run: without an acknowledgement the worker knows that it was not counted
+        report = unpack(msg.data["body"], Report)
+        if director.collector.receive(report):
+            answer = {"run": run_id, "number": report.number, "clock_ns": time.time_ns(), "host": machine.host_id()}
+            self._runner.send_message(ACK, answer, client_id=msg.node_id)
+
+
+class RunLog(logging.FileHandler):
+    """locust.log in a result directory: a log handler that writes it until it is detached."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory / LOG_FILE)
+        self.setFormatter(logging.Formatter("[%(asctime)s] %(levelname)s/%(name)s: %(message)s"))
+        logging.getLogger().addHandler(self)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Ignore a full disk: the same lines go to the terminal, where a traceback per line would hide them."""
+
+    def detach(self) -> None:
+        """Stop logging and close the file."""
+        logging.getLogger().removeHandler(self)
+        with contextlib.suppress(OSError):  # a full disk
+            self.close()

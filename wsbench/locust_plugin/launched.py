@@ -53,8 +53,11 @@ def main() -> None:
         locust_main()
     except SystemExit as exit_:
         if exit_.code and os.getpid() == launched:  # workers are forked from this process
-            reason = last.line if plugin.is_registered() else _NO_USER
-            _leave(_without_result(last.line, exit_.code) if begun else _unusable(reason))
+            if begun:
+                reason = f"Locust ended with exit code {exit_.code} and left no result: {last.line}"
+                _leave(WsbenchError(reason))
+            else:
+                _leave(_unusable(last.line if plugin.is_registered() else _NO_USER))
         raise
     except Exception as error:
         if os.getpid() == launched:
@@ -71,26 +74,24 @@ def _unusable(reason: str) -> UsageError:
     return UsageError(f"the scenario cannot be run: {reason}", remedy="`locust -f FILE --host URL` shows all of it.")
 
 
-def _without_result(reason: str, code: object) -> WsbenchError:
-    return WsbenchError(f"Locust ended with exit code {code} and left no result: {reason}")
-
-
 def _describe(error: Exception) -> str:
     """Return an exception in one line, with the file and the line number of its source."""
     text = traceback.format_exception_only(error)[-1].strip()
+    source = traceback.extract_tb(error.__traceback__)[-1]
+    file, line = source.filename, source.lineno
     if isinstance(error, SyntaxError) and error.filename:
-        return f"{text} ({Path(error.filename).name}, line {error.lineno})"
-    frames = traceback.extract_tb(error.__traceback__)
-    return f"{text} ({Path(frames[-1].filename).name}, line {frames[-1].lineno})"
+        file, line = error.filename, error.lineno
+    return f"{text} ({Path(file).name}, line {line})"
 
 
 def _leave(failure: WsbenchError) -> None:
     handoff = Handoff.from_environment()
     assert handoff is not None
     staging = Staging(Path(handoff.staging))
-    if staging.path.is_dir() and not (staging.path / FAILURE_FILE).exists():
-        with contextlib.suppress(OSError):  # a full disk: the launcher knows the exit code
-            leave_failure(failure, staging, usage=isinstance(failure, UsageError))
+    if not (staging.path / FAILURE_FILE).exists():
+        # A full disk, or a result in its final directory: the launcher knows the exit code.
+        with contextlib.suppress(OSError):
+            leave_failure(failure, staging)
 
 
 if __name__ == "__main__":

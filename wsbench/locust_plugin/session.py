@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import inspect
 import logging
+import os
+import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import gevent
 from locust.env import Environment
@@ -18,12 +21,13 @@ from locust.runners import MasterRunner, WorkerRunner
 
 from wsbench.errors import ExitCode, UsageError
 from wsbench.locust_plugin import locust_options
-from wsbench.locust_plugin.directing_session import DirectingSession
-from wsbench.locust_plugin.local_session import LocalSession
-from wsbench.locust_plugin.master_session import MasterSession
-from wsbench.locust_plugin.process_exit import InterruptHandler, exit_with
+from wsbench.locust_plugin.directing_session import DirectingSession, LocalSession, MasterSession
 from wsbench.locust_plugin.worker_session import WorkerSession
 from wsbench.master.director import Director, Ending
+from wsbench.master.result_writer import leave_failure
+from wsbench.results.directory import Staging
+from wsbench.run.handoff import Handoff
+from wsbench.run.presses import Presses
 from wsbench.worker.engine import Engine
 
 logger = logging.getLogger("wsbench")
@@ -42,7 +46,7 @@ class Session:
         try:
             locust_options.check(environment, runner)
         except UsageError as error:
-            exit_with(error)
+            _exit_with(error)
         self._role = _role(environment, runner)
         events = environment.events
         events.test_start.add_listener(self._test_start)
@@ -50,22 +54,21 @@ class Session:
         events.test_stopping.add_listener(self._test_stopping)
         events.quitting.add_listener(self._quitting)
         events.user_error.add_listener(self._user_error)
-        InterruptHandler()
+        _handle_interrupts()
 
     @property
     def director(self) -> Director | None:
         """Directs the present or the latest run; None in a worker, and before the first run."""
-        return self._role.director if isinstance(self._role, DirectingSession) else None
+        return self._role.director
 
     @property
-    def finished(self) -> list[Path]:
+    def finished(self) -> Sequence[Path]:
         """The result directories of this process, the latest last."""
-        return self._role.finished if isinstance(self._role, DirectingSession) else []
+        return self._role.finished
 
     def current_engine(self) -> Engine | None:
         """Return the engine of the present run, which a worker that missed the begin of the run makes now."""
-        if isinstance(self._role, WorkerSession):
-            self._role.catch_up()
+        self._role.catch_up()
         return self._role.engine
 
     # -- events ----------------------------------------------------------------------------------------------------
@@ -76,7 +79,7 @@ class Session:
         except UsageError as error:
             logger.error("%s", error)
             if self._environment.parsed_options.headless:
-                exit_with(error)
+                _exit_with(error)
             gevent.spawn(self._runner.stop)
         except Exception:  # Locust would log it and continue without wsbench
             logger.exception("The run could not be started")
@@ -94,20 +97,38 @@ class Session:
 
     def _test_stopping(self, **_: Any) -> None:
         """End the run before Locust stops all users: --run-time is over, or Stop was pressed."""
-        self._finish(Ending.STOPPED)
+        self._role.finish(Ending.STOPPED)
 
     def _quitting(self, **_: Any) -> None:
         """End the run before the process ends; if the run is still in progress, that is an interrupt."""
-        self._finish(Ending.INTERRUPTED)
-
-    def _finish(self, ending: Ending) -> None:
-        if isinstance(self._role, WorkerSession):
-            self._role.finish()
-        elif self.director is not None:
-            self.director.finish(ending)
+        self._role.finish(Ending.INTERRUPTED)
 
 
 def _role(environment: Environment, runner: Any) -> DirectingSession | WorkerSession:
     if isinstance(runner, WorkerRunner):
         return WorkerSession(environment, runner)
     return MasterSession(environment, runner) if isinstance(runner, MasterRunner) else LocalSession(environment, runner)
+
+
+def _handle_interrupts() -> None:
+    """Turn the first Ctrl-C into Locust's orderly shutdown, and exit on the second one.
+
+    As a KeyboardInterrupt, Ctrl-C could strike at any place, for example while a reply is counted.
+    """
+    presses = Presses()
+
+    def interrupt() -> None:
+        if presses.signal():
+            if presses.count > 1:
+                os._exit(int(ExitCode.INTERRUPTED))
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    gevent.signal_handler(signal.SIGINT, interrupt)
+
+
+def _exit_with(error: UsageError) -> NoReturn:
+    """End the process with an error message, also for the launcher if there is one."""
+    if (handoff := Handoff.from_environment()) is not None:
+        leave_failure(error, Staging(Path(handoff.staging)))
+    print(f"wsbench: error: {error}", file=sys.stderr)
+    sys.exit(int(error.exit_code))

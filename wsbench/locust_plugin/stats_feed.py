@@ -10,7 +10,7 @@ from locust.env import Environment
 from locust.stats import RequestStats, StatsEntry, StatsError
 
 from wsbench.locust_plugin.locust_precision import three_digits, two_digits
-from wsbench.measure.delta import IntervalDelta, lost_under, merge_counts
+from wsbench.measure.delta import IntervalDelta, lost_of, merge_counts
 from wsbench.measure.histogram import (
     COARSE_WIDTH,
     Buckets,
@@ -105,7 +105,7 @@ class StatsFeed:
                     merge_coarsely(series.setdefault(name, {}), buckets)
             for name in delta.names_lost():
                 series.setdefault(name, {})
-                lost[name] = lost.get(name, 0) + lost_under(name, delta.counts)
+                lost[name] = lost.get(name, 0) + lost_of(name, delta.counts)
         for name, coarse in series.items():
             self._extend(name, coarse, _extremes_ms(report.deltas, name, coarse), lost.get(name, 0), 0)
             self._error(name, "lost: nothing came in time", lost.get(name, 0))

@@ -10,6 +10,7 @@ import logging
 import os
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import gevent
@@ -21,10 +22,12 @@ from wsbench import machine
 from wsbench.errors import ExitCode, UsageError
 from wsbench.locust_plugin.stats_feed import request_event
 from wsbench.master import orphan_result
+from wsbench.master.director import Ending
+from wsbench.measure.phases import PhasePlan
 from wsbench.run.handoff import Handoff
 from wsbench.run.option_table import BY_NAME
 from wsbench.run.packing import unpack
-from wsbench.run.protocol import ACK, PHASE_UPDATE, REPORT, SETUP, PhaseUpdate, RunSetup
+from wsbench.run.protocol import ACK, PHASE_UPDATE, REPORT, SETUP, RunSetup
 from wsbench.worker.clock_sync import ClockOffsetEstimator
 from wsbench.worker.engine import Engine
 from wsbench.worker.report_queue import ReportQueue
@@ -40,7 +43,11 @@ class WorkerSession:
 
     Attributes:
         engine: runs the users; None before the first run.
+        director, finished: the master has these.
     """
+
+    director: None = None
+    finished: tuple[Path, ...] = ()
 
     def __init__(self, environment: Environment, runner: Any) -> None:
         self.engine: Engine | None = None
@@ -106,7 +113,7 @@ class WorkerSession:
             self._packed, self._unpacked = packed, unpack(packed, RunSetup)
         return self._unpacked
 
-    def finish(self) -> None:
+    def finish(self, _: Ending) -> None:
         """End the run; return when the master has all reports or, if it is lost, when the result is stored here."""
         if self.engine is None or self._reports is None:
             return
@@ -153,7 +160,7 @@ class WorkerSession:
 
     def _on_phase_update(self, msg: Any, **_: Any) -> None:
         if self.engine is not None:
-            self.engine.apply_plan(unpack(msg.data["body"], PhaseUpdate))
+            self.engine.apply_plan(unpack(msg.data["body"], PhasePlan))
 
     def _on_ack(self, msg: Any, **_: Any) -> None:
         answer, reports = msg.data, self._reports

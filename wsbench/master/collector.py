@@ -77,7 +77,7 @@ class Collector:
     def wait_for_final(self, missing: Callable[[], set[int]], patience_s: float) -> None:
         """Wait until every worker that is not missing has sent its last report, but no longer than `patience_s`."""
         with gevent.Timeout(patience_s, False):
-            while not self.registry.all_final_but(missing()):
+            while self.registry.not_final() - missing():
                 self.changed.clear()
                 self.changed.wait(1.0)
 

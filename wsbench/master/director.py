@@ -104,7 +104,7 @@ class Director:
             plan=self.phases.plan,
             totals=collector.totals,
             spill=collector.spill,
-            workers=collector.registry.workers,
+            workers=collector.registry,
             complete=self._complete(),
             target=self._target.usage(),
             counters=self._counters(),
@@ -130,7 +130,7 @@ class Director:
 
     def _complete(self) -> bool:
         plan, asked_ns = self.phases.plan, self.described.options.duration_ns
-        if self._ending is Ending.INTERRUPTED or not self.collector.registry.all_final:
+        if self._ending is Ending.INTERRUPTED or self.collector.registry.not_final():
             return False
         measured_ns = plan.drain_ns - plan.measure_ns
         return measured_ns > 0 and (asked_ns is None or measured_ns >= asked_ns)

@@ -12,10 +12,9 @@ from typing import Any
 
 import msgspec
 
-from wsbench.master import worker_totals
 from wsbench.master.worker_registry import SLIVER_NS, WorkerRegistry
 from wsbench.measure import finding_rules, findings
-from wsbench.measure.delta import IntervalDelta, merge_counts
+from wsbench.measure.delta import IntervalDelta, lost_of, merge_counts
 from wsbench.measure.histogram import (
     COARSE_WIDTH,
     PERCENTS,
@@ -101,7 +100,7 @@ class LiveInterval:
             connections=self.connections,
             sent_per_s=round(self.counts.get("sent", 0) * per_s, 2),
             received_per_s=round(self.counts.get("received", 0) * per_s, 2),
-            lost_per_s=round(worker_totals.lost_of("response", self.counts) * per_s, 2),
+            lost_per_s=round(lost_of("response", self.counts) * per_s, 2),
             response=response,
             service=service,
             send_lag_p99_ns=send_lag[2],
@@ -115,7 +114,7 @@ class LiveInterval:
                 # In a closed loop a message is due when it is sent.
                 buckets = self.series.get(name) or self.series.get("service" if name == "response" else name, {})
                 most = highest_value(max(buckets)) if buckets else None
-                lost = worker_totals.lost_of(name, self.counts)
+                lost = lost_of(name, self.counts)
                 latencies.append([*percentiles(buckets, (50.0, 90.0, 99.0), lost), most])
             self._percentiles = (self.version, latencies)
         return self._percentiles[1]
@@ -153,29 +152,22 @@ class LiveView:
         for delta in report.deltas:
             point = self._point(delta)
             points.append(point)
-            for name in self._names:
+            for name in (*self._names, *(name for name in delta.series if name not in SERIES)):
                 coarse = self._coarse(delta.series.get(name, {}))
                 if name == self._names[0]:
                     merge(response, coarse)
                 # As in HdrHistogram, a bucket counts as its highest value: here, that of its last fine bucket.
                 coarse = {key | _LAST_FINE: count for key, count in coarse.items()}
-                point.add(name, coarse)
+                if name in SERIES:
+                    point.add(name, coarse)
                 merge(self._series.setdefault(delta.phase, {}).setdefault(name, {}), coarse)
                 self.yield_control()
-            self._take_named(delta)
         # Only now, when the report is whole: a reader may have seen parts of it while control was yielded.
         self.version += 1
         for point in points:
             point.version = self.version
         self._settle()
         return response
-
-    def _take_named(self, delta: IntervalDelta) -> None:
-        """Add the series that the scenario named."""
-        for name, buckets in delta.series.items():
-            if name not in SERIES:
-                coarse = {key | _LAST_FINE: count for key, count in self._coarse(buckets).items()}
-                merge(self._series.setdefault(delta.phase, {}).setdefault(name, {}), coarse)
 
     def _coarse(self, buckets: Buckets) -> Buckets:
         coarse: Buckets = {}
@@ -227,7 +219,7 @@ class LiveView:
 
     def points(self, since: int) -> Iterator[ChartPoint]:
         """Yield the seconds that changed after version `since`, the oldest first, without those of the drain."""
-        workers = len(self._registry.workers)
+        workers = len(self._registry)
         for index, point in enumerate(list(self._points.values())):
             if point.phase == Phase.DRAIN or point.version <= since:
                 continue
@@ -238,7 +230,7 @@ class LiveView:
 
     def latest(self) -> ChartPoint | None:
         """Return the latest second; None before the first one."""
-        workers = len(self._registry.workers)
+        workers = len(self._registry)
         for point in reversed(self._points.values()):
             if point.phase != Phase.DRAIN and (figures := point.figures(workers)) is not None:
                 return figures
@@ -248,7 +240,7 @@ class LiveView:
         """Yield each series with its table (`count`, `lost`, `p50_ns` …, `max_ns`) and its percentile curve."""
         counts = self.counts()
         for name, buckets in self.series().items():
-            lost = worker_totals.lost_of(name, counts)
+            lost = lost_of(name, counts)
             self.yield_control()
             values = percentiles(buckets, PERCENTS, lost)
             table: dict[str, Any] = {"count": sum(buckets.values()), "lost": lost}
@@ -261,9 +253,8 @@ class LiveView:
         """Update `verdict` by applying the rules of the final verdict to the figures so far."""
         if self._counts.get(Phase.MEASURE, {}).get("wall_ns", 0) < _LEAST_JUDGED_NS:
             return
-        workers = self._registry.workers
-        gone = [worker.index for worker in workers if worker.index in missing and not worker.final]
-        evidence = worker_totals.evidence(self._options, workers, self.series(), self.counts(), gone)
+        gone = sorted(missing & self._registry.not_final())
+        evidence = self._registry.evidence(self._options, self.series(), self.counts(), gone)
         found: list[findings.Finding] = []
         for rule in finding_rules.RULES:
             self.yield_control()

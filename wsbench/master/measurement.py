@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from wsbench.errors import Side, WsbenchError
-from wsbench.master import worker_totals
 from wsbench.master.interval_spill import IntervalSpill
-from wsbench.master.worker_registry import WorkerState
+from wsbench.master.worker_registry import WorkerRegistry
 from wsbench.measure.delta import IntervalDelta
 from wsbench.measure.histogram import Buckets
 from wsbench.measure.phases import FOREVER_NS, Phase, PhasePlan
@@ -34,28 +32,23 @@ class Measurement:
     plan: PhasePlan
     totals: Totals
     spill: IntervalSpill
-    workers: Sequence[WorkerState]
+    workers: WorkerRegistry
     complete: bool
     target: TargetResult
     counters: dict[str, int]
     master_lost: str = ""
 
     @property
-    def opened(self) -> int:
-        """Number of connections that were opened."""
-        return sum(worker.report.connections.opened for worker in self.workers)
-
-    @property
     def empty(self) -> bool:
         """True if there is nothing to keep: no connection, or a scenario that failed before it did anything."""
-        failed = any(error.kind == SCENARIO_FAILED for error in worker_totals.errors(self.workers))
+        failed = any(error.kind == SCENARIO_FAILED for error in self.workers.errors())
         counts = self.totals.counts()
         did = counts["sent"] or counts["received"] or self.counters or self.totals.names()
-        return self.opened == 0 or (failed and not did)
+        return self.workers.connections().opened == 0 or (failed and not did)
 
     def failure(self) -> WsbenchError:
         """Return the most frequent error as the reason why nothing was measured."""
-        errors = worker_totals.errors(self.workers)
+        errors = self.workers.errors()
         if not errors:
             return WsbenchError("no connection was opened before the run was ended", side=Side.GENERATOR)
         worst = errors[0]

@@ -17,7 +17,7 @@ from wsbench.master.interval_spill import IntervalSpill
 from wsbench.master.measurement import Measurement
 from wsbench.master.result_files import Files
 from wsbench.master.result_writer import print_summary
-from wsbench.master.worker_registry import WorkerState
+from wsbench.master.worker_registry import WorkerRegistry
 from wsbench.measure.phases import FOREVER_NS, PhasePlan
 from wsbench.measure.totals import Totals
 from wsbench.results.directory import LOG_FILE, Staging
@@ -50,15 +50,15 @@ def save(
     options = described.options
     with contextlib.closing(IntervalSpill()) as spill:
         try:
-            measured = _measure(reports, spill, worker=worker, plan=plan, timeout_ns=options.timeout_ns)
-            if not measured.opened:
+            measured = _measure(reports, spill, plan, options.timeout_ns)
+            latest = measured.workers.expect(worker).report
+            mine = latest.connections.asked
+            if not latest.connections.opened:
                 logger.error("The master was lost before this worker had opened a connection: nothing is stored")
                 return
-            [state] = measured.workers
-            mine = state.report.connections.attempted
             measured.master_lost = (
                 f"the master was lost: this is the result of worker {worker} of {options.processes} with {mine} of "
-                f"{options.users} connections; {unacknowledged} of its {state.report.number} reports were never "
+                f"{options.users} connections; {unacknowledged} of its {latest.number} reports were never "
                 f"acknowledged{'' if persistent else '; the disk was full: its last reports are missing here'}"
             )
             run = result_builder.build(_share(described, worker, mine), measured)
@@ -74,17 +74,15 @@ def save(
     print_summary(run, directory)
 
 
-def _measure(
-    reports: Iterable[Report], spill: IntervalSpill, *, worker: int, plan: PhasePlan, timeout_ns: int
-) -> Measurement:
-    state, totals = WorkerState(worker), Totals()
+def _measure(reports: Iterable[Report], spill: IntervalSpill, plan: PhasePlan, timeout_ns: int) -> Measurement:
+    workers, totals = WorkerRegistry(), Totals()
     for report in reports:
         totals.add(report.deltas)
-        state.take(report)
+        workers.take(report)
         latest_ns = max((delta.start_ns for delta in report.deltas), default=0)
         spill.spill(totals, latest_ns - timeout_ns - SETTLING_NS)
     totals.settle_groups(FOREVER_NS)
-    return Measurement(plan, totals, spill, [state], False, TargetResult(), totals.counters())
+    return Measurement(plan, totals, spill, workers, False, TargetResult(), totals.counters())
 
 
 def _share(described: RunDescription, worker: int, connections: int) -> RunDescription:

@@ -12,7 +12,6 @@ from wsbench.master.run_host import RunHost
 from wsbench.master.target_usage import TargetSampler
 from wsbench.measure.phases import FOREVER_NS, Phase, PhasePlan
 from wsbench.run.options import RunOptions
-from wsbench.run.protocol import PhaseUpdate
 from wsbench.units import NS_PER_S
 
 _GIVE_UP_AFTER = 10
@@ -68,7 +67,7 @@ class PhaseControl:
 
     def lost_workers(self) -> set[int]:
         """Return the workers of this run that the master has lost."""
-        return self._host.missing_workers() & {worker.index for worker in self._registry.workers}
+        return self._host.missing_workers() & {worker.index for worker in self._registry}
 
     def end(self) -> None:
         """Begin the drain now, if it has not begun."""
@@ -84,7 +83,7 @@ class PhaseControl:
                 return
             self._changed.wait(1.0)
             self._changed.clear()
-        self._target.sample_after_ramp(self._registry.opened)
+        self._target.sample_after_ramp(self._registry.connections().opened)
         now, options = time.time_ns(), self._options
         measure = now + options.warmup_ns
         drain = measure + options.duration_ns if options.duration_ns is not None else FOREVER_NS
@@ -98,22 +97,20 @@ class PhaseControl:
 
     def _update(self, plan: PhasePlan) -> None:
         self.plan = plan
-        self._host.broadcast(PhaseUpdate(plan))
+        self._host.broadcast(plan)
 
     def _ramp_is_over(self) -> bool:
         if self._spawned_ns is None or self._hopeless():
             return False
-        settled = self._registry.opened + self._registry.failed
-        return settled >= self._options.users or self._no_more_to_come() or bool(self.lost_workers())
-
-    def _no_more_to_come(self) -> bool:
-        """A scenario may have users without a connection: the ramp ends some time after the last one was started."""
-        assert self._spawned_ns is not None
-        registry, waited_ns = self._registry, time.monotonic_ns() - self._spawned_ns
-        return registry.attempted == registry.opened + registry.failed > 0 and waited_ns > _LATECOMERS_NS
+        connections, waited_ns = self._registry.connections(), time.monotonic_ns() - self._spawned_ns
+        settled = connections.opened + connections.failed
+        # A scenario may have users without a connection.
+        none_to_come = connections.asked == settled > 0 and waited_ns > _LATECOMERS_NS
+        return settled >= self._options.users or none_to_come or bool(self.lost_workers())
 
     def _hopeless(self) -> bool:
-        return self._registry.opened == 0 and self._registry.failed >= min(self._options.users, _GIVE_UP_AFTER)
+        connections = self._registry.connections()
+        return connections.opened == 0 and connections.failed >= min(self._options.users, _GIVE_UP_AFTER)
 
 
 def _sleep_until(instant_ns: int) -> None:

@@ -7,9 +7,9 @@ from dataclasses import replace
 import msgspec
 
 import wsbench
-from wsbench.master import worker_totals
 from wsbench.master.measurement import Measurement
 from wsbench.measure import finding_rules
+from wsbench.measure.delta import lost_of
 from wsbench.measure.histogram import PERCENTS, by_bounds, highest_value, lowest_value, mean_and_deviation, percentiles
 from wsbench.measure.series import MESSAGE_COUNTS
 from wsbench.results import run_result
@@ -38,10 +38,10 @@ def _without_gates(described: RunDescription, measured: Measurement) -> run_resu
         wsbench=wsbench.__version__,
         command=described.command,
         conditions=_conditions(described, measured.measured_ns),
-        negotiated=worker_totals.negotiated(workers),
+        negotiated=workers.negotiated(),
         target=_target(measured.target, counts["received"]),
         environment=environment(),
-        connections=worker_totals.connections(workers, described.options.users),
+        connections=workers.connections(described.options.users),
         messages=_messages(counts),
         messages_all_phases=_messages(measured.totals.counts()),
         bytes=run_result.Bytes(
@@ -56,7 +56,7 @@ def _without_gates(described: RunDescription, measured: Measurement) -> run_resu
         ),
         latency={name: _latency(name, measured) for name in measured.series},
         timestamps=_timestamps(counts["received"], counts["user_stamped"]),
-        errors=worker_totals.errors(workers),
+        errors=workers.errors(),
         generator=_generator(described.options, measured),
         counters=measured.counters,
     )
@@ -94,7 +94,7 @@ def _latency(name: str, measured: Measurement) -> run_result.Latency:
     buckets = measured.series[name]
     whole_run = name in measured.whole_run_series
     phases = "all" if whole_run else "measure"
-    lost = worker_totals.lost_of(name, measured.totals.counts() if whole_run else measured.counts)
+    lost = lost_of(name, measured.totals.counts() if whole_run else measured.counts)
     fields = [percentile.field for percentile in PERCENTILES.values()]
     values = dict(zip(fields, percentiles(buckets, PERCENTS, lost), strict=True))
     keys = [f"{label}_ns" for label in PERCENTILES]
@@ -118,8 +118,7 @@ def _latency(name: str, measured: Measurement) -> run_result.Latency:
 
 def _generator(options: RunOptions, measured: Measurement) -> run_result.Generator:
     workers, counts = measured.workers, measured.counts
-    missing = [worker.index for worker in workers if not worker.final]
-    evidence = worker_totals.evidence(options, workers, measured.series, counts, missing)
+    evidence = workers.evidence(options, measured.series, counts, sorted(workers.not_final()))
     verdict, reasons = finding_rules.judge(replace(evidence, master_lost=measured.master_lost))
     received, cpu_ns, polled_ns = (counts.get(name, 0) for name in ("received", "cpu_ns", "polled_ns"))
     return run_result.Generator(
@@ -127,7 +126,7 @@ def _generator(options: RunOptions, measured: Measurement) -> run_result.Generat
         findings=reasons,
         cpu_us_per_message=round(cpu_ns / 1000 / received, 3) if received else None,
         polling_us_per_message=round(polled_ns / 1000 / received, 3) if received else None,
-        bytes_per_connection=worker_totals.bytes_per_connection(workers),
+        bytes_per_connection=workers.bytes_per_connection(),
         workers=[
             run_result.Worker(
                 index=worker.index,

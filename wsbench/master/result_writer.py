@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from wsbench.errors import ExitCode, WsbenchError
+from wsbench.errors import ExitCode, UsageError, WsbenchError
 from wsbench.master import result_builder, result_files
 from wsbench.master.measurement import Measurement
 from wsbench.report.text import summary
@@ -61,8 +61,9 @@ def write(described: RunDescription, measured: Measurement, staging: Staging, *,
     return WrittenResult(code, run, staging.final)
 
 
-def leave_failure(failure: WsbenchError, staging: Staging, *, usage: bool = False) -> None:
+def leave_failure(failure: WsbenchError, staging: Staging) -> None:
     """Leave the reason why there is no result in the staging directory, where the launcher looks for it."""
+    usage = isinstance(failure, UsageError)
     document = Failure(failure.what, failure.remedy, str(failure.side), failure.kind, usage=usage)
     staging.write({FAILURE_FILE: msgspec.json.encode(document)})
 

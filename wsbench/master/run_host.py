@@ -6,14 +6,15 @@ from abc import ABC, abstractmethod
 
 from wsbench.errors import ExitCode
 from wsbench.measure.histogram import Buckets
-from wsbench.run.protocol import PhaseUpdate, Report
+from wsbench.measure.phases import PhasePlan
+from wsbench.run.protocol import Report
 
 
 class RunHost(ABC):
     """The process of a director."""
 
     @abstractmethod
-    def broadcast(self, update: PhaseUpdate) -> None:
+    def broadcast(self, plan: PhasePlan) -> None:
         """Send the phases to every worker."""
 
     @abstractmethod

@@ -1,10 +1,20 @@
-"""The workers as the master knows them: which reports have come, so that each counts once and no worker is missed."""
+"""The workers as the master knows them: which reports have come, so that each counts once, and sums over them all."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from wsbench.errors import Side
 from wsbench.measure.delta import IntervalDelta
+from wsbench.measure.findings import Evidence, WorkerFitness
+from wsbench.measure.histogram import Buckets
 from wsbench.measure.phases import Phase
-from wsbench.run.protocol import ConnectionTally, Health, Report
+from wsbench.results.run_result import ConnectionCounts, ErrorCount, NegotiatedWith
+from wsbench.run.options import RunOptions
+from wsbench.run.protocol import Health, Report
 from wsbench.units import NS_PER_S
 
 SLIVER_NS = NS_PER_S // 10
@@ -23,7 +33,7 @@ class WorkerState:
 
     def __init__(self, index: int) -> None:
         self.index = index
-        self.report = Report(index, 0, [], ConnectionTally(), [], Health())
+        self.report = Report(index, 0, [], ConnectionCounts(), [], Health())
         self.received = 0
         self.gaps: set[int] = set()
         self.cpu_now = 0.0
@@ -96,6 +106,23 @@ class WorkerState:
         """The part of `cpu_mean` that was spent polling until the next message was due."""
         return _percent(self._measured["polled_ns"], self._measured["wall_ns"])
 
+    def fitness(self) -> WorkerFitness:
+        """Return what the worker reported about itself."""
+        health = self.report.health
+        return WorkerFitness(
+            index=self.index,
+            cpu_percent_mean=self.cpu_mean,
+            cpu_percent_max=self.cpu_max,
+            polling_percent=self.polling,
+            stall_max_ns=health.stall_max_ns,
+            gc_pause_max_ns=health.gc_pause_max_ns,
+            clock_steps=health.clock_steps,
+            clock_step_max_ns=health.clock_step_max_ns,
+            descriptors=health.descriptors,
+            nofile=health.nofile,
+            exact_timer=health.exact_timer,
+        )
+
     def _percent_of(self, key: tuple[str, int]) -> float:
         cpu, wall = self._cpu[key]
         return 100 * cpu / wall if wall > SLIVER_NS else 0.0
@@ -106,10 +133,16 @@ def _percent(part: int, whole: int) -> float:
 
 
 class WorkerRegistry:
-    """All workers of a run."""
+    """All workers of a run; iteration yields them by index."""
 
     def __init__(self) -> None:
         self._workers: dict[int, WorkerState] = {}
+
+    def __len__(self) -> int:
+        return len(self._workers)
+
+    def __iter__(self) -> Iterator[WorkerState]:
+        return iter([self._workers[index] for index in sorted(self._workers)])
 
     def expect(self, index: int) -> WorkerState:
         """Return the state of a worker, which from now on takes part whether or not it has reported."""
@@ -125,31 +158,64 @@ class WorkerRegistry:
         """Record a report; return False for one that was taken before."""
         return self.expect(report.worker).take(report)
 
-    @property
-    def workers(self) -> list[WorkerState]:
-        """All workers by index."""
-        return [self._workers[index] for index in sorted(self._workers)]
+    def not_final(self) -> set[int]:
+        """Return the workers that have not sent their last report."""
+        return {index for index, worker in self._workers.items() if not worker.final}
 
-    @property
-    def attempted(self) -> int:
-        """Connections that users asked for so far."""
-        return sum(worker.report.connections.attempted for worker in self._workers.values())
+    def connections(self, asked: int = 0) -> ConnectionCounts:
+        """Return the connections of all workers; a run asks for at least `asked`, because a user may open several."""
+        counts = [worker.report.connections for worker in self]
+        codes = sum((Counter(each.close_codes) for each in counts), Counter[str]())
+        return ConnectionCounts(
+            asked=max(asked, sum(each.asked for each in counts)),
+            opened=sum(each.opened for each in counts),
+            failed=sum(each.failed for each in counts),
+            dropped=sum(each.dropped for each in counts),
+            reconnected=sum(each.reconnected for each in counts),
+            tls_resumed=sum(each.tls_resumed for each in counts),
+            close_codes=dict(sorted(codes.items())),
+        )
 
-    @property
-    def opened(self) -> int:
-        """Connections opened so far."""
-        return sum(worker.report.connections.opened for worker in self._workers.values())
+    def errors(self) -> list[ErrorCount]:
+        """Return the errors of all workers, the most frequent first."""
+        merged: dict[tuple[str, str], ErrorCount] = {}
+        for error in (error for worker in self for error in worker.report.errors):
+            known = merged.get((error.kind, error.side))
+            total = error.count + (known.count if known else 0)
+            merged[error.kind, error.side] = msgspec.structs.replace(known or error, count=total)
+        return sorted(merged.values(), key=lambda error: (-error.count, error.kind))
 
-    @property
-    def failed(self) -> int:
-        """Connections that failed so far."""
-        return sum(worker.report.connections.failed for worker in self._workers.values())
+    def negotiated(self) -> NegotiatedWith:
+        """Return what the server granted to the first connection."""
+        return next((granted for worker in self if (granted := worker.report.negotiated)), NegotiatedWith())
 
-    def all_final_but(self, missing: set[int]) -> bool:
-        """Return whether every worker except the `missing` ones has sent its last report."""
-        return all(worker.final or index in missing for index, worker in self._workers.items())
+    def bytes_per_connection(self) -> int | None:
+        """Return the memory of the workers per connection, its user included: their growth during the ramp."""
+        health = [worker.report.health for worker in self]
+        opened = sum(each.ramp_connections for each in health)
+        return max(0, sum(each.ramp_bytes for each in health) // opened) if opened else None
 
-    @property
-    def all_final(self) -> bool:
-        """True when every worker has sent its last report."""
-        return self.all_final_but(set())
+    def evidence(
+        self, options: RunOptions, series: Mapping[str, Buckets], counts: Mapping[str, int], missing: list[int]
+    ) -> Evidence:
+        """Return the evidence for a verdict.
+
+        `series` and `counts` are those of the measure phase; `missing` workers have not sent their last report.
+        """
+        connections, granted = self.connections(options.users), self.negotiated()
+        return Evidence(
+            closed_loop=options.closed_loop,
+            workers=[worker.fitness() for worker in self],
+            series=series,
+            counts=counts,
+            users=connections.asked,
+            opened=connections.opened,
+            dropped=connections.dropped,
+            reconnected=connections.reconnected,
+            compression_asked=options.connect.compression,
+            compression_granted=granted.compression,
+            subprotocols_asked=options.connect.subprotocols,
+            subprotocol_granted=granted.subprotocol,
+            generator_errors=[error.example for error in self.errors() if error.side == Side.GENERATOR],
+            missing_workers=missing,
+        )

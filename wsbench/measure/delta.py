@@ -58,9 +58,12 @@ class IntervalDelta(msgspec.Struct):
         self.groups = {}
 
 
-def lost_under(name: str, counts: Mapping[str, int]) -> int:
-    """Return how many values a custom series lacks because the awaited message did not arrive."""
-    return counts.get(LOST + name, 0)
+def lost_of(series: str, counts: Mapping[str, int]) -> int:
+    """Return how many values a series lacks because the awaited message did not arrive."""
+    if series == "response":
+        # A message that was due and could not be sent has no reply either.
+        return counts.get("lost", 0) + counts.get("missed", 0)
+    return counts.get("lost" if series in ("service", "read_lag") else LOST + series, 0)
 
 
 def merge_counts(into: dict[str, int], other: Mapping[str, int]) -> None:

@@ -77,8 +77,8 @@ class Environment(msgspec.Struct, frozen=True):
     host_id: str
 
 
-class ConnectionCounts(msgspec.Struct, frozen=True):
-    """Connections of the whole run.
+class ConnectionCounts(msgspec.Struct):
+    """Connections of the whole run, or those of one worker so far.
 
     Attributes:
         close_codes: how connections ended, counted by RFC 6455 close code.

@@ -9,7 +9,7 @@ import msgspec
 
 from wsbench.measure.delta import IntervalDelta
 from wsbench.measure.phases import PhasePlan
-from wsbench.results.run_result import NegotiatedWith
+from wsbench.results.run_result import ConnectionCounts, ErrorCount, NegotiatedWith
 from wsbench.run.options import RunOptions
 
 PHASE_UPDATE, REPORT, ACK = "wsbench-order", "wsbench-report", "wsbench-ack"
@@ -17,28 +17,6 @@ PHASE_UPDATE, REPORT, ACK = "wsbench-order", "wsbench-report", "wsbench-ack"
 SETUP = "wsbench_setup"
 """The name of the run's setup, a packed `RunSetup`, in Locust's parsed options, which every spawn message carries: so
 late workers get it too."""
-
-
-class ErrorTally(msgspec.Struct):
-    """The count of one kind of error so far."""
-
-    kind: str
-    side: str
-    count: int
-    example: str
-    remedy: str = ""
-
-
-class ConnectionTally(msgspec.Struct):
-    """Connections of one worker so far; running totals."""
-
-    attempted: int = 0
-    opened: int = 0
-    failed: int = 0
-    dropped: int = 0
-    reconnected: int = 0
-    tls_resumed: int = 0
-    close_codes: dict[str, int] = {}
 
 
 class Health(msgspec.Struct):
@@ -89,23 +67,18 @@ class Report(msgspec.Struct):
         number: sequence number; with `worker` it identifies a report that arrives twice.
         deltas: changes of its intervals since the last report.
         final: whether it is the last one.
-        negotiated: what the server granted its first connection.
+        connections, errors: running totals.
+        negotiated: what the server granted its first connection; None before.
     """
 
     worker: int
     number: int
     deltas: list[IntervalDelta]
-    connections: ConnectionTally
-    errors: list[ErrorTally]
+    connections: ConnectionCounts
+    errors: list[ErrorCount]
     health: Health
     negotiated: NegotiatedWith | None = None
     final: bool = False
-
-
-class PhaseUpdate(msgspec.Struct):
-    """The phases, as far as the master knows them."""
-
-    plan: PhasePlan
 
 
 @dataclass(frozen=True)
@@ -131,4 +104,4 @@ class RunSetup(msgspec.Struct, frozen=True):
     """The description of a run and its phases so far, for a worker that is about to start users."""
 
     run: RunDescription
-    phases: PhaseUpdate
+    phases: PhasePlan

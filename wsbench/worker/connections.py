@@ -9,8 +9,7 @@ from gevent.pool import Pool
 
 from wsbench.errors import ConnectError, ConnectionLost, Side
 from wsbench.measure.recorder import Recorder
-from wsbench.results.run_result import NegotiatedWith
-from wsbench.run.protocol import ConnectionTally
+from wsbench.results.run_result import ConnectionCounts, NegotiatedWith
 from wsbench.transport.connect import Connector
 from wsbench.transport.connect_attempt import HandshakeResult
 from wsbench.transport.connection import Connection
@@ -43,7 +42,7 @@ class Connections:
         *,
         traffic: Traffic,
         recorder: Recorder,
-        tally: ConnectionTally,
+        tally: ConnectionCounts,
         errors: ErrorCounter,
         pacer: Pacer,
         timeout_ns: int,
@@ -75,7 +74,7 @@ class Connections:
         """Add a driver, whose connection will be opened next."""
         self._drivers[driver] = None
         self._pacer.has_waiters |= driver.has_waiters
-        self.tally.attempted += 1
+        self.tally.asked += 1
 
     def unregister(self, driver: Driver) -> None:
         """Remove a driver whose connection is closed and will not be opened again."""
@@ -83,7 +82,7 @@ class Connections:
 
     def count_failed_user(self) -> None:
         """Count a user of the scenario that ended before it registered a driver."""
-        self.tally.attempted += 1
+        self.tally.asked += 1
         self.tally.failed += 1
 
     def connect(self, driver: Driver, *, again: bool = False, options: ConnectOptions | None = None) -> None:
@@ -97,7 +96,7 @@ class Connections:
                 handshake = self._open(options)
         except ConnectError as error:
             if error.kind == _TOO_LATE:
-                self.tally.attempted -= not again
+                self.tally.asked -= not again
                 raise
             if not again:
                 self.tally.failed += 1

@@ -18,8 +18,9 @@ from wsbench.errors import WsbenchError
 from wsbench.measure.phases import Phase, PhasePlan
 from wsbench.measure.recorder import Recorder
 from wsbench.measure.schedule import constant, slots
+from wsbench.results.run_result import ConnectionCounts
 from wsbench.run.options import RunOptions
-from wsbench.run.protocol import ConnectionTally, Health, PhaseUpdate, Report
+from wsbench.run.protocol import Health, Report
 from wsbench.source_addresses import round_robin
 from wsbench.transport.connect import Connector
 from wsbench.transport.poller import hub_poller
@@ -83,7 +84,7 @@ class Engine:
             on_error=self._pacer_failed,
             read=hub_poller().poll_once,
         )
-        self._connection_tally = ConnectionTally()
+        self._connection_tally = ConnectionCounts()
         self.recorder = Recorder(
             PhasePlan(),
             time.time_ns(),
@@ -178,10 +179,10 @@ class Engine:
 
     # -- phases ----------------------------------------------------------------------------------------------------
 
-    def apply_plan(self, update: PhaseUpdate) -> None:
+    def apply_plan(self, plan: PhasePlan) -> None:
         """Follow the master's phases; finish the run when the drain phase begins."""
         now = time.time_ns()
-        plan = update.plan.shifted(-self.clock_offset_ns)
+        plan = plan.shifted(-self.clock_offset_ns)
         self.recorder.set_plan(plan, now)
         if plan.phase_at(now) is not Phase.RAMP and not self.ramped.is_set():
             self._end_ramp()

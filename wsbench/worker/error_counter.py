@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import logging
 
+import msgspec
+
 from wsbench.errors import WsbenchError
-from wsbench.run.protocol import SCENARIO_FAILED, ErrorTally
+from wsbench.results.run_result import ErrorCount
+from wsbench.run.protocol import SCENARIO_FAILED
 from wsbench.worker.scenario_errors import describe_scenario_error
 
 logger = logging.getLogger(__name__)
@@ -15,11 +18,11 @@ class ErrorCounter:
     """Counts errors by kind and side; the first of each is kept as an example."""
 
     def __init__(self) -> None:
-        self._tallies: dict[tuple[str, str], ErrorTally] = {}
+        self._tallies: dict[tuple[str, str], ErrorCount] = {}
         self._logged: set[str] = set()
 
     @property
-    def tallies(self) -> list[ErrorTally]:
+    def tallies(self) -> list[ErrorCount]:
         """All kinds so far."""
         return list(self._tallies.values())
 
@@ -28,9 +31,9 @@ class ErrorCounter:
         key = (error.kind, str(error.side))
         known = self._tallies.get(key)
         if known is None:
-            self._tallies[key] = ErrorTally(*key, count=1, example=error.what, remedy=error.remedy)
+            self._tallies[key] = ErrorCount(*key, count=1, example=error.what, remedy=error.remedy)
         else:
-            known.count += 1
+            self._tallies[key] = msgspec.structs.replace(known, count=known.count + 1)
 
     def count_scenario_failure(self, error: Exception, *, logged: bool = False) -> None:
         """Count an exception of the scenario's code, and log its traceback once unless it is `logged` already."""

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from wsbench.locust_plugin.web.snapshot import verdict
-from wsbench.master import worker_totals
 from wsbench.master.director import Director
 from wsbench.master.live import ChartPoint
 from wsbench.units import format_count, format_duration, format_seconds
@@ -36,7 +35,7 @@ def _rows(director: Director) -> Iterator[tuple[str, str]]:
         "phase",
         f"{director.phases.phase}, {format_seconds(round(left, -9))} left" if left else str(director.phases.phase),
     )
-    connections = worker_totals.connections(director.collector.registry.workers, options.users)
+    connections = director.collector.registry.connections(options.users)
     codes = ", ".join(f"{code}: {format_count(count)}" for code, count in connections.close_codes.items())
     yield (
         "connections",
@@ -52,7 +51,7 @@ def _rows(director: Director) -> Iterator[tuple[str, str]]:
         f"messages ({live.phase_shown})",
         ", ".join(f"{format_count(counts.get(name, 0))} {name}" for name in ("sent", "received", "lost", "missed")),
     )
-    for worker in director.collector.registry.workers:
+    for worker in director.collector.registry:
         yield f"CPU of worker {worker.index}", f"{worker.cpu_now:.0f} % of a core (mean {worker.cpu_mean:.0f} %)"
     judged = verdict(director)
     if judged is not None:

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from wsbench.master import worker_totals
+import msgspec
+
 from wsbench.master.director import Director
 from wsbench.measure.series import MESSAGE_COUNTS
 from wsbench.run.options import RunOptions, describe
@@ -81,18 +82,14 @@ def _description(options: RunOptions) -> str:
 
 def _totals(director: Director) -> dict[str, Any]:
     """Return connections, messages, errors, negotiated features and workers."""
-    workers, live = director.collector.registry.workers, director.collector.live
-    connections = worker_totals.connections(workers, director.described.options.users)
+    workers, live = director.collector.registry, director.collector.live
+    connections = workers.connections(director.described.options.users)
     counts = live.counts()
     return {
-        "connections": {
-            **{name: getattr(connections, name) for name in ("asked", "opened", "failed", "dropped", "reconnected")},
-            "open": live.connections_open,
-            "close_codes": connections.close_codes,
-        },
+        "connections": {**msgspec.structs.asdict(connections), "open": live.connections_open},
         "messages": {name: counts.get(name, 0) for name in MESSAGE_COUNTS},
-        "errors": worker_totals.errors(workers)[:_SHOWN_ERRORS],
-        "negotiated": worker_totals.negotiated(workers),
+        "errors": workers.errors()[:_SHOWN_ERRORS],
+        "negotiated": workers.negotiated(),
         "workers": [
             {
                 "index": worker.index,
