@@ -5,7 +5,7 @@ from __future__ import annotations
 import helpers.unpatched_locust  # noqa: F401 - imports Locust without its patches
 import pytest
 
-from wsbench.locust_plugin.locust_precision import three_digits, two_digits
+from wsbench.locust_plugin.locust_precision import rounded
 
 
 @pytest.mark.parametrize(
@@ -13,4 +13,4 @@ from wsbench.locust_plugin.locust_precision import three_digits, two_digits
     [(0.0, 0, 0), (0.012345, 0.012, 0.0123), (1.25, 1.2, 1.25), (147, 150, 147), (58760, 59000, 58800)],
 )
 def test_values_keep_significant_digits_at_any_size(value: float, two: float, three: float) -> None:
-    assert (two_digits(value), three_digits(value)) == (two, three)
+    assert (rounded(value), rounded(value, 3)) == (two, three)

@@ -6,7 +6,7 @@ import pytest
 from helpers.run_hosts import MS, delta, report
 from helpers.unpatched_locust import Environment, RequestStats
 
-from wsbench.locust_plugin.stats_feed import METHOD, StatsFeed, request_event
+from wsbench.locust_plugin.stats_feed import METHOD, StatsFeed, fire_request
 from wsbench.measure.histogram import Buckets, merge_coarsely, record
 from wsbench.results.run_result import ErrorCount
 from wsbench.run.protocol import Report, rejected_reply_kind
@@ -82,8 +82,8 @@ def test_a_series_of_the_scenario_is_an_entry_of_its_name() -> None:
 def test_a_request_event_is_in_milliseconds() -> None:
     environment, fired = Environment(), []
     environment.events.request.add_listener(lambda **event: fired.append(event))
-    request_event(environment)(1_500_000, 10, None, "chat")
-    request_event(environment)(None, 0, "lost", "chat")
+    fire_request(environment, 1_500_000, 10, None, "chat")
+    fire_request(environment, None, 0, "lost", "chat")
     assert [(event["name"], event["response_time"], event["exception"]) for event in fired] == [
         ("chat", 1.5, None),
         ("chat", None, "lost"),

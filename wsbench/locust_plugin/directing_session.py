@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import sys
 import time
-from abc import abstractmethod
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,7 +18,8 @@ from locust.runners import STATE_MISSING
 from wsbench import machine
 from wsbench.errors import ExitCode
 from wsbench.locust_plugin import locust_options
-from wsbench.locust_plugin.stats_feed import StatsFeed, request_event
+from wsbench.locust_plugin.session import Session
+from wsbench.locust_plugin.stats_feed import StatsFeed, fire_request
 from wsbench.master.director import Director, Ending
 from wsbench.master.result_writer import print_summary
 from wsbench.master.run_host import RunHost
@@ -32,41 +33,16 @@ from wsbench.run.protocol import ACK, PHASE_UPDATE, REPORT, SETUP, Report, RunDe
 from wsbench.worker.engine import Engine
 
 
-class DirectingSession(RunHost):
-    """The host of a director.
-
-    Attributes:
-        director: directs the present or the latest run; None before the first one.
-        engine: runs the users of a single process; None in a master, and before the first run.
-        finished: the result directories of this process, the latest last.
-    """
+class DirectingSession(Session, RunHost):
+    """The host of a director."""
 
     beside_engine: ClassVar[bool]
-
-    def __init__(self, environment: Environment, runner: Any) -> None:
-        self.director: Director | None = None
-        self.engine: Engine | None = None
-        self.finished: list[Path] = []
-        self._environment = environment
-        self._runner = runner
-        self._stats: StatsFeed | None = None
-        self._log: RunLog | None = None
-
-    @abstractmethod
-    def start(self) -> None:
-        """Begin a run.
-
-        Raises:
-            UsageError: an option is wrong.
-        """
+    _stats: StatsFeed | None = None
+    _log: RunLog | None = None
 
     def finish(self, ending: Ending) -> None:
-        """End the run; return when its result is written."""
         if self.director is not None:
             self.director.finish(ending)
-
-    def catch_up(self) -> None:
-        """Do nothing: Locust starts users after `start`."""
 
     def _direct(self, options: RunOptions) -> Director:
         handoff = Handoff.from_environment()
@@ -137,7 +113,7 @@ class LocalSession(DirectingSession):
         options = locust_options.options_of(self._environment, self._runner.target_user_count, 1)
         collector = self._direct(options).collector
         collector.registry.expect(0)
-        on_request = request_event(self._environment)
+        on_request = functools.partial(fire_request, self._environment)
         self.engine = Engine(options, worker=0, send=collector.receive, on_request=on_request)
 
     def broadcast(self, plan: PhasePlan) -> None:

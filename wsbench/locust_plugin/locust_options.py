@@ -1,18 +1,20 @@
-"""The options, scenario name and settings of a run, from Locust's environment."""
+"""The options, scenario name and settings of a run, from Locust's environment and its start form."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from locust.env import Environment
-from locust.runners import LocalRunner, WorkerRunner
+from locust.runners import LocalRunner, MasterRunner, WorkerRunner
 
 from wsbench import machine
 from wsbench.errors import UsageError
 from wsbench.run import gates, settings
 from wsbench.run.handoff import Handoff
+from wsbench.run.option_table import OPTIONS
 from wsbench.run.options import RunOptions
 
 
@@ -72,3 +74,28 @@ def check(environment: Environment, runner: object) -> None:
         gates.check_known(options.gates)  # echo users have no series or counters of their own
     if isinstance(runner, LocalRunner) or parsed.processes:
         machine.check_descriptors(users, processes)
+
+
+def form_error(form: Any, environment: Environment) -> str | None:
+    """Return the first error of a posted start form, or None.
+
+    `form` is as werkzeug parses it; its values are read as Locust reads them, over the options of the command line.
+    """
+    texts, runner = dict(vars(environment.parsed_options)), environment.runner
+    for option in OPTIONS:
+        value = form.get(option.name)
+        if value is not None and option.repeatable:
+            texts[option.name] = value.split(",") if "," in value else form.getlist(option.name)
+        elif value is not None:
+            texts[option.name] = value == "true" if option.parse is None else value
+    users = form.get("user_count", "1")
+    try:
+        RunOptions.from_texts(
+            texts,
+            url=form.get("host") or environment.host or "",
+            users=int(users) if users.isdecimal() else 1,  # Locust reports this error itself
+            processes=(runner.worker_count if isinstance(runner, MasterRunner) else 1) or 1,
+        )
+    except UsageError as error:
+        return str(error)
+    return None

@@ -16,7 +16,7 @@ from locust.stats import StatsCSV, StatsCSVFileWriter, StatsEntry
 
 def install() -> None:
     """Make Locust keep fractions of milliseconds in its tables and files, and complete its files at the end."""
-    locust_stats.bucket_response_time = two_digits
+    locust_stats.bucket_response_time = rounded
     StatsEntry.to_string = _to_string
     StatsEntry.percentile = _percentile_row
     StatsEntry.to_dict = _to_dict
@@ -24,17 +24,8 @@ def install() -> None:
     StatsCSVFileWriter.close_files = _close_files
 
 
-def two_digits(value: float) -> float:
+def rounded(value: float, significant: int = 2) -> float:
     """Round to two significant digits, as Locust does above 100 ms: its dicts then have few keys."""
-    return _rounded(value, 2)
-
-
-def three_digits(value: float) -> float:
-    """Round to three significant digits, for minimum and maximum."""
-    return _rounded(value, 3)
-
-
-def _rounded(value: float, significant: int) -> float:
     if value <= 0:
         return 0
     digits = significant - 1 - math.floor(math.log10(value))
@@ -77,8 +68,8 @@ _locusts_to_dict = StatsEntry.to_dict
 def _to_dict(self: Any, escape_string_values: bool = False) -> dict[str, Any]:
     return {
         **_locusts_to_dict(self, escape_string_values),
-        "min_response_time": three_digits(self.min_response_time or 0),
-        "max_response_time": three_digits(self.max_response_time),
+        "min_response_time": rounded(self.min_response_time or 0, 3),
+        "max_response_time": rounded(self.max_response_time, 3),
     }
 
 

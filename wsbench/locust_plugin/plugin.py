@@ -10,11 +10,13 @@ import gevent
 from locust import argument_parser, events
 from locust.argument_parser import raise_argument_type_error
 from locust.env import Environment
-from locust.runners import WorkerRunner
+from locust.runners import MasterRunner, WorkerRunner
 
 from wsbench.locust_plugin import locust_precision
+from wsbench.locust_plugin.directing_session import LocalSession, MasterSession
 from wsbench.locust_plugin.session import Session
 from wsbench.locust_plugin.web import blueprint
+from wsbench.locust_plugin.worker_session import WorkerSession
 from wsbench.run.option_table import OPTIONS, Option
 from wsbench.run.options import DEFAULT_SPAWN_RATE, DEFAULT_USERS
 from wsbench.worker.engine import Engine
@@ -104,7 +106,9 @@ class _Verbatim(str):
 
 
 def _init(environment: Environment, runner: Any, web_ui: Any = None, **_: Any) -> None:
-    environment.wsbench = Session(environment, runner)
+    kinds = {WorkerRunner: WorkerSession, MasterRunner: MasterSession}
+    session = next((kinds[kind] for kind in kinds if isinstance(runner, kind)), LocalSession)
+    environment.wsbench = session(environment, runner)
     # libev starts timers from its cached time, which is older than all imports: --run-time would end early.
     gevent.get_hub().loop.update_now()
     if web_ui is not None:

@@ -11,18 +11,15 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, NoReturn
 
 import gevent
 from locust.env import Environment
-from locust.runners import MasterRunner, WorkerRunner
 
 from wsbench.errors import ExitCode, UsageError
 from wsbench.locust_plugin import locust_options
-from wsbench.locust_plugin.directing_session import DirectingSession, LocalSession, MasterSession
-from wsbench.locust_plugin.worker_session import WorkerSession
 from wsbench.master.director import Director, Ending
 from wsbench.master.result_writer import leave_failure
 from wsbench.results.directory import Staging
@@ -36,10 +33,19 @@ _FAILED_TASK_DELAY_S = 1.0
 """Without a delay, a scenario whose tasks all fail would fill the disk with Locust's tracebacks."""
 
 
-class Session:
-    """The part of one Locust process in its runs."""
+class Session(ABC):
+    """The part of one Locust process in its runs.
+
+    Attributes:
+        engine: runs the users; None in a master, and before the first run.
+        director: directs the present or the latest run; None in a worker, and before the first run.
+        finished: the result directories of this process, the latest last.
+    """
 
     def __init__(self, environment: Environment, runner: Any) -> None:
+        self.engine: Engine | None = None
+        self.director: Director | None = None
+        self.finished: list[Path] = []
         self._environment = environment
         self._runner = runner
         inspect.stack()  # Locust calls this when a run stops; the first call takes 0.1 s, while messages are due
@@ -47,7 +53,6 @@ class Session:
             locust_options.check(environment, runner)
         except UsageError as error:
             _exit_with(error)
-        self._role = _role(environment, runner)
         events = environment.events
         events.test_start.add_listener(self._test_start)
         events.spawning_complete.add_listener(self._spawning_complete)
@@ -56,26 +61,27 @@ class Session:
         events.user_error.add_listener(self._user_error)
         _handle_interrupts()
 
-    @property
-    def director(self) -> Director | None:
-        """Directs the present or the latest run; None in a worker, and before the first run."""
-        return self._role.director
+    @abstractmethod
+    def start(self) -> None:
+        """Begin a run.
 
-    @property
-    def finished(self) -> Sequence[Path]:
-        """The result directories of this process, the latest last."""
-        return self._role.finished
+        Raises:
+            UsageError: an option is wrong.
+        """
+
+    @abstractmethod
+    def finish(self, ending: Ending) -> None:
+        """End the run; return when its result is safe."""
 
     def current_engine(self) -> Engine | None:
-        """Return the engine of the present run, which a worker that missed the begin of the run makes now."""
-        self._role.catch_up()
-        return self._role.engine
+        """Return the engine of the present run."""
+        return self.engine
 
     # -- events ----------------------------------------------------------------------------------------------------
 
     def _test_start(self, **_: Any) -> None:
         try:
-            self._role.start()
+            self.start()
         except UsageError as error:
             logger.error("%s", error)
             if self._environment.parsed_options.headless:
@@ -87,8 +93,8 @@ class Session:
 
     def _user_error(self, exception: Exception, **_: Any) -> None:
         """Count an exception of a task and delay its user, in whose greenlet this is called."""
-        if self._role.engine is not None:
-            self._role.engine.errors.count_scenario_failure(exception, logged=True)
+        if self.engine is not None:
+            self.engine.errors.count_scenario_failure(exception, logged=True)
         gevent.sleep(_FAILED_TASK_DELAY_S)
 
     def _spawning_complete(self, **_: Any) -> None:
@@ -97,17 +103,11 @@ class Session:
 
     def _test_stopping(self, **_: Any) -> None:
         """End the run before Locust stops all users: --run-time is over, or Stop was pressed."""
-        self._role.finish(Ending.STOPPED)
+        self.finish(Ending.STOPPED)
 
     def _quitting(self, **_: Any) -> None:
         """End the run before the process ends; if the run is still in progress, that is an interrupt."""
-        self._role.finish(Ending.INTERRUPTED)
-
-
-def _role(environment: Environment, runner: Any) -> DirectingSession | WorkerSession:
-    if isinstance(runner, WorkerRunner):
-        return WorkerSession(environment, runner)
-    return MasterSession(environment, runner) if isinstance(runner, MasterRunner) else LocalSession(environment, runner)
+        self.finish(Ending.INTERRUPTED)
 
 
 def _handle_interrupts() -> None:

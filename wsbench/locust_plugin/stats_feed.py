@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Sequence
 
 from locust.env import Environment
 from locust.stats import RequestStats, StatsEntry, StatsError
 
-from wsbench.locust_plugin.locust_precision import three_digits, two_digits
-from wsbench.measure.delta import IntervalDelta, lost_of, merge_counts
+from wsbench.locust_plugin.locust_precision import rounded
+from wsbench.measure.delta import lost_of, merge_counts
 from wsbench.measure.histogram import (
     COARSE_WIDTH,
     Buckets,
@@ -28,20 +27,16 @@ METHOD = "WS"
 CONNECT = "connect"
 
 
-def request_event(environment: Environment) -> Callable[[int | None, int, str | None, str], None]:
-    """Return a function that fires Locust's `request` event with latency (ns), size, error and name."""
-
-    def fire(latency_ns: int | None, size: int, problem: str | None, name: str) -> None:
-        environment.events.request.fire(
-            request_type=METHOD,
-            name=name,
-            response_time=None if latency_ns is None else latency_ns / NS_PER_MS,
-            response_length=size,
-            exception=problem,
-            context={},
-        )
-
-    return fire
+def fire_request(environment: Environment, latency_ns: int | None, size: int, problem: str | None, name: str) -> None:
+    """Fire Locust's `request` event."""
+    environment.events.request.fire(
+        request_type=METHOD,
+        name=name,
+        response_time=None if latency_ns is None else latency_ns / NS_PER_MS,
+        response_length=size,
+        exception=problem,
+        context={},
+    )
 
 
 class StatsFeed:
@@ -66,11 +61,9 @@ class StatsFeed:
         named = self._named(report)
         lost = max(0, counts.get("lost", 0) - sum(named.values()))
         if not named or lost:
-            extremes_ms = _extremes_ms(report.deltas, "response", response)
-            self._extend(ECHO, response, extremes_ms, lost, counts.get("payload_received", 0))
+            self._extend(ECHO, response, report, lost, series="response", size=counts.get("payload_received", 0))
         # Connections and errors are running totals of the worker.
-        extremes_ms = _extremes_ms(report.deltas, "connect", connect)
-        self._extend(CONNECT, connect, extremes_ms, self._gained(report.worker, "", report.connections.failed), 0)
+        self._extend(CONNECT, connect, report, self._gained(report.worker, "", report.connections.failed))
         self._error(ECHO, "lost: no reply within --timeout", lost)
         self._errors(report)
         self._error(ECHO, "corrupted: the reply is not what was sent", self._echoes_corrupted(report, counts))
@@ -81,7 +74,7 @@ class StatsFeed:
             count = self._gained(report.worker, f"{error.side} {error.kind}", error.count)
             name = rejected_reply_name(error.kind)
             if name is not None:
-                self._extend(name, {}, (0.0, 0.0), 0, 0, wrong=count)
+                self._extend(name, {}, report, 0, wrong=count)
             self._error(name or (SCENARIO_FAILED if error.kind == SCENARIO_FAILED else CONNECT), error.example, count)
 
     def _echoes_corrupted(self, report: Report, counts: dict[str, int]) -> int:
@@ -107,7 +100,7 @@ class StatsFeed:
                 series.setdefault(name, {})
                 lost[name] = lost.get(name, 0) + lost_of(name, delta.counts)
         for name, coarse in series.items():
-            self._extend(name, coarse, _extremes_ms(report.deltas, name, coarse), lost.get(name, 0), 0)
+            self._extend(name, coarse, report, lost.get(name, 0))
             self._error(name, "lost: nothing came in time", lost.get(name, 0))
         return {name: lost.get(name, 0) for name in series}
 
@@ -117,9 +110,12 @@ class StatsFeed:
         return gained
 
     def _extend(
-        self, name: str, coarse: Buckets, extremes_ms: tuple[float, float], lost: int, size: int, *, wrong: int = 0
+        self, name: str, coarse: Buckets, report: Report, lost: int, *, series: str = "", size: int = 0, wrong: int = 0
     ) -> None:
-        """Extend an entry: `lost` requests are in no bucket, `wrong` ones in one of this or an earlier report."""
+        """Extend an entry by values of a series, which has its name or is `series`.
+
+        `lost` requests are in no bucket, `wrong` ones in one of this or an earlier report.
+        """
         if not (coarse or lost or size or wrong):
             return
         now = time.time()
@@ -128,8 +124,10 @@ class StatsFeed:
             value_ms, shown_ms = _milliseconds(key)
             entry.response_times[shown_ms] += count
             entry.total_response_time += value_ms * count
-        if coarse:
-            entry.min_response_time, entry.max_response_time = extremes_ms
+        if coarse:  # edges of coarse buckets are up to 3 % away
+            low, high = extreme_keys((delta.series.get(series or name, {}) for delta in report.deltas), coarse)
+            entry.min_response_time = rounded(lowest_value(low) / NS_PER_MS, 3)
+            entry.max_response_time = rounded(highest_value(high) / NS_PER_MS, 3)
         entry.num_requests = sum(coarse.values()) + lost
         entry.num_none_requests = lost
         entry.num_failures = failed = lost + wrong
@@ -152,16 +150,8 @@ class StatsFeed:
         known.first_seen = known.first_seen or known.last_seen
 
 
-def _extremes_ms(deltas: Sequence[IntervalDelta], series: str, coarse: Buckets) -> tuple[float, float]:
-    """Return minimum and maximum of a series, from its exact buckets: edges of coarse ones are up to 3 % away."""
-    if not coarse:
-        return 0, 0
-    low, high = extreme_keys((delta.series.get(series, {}) for delta in deltas), coarse)
-    return three_digits(lowest_value(low) / NS_PER_MS), three_digits(highest_value(high) / NS_PER_MS)
-
-
 @functools.cache
 def _milliseconds(key: int) -> tuple[float, float]:
     """Return the middle of a coarse bucket, exact and in Locust's precision. Cached, as a few hundred keys recur."""
     middle = (lowest_value(key) + highest_value(key + COARSE_WIDTH - 1)) / 2 / NS_PER_MS
-    return middle, two_digits(middle)
+    return middle, rounded(middle)

@@ -6,11 +6,11 @@ from its master for a minute. Reports that the master has not acknowledged by th
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import gevent
@@ -20,7 +20,8 @@ from locust.env import Environment
 
 from wsbench import machine
 from wsbench.errors import ExitCode, UsageError
-from wsbench.locust_plugin.stats_feed import request_event
+from wsbench.locust_plugin.session import Session
+from wsbench.locust_plugin.stats_feed import fire_request
 from wsbench.master import orphan_result
 from wsbench.master.director import Ending
 from wsbench.measure.phases import PhasePlan
@@ -38,24 +39,12 @@ _PARENT_POLL_S = 0.5
 _MASTER_S, _SILENT_MASTER_S = 10.0, 3.0
 
 
-class WorkerSession:
-    """The runs of one worker.
-
-    Attributes:
-        engine: runs the users; None before the first run.
-        director, finished: the master has these.
-    """
-
-    director: None = None
-    finished: tuple[Path, ...] = ()
+class WorkerSession(Session):
+    """The runs of one worker."""
 
     def __init__(self, environment: Environment, runner: Any) -> None:
-        self.engine: Engine | None = None
-        self._environment = environment
-        self._runner = runner
+        super().__init__(environment, runner)
         self._setup: RunSetup | None = None
-        self._packed: bytes | None = None
-        self._unpacked: RunSetup | None = None
         self._reports: ReportQueue | None = None
         self._ended: Event | None = None
         self._orphan = False
@@ -72,11 +61,6 @@ class WorkerSession:
             gevent.spawn(self._watch_parent, os.getppid())
 
     def start(self) -> None:
-        """Begin the run that the master has described.
-
-        Raises:
-            UsageError: the master has described none.
-        """
         setup = self._setup = self._latest_setup()
         if setup is None:
             raise UsageError("the master runs no wsbench scenario", remedy="Give master and workers the same -f FILE.")
@@ -93,25 +77,22 @@ class WorkerSession:
             options,
             worker=self._runner.worker_index,
             send=self._reports.send,
-            on_request=request_event(self._environment),
+            on_request=functools.partial(fire_request, self._environment),
             shared_sources=self._shares_sources,
         )
         self.engine.apply_plan(setup.phases)
 
-    def catch_up(self) -> None:
-        """Begin the run that the master's latest spawn message belongs to, if it has not begun here."""
+    def current_engine(self) -> Engine | None:
+        """Return the engine of the run that the master's latest spawn message belongs to; begin it if necessary."""
         setup = self._latest_setup()
         if setup is not None and (self._setup is None or setup.run.run_id != self._setup.run.run_id):
             self.start()
+        return self.engine
 
     def _latest_setup(self) -> RunSetup | None:
         """Return the setup that came with the master's latest spawn message; None if there is none."""
         packed: bytes | None = getattr(self._environment.parsed_options, SETUP, None)
-        if packed is None:
-            return None
-        if packed != self._packed:  # unpacked once, not for every user that starts
-            self._packed, self._unpacked = packed, unpack(packed, RunSetup)
-        return self._unpacked
+        return None if packed is None else _unpack_setup(packed)
 
     def finish(self, _: Ending) -> None:
         """End the run; return when the master has all reports or, if it is lost, when the result is stored here."""
@@ -172,3 +153,9 @@ class WorkerSession:
                 sent_ns=sent_ns, answered_ns=answer["clock_ns"], received_ns=time.time_ns(), host=answer["host"]
             )
             self.engine.set_clock_offset(self._offset.offset_ns)
+
+
+@functools.lru_cache(maxsize=1)
+def _unpack_setup(packed: bytes) -> RunSetup:
+    """Unpack a setup once, not for every user that starts."""
+    return unpack(packed, RunSetup)

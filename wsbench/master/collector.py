@@ -32,8 +32,6 @@ class Collector:
 
     Attributes:
         totals, spill: the counts; settled intervals are in `spill`.
-        registry: the workers.
-        live: the live figures of the run.
         changed: set after every report.
     """
 

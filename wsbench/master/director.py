@@ -41,10 +41,6 @@ class Director:
     """Directs one run.
 
     Attributes:
-        described: the description of the run.
-        collector: the workers and the sums of their reports.
-        phases: the phases.
-        progress: updates for the launcher and the live page.
         done: set when the result is written.
         result: the outcome of the run; empty until `done`.
     """
@@ -62,7 +58,11 @@ class Director:
         self._ending: Ending | None = None
         self._target = TargetSampler(handoff.target)
         self.collector = Collector(
-            options, staging.path, host, beside_engine=beside_engine, after_report=self._show_progress
+            options,
+            staging.path,
+            host,
+            beside_engine=beside_engine,
+            after_report=lambda: self.progress.update(),  # noqa: PLW0108 - `progress` is made below
         )
         self.phases = PhaseControl(options, self.collector, self._target, host, on_end=lambda: self.finish(Ending.DONE))
         self.progress = ProgressFeed(
@@ -72,9 +72,6 @@ class Director:
             self.phases,
             on_launcher_gone=lambda: self.finish(Ending.INTERRUPTED),
         )
-
-    def _show_progress(self) -> None:
-        self.progress.update()
 
     def finish(self, ending: Ending) -> None:
         """End the run, collect what the workers still have, and write the result; return when that is done.

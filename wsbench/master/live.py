@@ -231,10 +231,8 @@ class LiveView:
     def latest(self) -> ChartPoint | None:
         """Return the latest second; None before the first one."""
         workers = len(self._registry)
-        for point in reversed(self._points.values()):
-            if point.phase != Phase.DRAIN and (figures := point.figures(workers)) is not None:
-                return figures
-        return None
+        points = (point for point in reversed(self._points.values()) if point.phase != Phase.DRAIN)
+        return next((figures for point in points if (figures := point.figures(workers)) is not None), None)
 
     def latencies(self) -> Iterator[tuple[str, dict[str, Any], Curve]]:
         """Yield each series with its table (`count`, `lost`, `p50_ns` …, `max_ns`) and its percentile curve."""

@@ -15,7 +15,6 @@ from wsbench.master import result_builder, result_files
 from wsbench.master.collector import SETTLING_NS
 from wsbench.master.interval_spill import IntervalSpill
 from wsbench.master.measurement import Measurement
-from wsbench.master.result_files import Files
 from wsbench.master.result_writer import print_summary
 from wsbench.master.worker_registry import WorkerRegistry
 from wsbench.measure.phases import FOREVER_NS, PhasePlan
@@ -42,7 +41,6 @@ def save(
     """Store what a worker has reported, and log where. Errors are logged, not raised.
 
     Args:
-        described: the run as the master described it.
         plan: the phases as they were, on the master's clock.
         unacknowledged: number of reports that the master did not confirm.
         persistent: whether `reports` are complete.
@@ -62,11 +60,10 @@ def save(
                 f"acknowledged{'' if persistent else '; the disk was full: its last reports are missing here'}"
             )
             run = result_builder.build(_share(described, worker, mine), measured)
-            files = result_files.build(run, measured)
+            directory = _store(run, measured, options.results)
         except Exception:
             logger.exception("The master was lost, and no result could be made of this worker's reports")
             return
-        directory = _store(run, files, options.results)
     if directory is not None:
         logger.error("The master was lost: the result of this worker is in %s", directory)
     else:
@@ -100,14 +97,15 @@ def _share(described: RunDescription, worker: int, connections: int) -> RunDescr
     )
 
 
-def _store(run: Run, files: Files, results: Path) -> Path | None:
+def _store(run: Run, measured: Measurement, results: Path) -> Path | None:
     handoff = Handoff.from_environment()
     log = Path(handoff.staging) / LOG_FILE if handoff is not None else None
-    if log is not None and log.is_file():
-        files[LOG_FILE] = log.read_bytes()
     for directory in (results, Path(tempfile.gettempdir()) / _FALLBACK_DIRECTORY):
         try:
             staging = Staging.of_id(directory, run.id)
+            files = result_files.build(run, measured)
+            if log is not None and log.is_file():
+                files[LOG_FILE] = log.read_bytes()
             staging.store(files)
             return staging.final
         except (OSError, WsbenchError) as error:

@@ -44,12 +44,7 @@ def _without_gates(described: RunDescription, measured: Measurement) -> run_resu
         connections=workers.connections(described.options.users),
         messages=_messages(counts),
         messages_all_phases=_messages(measured.totals.counts()),
-        bytes=run_result.Bytes(
-            payload_sent=counts["payload_sent"],
-            payload_received=counts["payload_received"],
-            wire_sent=counts.get("wire_sent", 0),
-            wire_received=counts.get("wire_received", 0),
-        ),
+        bytes=run_result.Bytes(**{name: counts.get(name, 0) for name in run_result.Bytes.__struct_fields__}),
         throughput=run_result.Throughput(
             sent_per_s=round(counts["sent"] / seconds, 3) if seconds else 0.0,
             received_per_s=round(counts.get("replied", 0) / seconds, 3) if seconds else 0.0,
@@ -93,26 +88,23 @@ def _target(target: run_result.TargetResult, received: int) -> run_result.Target
 def _latency(name: str, measured: Measurement) -> run_result.Latency:
     buckets = measured.series[name]
     whole_run = name in measured.whole_run_series
-    phases = "all" if whole_run else "measure"
     lost = lost_of(name, measured.totals.counts() if whole_run else measured.counts)
-    fields = [percentile.field for percentile in PERCENTILES.values()]
-    values = dict(zip(fields, percentiles(buckets, PERCENTS, lost), strict=True))
-    keys = [f"{label}_ns" for label in PERCENTILES]
-    survivors = dict(zip(keys, percentiles(buckets, PERCENTS), strict=True)) if lost else {}
+    latency = run_result.Latency(lost=lost, phases="all" if whole_run else "measure")
     if not buckets:
-        return run_result.Latency(lost=lost, phases=phases)
+        return latency
+    values = zip(PERCENTILES.values(), percentiles(buckets, PERCENTS, lost), strict=True)
+    received = zip(PERCENTILES, percentiles(buckets, PERCENTS), strict=True)
     mean, deviation = mean_and_deviation(buckets)
-    return run_result.Latency(
+    return msgspec.structs.replace(
+        latency,
         count=sum(buckets.values()),
-        lost=lost,
         min_ns=lowest_value(min(buckets)),
         mean_ns=round(mean),
         stddev_ns=round(deviation),
-        **values,
+        **{percentile.field: value for percentile, value in values},
         max_ns=highest_value(max(buckets)),
-        survivors=survivors,
+        survivors={f"{label}_ns": value for label, value in received} if lost else {},
         histogram=by_bounds(buckets),
-        phases=phases,
     )
 
 
@@ -127,18 +119,7 @@ def _generator(options: RunOptions, measured: Measurement) -> run_result.Generat
         cpu_us_per_message=round(cpu_ns / 1000 / received, 3) if received else None,
         polling_us_per_message=round(polled_ns / 1000 / received, 3) if received else None,
         bytes_per_connection=workers.bytes_per_connection(),
-        workers=[
-            run_result.Worker(
-                index=worker.index,
-                cpu_percent_mean=worker.cpu_mean,
-                cpu_percent_max=worker.cpu_max,
-                polling_percent=worker.polling,
-                rss_bytes=worker.report.health.rss_bytes,
-                messages=worker.received,
-                clock_offset_ns=worker.report.health.clock_offset_ns,
-            )
-            for worker in workers
-        ],
+        workers=[worker.result() for worker in workers],
     )
 
 

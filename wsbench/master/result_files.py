@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 import wsbench
 from wsbench.master.measurement import Measurement
@@ -21,7 +21,7 @@ from wsbench.units import NS_PER_MS, NS_PER_S
 logger = logging.getLogger(__name__)
 
 Files = dict[str, bytes | Iterable[bytes]]
-"""Content by file name; a long file comes in pieces."""
+"""Content by file name; a long file comes in pieces, once."""
 
 
 def build(run: run_result.Run, measurement: Measurement) -> Files:
@@ -30,7 +30,7 @@ def build(run: run_result.Run, measurement: Measurement) -> Files:
     over_time = timeline.encode(sorted(intervals, key=lambda row: row.start_ns), measurement.cpu_by_interval)
     files: Files = {
         run_result.RUN_FILE: encode_json(run),
-        "latency.hlog": _Rewindable(lambda: _log(run.id, measurement)),
+        "latency.hlog": _log(run.id, measurement),
         "timeline.csv": over_time,
     }
     try:
@@ -75,13 +75,3 @@ def _report_lines(run_id: str, measurement: Measurement) -> Iterator[hlog.Line]:
         if name != run_page.OVER_TIME and buckets:
             yield hlog.Line(name, 0, 0, SparseBuckets.of(buckets))
     yield from hlog.read_lines(hlog.select_series(_log(run_id, measurement), run_page.OVER_TIME), "latency.hlog")
-
-
-class _Rewindable:
-    """An iterable that calls `make` for a new iterator each time."""
-
-    def __init__(self, make: Callable[[], Iterator[bytes]]) -> None:
-        self._make = make
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self._make()

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
 import psutil
 
 from wsbench.results.run_result import TargetResult
 from wsbench.run.handoff import StartedTarget
+
+T = TypeVar("T", int, float)
 
 
 class TargetSampler:
@@ -52,31 +58,22 @@ class TargetSampler:
             bytes_per_connection=self._per_connection,
         )
 
-    def _processes(self) -> list[psutil.Process]:
-        processes: list[psutil.Process] = []
-        for pid in self._info.pids if self._info is not None else []:
-            try:
-                process = psutil.Process(pid)
-                processes += [process, *process.children(recursive=True)]
-            except psutil.Error:
-                continue
-        return processes
-
     def _cpu(self) -> float | None:
-        total, seen = 0.0, False
-        for process in self._processes():
-            try:
-                times = process.cpu_times()
-            except psutil.Error:
-                continue
-            total, seen = total + times.user + times.system, True
-        return total if seen else None
+        return self._sum(lambda process: sum(process.cpu_times()[:2]))  # user and system
 
     def _memory(self) -> int | None:
-        total = 0
+        return self._sum(lambda process: process.memory_info().rss) or None
+
+    def _sum(self, read: Callable[[psutil.Process], T]) -> T | None:
+        """Return the sum over the processes that still run; None if there are none."""
+        values = []
         for process in self._processes():
-            try:
-                total += process.memory_info().rss
-            except psutil.Error:
-                continue
-        return total or None
+            with contextlib.suppress(psutil.Error):
+                values.append(read(process))
+        return sum(values) if values else None
+
+    def _processes(self) -> Iterator[psutil.Process]:
+        for pid in self._info.pids if self._info is not None else []:
+            with contextlib.suppress(psutil.Error):
+                root = psutil.Process(pid)
+                yield from (root, *root.children(recursive=True))

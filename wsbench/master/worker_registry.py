@@ -12,7 +12,7 @@ from wsbench.measure.delta import IntervalDelta
 from wsbench.measure.findings import Evidence, WorkerFitness
 from wsbench.measure.histogram import Buckets
 from wsbench.measure.phases import Phase
-from wsbench.results.run_result import ConnectionCounts, ErrorCount, NegotiatedWith
+from wsbench.results.run_result import ConnectionCounts, ErrorCount, NegotiatedWith, Worker
 from wsbench.run.options import RunOptions
 from wsbench.run.protocol import Health, Report
 from wsbench.units import NS_PER_S
@@ -105,6 +105,18 @@ class WorkerState:
     def polling(self) -> float:
         """The part of `cpu_mean` that was spent polling until the next message was due."""
         return _percent(self._measured["polled_ns"], self._measured["wall_ns"])
+
+    def result(self) -> Worker:
+        """Return the worker's figures in the result."""
+        return Worker(
+            index=self.index,
+            cpu_percent_mean=self.cpu_mean,
+            cpu_percent_max=self.cpu_max,
+            polling_percent=self.polling,
+            rss_bytes=self.report.health.rss_bytes,
+            messages=self.received,
+            clock_offset_ns=self.report.health.clock_offset_ns,
+        )
 
     def fitness(self) -> WorkerFitness:
         """Return what the worker reported about itself."""

@@ -17,7 +17,8 @@ import msgspec
 from flask import Blueprint, Response, abort, jsonify, request
 from locust.env import Environment
 
-from wsbench.locust_plugin.web import locust_tab, start_form
+from wsbench.locust_plugin import locust_options
+from wsbench.locust_plugin.web import locust_tab
 from wsbench.locust_plugin.web.snapshot import files_of, snapshot
 from wsbench.master.collector import YIELD_S
 
@@ -82,13 +83,8 @@ def _page() -> Response:
 
 
 def _live(session: Session) -> Response:
-    since = request.args.get("since", "0")
-    document = snapshot(
-        session.director,
-        session.finished,
-        run_id=request.args.get("run", ""),
-        since=int(since) if since.isascii() and since.isdigit() else 0,
-    )
+    run_id, since = request.args.get("run", ""), request.args.get("since", 0, type=int)
+    document = snapshot(session.director, session.finished, run_id=run_id, since=since)
     return Response(msgspec.json.encode(document), mimetype="application/json", headers=_NO_STORE)
 
 
@@ -127,7 +123,7 @@ def _chunks(path: Path) -> Iterator[bytes]:
 
 
 def _check_form(environment: Environment) -> Response | None:
-    problem = start_form.check(request.form, environment) if request.endpoint == "locust.swarm" else None
+    problem = locust_options.form_error(request.form, environment) if request.endpoint == "locust.swarm" else None
     if problem is None:
         return None
     logger.error("%s", problem)  # Locust logs its own errors in the form, too

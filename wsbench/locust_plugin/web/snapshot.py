@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
+from msgspec.structs import asdict
 
 from wsbench.master.director import Director
 from wsbench.measure.series import MESSAGE_COUNTS
@@ -28,7 +28,7 @@ def snapshot(director: Director | None, finished: Sequence[Path], *, run_id: str
     director.progress.watch()
     live, described, result = director.collector.live, director.described, director.result
     document = {
-        "state": _state(director),
+        "state": "running" if not director.done.is_set() else "done" if result.run is not None else "failed",
         "version": live.version,
         "results": results,
         "run": {"id": described.run_id, "url": described.options.connect.url, "asked": _description(described.options)},
@@ -67,12 +67,6 @@ def verdict(director: Director) -> dict[str, Any] | None:
     return None if live.verdict is None else {"verdict": live.verdict[0], "final": False, "findings": live.verdict[1]}
 
 
-def _state(director: Director) -> str:
-    if not director.done.is_set():
-        return "running"
-    return "done" if director.result.run is not None else "failed"
-
-
 def _description(options: RunOptions) -> str:
     parts = [describe(options)]
     parts += [f"compression {options.connect.compression}"] if options.connect.compression != "off" else []
@@ -86,22 +80,11 @@ def _totals(director: Director) -> dict[str, Any]:
     connections = workers.connections(director.described.options.users)
     counts = live.counts()
     return {
-        "connections": {**msgspec.structs.asdict(connections), "open": live.connections_open},
+        "connections": {**asdict(connections), "open": live.connections_open},
         "messages": {name: counts.get(name, 0) for name in MESSAGE_COUNTS},
         "errors": workers.errors()[:_SHOWN_ERRORS],
         "negotiated": workers.negotiated(),
-        "workers": [
-            {
-                "index": worker.index,
-                "cpu_percent": worker.cpu_now,
-                "cpu_percent_mean": worker.cpu_mean,
-                "cpu_percent_max": worker.cpu_max,
-                "polling_percent": worker.polling,
-                "rss_bytes": worker.report.health.rss_bytes,
-                "messages": worker.received,
-            }
-            for worker in workers
-        ],
+        "workers": [{**asdict(worker.result()), "cpu_percent": worker.cpu_now} for worker in workers],
     }
 
 
