@@ -32,10 +32,7 @@ class Child:
     It runs in a new session, so that Ctrl-C in the terminal reaches only the parent, which then stops the child. If
     the parent dies without stopping it, the pipe that is the child's standard input ends, and either the child stops
     itself, or `wsbench.targets.guard`, which runs it, stops it.
-
-    Attributes:
-        name: name of the program in error messages.
-        pid: id of the process that was started, and of its session.
+    `pid` is the id of the process that was started, and of its session. `name` appears in error messages.
     """
 
     def __init__(
@@ -49,7 +46,7 @@ class Child:
         start_timeout_s: float = START_TIMEOUT_S,
         stop_timeout_s: float = STOP_TIMEOUT_S,
     ) -> None:
-        """Start `command`.
+        """Start `command`; raise TargetError when it does not exist or cannot be executed.
 
         Args:
             guarded: run it under the guard, for a program that does not watch its standard input.
@@ -58,9 +55,6 @@ class Child:
             environment: variables to add to this process's environment.
             start_timeout_s: time limit of `wait_for_url` and `wait_until_accepting`.
             stop_timeout_s: time from SIGTERM to SIGKILL.
-
-        Raises:
-            TargetError: the program does not exist or cannot be executed.
         """
         self.name = name
         self._start_timeout_s = start_timeout_s
@@ -113,8 +107,7 @@ class Child:
     def wait_for_url(self) -> tuple[str, Path | None]:
         """Wait for the line that states the URL; return it, and the CA file if the line has one.
 
-        Raises:
-            TargetError: the program ended, printed another line, or printed none in time.
+        Raise TargetError when the program ended, printed another line, or printed none in time.
         """
         line = self._first_line(self._start_timeout_s)
         match = _READY.fullmatch(line)
@@ -123,11 +116,7 @@ class Child:
         return match["url"], Path(match["ca"]) if match["ca"] else None
 
     def wait_until_accepting(self, host: str, port: int) -> None:
-        """Wait until the program accepts TCP connections.
-
-        Raises:
-            TargetError: the program ended, or accepted none in time.
-        """
+        """Wait until the program accepts TCP connections; raise TargetError when it ended or accepted none in time."""
         timeout_s = self._start_timeout_s
         deadline_s = time.monotonic() + timeout_s
         while True:

@@ -14,11 +14,7 @@ _Started = TypeVar("_Started")
 
 
 def on_a_free_port(start: Callable[[int], _Started]) -> _Started:
-    """Return `start(port)` for a free port; try another port if the first is taken in between.
-
-    Raises:
-        TargetError: from `start`.
-    """
+    """Return `start(port)` for a free port; try another when its TargetError states that the port is in use."""
     for left in reversed(range(_ATTEMPTS)):
         try:
             return start(_free_port())

@@ -13,11 +13,8 @@ from wsbench.targets.child import Child
 class RunningTarget:
     """A running target. Use it as a context manager: leaving it stops the target.
 
-    Attributes:
-        url: ws:// or wss:// URL to connect to.
-        ca_file: PEM file of the CA to trust, for a target with a certificate made for this run; deleted with the
-            target.
-        name, version: name and version of the server implementation.
+    `name` and `version` are the server implementation's. `ca_file` is the PEM file of the CA to trust, for a target
+    with a certificate made for this run; it is deleted with the target.
     """
 
     def __init__(

@@ -8,19 +8,9 @@ from wsbench.errors import UsageError
 from wsbench.targets.catalogue.custom import CommandTarget, UrlTarget
 from wsbench.targets.catalogue.proxies import PROXIES, SEPARATOR, Proxied, Proxy
 from wsbench.targets.catalogue.servers import ENTRIES
-from wsbench.targets.catalogue.target import Capabilities, StartableTarget
+from wsbench.targets.catalogue.target import StartableTarget
 
-__all__ = [
-    "ENTRIES",
-    "PROXIES",
-    "Capabilities",
-    "CommandTarget",
-    "Proxy",
-    "StartableTarget",
-    "UrlTarget",
-    "find",
-    "names",
-]
+__all__ = ["ENTRIES", "PROXIES", "CommandTarget", "Proxy", "StartableTarget", "UrlTarget", "find", "names"]
 
 
 def names() -> list[str]:
@@ -29,11 +19,7 @@ def names() -> list[str]:
 
 
 def find(name: str) -> StartableTarget:
-    """Return the target with that name. There may be several proxies in a row: 'haproxy>nginx>ws'.
-
-    Raises:
-        UsageError: there is no such target; with the most similar name.
-    """
+    """Return the target with that name, such as 'haproxy>nginx>ws'; raise UsageError when there is none."""
     *proxies, server = (part.strip() for part in name.split(SEPARATOR))
     target = next((entry for entry in ENTRIES if entry.name == server), None)
     if target is None:

@@ -76,11 +76,7 @@ class CommandTarget(StartableTarget):
 
 
 class UrlTarget(StartableTarget):
-    """A server that is running already: starting it does nothing.
-
-    Raises:
-        UsageError: not a WebSocket URL.
-    """
+    """A server that is running already: starting it does nothing. Raises UsageError for a URL that is not ws(s)://."""
 
     def __init__(self, url: str, *, name: str = "", version: str = "") -> None:
         _check(url)

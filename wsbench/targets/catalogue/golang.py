@@ -40,11 +40,7 @@ def compiler_version() -> str:
 
 
 def build(source: Path) -> Path:
-    """Return the program compiled from `source`; compiled once per version of source, library and compiler.
-
-    Raises:
-        TargetError: it does not compile.
-    """
+    """Return the program compiled from `source`, once per version of its inputs; raise TargetError if it fails."""
     inputs = source.read_bytes() + f"\n{library_version()}\n{compiler_version()}".encode()
     program = _cache() / f"{source.stem}-{hashlib.sha256(inputs).hexdigest()[:16]}"
     if not program.exists():

@@ -20,11 +20,7 @@ def find(name: str) -> str | None:
 
 @cache
 def output_of(*command: str) -> str:
-    """Run a program and return its standard output and error.
-
-    Raises:
-        TargetError: the program does not exist, or fails.
-    """
+    """Return a program's standard output and error; raise TargetError when it does not exist, or fails."""
     try:
         program = find(command[0]) or command[0]
         result = subprocess.run(

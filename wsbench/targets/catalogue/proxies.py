@@ -34,11 +34,7 @@ class ProxySettings:
 
 
 class Proxy(ABC):
-    """A proxy program.
-
-    Attributes:
-        name: name of the proxy, of its program and of Debian's package.
-    """
+    """A proxy program. `name` is also the name of the program and of Debian's package."""
 
     name: str
     _version_option: str
@@ -53,19 +49,11 @@ class Proxy(ABC):
         return None if programs.find(self.name) else f"no {self.name} on PATH"
 
     def version(self) -> str:
-        """Return the version that the program prints.
-
-        Raises:
-            TargetError: the program is missing.
-        """
+        """Return the version that the program prints; raise TargetError when the program is missing."""
         return programs.version_in(programs.output_of(self.name, self._version_option))
 
     def start(self, settings: ProxySettings) -> Child:
-        """Start the proxy, and wait until it accepts connections.
-
-        Raises:
-            TargetError: it did not start; with the end of its standard error.
-        """
+        """Start the proxy, and wait until it accepts connections; raise TargetError when it did not start."""
         file = settings.directory / f"{self.name}.conf"
         file.write_text(self._configuration(settings))
         command = [programs.find(self.name) or self.name, *self._arguments(file)]

@@ -15,13 +15,7 @@ Protocol = Literal["echo", "socket.io"]
 
 @dataclass(frozen=True)
 class Capabilities:
-    """Capabilities of a target.
-
-    Attributes:
-        tls: it can serve wss:// with a certificate made for the run.
-        compression: it can grant permessage-deflate; otherwise only compression "off" is valid.
-        workers: it can use several cores, with N processes or N threads.
-    """
+    """Optional features of a target: wss:// with a certificate made for the run, permessage-deflate, several cores."""
 
     tls: bool = True
     compression: bool = True
@@ -45,11 +39,7 @@ class Settings:
 class StartableTarget(ABC):
     """A server that wsbench can start, to measure it.
 
-    Attributes:
-        name: name in the catalogue.
-        protocol: protocol over WebSocket.
-        capabilities: settings that it supports.
-        install_command: command that installs its requirements; empty when there is nothing to install.
+    `install_command` installs its requirements; it is empty when there is nothing to install.
     """
 
     name: str
@@ -63,11 +53,7 @@ class StartableTarget(ABC):
 
     @abstractmethod
     def version(self) -> str:
-        """Return the installed version.
-
-        Raises:
-            TargetError: the server is missing.
-        """
+        """Return the installed version; raise TargetError when the server is missing."""
 
     @abstractmethod
     def _start(self, settings: Settings) -> RunningTarget:
@@ -92,10 +78,6 @@ class StartableTarget(ABC):
     def start(self, *, tls: bool = False, compression: str = "off", workers: int = 1) -> RunningTarget:
         """Start the target on a free port of 127.0.0.1, and wait until it accepts connections.
 
-        Args:
-            compression: "off" or "on".
-            workers: number of processes or threads, 1 or more.
-
         Raises:
             UsageError: the target does not support the settings.
             TargetError: a requirement is missing, or the target did not start; with the end of its standard error.
@@ -106,11 +88,7 @@ class StartableTarget(ABC):
         return self._start(Settings(tls, compression, workers))
 
     def require(self) -> None:
-        """Check that no requirement is missing.
-
-        Raises:
-            TargetError: a requirement is missing; with the command that installs it.
-        """
+        """Raise TargetError, with the command that installs it, when a requirement is missing."""
         if missing := self.missing():
             remedy = f"Install it: {self.install_command}" if self.install_command else ""
             raise TargetError(f"target {self.name} cannot be started: {missing}", remedy=remedy, side=Side.GENERATOR)

@@ -26,11 +26,7 @@ _LINGER_S = 1.0
 
 
 class HandshakeConnection(ServerConnection):
-    """A connection that reads the head of its request within limits of size and time.
-
-    Args:
-        limits: the worker's.
-    """
+    """A connection that reads the head of its request within limits of size and time."""
 
     def __init__(self, protocol: ServerProtocol, server: Server, *, limits: WorkerLimits, **options: Any) -> None:
         super().__init__(protocol, server, **options)

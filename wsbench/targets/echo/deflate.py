@@ -19,9 +19,7 @@ def parse_compression(text: str) -> list[ServerPerMessageDeflateFactory] | None:
     client's offer asks for less. Parameters, such as 'client_max_window_bits=12; server_no_context_takeover', are
     limits of the server. Every offer compatible with them is accepted, and the answer has the stricter of both. A
     client that does not offer `client_max_window_bits` cannot be limited by it (7.1.2.2) and is served without.
-
-    Raises:
-        ValueError: an unknown or repeated parameter, or a value out of range.
+    Raises ValueError for an unknown or repeated parameter, or a value out of range.
     """
     stripped = text.strip()
     if stripped.lower() in ("off", "none", ""):

@@ -28,11 +28,7 @@ class Stall:
 
 
 def parse_stall(text: str) -> Stall:
-    """Parse a stall such as '1s every 5s'.
-
-    Raises:
-        ValueError: another form, or a stall that is not shorter than its period.
-    """
+    """Parse a stall such as '1s every 5s'; raise ValueError for another form or a stall as long as its period."""
     stop, every, period = text.partition("every")
     if not every:
         raise ValueError(f"{text!r} is not a stall: use for example '1s every 5s'")
@@ -41,12 +37,7 @@ def parse_stall(text: str) -> Stall:
 
 @dataclass(frozen=True)
 class ReplyDelay:
-    """Rule for the delay of every reply.
-
-    Attributes:
-        start_ns: CLOCK_MONOTONIC at the target's start, the same for all workers, so that they stall together.
-        delay_ns, jitter_ns, stall: as in `EchoOptions`.
-    """
+    """Rule for the delay of every reply. `start_ns` is the same for all workers, so that they stall together."""
 
     start_ns: int
     delay_ns: int = 0

@@ -44,11 +44,7 @@ _EOF = b""
 
 
 class EchoConnection(BoundedConnection):
-    """A connection that counts messages and passes each to `on_message(opcode, payload)`.
-
-    Attributes:
-        on_message: called with each complete message, after `start`.
-    """
+    """A connection that counts messages and, after `start`, passes each to `on_message(opcode, payload)`."""
 
     def __init__(self, protocol: ServerProtocol, server: Server, *, limits: WorkerLimits, **options: Any) -> None:
         super().__init__(protocol, server, limits=limits, **options)

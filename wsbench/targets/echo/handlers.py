@@ -140,11 +140,7 @@ class Push:
 
     @classmethod
     def from_query(cls, query: str, max_size: int = MAX_SIZE) -> Push:
-        """Parse a query such as 'rate=10/s&size=1k'.
-
-        Raises:
-            ValueError: an unknown name, or a value out of range.
-        """
+        """Parse a query such as 'rate=10/s&size=1k'; raise ValueError for an unknown name or a value out of range."""
         options = dict(parse_qsl(query, keep_blank_values=True))
         if unknown := options.keys() - {"rate", "size"}:
             raise ValueError(f"no such parameter: {', '.join(sorted(unknown))}; use /push?rate=10&size=128")

@@ -120,12 +120,8 @@ class Routes:
         return None
 
     def _handler(self, path: str, query: str) -> Handler:
-        """Return the handler of a WebSocket path. `/` echoes too: clients without a configured path use it.
-
-        Raises:
-            KeyError: no such path.
-            ValueError: invalid parameters.
-        """
+        """Return the handler of a WebSocket path; raise KeyError for no such path, ValueError for bad parameters."""
+        # clients without a configured path use /
         if path in ("/echo", "/ws", "/") or path.startswith("/ws/"):
             return self._echo
         if path == "/broadcast":

@@ -14,25 +14,10 @@ MAX_WORKERS = 64  # every two workers share a socket pair (worker_links.py), so 
 
 @dataclass(frozen=True)
 class EchoOptions:
-    """Options of `wsbench serve`.
+    """Options of `wsbench serve`, whose help describes them. `max_size` and `max_buffered` are in bytes.
 
-    Attributes:
-        host: name or address to listen on.
-        port: TCP port; 0: any free one.
-        workers: processes that share the port, 1 to `MAX_WORKERS`.
-        tls: serve wss://; without `cert` and `key`, with a certificate made for this run.
-        cert, key: PEM files, both or neither.
-        compression: "off", "on", or parameters of permessage-deflate (see `parse_compression`).
-        delay_ns: delay of every reply.
-        jitter_ns: maximum of the random delay added to it, uniformly distributed.
-        stall: periods in which no reply leaves.
-        max_size: maximum size of a message, received or sent by /push, in bytes.
-        max_connections: WebSocket connections at one time, over all workers; None: as many as open files allow.
-        max_buffered: bytes of memory for incomplete messages and unread replies, over all workers.
-        handshake_timeout_ns: time limit of the TLS handshake, and again of the arrival of the request.
-        write_timeout_ns: time limit for a client that leaves replies unread.
-        allow_origins: origins of web pages that may connect, besides the target's own; empty: any.
-        exit_with_parent: stop when standard input ends, a pipe that the parent process holds open.
+    `compression` is "off", "on", or parameters of permessage-deflate (see `parse_compression`). `allow_origins` is
+    empty for any origin. With `exit_with_parent`, standard input is a pipe that the parent process holds open.
     """
 
     host: str = "127.0.0.1"
@@ -60,11 +45,7 @@ _ORIGIN = re.compile(
 
 
 def parse_origin(text: str) -> str:
-    """Parse an origin as browsers send it (RFC 6454, 6.2): 'https://app.example', 'http://localhost:3000', 'null'.
-
-    Raises:
-        ValueError: a URL with a path, a host without a scheme, or a pattern.
-    """
+    """Parse an origin as browsers send it (RFC 6454, 6.2): 'https://app.example', 'http://localhost:3000', 'null'."""
     origin = text.strip().lower()
     if not _ORIGIN.fullmatch(origin):
         raise ValueError(f"{text!r} is not an origin: use only scheme, host and port, for example https://app.example")
@@ -73,13 +54,7 @@ def parse_origin(text: str) -> str:
 
 @dataclass(frozen=True)
 class Listening:
-    """The address at which the target accepts connections.
-
-    Attributes:
-        url: URL of the echo path.
-        ca_file: PEM file of the CA of a certificate made for this run, else None.
-        loopback: whether only this machine can reach the target.
-    """
+    """Where the target accepts connections: `loopback` if only this machine can reach it. `url` is the echo path's."""
 
     url: str
     ca_file: Path | None

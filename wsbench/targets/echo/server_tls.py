@@ -17,8 +17,7 @@ _LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 def load_certificate(cert: Path | None, key: Path | None) -> ssl.SSLContext:
     """Return a server context with the certificate (chain) in `cert` and its private key in `key`, PEM files.
 
-    Raises:
-        UsageError: a file is missing, unreadable, not PEM or encrypted, or the two do not match.
+    Raises UsageError when a file is missing, unreadable, not PEM or encrypted, or the two do not match.
     """
     if cert is None or key is None:
         missing, present = ("--key", "--cert") if key is None else ("--cert", "--key")
@@ -48,14 +47,8 @@ def make_certificate(
 ) -> tuple[ssl.SSLContext, Path]:
     """Return a context with a new certificate for the loopback names and `host`, and the CA's PEM file.
 
-    The CA's file is written to `directory`; its private key is discarded. The server's private key is on disk only
-    while OpenSSL reads it, in a file that only this user can read.
-
-    Args:
-        directory: private to this user.
-
-    Raises:
-        UsageError: a certificate cannot name `host`.
+    The CA's file is written to `directory`, which must be private to this user; its private key is discarded. The
+    server's private key is on disk only while OpenSSL reads it. Raises UsageError when no certificate can name `host`.
     """
     authority = trustme.CA(organization_name="wsbench, a throw-away CA")
     try:
@@ -73,11 +66,8 @@ def make_certificate(
 def context_for(options: EchoOptions, new_directory: Callable[[], Path]) -> tuple[ssl.SSLContext | None, Path | None]:
     """Return the TLS context for these options (None: ws://), and the CA file of a certificate made for this run.
 
-    Args:
-        new_directory: creates the private directory for the CA file; called only when it is needed.
-
-    Raises:
-        UsageError: as in `load_certificate` and `make_certificate`, or a certificate without --tls.
+    `new_directory` creates the private directory for the CA file, when one is needed. Raises UsageError as the
+    functions above, and for a certificate without --tls.
     """
     has_certificate = options.cert is not None or options.key is not None
     if not options.tls:

@@ -39,13 +39,7 @@ _log = logging.getLogger("wsbench.targets.echo")
 
 @dataclass(frozen=True)
 class WorkerConfig:
-    """Configuration shared by all workers.
-
-    Attributes:
-        tls: the context for wss://, None for ws://.
-        start_ns: CLOCK_MONOTONIC at the target's start.
-        origins: origins of the web pages that may connect; empty: any.
-    """
+    """Configuration shared by all workers. `start_ns` is CLOCK_MONOTONIC. Empty `origins` admit every web page."""
 
     options: EchoOptions
     tls: ssl.SSLContext | None
@@ -95,11 +89,7 @@ def ignore_further_stops(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def watch_lifeline(loop: asyncio.AbstractEventLoop, descriptor: int, stop: Callable[[], None]) -> None:
-    """Call `stop` when the last process that holds the pipe's other end closes it.
-
-    Raises:
-        UsageError: the descriptor is not a pipe.
-    """
+    """Call `stop` when the last holder of the pipe's other end closes it; raise UsageError if it is no pipe."""
 
     def readable() -> None:
         if not os.read(descriptor, 4096):
@@ -189,7 +179,7 @@ async def _close(server: Server, limits: WorkerLimits) -> None:
 def _log_exception(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Log an exception of the event loop; without a traceback if a client caused it.
 
-    Such are a failed TLS handshake, a lost connection, and a lack of descriptors (connections wait in the backlog).
+    Examples are a failed TLS handshake, a lost connection, and a lack of descriptors (connections wait in the backlog).
     """
     exc = context.get("exception")
     exhausted = isinstance(exc, OSError) and exc.errno in (errno.EMFILE, errno.ENFILE)

@@ -40,8 +40,7 @@ class _StoppedEarlyError(Exception):
 def serve(options: EchoOptions, on_listening: OnListening) -> None:
     """Run the echo target until SIGTERM or SIGINT. Both are ignored afterwards: the caller must end the process.
 
-    Args:
-        on_listening: called once, when all workers accept connections.
+    `on_listening` is called once, when all workers accept connections.
 
     Raises:
         UsageError: the host, port, certificate or key cannot be used.
@@ -105,11 +104,7 @@ class _Supervisor:
         self._all_gone = asyncio.Event()
 
     def run(self) -> None:
-        """Return when all workers have ended.
-
-        Raises:
-            TargetError: a worker died.
-        """
+        """Return when all workers have ended; raise TargetError when one died."""
         try:
             self._fork()
             # a socket left open here would accept connections for a worker that has ended

@@ -41,9 +41,7 @@ class SocketPairs:
 class WorkerLinks:
     """One worker's connections to the others. A single worker has none, and sending does nothing.
 
-    Attributes:
-        full: whether another worker leaves too much unread.
-        on_full: called when `full` changes.
+    `full` is True while another worker leaves too much unread; `on_full` is called when that changes.
     """
 
     def __init__(self) -> None:
