@@ -18,8 +18,7 @@ import trustme
 
 from wsbench.targets import catalogue
 from wsbench.targets.catalogue.proxies import Nginx, ProxySettings
-from wsbench.targets.child import Child
-from wsbench.targets.ports import on_a_free_port
+from wsbench.targets.child import Child, on_a_free_port
 
 ADDRESSES = {"plain": "127.0.0.1", "good": "127.0.0.2", "expired": "127.0.0.3", "wrong-host": "127.0.0.4"}
 ADDRESSES |= {"another-ca": "127.0.0.5", "early": "127.0.0.6", "self-signed": "127.0.0.7"}
@@ -97,8 +96,8 @@ def misconfigured_nginx(*behind: str) -> Iterator[RunningNginx]:
         (directory / "passwords").write_text("somebody:{PLAIN}secret\n")
         ca = _certificates(directory)
 
-        def start(port: int) -> tuple[int, Child]:
-            return port, nginx.start(ProxySettings(port, urlsplit(backend.url).netloc, 1, None, directory))
+        def start(port: int) -> Child:
+            return nginx.start(ProxySettings(port, urlsplit(backend.url).netloc, 1, None, directory))
 
         port, child = on_a_free_port(start)
         undo.callback(child.stop)

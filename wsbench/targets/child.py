@@ -1,4 +1,4 @@
-"""A child process: started, awaited until it is ready, and stopped with all its descendants."""
+"""A child process: started, on a free port if needed, awaited, and stopped with all its descendants."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import psutil
 
 from wsbench.errors import Side, TargetError
 
+HOST = "127.0.0.1"
 START_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 5.0
 _POLL_S = 0.01
+_ATTEMPTS = 3
 _READY = re.compile(r"listening on (?P<url>wss?://\S+)(?: \(CA: (?P<ca>.+)\))?")
 _STDERR_TAIL = 2000
 
@@ -173,6 +175,27 @@ class Child:
                     raise self._ended()
                 received += chunk
         return received.partition(b"\n")[0].decode(errors="replace")
+
+
+def on_a_free_port(start: Callable[[int], Child], host: str = HOST) -> tuple[int, Child]:
+    """Return a free port and the child that `start(port)` returned, once it accepts connections.
+
+    For servers that cannot choose a port. If the port is taken in between, another is tried.
+    """
+    for left in reversed(range(_ATTEMPTS)):
+        with socket.socket() as probe:
+            probe.bind((HOST, 0))
+            port: int = probe.getsockname()[1]
+        child = start(port)
+        try:
+            child.wait_until_accepting(host, port)
+        except BaseException as exc:
+            child.stop()
+            if not left or not isinstance(exc, TargetError) or "in use" not in str(exc).lower():
+                raise
+        else:
+            return port, child
+    raise AssertionError
 
 
 def _environment() -> dict[str, str]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import http.client
 import json
 import ssl
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -21,26 +22,18 @@ _MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 
 
 class EmbeddedTarget(RunningTarget):
-    """A running echo target.
+    """A running echo target, which stops automatically when the program that started it dies.
 
-    It stops automatically when the program that started it dies.
-
-    Attributes:
-        pid: id of the process that was started; with several workers, of their parent.
+    `pid` is the id of the process that was started; with several workers, of their parent.
     """
 
     def __init__(self, child: Child, url: str, ca_file: Path | None) -> None:
-        """Take over a process that is ready, and read its name and version.
-
-        Raises:
-            TargetError: it does not answer.
-        """
+        """Take over a process that is ready, and read its name and version as `stats` does."""
+        super().__init__(url, name="", version="", children=[child], ca_file=ca_file)
         self.pid = child.pid
         self._child = child
-        statistics = _statistics(child, url, ca_file)
-        super().__init__(
-            url, name=str(statistics["name"]), version=str(statistics["version"]), children=[child], ca_file=ca_file
-        )
+        statistics = self.stats()
+        self.name, self.version = statistics["name"], statistics["version"]
 
     @classmethod
     def start(
@@ -58,12 +51,8 @@ class EmbeddedTarget(RunningTarget):
     ) -> Self:
         """Start the echo target on a free port of 127.0.0.1, with options as in `EchoOptions`.
 
-        Args:
-            extra: further command-line options of `wsbench serve`.
-            start_timeout_s, stop_timeout_s: as in `Child`.
-
-        Raises:
-            TargetError: it did not start; with the end of its standard error.
+        `extra` are further command-line options of `wsbench serve`. Raises TargetError, with the end of its standard
+        error, when it did not start.
         """
         arguments = ["--host", "127.0.0.1", "--port", "0", "--workers", str(workers), "--compression", compression]
         if tls:
@@ -88,31 +77,18 @@ class EmbeddedTarget(RunningTarget):
             raise
 
     def stats(self) -> dict[str, Any]:
-        """Return the target's present counters: the document at /stats.
-
-        Raises:
-            TargetError: it does not answer.
-        """
-        return _statistics(self._child, self.url, self.ca_file)
-
-
-def _statistics(child: Child, url: str, ca_file: Path | None) -> dict[str, Any]:
-    parts = urlsplit(url)
-    assert parts.hostname is not None
-    if parts.scheme == "wss":
-        context = ssl.create_default_context(cafile=ca_file)
-        connection: http.client.HTTPConnection = http.client.HTTPSConnection(
-            parts.hostname, parts.port, timeout=_STATS_TIMEOUT_S, context=context
-        )
-    else:
-        connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=_STATS_TIMEOUT_S)
-    try:
-        with contextlib.closing(connection):
-            connection.request("GET", "/stats")
-            document = json.loads(connection.getresponse().read())
-    except (OSError, http.client.HTTPException, ValueError) as exc:
-        raise child.error(
-            f"the target does not answer at /stats: {exc or type(exc).__name__}; it {child.describe_state()}"
-        ) from exc
-    assert isinstance(document, dict)
-    return document
+        """Return the target's present counters, the document at /stats; raise TargetError if it does not answer."""
+        connect: Callable[..., http.client.HTTPConnection] = http.client.HTTPConnection
+        parts = urlsplit(self.url)
+        if parts.scheme == "wss":
+            context = ssl.create_default_context(cafile=self.ca_file)
+            connect = functools.partial(http.client.HTTPSConnection, context=context)
+        try:
+            with contextlib.closing(connect(parts.hostname, parts.port, timeout=_STATS_TIMEOUT_S)) as connection:
+                connection.request("GET", "/stats")
+                document: dict[str, Any] = json.loads(connection.getresponse().read())
+        except (OSError, http.client.HTTPException, ValueError) as exc:
+            state = self._child.describe_state()
+            message = f"the target does not answer at /stats: {exc or type(exc).__name__}; it {state}"
+            raise self._child.error(message) from exc
+        return document

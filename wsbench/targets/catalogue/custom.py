@@ -8,8 +8,7 @@ from urllib.parse import urlsplit
 from wsbench.errors import UsageError
 from wsbench.targets.catalogue import programs
 from wsbench.targets.catalogue.target import Capabilities, Settings, StartableTarget
-from wsbench.targets.child import START_TIMEOUT_S, Child
-from wsbench.targets.ports import HOST, on_a_free_port
+from wsbench.targets.child import HOST, START_TIMEOUT_S, Child, on_a_free_port
 from wsbench.targets.running import RunningTarget
 
 _PORT = "{port}"
@@ -61,18 +60,13 @@ class CommandTarget(StartableTarget):
         return self._version
 
     def _start(self, settings: Settings) -> RunningTarget:  # noqa: ARG002
-        def start(port: int) -> RunningTarget:
-            url = self._url.replace(_PORT, str(port))
+        def start(port: int) -> Child:
             command = [part.replace(_PORT, str(port)) for part in self._command]
-            child = Child(self.name, command, prints_url=False, start_timeout_s=self._start_timeout_s)
-            try:
-                child.wait_until_accepting(urlsplit(url).hostname or HOST, port)
-            except BaseException:
-                child.stop()
-                raise
-            return RunningTarget(url, name=self.name, version=self._version, children=[child])
+            return Child(self.name, command, prints_url=False, start_timeout_s=self._start_timeout_s)
 
-        return on_a_free_port(start)
+        port, child = on_a_free_port(start, urlsplit(self._url).hostname or HOST)
+        url = self._url.replace(_PORT, str(port))
+        return RunningTarget(url, name=self.name, version=self._version, children=[child])
 
 
 class UrlTarget(StartableTarget):

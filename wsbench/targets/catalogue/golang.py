@@ -22,7 +22,7 @@ def missing() -> str | None:
     """Return what this machine lacks for the build, or None."""
     if programs.find("go") is None:
         return "no go on PATH"
-    if _library() is None:
+    if not any((Path(root) / "src" / _LIBRARY).is_dir() for root in _gopath()):
         return f"no source of {_LIBRARY} in {' or '.join(_gopath())}"
     return None
 
@@ -72,21 +72,15 @@ def _compile(source: Path, to: Path) -> None:
             timeout=_BUILD_TIMEOUT_S,
             check=True,
         )
-    except subprocess.CalledProcessError as exc:
+    except (OSError, subprocess.SubprocessError) as exc:
+        detail = exc.stderr.strip() if isinstance(exc, subprocess.CalledProcessError) else exc
         raise TargetError(
-            f"{source.name} does not compile", remedy=f"go wrote: {exc.stderr.strip()}", side=Side.GENERATOR
+            f"{source.name} does not compile", remedy=f"go failed: {detail}", side=Side.GENERATOR
         ) from exc
-    except (OSError, subprocess.TimeoutExpired) as exc:
-        raise TargetError(f"{source.name} does not compile: {exc}", side=Side.GENERATOR) from exc
 
 
 def _gopath() -> list[str]:
     return [*filter(None, os.environ.get("GOPATH", "").split(os.pathsep)), _DEBIAN_GOPATH]
-
-
-def _library() -> Path | None:
-    places = (Path(root) / "src" / _LIBRARY for root in _gopath())
-    return next((place for place in places if place.is_dir()), None)
 
 
 def _cache() -> Path:

@@ -13,8 +13,7 @@ from urllib.parse import urlsplit
 from wsbench.machine import raise_descriptor_limit
 from wsbench.targets.catalogue import programs
 from wsbench.targets.catalogue.target import Settings, StartableTarget
-from wsbench.targets.child import Child
-from wsbench.targets.ports import HOST, on_a_free_port
+from wsbench.targets.child import HOST, Child, on_a_free_port
 from wsbench.targets.running import RunningTarget
 from wsbench.targets.self_signed import CertificateFiles, issue
 
@@ -53,17 +52,11 @@ class Proxy(ABC):
         return programs.version_in(programs.output_of(self.name, self._version_option))
 
     def start(self, settings: ProxySettings) -> Child:
-        """Start the proxy, and wait until it accepts connections; raise TargetError when it did not start."""
+        """Start the proxy, which may not accept connections yet; raise TargetError if it cannot be executed."""
         file = settings.directory / f"{self.name}.conf"
         file.write_text(self._configuration(settings))
         command = [programs.find(self.name) or self.name, *self._arguments(file)]
-        child = Child(self.name, command, prints_url=False, environment=self._environment(settings))
-        try:
-            child.wait_until_accepting(HOST, settings.port)
-        except BaseException:
-            child.stop()
-            raise
-        return child
+        return Child(self.name, command, prints_url=False, environment=self._environment(settings))
 
     @abstractmethod
     def _configuration(self, settings: ProxySettings) -> str:
@@ -110,10 +103,8 @@ class Proxied(StartableTarget):
             undo.enter_context(backend)
             url = urlsplit(backend.url)
 
-            def start(port: int) -> tuple[int, Child]:
-                return port, self._proxy.start(
-                    ProxySettings(port, url.netloc, settings.workers, certificate, directory)
-                )
+            def start(port: int) -> Child:
+                return self._proxy.start(ProxySettings(port, url.netloc, settings.workers, certificate, directory))
 
             port, child = on_a_free_port(start)
             undo.callback(child.stop)

@@ -14,27 +14,9 @@ import psutil
 from websockets.version import version
 
 MESSAGES_IN, MESSAGES_OUT, BYTES_IN, BYTES_OUT, OPENED, CLOSED, PID, BUFFERED = range(8)
-(
-    FULL,
-    BAD_HANDSHAKE,
-    HANDSHAKE_TIMEOUT,
-    ORIGIN,
-    MESSAGE_SIZE,
-    PROTOCOL_ERROR,
-    BUFFERS,
-    WRITE_TIMEOUT,
-) = range(8, 16)
-
-_REFUSED = {
-    "connections": FULL,
-    "bad_handshakes": BAD_HANDSHAKE,
-    "handshake_timeouts": HANDSHAKE_TIMEOUT,
-    "origins": ORIGIN,
-    "message_sizes": MESSAGE_SIZE,
-    "protocol_errors": PROTOCOL_ERROR,
-    "buffers": BUFFERS,
-    "write_timeouts": WRITE_TIMEOUT,
-}
+# one cell for each reason to refuse a client; their names in /stats
+FULL, BAD_HANDSHAKE, HANDSHAKE_TIMEOUT, ORIGIN, MESSAGE_SIZE, PROTOCOL_ERROR, BUFFERS, WRITE_TIMEOUT = range(8, 16)
+_REFUSED = "connections bad_handshakes handshake_timeouts origins message_sizes protocol_errors buffers write_timeouts"
 # a row fills whole cache lines: workers that share one would slow each other down
 _ROW = 16
 
@@ -64,24 +46,21 @@ class Counters:
         replies. `refused` counts clients that the target refused or disconnected, by reason, each of them once.
         """
         rows = [self.row(worker).tolist() for worker in range(self._workers)]
-
-        def total(cell: int) -> int:
-            return sum(row[cell] for row in rows)
-
+        totals = [sum(column) for column in zip(*rows, strict=True)]
         cpu_s, rss_bytes, processes = _usage([row[PID] for row in rows])
         return {
             "name": "websockets",
             "version": version,
-            "connections_open": total(OPENED) - total(CLOSED),
-            "connections_opened": total(OPENED),
-            "messages_in": total(MESSAGES_IN),
-            "messages_out": total(MESSAGES_OUT),
-            "bytes_in": total(BYTES_IN),
-            "bytes_out": total(BYTES_OUT),
+            "connections_open": totals[OPENED] - totals[CLOSED],
+            "connections_opened": totals[OPENED],
+            "messages_in": totals[MESSAGES_IN],
+            "messages_out": totals[MESSAGES_OUT],
+            "bytes_in": totals[BYTES_IN],
+            "bytes_out": totals[BYTES_OUT],
             "cpu_s": round(cpu_s, 3),
             "rss_bytes": rss_bytes,
-            "buffered_bytes": total(BUFFERED),
-            "refused": {reason: total(cell) for reason, cell in _REFUSED.items()},
+            "buffered_bytes": totals[BUFFERED],
+            "refused": dict(zip(_REFUSED.split(), totals[FULL:], strict=True)),
             "processes": processes,
             "uptime_s": round((time.monotonic_ns() - self._start_ns) / 1e9, 3),
         }

@@ -17,7 +17,7 @@ from typing import Any
 
 from websockets.asyncio.server import Server
 from websockets.frames import DATA_OPCODES, Close, CloseCode, Frame, Opcode
-from websockets.http11 import Response
+from websockets.http11 import Request, Response
 from websockets.protocol import OPEN, Event
 from websockets.server import ServerProtocol
 
@@ -90,7 +90,7 @@ class EchoConnection(BoundedConnection):
 
     # called by websockets and the event loop
 
-    def before_answer(self, response: Response) -> Response | None:
+    def before_answer(self, _request: Request, response: Response) -> Response | None:
         """Admit the connection; return a refusal, or None to send `response` unchanged."""
         if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
             if self.limits.admit():

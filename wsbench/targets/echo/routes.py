@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from websockets.asyncio.server import ServerConnection
@@ -21,34 +22,20 @@ PATHS = "/echo, /ws, /ws/..., /broadcast, /push?rate=R&size=B (WebSocket); /, /s
 _VERSION = "13"
 
 
+@dataclass(frozen=True)
 class Routes:
     """The paths of the target.
 
-    Args:
-        counters: shared by the workers; shown at /stats.
-        cells: the worker's row of them.
-        echo: handler of /, /echo, /ws and all paths below /ws/.
-        broadcast: handler of /broadcast.
-        origins: origins of the web pages that may connect; empty: any.
-        max_size: limit of the size of /push messages, in bytes.
+    `cells` are the worker's row of `counters`. Empty `origins` admit every web page. `max_size` limits the messages
+    of /push, in bytes.
     """
 
-    def __init__(
-        self,
-        counters: Counters,
-        cells: memoryview,
-        echo: Handler,
-        broadcast: Handler,
-        *,
-        origins: frozenset[str],
-        max_size: int,
-    ) -> None:
-        self._counters = counters
-        self._cells = cells
-        self._echo = echo
-        self._broadcast = broadcast
-        self._origins = origins
-        self._max_size = max_size
+    counters: Counters
+    cells: memoryview
+    echo: Handler
+    broadcast: Handler
+    origins: frozenset[str]
+    max_size: int
 
     async def run(self, connection: ServerConnection) -> None:
         """Run the handler of the connection's path until the connection is closed."""
@@ -70,9 +57,8 @@ class Routes:
             response.headers["Allow"] = "GET, HEAD"
             return response
         if len(request.headers.get_all("Host")) != 1 and getattr(request, "protocol", "HTTP/1.1") == "HTTP/1.1":
-            return text(
-                protocol, HTTPStatus.BAD_REQUEST, "a request must have exactly one Host header"
-            )  # RFC 9112, 3.2
+            # RFC 9112, 3.2
+            return text(protocol, HTTPStatus.BAD_REQUEST, "a request must have exactly one Host header")
         path, _, query = request.path.partition("?")
         upgrade = any("websocket" in value.lower() for value in request.headers.get_all("Upgrade"))
         if not (upgrade and path == "/"):
@@ -87,7 +73,7 @@ class Routes:
             response.headers["Content-Security-Policy"] = content_security_policy(request.headers.get_all("Host"))
             return response
         if path == "/stats":
-            document = json.dumps(self._counters.snapshot()) + "\n"
+            document = json.dumps(self.counters.snapshot()) + "\n"
             return body(protocol, HTTPStatus.OK, document.encode(), "application/json")
         if path == "/healthz":
             return text(protocol, HTTPStatus.OK, "ok")
@@ -114,8 +100,8 @@ class Routes:
             return response
         origins = request.headers.get_all("Origin")
         # a client without this header is no web page, and could send any value
-        if self._origins and origins and (len(origins) > 1 or origins[0].strip().lower() not in self._origins):
-            self._cells[ORIGIN] += 1
+        if self.origins and origins and (len(origins) > 1 or origins[0].strip().lower() not in self.origins):
+            self.cells[ORIGIN] += 1
             return text(protocol, HTTPStatus.FORBIDDEN, f"pages of origin {', '.join(origins)} may not connect")
         return None
 
@@ -123,18 +109,12 @@ class Routes:
         """Return the handler of a WebSocket path; raise KeyError for no such path, ValueError for bad parameters."""
         # clients without a configured path use /
         if path in ("/echo", "/ws", "/") or path.startswith("/ws/"):
-            return self._echo
+            return self.echo
         if path == "/broadcast":
-            return self._broadcast
+            return self.broadcast
         if path == "/push":
-            return Push.from_query(query, self._max_size)
+            return Push.from_query(query, self.max_size)
         raise KeyError(path)
-
-
-def before_answer(connection: ServerConnection, _request: Request, response: Response) -> Response | None:
-    """Let the connection replace the answer to its request."""
-    assert isinstance(connection, EchoConnection)
-    return connection.before_answer(response)
 
 
 def _upgrade_required(protocol: ServerProtocol, line: str) -> Response:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import trustme
 
@@ -63,11 +64,10 @@ def make_certificate(
     return context, ca_file
 
 
-def context_for(options: EchoOptions, new_directory: Callable[[], Path]) -> tuple[ssl.SSLContext | None, Path | None]:
+def context_for(options: EchoOptions, stack: ExitStack) -> tuple[ssl.SSLContext | None, Path | None]:
     """Return the TLS context for these options (None: ws://), and the CA file of a certificate made for this run.
 
-    `new_directory` creates the private directory for the CA file, when one is needed. Raises UsageError as the
-    functions above, and for a certificate without --tls.
+    The CA file is deleted with `stack`. Raises UsageError as the functions above, and for a certificate without --tls.
     """
     has_certificate = options.cert is not None or options.key is not None
     if not options.tls:
@@ -76,7 +76,7 @@ def context_for(options: EchoOptions, new_directory: Callable[[], Path]) -> tupl
         return None, None
     if has_certificate:
         return load_certificate(options.cert, options.key), None
-    return make_certificate(options.host, new_directory())
+    return make_certificate(options.host, Path(stack.enter_context(TemporaryDirectory(prefix="wsbench-"))))
 
 
 def _new_context(context_type: type[ssl.SSLContext] = ssl.SSLContext) -> ssl.SSLContext:

@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -26,7 +26,7 @@ from wsbench.targets.echo.delays import ReplyDelay
 from wsbench.targets.echo.echo_connection import EchoConnection
 from wsbench.targets.echo.limits import WorkerLimits
 from wsbench.targets.echo.listen_sockets import BACKLOG
-from wsbench.targets.echo.routes import Routes, before_answer, first_offered
+from wsbench.targets.echo.routes import Routes, first_offered
 from wsbench.targets.echo.serve_options import EchoOptions
 from wsbench.targets.echo.worker_links import WorkerLinks
 
@@ -48,34 +48,14 @@ class WorkerConfig:
     origins: frozenset[str]
 
 
-def new_event_loop() -> asyncio.AbstractEventLoop:
-    """Return uvloop's event loop if it is installed (it is, on all platforms that it supports), else asyncio's."""
+def run(serving: Coroutine[Any, Any, None]) -> None:
+    """Run `serve` on uvloop if it is installed (it is, on all platforms that it supports), else on asyncio's loop."""
     try:
-        import uvloop  # noqa: PLC0415  # an optional dependency
+        from uvloop import new_event_loop  # noqa: PLC0415  # an optional dependency
     except ImportError:
-        return asyncio.new_event_loop()
-    return cast("asyncio.AbstractEventLoop", uvloop.new_event_loop())
-
-
-def run(
-    config: WorkerConfig,
-    index: int,
-    sock: socket.socket,
-    *,
-    on_ready: Callable[[], None],
-    peers: list[socket.socket] | None = None,
-    lifeline: int | None = None,
-) -> None:
-    """Serve on `sock` until SIGTERM or SIGINT, or until `lifeline` ends.
-
-    Args:
-        index: of this worker, from 0.
-        on_ready: called once, when the worker accepts connections.
-        peers: this worker's ends of the sockets to the other workers.
-        lifeline: descriptor of a pipe; the worker stops when the other end closes.
-    """
+        new_event_loop = None
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(_serve(config, index, sock, on_ready, peers or [], lifeline))
+        runner.run(serving)
 
 
 def ignore_further_stops(loop: asyncio.AbstractEventLoop) -> None:
@@ -102,14 +82,23 @@ def watch_lifeline(loop: asyncio.AbstractEventLoop, descriptor: int, stop: Calla
         raise UsageError("--exit-with-parent needs a pipe as standard input") from exc
 
 
-async def _serve(
+async def serve(
     config: WorkerConfig,
     index: int,
     sock: socket.socket,
+    *,
     on_ready: Callable[[], None],
-    peers: list[socket.socket],
-    lifeline: int | None,
+    peers: Sequence[socket.socket] = (),
+    lifeline: int | None = None,
 ) -> None:
+    """Serve on `sock` until SIGTERM or SIGINT, or until `lifeline` ends.
+
+    Args:
+        index: of this worker, from 0.
+        on_ready: called once, when the worker accepts connections.
+        peers: this worker's ends of the sockets to the other workers.
+        lifeline: descriptor of a pipe; the worker stops when the other end closes.
+    """
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_log_exception)
     stop = asyncio.Event()
@@ -140,7 +129,7 @@ async def _listen(
     echo: handlers.Handler = handlers.echo
     if options.delay_ns or options.jitter_ns or options.stall is not None:
         echo = handlers.delayed_echo(ReplyDelay(config.start_ns, options.delay_ns, options.jitter_ns, options.stall))
-    routes = Routes(config.counters, limits.cells, echo, broadcast, origins=config.origins, max_size=options.max_size)
+    routes = Routes(config.counters, limits.cells, echo, broadcast, config.origins, options.max_size)
     _log.addFilter(_is_no_failed_handshake)
     tls: dict[str, Any] = {"ssl": None}
     if config.tls is not None:
@@ -154,7 +143,7 @@ async def _listen(
         compression=None,
         select_subprotocol=first_offered,
         process_request=routes.answer,
-        process_response=before_answer,
+        process_response=cast("Any", EchoConnection.before_answer),
         open_timeout=None,  # HandshakeConnection has a timeout itself
         ping_interval=None,
         max_size=options.max_size,

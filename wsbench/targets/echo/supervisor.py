@@ -13,11 +13,9 @@ import os
 import signal
 import socket
 import sys
-import tempfile
 import time
 import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import NoReturn
 
 from wsbench.errors import TargetError
@@ -50,11 +48,7 @@ def serve(options: EchoOptions, on_listening: OnListening) -> None:
     signal.signal(signal.SIGTERM, _stop_early)
     try:
         with contextlib.ExitStack() as stack:
-
-            def new_directory() -> Path:
-                return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wsbench-")))
-
-            _serve(options, new_directory, on_listening)
+            _serve(options, stack, on_listening)
     except _StoppedEarlyError:
         pass
     finally:
@@ -68,8 +62,8 @@ def _stop_early(_signum: int, _frame: object) -> NoReturn:
     raise _StoppedEarlyError
 
 
-def _serve(options: EchoOptions, new_directory: Callable[[], Path], on_listening: OnListening) -> None:
-    context, ca_file = server_tls.context_for(options, new_directory)
+def _serve(options: EchoOptions, stack: contextlib.ExitStack, on_listening: OnListening) -> None:
+    context, ca_file = server_tls.context_for(options, stack)
     socks = listen_sockets.listen(options.host, options.port, options.workers)
     secure = "" if context is None else "s"
     netloc = f"{listen_sockets.url_host(options.host)}:{socks[0].getsockname()[1]}"
@@ -79,7 +73,8 @@ def _serve(options: EchoOptions, new_directory: Callable[[], Path], on_listening
     config = server_worker.WorkerConfig(options, context, Counters(options.workers), time.monotonic_ns(), origins)
     if options.workers == 1:
         lifeline = _STDIN if options.exit_with_parent else None
-        server_worker.run(config, 0, socks[0], on_ready=lambda: on_listening(listening), lifeline=lifeline)
+        worker = server_worker.serve(config, 0, socks[0], on_ready=lambda: on_listening(listening), lifeline=lifeline)
+        server_worker.run(worker)
     else:
         _Supervisor(config, socks, lambda: on_listening(listening)).run()
 
@@ -142,7 +137,7 @@ class _Supervisor:
             for other, sock in enumerate(self._socks):
                 if other != index:
                     sock.close()
-            server_worker.run(
+            worker = server_worker.serve(
                 self._config,
                 index,
                 self._socks[index],
@@ -150,6 +145,7 @@ class _Supervisor:
                 peers=self._peers.take(index),
                 lifeline=self._lifeline,
             )
+            server_worker.run(worker)
             code = 0
         except BaseException as exc:
             debug = os.environ.get("WSBENCH_DEBUG") == "1"

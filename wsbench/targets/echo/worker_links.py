@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import cast
 
 from websockets.frames import Opcode
@@ -49,7 +49,7 @@ class WorkerLinks:
         self.on_full: Callable[[], None] = lambda: None
         self._links: set[_Link] = set()
 
-    async def connect(self, ends: list[socket.socket], deliver: Callable[[Opcode, bytes], None]) -> None:
+    async def connect(self, ends: Sequence[socket.socket], deliver: Callable[[Opcode, bytes], None]) -> None:
         """Connect to the other workers; pass their messages to `deliver`."""
         loop = asyncio.get_running_loop()
         for end in ends:
