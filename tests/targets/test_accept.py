@@ -12,7 +12,7 @@ from helpers.conformance import Frame
 from helpers.frames import CLOSE, PING, TEXT
 from helpers.process import http_json, scaled
 
-from wsbench.targets.echo.request_head import MAX_HEAD_BYTES, RequestHead
+from wsbench.targets.echo.accept import MAX_HEAD_BYTES, RequestHead
 from wsbench.targets.embedded import EmbeddedTarget
 
 RIGHT = {

@@ -55,12 +55,9 @@ class EmbeddedTarget(RunningTarget):
         error, when it did not start.
         """
         arguments = ["--host", "127.0.0.1", "--port", "0", "--workers", str(workers), "--compression", compression]
+        arguments += ["--delay", f"{delay_ns}ns", "--delay-jitter", f"{jitter_ns}ns"]
         if tls:
             arguments.append("--tls")
-        if delay_ns:
-            arguments += ["--delay", f"{delay_ns}ns"]
-        if jitter_ns:
-            arguments += ["--delay-jitter", f"{jitter_ns}ns"]
         if stall is not None:
             arguments += ["--stall", f"{stall.stop_ns}ns every {stall.every_ns}ns"]
         # as large as the catalogue's other servers accept

@@ -80,24 +80,14 @@ class _ServerProgram(StartableTarget):
 
 
 class PythonServer(_ServerProgram):
-    """A module of wsbench.targets.servers.
+    """The module of wsbench.targets.servers that has the target's name, with _ instead of -.
 
-    Args:
-        module: name of the module.
-        packages: PyPI names of the packages that it imports; the first is the server, others appear in its version.
+    `packages` are the PyPI names of the packages that it imports; the first is the server.
     """
 
-    def __init__(
-        self,
-        name: str,
-        module: str,
-        packages: Sequence[str],
-        capabilities: Capabilities,
-        protocol: Protocol = "echo",
-    ) -> None:
+    def __init__(self, name: str, packages: list[str], capabilities: Capabilities, protocol: Protocol = "echo") -> None:
         super().__init__(name, capabilities, protocol)
-        self._module = module
-        self._packages = tuple(packages)
+        self._packages = packages
         self.install_command = f"{shlex.quote(sys.executable)} -m pip install {' '.join(packages)}"
 
     def missing(self) -> str | None:
@@ -113,7 +103,7 @@ class PythonServer(_ServerProgram):
 
     def _command(self) -> Sequence[str]:
         # -P: the server must not import a json.py from the user's directory
-        return [sys.executable, "-P", "-m", f"{servers.__name__}.{self._module}"]
+        return [sys.executable, "-P", "-m", f"{servers.__name__}.{self.name.replace('-', '_')}"]
 
 
 class NodeServer(_ServerProgram):
@@ -173,15 +163,15 @@ def _version(package: str) -> str | None:
 _WITHOUT_COMPRESSION = Capabilities(compression=False)
 ENTRIES: tuple[StartableTarget, ...] = (
     Embedded(),
-    PythonServer("picows", "picows", ["picows"], _WITHOUT_COMPRESSION),
-    PythonServer("aiohttp", "aiohttp", ["aiohttp"], Capabilities()),
-    PythonServer("tornado", "tornado", ["tornado"], Capabilities()),
-    PythonServer("uvicorn-wsproto", "uvicorn_wsproto", ["uvicorn", "wsproto"], Capabilities()),
-    PythonServer("uvicorn-websockets", "uvicorn_websockets", ["uvicorn", "websockets"], Capabilities()),
-    PythonServer("granian", "granian", ["granian"], _WITHOUT_COMPRESSION),
-    PythonServer("socketify", "socketify", ["socketify"], Capabilities()),
+    PythonServer("picows", ["picows"], _WITHOUT_COMPRESSION),
+    PythonServer("aiohttp", ["aiohttp"], Capabilities()),
+    PythonServer("tornado", ["tornado"], Capabilities()),
+    PythonServer("uvicorn-wsproto", ["uvicorn", "wsproto"], Capabilities()),
+    PythonServer("uvicorn-websockets", ["uvicorn", "websockets"], Capabilities()),
+    PythonServer("granian", ["granian"], _WITHOUT_COMPRESSION),
+    PythonServer("socketify", ["socketify"], Capabilities()),
     NodeServer("ws", "ws.js", "ws", Capabilities()),
     GoServer("gorilla", Capabilities()),
-    PythonServer("python-socketio", "socketio", ["python-socketio", "uvicorn"], Capabilities(), protocol="socket.io"),
+    PythonServer("python-socketio", ["python-socketio", "uvicorn"], Capabilities(), protocol="socket.io"),
     NodeServer("socketio-node", "socketio.js", "socket.io", Capabilities(), protocol="socket.io"),
 )

@@ -61,16 +61,13 @@ class StartableTarget(ABC):
 
     def unsupported(self, *, tls: bool = False, compression: str = "off", workers: int = 1) -> str | None:
         """Return why the target does not support these settings, on any machine, or None."""
-        capabilities = self.capabilities
-        lacking = [
-            what
-            for what, lacks in (
-                ("TLS", tls and not capabilities.tls),
-                ("compression", compression != "off" and not capabilities.compression),
-                ("several workers", workers > 1 and not capabilities.workers),
-            )
-            if lacks
-        ]
+        able = self.capabilities
+        lacks = {
+            "TLS": tls and not able.tls,
+            "compression": compression != "off" and not able.compression,
+            "several workers": workers > 1 and not able.workers,
+        }
+        lacking = [feature for feature, is_lacking in lacks.items() if is_lacking]
         if not lacking and compression not in ("off", "on"):
             return self._unsupported_compression(compression)
         return f"{self.name} has no {' and no '.join(lacking)}" if lacking else None

@@ -17,12 +17,36 @@ from wsbench.targets.echo import responses
 from wsbench.targets.echo.counters import BAD_HANDSHAKE, FULL, HANDSHAKE_TIMEOUT
 from wsbench.targets.echo.fair_queue import MAX_BYTES_PER_ITERATION
 from wsbench.targets.echo.limits import WorkerLimits
-from wsbench.targets.echo.request_head import MAX_HEAD_BYTES, RequestHead
 
+MAX_HEAD_BYTES = 32 * 1024
+_END_OF_HEAD = b"\r\n\r\n"
 _EOF = b""
 _COUNTED_ELSEWHERE = (HTTPStatus.FORBIDDEN, HTTPStatus.SERVICE_UNAVAILABLE)
 _LINGER_S = 1.0
 """Time that a refused client has to read the answer and close, before the connection is aborted."""
+
+
+class RequestHead:
+    """Finds the end of a request's head in the pieces in which it arrives. `size` is in bytes, of the head so far.
+
+    Input after the head is not parsed before the handshake is answered (RFC 6455, 4.1: a client must wait for the
+    answer). Otherwise a pong or a close frame could be sent before the answer.
+    """
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._last = b""
+
+    def split(self, data: bytes) -> tuple[bytes, bytes | None]:
+        """Return the part of `data` that belongs to the head, and the rest after its end (None: no end yet)."""
+        seen = self._last + data
+        found = seen.find(_END_OF_HEAD)
+        end = len(data) if found < 0 else found + len(_END_OF_HEAD) - len(self._last)
+        self.size += end
+        if found < 0:
+            self._last = seen[1 - len(_END_OF_HEAD) :]
+            return data, None
+        return data[:end], data[end:]
 
 
 class HandshakeConnection(ServerConnection):

@@ -6,6 +6,7 @@ nothing to flush, and every worker can sum all rows.
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import time
 from typing import Any
@@ -69,15 +70,11 @@ class Counters:
 def _usage(pids: list[int]) -> tuple[float, int, int]:
     """Return CPU seconds, resident bytes and number of the living processes of `pids`."""
     cpu_s, rss_bytes, processes = 0.0, 0, 0
-    for pid in pids:
-        if not pid:  # still starting
-            continue
-        try:
+    for pid in filter(None, pids):  # a worker that is still starting has 0
+        with contextlib.suppress(psutil.NoSuchProcess):
             process = psutil.Process(pid)
             times, memory = process.cpu_times(), process.memory_info()
-        except psutil.NoSuchProcess:
-            continue
-        cpu_s += times.user + times.system
-        rss_bytes += memory.rss
-        processes += 1
+            cpu_s += times.user + times.system
+            rss_bytes += memory.rss
+            processes += 1
     return cpu_s, rss_bytes, processes

@@ -41,9 +41,7 @@ class WorkerLimits:
         cells: the worker's row of counters.
         live: every connection that has a socket; the connections add and remove themselves.
         handshaking: connections whose request is not complete, oldest first.
-        buffering: connections with buffered bytes, except those already told to release them.
-        fair_queue: turns of connections whose input exceeds one slice.
-        handshake_timeout_s, write_timeout_s: as in `EchoOptions`, in seconds.
+        buffering: connections with buffered bytes, except those already asked to release them.
     """
 
     def __init__(self, options: EchoOptions, counters: Counters, worker: int) -> None:

@@ -131,14 +131,12 @@ async def _listen(
         echo = handlers.delayed_echo(ReplyDelay(config.start_ns, options.delay_ns, options.jitter_ns, options.stall))
     routes = Routes(config.counters, limits.cells, echo, broadcast, config.origins, options.max_size)
     _log.addFilter(_is_no_failed_handshake)
-    tls: dict[str, Any] = {"ssl": None}
-    if config.tls is not None:
-        tls = {"ssl": config.tls, "ssl_handshake_timeout": limits.handshake_timeout_s}
     return await serve_websockets(
         routes.run,
         sock=sock,
         backlog=BACKLOG,
-        **tls,
+        ssl=config.tls,
+        ssl_handshake_timeout=limits.handshake_timeout_s if config.tls else None,
         extensions=parse_compression(options.compression),
         compression=None,
         select_subprotocol=first_offered,

@@ -14,9 +14,7 @@ from wsbench.targets.servers import program
 def main() -> None:
     """Serve until SIGTERM."""
     options = program.parse_options(compression=False)
-    # kept bound until the process ends
-    reserved = program.reserve_port(options.port)
-    port = reserved.getsockname()[1]
+    port = program.reserve_port(options.port)
     server = Server(
         "wsbench.targets.servers.asgi:app",
         address=program.HOST,

@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 import psutil
 import uvloop
@@ -112,20 +112,15 @@ def run_workers(serve_one: Callable[[int], None], workers: int, on_listening: Ca
 
 def _fork(serve_one: Callable[[int], None], index: int) -> int:
     pid = os.fork()
-    if pid:
-        return pid
-    code = 1
-    try:
-        serve_one(index)
-        code = 0
-    finally:
-        _leave(code)
-
-
-def _leave(code: int) -> NoReturn:
-    """Exit without unwinding the parent's stack."""
-    sys.stderr.flush()
-    os._exit(code)
+    if not pid:
+        code = 1
+        try:
+            serve_one(index)
+            code = 0
+        finally:
+            sys.stderr.flush()
+            os._exit(code)  # without unwinding the parent's stack
+    return pid
 
 
 async def _serve_until_sigterm(serving: Awaitable[None]) -> None:
@@ -135,15 +130,17 @@ async def _serve_until_sigterm(serving: Awaitable[None]) -> None:
         await task
 
 
-def reserve_port(port: int) -> socket.socket:
-    """Return a socket that is bound and does not listen, for servers that cannot take over a socket.
+def reserve_port(port: int) -> int:
+    """Bind the port (0: a free one) until the process ends, for servers that cannot take over a socket; return it.
 
     A server that listens on the port with SO_REUSEPORT gets all connections, and no other program gets the port.
     """
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     sock.bind((HOST, port))
-    return sock
+    bound: int = sock.getsockname()[1]
+    sock.detach()
+    return bound
 
 
 def print_when_listening(options: Options, port: int) -> None:

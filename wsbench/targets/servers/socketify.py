@@ -23,9 +23,7 @@ def main() -> None:
     global _compressed
     options = program.parse_options()
     _compressed = options.compression
-    # kept bound until the process ends
-    reserved = program.reserve_port(options.port)
-    port = reserved.getsockname()[1]
+    port = program.reserve_port(options.port)
 
     def serve(_index: int) -> None:
         app = App(AppOptions(key_file_name=options.key, cert_file_name=options.cert) if options.cert else None)

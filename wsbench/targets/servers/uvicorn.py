@@ -1,4 +1,4 @@
-"""uvicorn as an ASGI server, for the programs `uvicorn_wsproto`, `uvicorn_websockets` and `socketio`."""
+"""uvicorn as an ASGI server, for the programs `uvicorn_wsproto`, `uvicorn_websockets` and `python_socketio`."""
 
 from __future__ import annotations
 
