@@ -28,7 +28,7 @@ class Stall:
 
 
 def parse_stall(text: str) -> Stall:
-    """Parse a stall such as '1s every 5s'; raise ValueError for another form or a stall as long as its period."""
+    """Parse a stall such as '1s every 5s'; raise ValueError for another form, or one not shorter than its period."""
     stop, every, period = text.partition("every")
     if not every:
         raise ValueError(f"{text!r} is not a stall: use for example '1s every 5s'")
@@ -37,7 +37,7 @@ def parse_stall(text: str) -> Stall:
 
 @dataclass(frozen=True)
 class ReplyDelay:
-    """Rule for the delay of every reply. `start_ns` is the same for all workers, so that they stall together."""
+    """Rule for the delay of every reply. All workers have the same `start_ns` (CLOCK_MONOTONIC), and stall together."""
 
     start_ns: int
     delay_ns: int = 0

@@ -45,7 +45,7 @@ _ORIGIN = re.compile(
 
 
 def parse_origin(text: str) -> str:
-    """Parse an origin as browsers send it (RFC 6454, 6.2): 'https://app.example', 'http://localhost:3000', 'null'."""
+    """Parse an origin as browsers send it (RFC 6454, 6.2), such as 'https://a.example' or 'null'; else ValueError."""
     origin = text.strip().lower()
     if not _ORIGIN.fullmatch(origin):
         raise ValueError(f"{text!r} is not an origin: use only scheme, host and port, for example https://app.example")
@@ -54,7 +54,7 @@ def parse_origin(text: str) -> str:
 
 @dataclass(frozen=True)
 class Listening:
-    """Where the target accepts connections: `loopback` if only this machine can reach it. `url` is the echo path's."""
+    """Address of a ready target: `url` is the echo path's; `loopback`: only this machine can reach it."""
 
     url: str
     ca_file: Path | None
