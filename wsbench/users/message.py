@@ -33,19 +33,11 @@ class Message:
 
     @property
     def text(self) -> str:
-        """The payload as text.
-
-        Raises:
-            UnicodeDecodeError: the payload is binary and not UTF-8.
-        """
+        """The payload as text; UnicodeDecodeError if it is binary and not UTF-8."""
         return self.payload.decode()
 
     def json(self) -> Any:
-        """Return the payload parsed as JSON; it is parsed once.
-
-        Raises:
-            orjson.JSONDecodeError: it is not JSON.
-        """
+        """Return the payload parsed as JSON, once; raise orjson.JSONDecodeError if it is not JSON."""
         if self._json is _NOT_PARSED:
             self._json = orjson.loads(self.payload)
         return self._json
@@ -73,11 +65,7 @@ Match = Callable[[Message], bool] | Mapping[str, Any] | None
 
 
 def encode(message: Sendable) -> tuple[bytes, int]:
-    """Return the payload and the opcode of the frame that carries a message.
-
-    Raises:
-        TypeError: the message is neither text nor bytes nor JSON.
-    """
+    """Return the payload and the first byte of the frame of a message; raise TypeError if it cannot be JSON either."""
     if isinstance(message, str):
         return message.encode(), TEXT
     if isinstance(message, bytes):
@@ -86,30 +74,21 @@ def encode(message: Sendable) -> tuple[bytes, int]:
 
 
 def matcher(match: Match) -> Callable[[Message], bool]:
-    """Return `match` as a function.
-
-    Raises:
-        TypeError: it is no valid match.
-    """
+    """Return `match` as a function; raise TypeError if it is no valid match."""
     if match is None:
-        return _any
+        return lambda _: True
     if callable(match):
         return match
     if not isinstance(match, Mapping):
         raise TypeError(f"match is a function, a dict of members or None, and not {match!r}")
-    wanted = match
 
     def has_members(message: Message) -> bool:
         try:
-            return _includes(message.json(), wanted)
+            return _includes(message.json(), match)
         except orjson.JSONDecodeError:
             return False
 
     return has_members
-
-
-def _any(message: Message) -> bool:  # noqa: ARG001 - a matcher's signature
-    return True
 
 
 def _includes(document: Any, wanted: Any) -> bool:

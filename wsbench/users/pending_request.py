@@ -98,12 +98,7 @@ class PendingRequest(Waiter):
         self.tally: Tally
 
     def reply(self) -> Message:
-        """Wait for the reply and return it.
-
-        Raises:
-            NoReply: it did not come in time.
-            Disconnected: the connection ended first.
-        """
+        """Wait for the reply and return it; raise NoReply after the deadline, Disconnected if the connection ends."""
         try:
             if not self.wait(max(0.0, (self.deadline_ns - _now()) / NS_PER_S)):
                 self._give_up(self)

@@ -122,11 +122,7 @@ class SocketIOUser(WebSocketUser):
     ) -> Any:
         """Emit an event, wait for its acknowledgement, and measure that under `name` (default: the event's name).
 
-        Returns:
-            The data of the acknowledgement: None, one value, or a list of several.
-
-        Raises:
-            NoReply, Disconnected: as `WebSocket.request`.
+        Return its data: None, one value, or a list of several. Raise as `WebSocket.request` does.
         """
         number = next(self._ids)
         acknowledged = self._exchange(
@@ -148,11 +144,8 @@ class SocketIOUser(WebSocketUser):
     ) -> list[Any]:
         """Emit an event, wait for the server's event that answers it, and measure that under `name`.
 
-        Args:
-            match: the answering event: its name, or a function of name and data; default: the same name.
-
-        Raises:
-            NoReply, Disconnected: as `WebSocket.request`.
+        `match` is the answering event's name, or a function of name and data; default: the same name. Raise as
+        `WebSocket.request` does.
         """
         wanted = match or event
         answered = self._exchange(
@@ -189,8 +182,7 @@ class SocketIOUser(WebSocketUser):
         packet = message.packet if isinstance(message, PacketMessage) else None
         if packet is not None and packet.packet_type in _EVENTS:
             event, *data = packet.data
-            handler = self._handlers.get(event)
-            if handler is not None:
+            if (handler := self._handlers.get(event)) is not None:
                 handler(*data)
 
     # -- inside ----------------------------------------------------------------------------------------------------

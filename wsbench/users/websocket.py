@@ -65,16 +65,10 @@ class WebSocket(MessageDispatcher):
     def send(self, message: Sendable, *, due_ns: int | None = None) -> None:
         """Send a message that expects no reply. Callbacks may send too; there a full socket drops the message.
 
-        Args:
-            message: text, bytes, or a value that is sent as JSON.
-            due_ns: when it was due (from `WebSocketUser.ticks`); default: now.
-
-        Raises:
-            Disconnected: the scenario closed the connection.
+        `message` and `due_ns` are as for `request`. Raise Disconnected if the scenario closed the connection.
         """
         payload, opcode = encode(message)
-        sent = self._transmit(payload, opcode, due_ns)
-        if sent is not None:
+        if (sent := self._transmit(payload, opcode, due_ns)) is not None:
             tally, due, now = sent
             tally.one_way += 1
             record(tally.send_lag, now - due)
@@ -135,10 +129,8 @@ class WebSocket(MessageDispatcher):
     def expect(self, match: Match = None, *, timeout_s: float | None = None, name: str | None = None) -> Message:
         """Wait for a message that the server pushes; an unread message that came before counts too.
 
-        Args:
-            match: as for `request`.
-            timeout_s: limit of the wait; default: `--timeout`.
-            name: the series that gets the time from this call to the message's arrival.
+        `match` and `timeout_s` are as for `request`. The series `name` gets the time from this call to the message's
+        arrival.
 
         Raises:
             NoReply: it did not come in time. It is counted if `name` is given.
@@ -161,9 +153,7 @@ class WebSocket(MessageDispatcher):
     def recv(self, timeout_s: float | None = None) -> Message:
         """Return the next message that answers no request; unread messages come first.
 
-        Raises:
-            NoReply: none came in time. Without `timeout_s` there is no limit.
-            Disconnected: the connection ended first.
+        Raise NoReply if none comes within `timeout_s` (default: no limit), Disconnected if the connection ends first.
         """
         return self._await(None, timeout_s)
 
@@ -187,9 +177,7 @@ class WebSocket(MessageDispatcher):
     def ping(self, *, timeout_s: float | None = None, name: str = "ping") -> int:
         """Send a ping, wait for its pong, and return the round trip in ns.
 
-        Raises:
-            NoReply: no pong came in time.
-            Disconnected: the connection ended first.
+        Raise NoReply if no pong comes in time, Disconnected if the connection ends first.
         """
         check_name(name)
         connection = self._usable()
@@ -233,11 +221,7 @@ class WebSocket(MessageDispatcher):
     # -- opening ---------------------------------------------------------------------------------------------------
 
     def open(self) -> None:
-        """Open the connection and call `on_open`.
-
-        Raises:
-            ConnectError: it could not be opened; the error has been counted.
-        """
+        """Open the connection and call `on_open`, or count and raise the ConnectError."""
         self._engine.connections.register(self)
         try:
             self._engine.connections.connect(self, options=self._options)
@@ -284,7 +268,9 @@ class WebSocket(MessageDispatcher):
         me, called_back = gevent.getcurrent(), in_hub()
         while True:
             if not self._recorder.sending:
-                self._sleep_after_run(called_back)
+                if called_back or being_stopped():
+                    raise Disconnected("the run is over")
+                gevent.sleep(_FOREVER_S)  # until Locust stops this task
             connection = self.connection
             if connection is not None and connection.is_open and (self._ready or called_back or me is self._opening):
                 if not (to_send and connection.full):
@@ -296,20 +282,11 @@ class WebSocket(MessageDispatcher):
             self._changed.clear()
             self._changed.wait()
 
-    @staticmethod
-    def _sleep_after_run(called_back: bool) -> None:
-        """Sleep until Locust stops this task: the run is over."""
-        if called_back or being_stopped():
-            raise Disconnected("the run is over")
-        gevent.sleep(_FOREVER_S)
-
     def _transmit(self, payload: bytes, opcode: int, due_ns: int | None) -> tuple[Tally, int, int] | None:
         """Send and return (tally of the due instant, due, sent); None if it was dropped and counted as missed."""
-        connection = self._usable()
-        recorder = self._recorder
+        connection, recorder = self._usable(), self._recorder
         if connection is None:
-            now = _now()
-            recorder.advance(now).missed += 1
+            recorder.advance(_now()).missed += 1
             return None
         data = connection.frame(payload, opcode)
         now = _now()
@@ -340,10 +317,6 @@ class WebSocket(MessageDispatcher):
 
 
 def _check_may_wait() -> None:
-    """Refuse to wait in a callback, before anything is sent.
-
-    Raises:
-        UsageError: the caller is a hub callback.
-    """
+    """Raise UsageError if the caller is a hub callback, before anything is sent."""
     if in_hub():
         raise UsageError("a callback must not wait for a message", remedy="Wait in a task, or gevent.spawn one.")

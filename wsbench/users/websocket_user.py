@@ -140,8 +140,7 @@ class WebSocketUser(User):
             subprotocols: instead of those of `--subprotocol`.
             on_open: called each time the connection has been opened; default: `self.on_open`.
 
-        Raises:
-            Disconnected: it could not be opened. That is counted; uncaught, it ends the task and nothing else.
+        Raise Disconnected if it cannot be opened. That is counted; uncaught, it ends the task and nothing else.
         """
         return self._open(self._socket(self._connect_options(path, headers, subprotocols), on_open))
 
