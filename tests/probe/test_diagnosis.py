@@ -11,7 +11,7 @@ from wsbench.probe.document import SCHEMA, Probe, Tcp
 from wsbench.websocket.connect_options import ConnectOptions
 
 
-def test_an_address_that_takes_no_connection_before_one_that_does() -> None:
+def test_a_refused_address_before_an_accepting_one_is_a_finding() -> None:
     tcp = Tcp("127.0.0.1:80", "127.0.0.1:50000", ["::1: Connection refused"])
     result = Probe(SCHEMA, "0", "ws://localhost/", datetime.now(UTC), tcp=tcp)
     (finding,) = diagnosis.findings_of(result, "tcp", ConnectOptions("ws://localhost/"), 1)

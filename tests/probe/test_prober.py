@@ -96,7 +96,7 @@ def test_a_server_as_it_should_be() -> None:
     assert [sum(step.ok is not None for step in each.steps) for each in told] == [1, 2, 3, 4, 5, 6]
 
 
-def test_other_messages_are_told_from_the_echo() -> None:
+def test_other_messages_are_distinguished_from_the_echo() -> None:
     def greet(peer: Peer) -> None:
         peer.message(b"welcome\n")
         answering(peer, echo=lambda message: encode(TEXT, b"typing") + encode(TEXT, message.payload))

@@ -212,20 +212,20 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("asked", "granted"), GRANTED)
-def test_what_may_be_granted_is_used(pair: MakePair, asked: str, granted: str) -> None:
+@pytest.mark.parametrize(("offered", "granted"), GRANTED)
+def test_a_valid_grant_is_used(pair: MakePair, offered: str, granted: str) -> None:
     """RFC 7692, 7.1: the next messages are compressed as agreed, and both sides understand them."""
-    both = pair(answer=granting(f"Sec-WebSocket-Extensions: {granted}"), compression=asked).start()
+    both = pair(answer=granting(f"Sec-WebSocket-Extensions: {granted}"), compression=offered).start()
     assert both.handshake.negotiated.compression == granted
     both.peer.send(Frame(frames.TEXT, conformance.HELLO_DEFLATED, rsv=conformance.RSV1).wire(masked=False))
     until(lambda: both.log.messages)
     assert both.log.messages == [(b"Hello", True)]
 
 
-@pytest.mark.parametrize(("asked", "granted"), REFUSED)
-def test_what_may_not_be_granted_fails_the_handshake(pair: MakePair, asked: str, granted: str) -> None:
+@pytest.mark.parametrize(("offered", "granted"), REFUSED)
+def test_an_invalid_grant_fails_the_handshake(pair: MakePair, offered: str, granted: str) -> None:
     """RFC 6455, 4.1 and RFC 7692, 7.1."""
     with pytest.raises(HandshakeError) as caught:
-        pair(answer=granting(f"Sec-WebSocket-Extensions: {granted}"), compression=asked)
+        pair(answer=granting(f"Sec-WebSocket-Extensions: {granted}"), compression=offered)
     assert (caught.value.kind, caught.value.side) == ("negotiation", Side.TARGET)
     assert granted in caught.value.what

@@ -24,8 +24,8 @@ from wsbench.websocket.tls import client_context
 MakePair = Callable[..., Pair]
 
 
-def attempt(url: str, *, timeout_s: float = 20, ca_file: Path | None = None, **asked: Any) -> HandshakeResult:
-    options = ConnectOptions(url, connect_timeout_ns=int(timeout_s * 1e9), **asked)
+def attempt(url: str, *, timeout_s: float = 20, ca_file: Path | None = None, **others: Any) -> HandshakeResult:
+    options = ConnectOptions(url, connect_timeout_ns=int(timeout_s * 1e9), **others)
     context = None
     if options.uri.secure:
         context = client_context(ca_file=str(ca_file) if ca_file else None, insecure=options.insecure)
@@ -93,7 +93,7 @@ def test_a_little_of_a_refusals_body_is_waited_for() -> None:
     assert "no such room: try /chat" in error.what
 
 
-def test_a_refusal_is_told_even_if_its_body_takes_longer_than_there_is_time() -> None:
+def test_a_refusal_is_reported_even_if_its_body_comes_after_the_timeout() -> None:
     peer = Peer()
     serving = gevent.spawn(peer.accept, lambda _: b"HTTP/1.1 404 Not Found\r\n\r\nno such")
     try:
@@ -110,11 +110,11 @@ def test_a_reset_instead_of_an_answer(bad_server: str) -> None:
     assert "Connection reset by peer" in error.what
 
 
-@pytest.mark.parametrize(("path", "told"), [("/silent", "never answered"), ("/slow", "but not all of it")])
-def test_an_answer_that_does_not_come_in_time(bad_server: str, path: str, told: str) -> None:
+@pytest.mark.parametrize(("path", "text"), [("/silent", "never answered"), ("/slow", "but not all of it")])
+def test_an_answer_that_does_not_come_in_time(bad_server: str, path: str, text: str) -> None:
     error = failure(bad_server + path, timeout_s=1)
     assert (error.kind, error.step, error.side) == ("handshake-timeout", "upgrade", Side.TARGET)
-    assert told in error.what
+    assert text in error.what
     assert "within 1 s" in error.what
 
 
@@ -156,7 +156,7 @@ def test_nothing_listens() -> None:
 
 
 def test_an_unknown_host() -> None:
-    error = failure(f"ws://{'a' * 64}.invalid/")  # no label may be that long: no name server is asked
+    error = failure(f"ws://{'a' * 64}.invalid/")  # no label may be that long: no name server gets a query
     assert (error.kind, error.step, error.side) == ("unknown-host", "dns", Side.NETWORK)
 
 
@@ -217,7 +217,7 @@ def test_what_was_not_granted_was_not_negotiated(pair: MakePair) -> None:
     assert both.connection.plain
 
 
-def test_the_server_sees_what_was_asked_for(pair: MakePair) -> None:
+def test_the_server_receives_the_requested_options(pair: MakePair) -> None:
     both = pair(headers=(("X-Token", "abc"), ("Host", "other.test")), origin="https://a.test", subprotocols=("chat",))
     assert both.peer.request is not None
     headers = both.peer.request.headers

@@ -69,7 +69,7 @@ def test_without_epoll_the_hub_watches_each_socket(pair: MakePair, security: dic
 
 
 @pytest.mark.parametrize("size", [1, 446, 447, 100_000])
-def test_an_end_right_behind_a_message_is_told_after_it(pair: MakePair, security: dict[str, Any], size: int) -> None:
+def test_an_end_right_after_a_message_is_reported_after_it(pair: MakePair, security: dict[str, Any], size: int) -> None:
     """All bytes arrive before we read, so no new event reports the end."""
     both = pair(**security)
     both.peer.message(b"x" * size)
@@ -80,7 +80,7 @@ def test_an_end_right_behind_a_message_is_told_after_it(pair: MakePair, security
     assert [len(payload) for payload, _ in both.log.messages] == [size]
 
 
-def test_urgent_data_does_not_hide_what_comes_behind_it(pair: MakePair) -> None:
+def test_urgent_data_does_not_hide_what_comes_after_it(pair: MakePair) -> None:
     """A read ends at the mark of urgent data, short of what there is; the urgent byte is no part of the stream."""
     both = pair()
     first, second = framed(b"before", b"behind")
@@ -93,7 +93,7 @@ def test_urgent_data_does_not_hide_what_comes_behind_it(pair: MakePair) -> None:
     assert [payload for payload, _ in both.log.messages] == [b"before", b"behind"]
 
 
-def test_frames_that_came_behind_the_handshakes_answer_are_not_lost(pair: MakePair, security: dict[str, Any]) -> None:
+def test_frames_right_after_the_handshakes_response_are_not_lost(pair: MakePair, security: dict[str, Any]) -> None:
     early = frames.encode(frames.TEXT, b"welcome") + frames.encode(frames.BINARY, b"in two")[:4]
     both = pair(answer=lambda request: frames.upgrade_answer(request) + early, **security)
     assert both.log.messages == []
@@ -103,7 +103,7 @@ def test_frames_that_came_behind_the_handshakes_answer_are_not_lost(pair: MakePa
     assert both.log.messages == [(b"welcome", True), (b"in two", False)]
 
 
-def test_a_close_that_came_behind_the_handshakes_answer_is_not_lost(pair: MakePair) -> None:
+def test_a_close_right_after_the_handshakes_response_is_not_lost(pair: MakePair) -> None:
     close = frames.encode_close(1013, "full")
     both = pair(answer=lambda request: frames.upgrade_answer(request) + close).start()
     assert (both.log.drop.code, both.log.drop.reason) == (1013, "full")
@@ -172,7 +172,7 @@ def test_a_predicted_reply_is_not_parsed(pair: MakePair, security: dict[str, Any
     assert (both.log.messages, both.log.offered) == ([], [b"".join(framed(b"one", b"two"))])
 
 
-def test_what_comes_behind_a_predicted_reply_is_parsed(pair: MakePair) -> None:
+def test_bytes_after_a_predicted_reply_are_parsed(pair: MakePair) -> None:
     both = pair().start()
     both.log.predictions.extend(framed(b"one", b"never"))
     both.peer.send(b"".join([*framed(b"one", b"other"), frames.encode(frames.PING, b"?"), *framed(b"more")]))
@@ -242,13 +242,13 @@ def test_a_reply_that_came_in_two_leaves_the_short_way_open(pair: MakePair) -> N
 
 
 def test_the_short_way_is_closed_with_tls(pair: MakePair, security: dict[str, Any]) -> None:
-    asked: list[bytes] = []
+    offered: list[bytes] = []
     both = pair(**security)
-    both.start(lambda _fd, data, *_: asked.append(data))
+    both.start(lambda _fd, data, *_: offered.append(data))
     both.peer.message(b"one")
     until(lambda: both.log.messages)
     assert both.log.messages == [(b"one", True)]
-    assert asked == ([] if security else framed(b"one"))
+    assert offered == ([] if security else framed(b"one"))
 
 
 def test_the_short_way_is_closed_once_a_close_is_under_way(pair: MakePair) -> None:
@@ -318,7 +318,7 @@ def test_a_fault_on_the_short_way_fails_its_connection_alone(pair: MakePair) -> 
     assert other.peer.receive() == NEXT
 
 
-def test_nothing_is_offered_for_prediction_amid_a_frame_or_a_fragmented_message(pair: MakePair) -> None:
+def test_nothing_is_predicted_within_a_frame_or_a_fragmented_message(pair: MakePair) -> None:
     both = pair().start()
     one, two = framed(b"one", b"two")
     both.peer.send(one[:3])
@@ -359,7 +359,7 @@ def test_nothing_is_offered_for_prediction_when_messages_are_compressed(deflatin
 # -- a socket that is full -------------------------------------------------------------------------------------------
 
 
-def test_what_a_slow_server_does_not_take_waits_in_order(pair: MakePair, security: dict[str, Any]) -> None:
+def test_bytes_that_a_slow_server_does_not_accept_wait_in_order(pair: MakePair, security: dict[str, Any]) -> None:
     both = pair(narrow=True, **security)
     both.start()
     connection, before = both.connection, both.traffic.sent
@@ -525,7 +525,7 @@ def test_closing_what_has_ended_keeps_the_code_it_ended_with(pair: MakePair) -> 
     assert both.connection.close_code == 1001
 
 
-def test_a_close_waits_behind_what_is_still_leaving(pair: MakePair) -> None:
+def test_a_close_frame_is_sent_after_the_buffered_bytes(pair: MakePair) -> None:
     both = pair(narrow=True)
     both.start()
     both.send(b"x" * 1_000_000)
@@ -560,7 +560,7 @@ def test_tcp_is_reset(pair: MakePair) -> None:
 
 
 @pytest.mark.parametrize("read_size", [65_536, 150], ids=["in one read", "in several reads"])
-def test_a_reset_amid_replies_loses_none_of_them_and_is_told_once_and_last(pair: MakePair, read_size: int) -> None:
+def test_a_reset_among_replies_loses_none_and_is_reported_once_and_last(pair: MakePair, read_size: int) -> None:
     """The replies and the reset arrive before we read: the answer to the first reply fails."""
     both = pair(read_size=read_size)
     both.log.on_message = lambda: both.send(b"next")

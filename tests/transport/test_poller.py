@@ -1,4 +1,4 @@
-"""Which callbacks run for readable sockets, and how often."""
+"""The poller runs the callbacks of readable sockets."""
 
 from __future__ import annotations
 
@@ -34,55 +34,55 @@ def ends() -> Iterator[MakeEnds]:
 
 
 @pytest.mark.parametrize("kind", [EpollPoller, HubPoller])
-def test_told_of_what_comes_and_of_what_was_there_before_until_removed(kind: type[Poller], ends: MakeEnds) -> None:
+def test_bytes_from_before_and_after_add_are_reported_until_removed(kind: type[Poller], ends: MakeEnds) -> None:
     ours, theirs = ends()
-    told: list[bytes] = []
+    reported: list[bytes] = []
     watching = kind()
     theirs.send(b"before")
-    watching.add(ours.fileno(), lambda *_: told.append(ours.recv(100)))
-    until(lambda: told == [b"before"])
+    watching.add(ours.fileno(), lambda *_: reported.append(ours.recv(100)))
+    until(lambda: reported == [b"before"])
     theirs.send(b"after")
-    until(lambda: told == [b"before", b"after"])
+    until(lambda: reported == [b"before", b"after"])
     watching.remove(ours.fileno())
     watching.remove(ours.fileno())
     theirs.send(b"too late")
     gevent.sleep(0.02)
-    assert told == [b"before", b"after"]
+    assert reported == [b"before", b"after"]
 
 
 @pytest.mark.parametrize("kind", [EpollPoller, HubPoller])
-def test_somebody_else_may_be_told_from_now_on(kind: type[Poller], ends: MakeEnds) -> None:
+def test_a_replaced_callback_gets_later_reports(kind: type[Poller], ends: MakeEnds) -> None:
     ours, theirs = ends()
-    told: list[tuple[str, bytes]] = []
+    reported: list[tuple[str, bytes]] = []
     watching = kind()
-    watching.add(ours.fileno(), lambda *_: told.append(("first", ours.recv(100))))
+    watching.add(ours.fileno(), lambda *_: reported.append(("first", ours.recv(100))))
     theirs.send(b"one")
-    until(lambda: told)
-    watching.set_callback(ours.fileno(), lambda *_: told.append(("second", ours.recv(100))))
+    until(lambda: reported)
+    watching.set_callback(ours.fileno(), lambda *_: reported.append(("second", ours.recv(100))))
     theirs.send(b"two")
-    until(lambda: len(told) == 2)
-    assert told == [("first", b"one"), ("second", b"two")]
+    until(lambda: len(reported) == 2)
+    assert reported == [("first", b"one"), ("second", b"two")]
     watching.remove(ours.fileno())
 
 
-def test_what_is_left_is_told_again_only_when_asked_for(ends: MakeEnds) -> None:
+def test_bytes_left_over_are_reported_again_only_after_rearm(ends: MakeEnds) -> None:
     ours, theirs = ends()
-    told: list[int] = []
+    reported: list[int] = []
     watching = EpollPoller()
-    watching.add(ours.fileno(), lambda _, events: told.append(events))
+    watching.add(ours.fileno(), lambda _, events: reported.append(events))
     theirs.send(b"left lying")
-    until(lambda: told)
+    until(lambda: reported)
     gevent.sleep(0.02)
-    assert told == [READ]
+    assert reported == [READ]
     watching.rearm(ours.fileno())
-    until(lambda: len(told) == 2)
+    until(lambda: len(reported) == 2)
     ours.recv(100)
     watching.rearm(ours.fileno())
     gevent.sleep(0.02)
-    assert len(told) == 2
+    assert len(reported) == 2
     theirs.close()
-    until(lambda: len(told) == 3)
-    assert told[2] != READ, "the end of a stream is not just data"
+    until(lambda: len(reported) == 3)
+    assert reported[2] != READ, "the end of a stream is not just data"
     watching.remove(ours.fileno())
 
 
@@ -104,24 +104,24 @@ def test_one_removed_by_another_of_the_same_batch_is_not_called(ends: MakeEnds) 
     assert len(called) == 1
 
 
-def test_however_many_are_ready_all_are_told_and_others_get_their_turn(ends: MakeEnds) -> None:
+def test_all_of_many_ready_sockets_are_reported_and_other_callbacks_run_between(ends: MakeEnds) -> None:
     count = 300
-    told: set[int] = set()
+    reported: set[int] = set()
     seen: list[int] = []
     watching = EpollPoller()
     loop = gevent.get_hub().loop
 
     def others() -> None:
-        seen.append(len(told))
-        if len(told) < count:
+        seen.append(len(reported))
+        if len(reported) < count:
             loop.run_callback(others)
 
     pairs = [ends() for _ in range(count)]
     for ours, theirs in pairs:
         theirs.send(b"ready")
-        watching.add(ours.fileno(), lambda fd, _: told.add(fd))
+        watching.add(ours.fileno(), lambda fd, _: reported.add(fd))
     loop.run_callback(others)
-    until(lambda: len(told) == count)
+    until(lambda: len(reported) == count)
     assert any(0 < number < count for number in seen), "nobody else was called before all sockets were read"
     for ours, _ in pairs:
         watching.remove(ours.fileno())

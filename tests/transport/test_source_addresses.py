@@ -55,7 +55,7 @@ def test_workers_share_addresses_out_without_a_word() -> None:
     assert [workers[i % 3][i // 3] for i in range(12)] == whole * 3
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, 127.0.0.1 alone is there unasked")
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, only 127.0.0.1 exists without setup")
 def test_loopback_gets_as_many_as_it_needs() -> None:
     for host in ("127.0.0.1", "localhost", "127.9.9.9"):
         assert for_loopback(host, 250, ports=1000) == ()
@@ -67,7 +67,7 @@ def test_loopback_gets_as_many_as_it_needs() -> None:
     assert for_loopback("example.org", 10**6) == ()
 
 
-def test_an_address_of_somebody_elses_is_refused_before_anything_is_opened() -> None:
+def test_an_address_of_another_machine_is_refused_before_anything_is_opened() -> None:
     check_sources([parse_sources("127.0.0.0/8"), parse_sources("127.0.0.1")])
     with pytest.raises(UsageError, match=r"--source-ip 192\.0\.2\.1: this machine has no such address"):
         check_sources([parse_sources("127.0.0.1"), parse_sources("192.0.2.1-192.0.2.9")])
@@ -80,8 +80,8 @@ def resumed(connector: Connector) -> bool:
     return connection.tls.resumed
 
 
-def connector(target: EmbeddedTarget, sources: tuple[str, ...] = (), **asked: bool) -> Connector:
-    options = ConnectOptions(target.url, **asked)
+def connector(target: EmbeddedTarget, sources: tuple[str, ...] = (), **others: bool) -> Connector:
+    options = ConnectOptions(target.url, **others)
     context = client_context(ca_file=str(target.ca_file), insecure=False)
     return Connector(options, context=context, traffic=Traffic(), sources=iter(sources) if sources else None)
 
@@ -97,7 +97,7 @@ def test_connections_come_from_the_addresses_in_turn(tls_target: EmbeddedTarget)
     assert tuple(seen) == addresses
 
 
-def test_another_kind_of_address_is_told_apart(tls_target: EmbeddedTarget) -> None:
+def test_a_source_address_of_another_family_is_an_error(tls_target: EmbeddedTarget) -> None:
     if not socket.has_ipv6:
         pytest.skip("this machine has no IPv6")
     with pytest.raises(ConnectError, match="one is IPv4, the other IPv6") as caught:
@@ -105,8 +105,8 @@ def test_another_kind_of_address_is_told_apart(tls_target: EmbeddedTarget) -> No
     assert caught.value.kind == "source-ip"
 
 
-def test_a_tls_session_is_resumed_when_asked(tls_target: EmbeddedTarget) -> None:
-    asked = connector(tls_target, resume_tls=True)
-    assert [resumed(asked) for _ in range(3)] == [False, True, True]
-    not_asked = connector(tls_target)
-    assert [resumed(not_asked) for _ in range(2)] == [False, False]
+def test_a_tls_session_is_resumed_if_the_option_is_set(tls_target: EmbeddedTarget) -> None:
+    resuming = connector(tls_target, resume_tls=True)
+    assert [resumed(resuming) for _ in range(3)] == [False, True, True]
+    not_resuming = connector(tls_target)
+    assert [resumed(not_resuming) for _ in range(2)] == [False, False]

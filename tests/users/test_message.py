@@ -1,4 +1,4 @@
-"""Which message is meant, and what may be sent."""
+"""Matching of received messages, and encoding of sent ones."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from wsbench.websocket.connect_options import ConnectOptions
 
 
 @pytest.mark.parametrize(
-    ("reason", "kind", "told", "remedy"),
+    ("reason", "kind", "text", "remedy"),
     [
         ("WRONG_VERSION_NUMBER", "no-tls", "speaks plain text ('HTTP/1.1 400')", "ws:// instead of wss://"),
         ("HTTP_REQUEST", "no-tls", "speaks plain text", "ws:// instead of wss://"),
@@ -22,18 +22,18 @@ from wsbench.websocket.connect_options import ConnectOptions
         ("SOMETHING_ELSE", "tls", "something else", ""),
     ],
 )
-def test_why_tls_did_not_come_about(reason: str, kind: str, told: str, remedy: str) -> None:
+def test_every_tls_failure_has_its_kind_and_remedy(reason: str, kind: str, text: str, remedy: str) -> None:
     cause = ssl.SSLError(1, f"[SSL: {reason}] something")
     cause.reason = reason
     error = tls_error(cause, ConnectOptions("wss://server.test/"), b"HTTP/1.1 400")
     assert (error.kind, error.step, error.side) == (kind, "tls", Side.TARGET)
     assert remedy in error.remedy
     assert error.what.startswith("no TLS with server.test:443: ")
-    assert told in error.what and reason.replace("_", " ").lower() in error.what
+    assert text in error.what and reason.replace("_", " ").lower() in error.what
 
 
 @pytest.mark.parametrize(
-    ("code", "kind", "told"),
+    ("code", "kind", "text"),
     [
         (10, "certificate-expired", "the certificate of server.test:443 has expired (because)"),
         (9, "certificate-not-yet-valid", "is not valid yet"),
@@ -45,16 +45,16 @@ def test_why_tls_did_not_come_about(reason: str, kind: str, told: str, remedy: s
         (99, "certificate", "is not trusted (because)"),
     ],
 )
-def test_why_a_certificate_failed_the_check(code: int, kind: str, told: str) -> None:
+def test_every_certificate_failure_has_its_kind(code: int, kind: str, text: str) -> None:
     cause = ssl.SSLCertVerificationError(1, "failed")
     cause.verify_code, cause.verify_message = code, "because."
     error = tls_error(cause, ConnectOptions("wss://server.test/"))
     assert (error.kind, error.step, error.side) == (kind, "tls", Side.TARGET)
-    assert told in error.what and "--insecure" in error.remedy
+    assert text in error.what and "--insecure" in error.remedy
 
 
 @pytest.mark.parametrize(
-    ("step", "received", "kind", "side", "told"),
+    ("step", "received", "kind", "side", "text"),
     [
         ("dns", 0, "dns-timeout", Side.NETWORK, "no name server returned an address of server.test"),
         ("tcp", 0, "connect-timeout", Side.NETWORK, "did not accept the connection"),
@@ -63,7 +63,7 @@ def test_why_a_certificate_failed_the_check(code: int, kind: str, told: str) -> 
         ("upgrade", 7, "handshake-timeout", Side.TARGET, "sent 7 bytes of an answer"),
     ],
 )
-def test_what_had_not_come_when_time_was_over(step: str, received: int, kind: str, side: Side, told: str) -> None:
+def test_a_timeout_names_the_step_and_the_side(step: str, received: int, kind: str, side: Side, text: str) -> None:
     error = timed_out(ConnectOptions("wss://server.test/", connect_timeout_ns=1_500_000_000), step, received)
     assert (error.kind, error.step, error.side) == (kind, step, side)
-    assert told in error.what and "within 1.5 s" in error.what and error.remedy
+    assert text in error.what and "within 1.5 s" in error.what and error.remedy

@@ -1,4 +1,4 @@
-"""Which values are hidden in output, and which are not."""
+"""Credentials are hidden in output, and other values are not."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def test_urls(url: str, secure: bool, host: str, port: int, resource: str) -> No
         ("HTTP://example.com", "ws://example.com"),
     ],
 )
-def test_an_http_url_is_told_its_websocket_form(url: str, better: str) -> None:
+def test_an_http_url_is_refused_with_its_websocket_form(url: str, better: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_url(url)
     assert better in caught.value.remedy
@@ -142,7 +142,7 @@ def test_keys_are_not_reused() -> None:
     assert request_of().headers["sec-websocket-key"] != request_of().headers["sec-websocket-key"]
 
 
-def test_everything_that_is_asked_for_is_in_the_request() -> None:
+def test_every_option_is_in_the_request() -> None:
     request = request_of(
         url="wss://user:secret@server.test/",
         headers=(("X-One", "1"), ("Cookie", "a=b")),

@@ -21,8 +21,8 @@ UPGRADE, CONNECTION = "Upgrade: websocket", "Connection: Upgrade"
 
 def diagnosed(raw: bytes, **options: Any) -> HandshakeError:
     """Diagnose a canned response as the connect step does: a whole 101 goes through the protocol object."""
-    asked = ConnectOptions(URL, **options)
-    protocol, request = new_protocol(asked)
+    connect = ConnectOptions(URL, **options)
+    protocol, request = new_protocol(connect)
     protocol.send_request(request)
     protocol.data_to_send()
     raw = raw.replace(b"ACCEPT", frames.accept_key(protocol.key).encode())
@@ -31,7 +31,7 @@ def diagnosed(raw: bytes, **options: Any) -> HandshakeError:
         protocol.receive_data(raw)
         assert protocol.state is not OPEN
         error = protocol.handshake_exc
-    return diagnose(error, raw, asked)
+    return diagnose(error, raw, connect)
 
 
 def http(status: str, *headers: str, body: bytes = b"", version: str = "HTTP/1.1") -> bytes:
@@ -44,7 +44,7 @@ NGINX_404 = b"<html><body><center><h1>404 Not Found</h1></center><hr><center>ngi
 HTML = b"<html>\n<h1>Welcome to nginx!</h1>"
 
 ANSWERS: list[tuple[str, bytes, str, str, str]] = [
-    # case                    answer                                            kind             told          remedy
+    # case                    answer                                            kind             text          remedy
     ("200", http("200 OK", body=HTML), "no-upgrade", "answered 200 OK", "proxy_set_header Upgrade"),
     ("301", http("301 Moved", "Location: https://a.test/x"), "redirected", "301 Moved Permanently", "wss://a.test/x"),
     ("302", http("302 Found", "Location: http://a.test/x"), "redirected", "302 Found", "points to: ws://a.test/x"),
@@ -155,14 +155,14 @@ ANSWERS: list[tuple[str, bytes, str, str, str]] = [
         "cache or proxy replays",
     ),
     (
-        "101, an extension nobody asked for",
+        "101, an extension that was not offered",
         http("101 S", UPGRADE, CONNECTION, ACCEPT, "Sec-WebSocket-Extensions: permessage-deflate"),
         "negotiation",
         "granted an extension that was not offered (Sec-WebSocket-Extensions: permessage-deflate)",
         "--compression",
     ),
     (
-        "101, a subprotocol nobody asked for",
+        "101, a subprotocol that was not offered",
         http("101 S", UPGRADE, CONNECTION, ACCEPT, "Sec-WebSocket-Protocol: chat"),
         "negotiation",
         "granted a subprotocol that was not offered (Sec-WebSocket-Protocol: chat)",
@@ -183,18 +183,18 @@ ANSWERS: list[tuple[str, bytes, str, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("raw", "kind", "told", "remedy"), [a[1:] for a in ANSWERS], ids=[a[0] for a in ANSWERS])
-def test_every_answer_has_its_diagnosis(raw: bytes, kind: str, told: str, remedy: str) -> None:
+@pytest.mark.parametrize(("raw", "kind", "text", "remedy"), [a[1:] for a in ANSWERS], ids=[a[0] for a in ANSWERS])
+def test_every_answer_has_its_diagnosis(raw: bytes, kind: str, text: str, remedy: str) -> None:
     error = diagnosed(raw)
     assert error.kind == kind
-    assert told.lower() in error.what.lower()
+    assert text.lower() in error.what.lower()
     assert remedy in error.remedy
     assert (error.step, error.side, error.exit_code) == ("upgrade", Side.TARGET, 3)
     assert error.what.startswith("server.test:8765 ")
     assert "\n" not in error.what
 
 
-def test_what_was_granted_must_be_of_what_was_asked() -> None:
+def test_a_server_may_grant_only_what_was_offered() -> None:
     answer = http("101 S", UPGRADE, CONNECTION, ACCEPT, "Sec-WebSocket-Protocol: v3")
     error = diagnosed(answer, subprotocols=("chat", "v2"))
     assert (error.kind, "v3" in error.what) == ("negotiation", True)
@@ -205,20 +205,20 @@ def test_what_was_granted_must_be_of_what_was_asked() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "raw", "told"),
+    ("options", "raw", "text"),
     [
         ({"origin": "https://a.test"}, http("403 Forbidden"), "refuses the origin https://a.test, or the credentials"),
         ({"headers": (("Origin", "null"),)}, http("403 Forbidden"), "refuses the origin null"),
         ({"headers": (("authorization", "Basic x"),)}, http("401 X"), "it refuses the credentials"),
     ],
 )
-def test_a_refusal_is_told_with_what_was_sent(options: dict[str, Any], raw: bytes, told: str) -> None:
-    assert told in diagnosed(raw, **options).what
+def test_a_refusal_is_reported_with_what_was_sent(options: dict[str, Any], raw: bytes, text: str) -> None:
+    assert text in diagnosed(raw, **options).what
 
 
 def test_credentials_of_the_url_and_the_answer_are_not_shown() -> None:
-    asked = ConnectOptions("wss://me:hunter2@server.test/chat?token=s3cret&room=1")
-    error = diagnose(None, http("302 Found", "Location: /login?token=s3cret"), asked)
+    connect = ConnectOptions("wss://me:hunter2@server.test/chat?token=s3cret&room=1")
+    error = diagnose(None, http("302 Found", "Location: /login?token=s3cret"), connect)
     assert "s3cret" not in str(error) and "hunter2" not in str(error)
     assert "/chat?token=***&room=1" in error.what and "wss://server.test:443/login?token=***" in error.remedy
 

@@ -91,7 +91,7 @@ def test_a_record_is_given_as_soon_as_it_is_whole() -> None:
     assert ends.stream.decrypt(record[-1:]) == b"whole"
 
 
-def test_the_peers_goodbye_is_noted_behind_what_came_before_it() -> None:
+def test_close_notify_is_noticed_after_the_plaintext_before_it() -> None:
     ends = Ends()
     data = ends.tickets + ends.sent_by_server(b"last words")
     try:
@@ -115,7 +115,7 @@ def test_a_certificate_for_another_name_is_refused() -> None:
         Ends(name="other.test")
 
 
-def test_our_goodbye_is_one() -> None:
+def test_close_sends_a_valid_close_notify() -> None:
     ends = Ends()
     ends.stream.decrypt(ends.tickets)
     with pytest.raises(ssl.SSLWantReadError):
