@@ -16,13 +16,7 @@ STEPS = ("dns", "tcp", "tls", "upgrade", "echo", "ping", "close")
 
 
 class ProbeStep(msgspec.Struct, frozen=True):
-    """One step.
-
-    Attributes:
-        name: one of `STEPS`.
-        ok: whether it succeeded; None if it was not reached.
-        duration_ns: its duration, also if it failed; None if it was not reached.
-    """
+    """A step, named as in `STEPS`; `ok` and `duration_ns` are None if it was not reached."""
 
     name: str
     ok: bool | None = None
@@ -30,13 +24,7 @@ class ProbeStep(msgspec.Struct, frozen=True):
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """The failure that stopped the probe.
-
-    Attributes:
-        kind: short and stable, as in run.json's `errors`.
-        side: "target", "generator" or "network".
-        step: the step that failed.
-    """
+    """The failure that stopped the probe; `kind` and `side` are as in run.json's `errors`."""
 
     kind: str
     side: str
@@ -54,11 +42,7 @@ class ProbeFinding(msgspec.Struct, frozen=True):
 
 
 class Tcp(msgspec.Struct, frozen=True):
-    """Both addresses of the connection; None if no address accepted it.
-
-    Attributes:
-        refused: addresses of the same name that did not accept it, with the reason.
-    """
+    """Both addresses of the connection, or None; `refused` are those that did not accept it, with the reason."""
 
     address: str | None
     local: str | None
@@ -66,11 +50,7 @@ class Tcp(msgspec.Struct, frozen=True):
 
 
 class Tls(msgspec.Struct, frozen=True):
-    """The TLS session; `version`, `cipher` and `alpn` are None if the handshake failed.
-
-    Attributes:
-        verified: the certificate passed the check; also False without a check.
-    """
+    """The TLS session, without version, cipher and ALPN if it failed; `verified` is False without a check."""
 
     version: str | None
     cipher: str | None
@@ -127,8 +107,7 @@ class Ping(msgspec.Struct, frozen=True):
 class Close(msgspec.Struct, frozen=True):
     """The closing handshake. `received_code` is None if the server did not answer.
 
-    Attributes:
-        tcp_ended: the server ended the TCP connection, as RFC 6455, 7.1.1 requires.
+    `tcp_ended`: the server ended the TCP connection, as RFC 6455, 7.1.1 requires.
     """
 
     sent_code: int

@@ -190,17 +190,13 @@ class ConnectAttempt:
                 if not received:
                     raise closed_during_tls(self._options)
         except ssl.SSLError as error:
-            self._send_alert(tls)
+            try:
+                self._send(tls.outgoing())  # an alert
+            except OSError:  # the server has closed already
+                pass
             raise tls_error(error, self._options, first) from error
         except OSError as error:
             raise broken(self._options, self.step, error) from error
-
-    def _send_alert(self, tls: TlsStream) -> None:
-        """Send TLS's alert about a failure; the server may have closed already."""
-        try:
-            self._send(tls.outgoing())
-        except OSError:
-            pass
 
     def _upgrade(self) -> None:
         protocol, request = new_protocol(self._options)

@@ -193,7 +193,11 @@ class Connection(BufferedSocket):
             if self._usual:
                 self.strayed(data, timespec, handled)
             else:
-                self._received(data, timespec, handled)
+                if self._tls is None:
+                    self._incoming(data, timespec, handled)
+                else:
+                    self._incoming_tls(self._tls, data, timespec, handled)
+                self._choose_way()
             if size == self._read_size or events != READ:
                 self._read_size = self._max_read_size if size == self._read_size else self._read_size
                 self.look_again(size, timespec, handled)
@@ -215,10 +219,10 @@ class Connection(BufferedSocket):
         """Handle the end of the stream (`size` 0), or have the rest of a partial read reported again."""
         if self.state is State.CLOSED:
             return
-        if not size:
+        if size:
+            self._poller.rearm(self._fd)
+        else:
             self._eof(timespec, handled)
-            return
-        self._poller.rearm(self._fd)
 
     def _read_the_rest(self, error: OSError) -> None:
         """Read what arrived before sending failed: replies among it count. Then end the connection."""
@@ -227,13 +231,6 @@ class Connection(BufferedSocket):
             read_before = self._traffic.received
             self._read(self._fd, 0)
         self._fail(drop_errors.reset(error))
-
-    def _received(self, data: bytes, timespec: bytes, handled: int) -> None:
-        if self._tls is None:
-            self._incoming(data, timespec, handled)
-        else:
-            self._incoming_tls(self._tls, data, timespec, handled)
-        self._choose_way()
 
     def _incoming_tls(self, tls: TlsStream, data: bytes, timespec: bytes, handled: int) -> None:
         try:

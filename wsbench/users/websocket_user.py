@@ -238,9 +238,10 @@ class WebSocketUser(User):
         """Run the tasks, with the connection opened before and closed after them."""
         try:
             if self.auto_connect:
-                self._connect_first()
+                self.ws = self._socket(self._connect_options(None, (), None))  # set first: callbacks may use it
+                self._open(self.ws)
             super().run()
-        except TaskFailed:  # raised in `on_start`, or in `on_stop` after the run; already counted
+        except TaskFailed:  # not connected, or raised in `on_start` or `on_stop`; already counted
             self.idle()
         except Exception:
             if not self._sockets:
@@ -249,13 +250,6 @@ class WebSocketUser(User):
         finally:
             for socket in self._sockets:
                 socket.close()
-
-    def _connect_first(self) -> None:
-        self.ws = self._socket(self._connect_options(None, (), None))  # set before it is open: callbacks may use it
-        try:
-            self._open(self.ws)
-        except Disconnected:
-            self.idle()
 
     def _connect_options(
         self, path: str | None, headers: Iterable[tuple[str, str]], subprotocols: Iterable[str] | None
