@@ -15,7 +15,8 @@ from wsbench.report.html.timeline_reader import Timeline, read_timeline
 def test_the_heat_map_holds_every_message_of_the_measure_phase() -> None:
     minute = stored(60, lost_per_stall=50)
     over_time = read_timeline(minute.timeline, "timeline.csv")
-    heat = heat_map(collect_latencies(minute.lines(), over_time, "response").columns, over_time)
+    _, columns = collect_latencies(minute.lines(), over_time, "response")
+    heat = heat_map(columns, over_time)
     assert heat is not None
     assert sum(map(sum, heat.counts)) == minute.run.messages.received
     assert [sum(row[n] for row in heat.counts) for n in range(60)] == [1000] * 60
@@ -36,10 +37,9 @@ def test_rows_of_the_heat_map_are_at_their_latencies() -> None:
     for value in (100_000, 1_000_000, 64_000_000):
         record(buckets, value)
     over_time = Timeline([], 0, 1)
-    heat = heat_map(
-        collect_latencies([hlog.Line("response", 0, 10**9, SparseBuckets.of(buckets))], over_time, "response").columns,
-        over_time,
-    )
+    line = hlog.Line("response", 0, 10**9, SparseBuckets.of(buckets))
+    _, columns = collect_latencies([line], over_time, "response")
+    heat = heat_map(columns, over_time)
     assert heat is not None
     edges = heat.latency_edges_ns
     found = [(edges[n], edges[n + 1]) for n, row in enumerate(heat.counts) if row[0]]

@@ -60,26 +60,14 @@ def encode(rows: Sequence[TimelineRow], cpu_percent: Mapping[tuple[str, int], fl
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
-    begin = rows[0].start_ns if rows else 0
     connections = 0
     for row in rows:
-        opened, closed, *_ = row.counted
+        opened, closed, sent, received, lost, _, *payload = row.counted
         connections += opened - closed
-        writer.writerow(_cells(row, begin, connections, cpu_percent.get((row.phase, row.start_ns))))
+        elapsed = f"{(row.start_ns - rows[0].start_ns) / NS_PER_S:.3f}"
+        start = format_utc(datetime.fromtimestamp(row.start_ns / NS_PER_S, UTC))
+        latencies = ("" if value is None else value for value in row.latencies_ns)
+        cpu = cpu_percent.get((row.phase, row.start_ns))
+        cells = (start, elapsed, row.phase, connections, sent, received, lost, *payload, *latencies)
+        writer.writerow((*cells, "" if cpu is None else f"{cpu:.1f}"))
     return out.getvalue().encode()
-
-
-def _cells(row: TimelineRow, begin_ns: int, connections: int, cpu: float | None) -> list[object]:
-    _, _, sent, received, lost, _, *payload = row.counted
-    return [
-        format_utc(datetime.fromtimestamp(row.start_ns / NS_PER_S, UTC)),
-        f"{(row.start_ns - begin_ns) / NS_PER_S:.3f}",
-        row.phase,
-        connections,
-        sent,
-        received,
-        lost,
-        *payload,
-        *("" if value is None else value for value in row.latencies_ns),
-        "" if cpu is None else f"{cpu:.1f}",
-    ]

@@ -178,19 +178,17 @@ def efficiency_plot(groups: Sequence[Group], styles: Styles) -> list[Plot]:
         "Messages that the target handles per second of its CPU time, against its p99. Further right is cheaper, "
         "further down is faster: the best targets are at the bottom right. Letters stand for conditions, see the table."
     )
-    xs = [x for each in data for x in each["x"]]
+    costs = [x for each in data for x in each["x"]]
+    ticks = _ticks(min(costs), max(costs))
+    labels = [f"{tick:g}" if tick < 1 else format_count(tick) for tick in ticks]
+    axis = {"title": {"text": "messages per CPU second"}, "tickvals": ticks, "ticktext": labels}
     layout: Json = {
-        "xaxis": {"type": "log", "title": {"text": "messages per CPU second"}, **_thousands(xs)},
+        "xaxis": {"type": "log", **axis},
         "yaxis": latency_axis("response p99", [y for each in data for y in each["y"]]),
         "hovermode": "closest",
         "showlegend": True,
     }
     return [Plot("efficiency", "Efficiency", how, data, layout, 420)]
-
-
-def _thousands(values: Sequence[float]) -> Json:
-    ticks = _ticks(min(values), max(values))
-    return {"tickvals": ticks, "ticktext": [f"{tick:g}" if tick < 1 else format_count(tick) for tick in ticks]}
 
 
 def _figure(row: OverviewRow, name: str) -> float | None:

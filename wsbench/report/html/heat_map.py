@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import groupby
 
 from wsbench.measure.bucket_arrays import DenseBuckets
 from wsbench.measure.histogram import Buckets, lowest_value, merge_coarsely, percentiles
@@ -16,36 +17,28 @@ ROWS = 80
 _STEPS = (8, 4, 2, 1)
 
 
-@dataclass
-class Latencies:
-    """The contents of latency.hlog: every series as a whole, and one series by columns of time, in buckets 3 % wide."""
+def collect_latencies(
+    lines: Iterable[hlog.Line], of: Timeline, over_time: str
+) -> tuple[dict[str, Buckets], dict[int, Buckets]]:
+    """Return the sum of every series, and the series `over_time` by columns of time, in buckets 3 % wide.
 
-    series: dict[str, Buckets] = field(default_factory=dict)
-    columns: dict[int, Buckets] = field(default_factory=dict)
+    `lines` are in order of time, and read once: those of a day do not fit the memory.
+    """
+    series: defaultdict[str, DenseBuckets] = defaultdict(DenseBuckets)
+    columns: dict[int, Buckets] = {}
 
+    def summed() -> Iterator[hlog.Line]:
+        for line in lines:
+            series[line.tag].add(line.counts)
+            if line.tag == over_time:
+                yield line
 
-def collect_latencies(lines: Iterable[hlog.Line], of: Timeline, over_time: str) -> Latencies:
-    """Sum all lines. `over_time` names the series that is kept by columns too."""
-    result = Latencies()
-    whole: defaultdict[str, DenseBuckets] = defaultdict(DenseBuckets)
-    within: tuple[int, DenseBuckets] | None = None
-    for line in lines:
-        whole[line.tag].add(line.counts)
-        if line.tag == over_time:
-            column = of.column((line.start_ns - of.begin_ns) / NS_PER_S)
-            if within is None or within[0] != column:  # lines are in order of time
-                _close(within, result)
-                within = column, DenseBuckets()
-            within[1].add(line.counts)
-    _close(within, result)
-    result.series = {name: sums.buckets() for name, sums in whole.items()}
-    return result
-
-
-def _close(within: tuple[int, DenseBuckets] | None, result: Latencies) -> None:
-    if within is not None:
-        column, sums = within
-        merge_coarsely(result.columns.setdefault(column, {}), sums.buckets())
+    for column, group in groupby(summed(), lambda line: of.column((line.start_ns - of.begin_ns) / NS_PER_S)):
+        sums = DenseBuckets()
+        for line in group:
+            sums.add(line.counts)
+        merge_coarsely(columns.setdefault(column, {}), sums.buckets())
+    return {name: whole.buckets() for name, whole in series.items()}, columns
 
 
 @dataclass(frozen=True)

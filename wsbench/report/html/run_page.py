@@ -19,10 +19,10 @@ OVER_TIME = "response"
 def report(run: Run, lines: Iterable[hlog.Line], timeline: bytes) -> bytes:
     """Return the report of a run from the lines of latency.hlog and the text of timeline.csv."""
     over_time = read_timeline(timeline, "timeline.csv")
-    latencies = collect_latencies(lines, over_time, OVER_TIME)
-    heat = heat_map(latencies.columns, over_time)
-    main = run_plots.main_plots(run, latencies.series, heat, over_time)
-    connecting = run_plots.connect_plot(run, latencies.series)
+    series, columns = collect_latencies(lines, over_time, OVER_TIME)
+    heat = heat_map(columns, over_time)
+    main = run_plots.main_plots(run, series, heat, over_time)
+    connecting = run_plots.connect_plot(run, series)
     return render(
         "run.html",
         [*main, *([connecting] if connecting else [])],

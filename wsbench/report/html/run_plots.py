@@ -30,6 +30,7 @@ _PALETTE = [(colour, dash) for dash in _DASHES for colour in ("--a", "--b", "--c
 """Styles of a scenario's custom series."""
 _PHASES = {"ramp": "ramp", "warmup": "warm-up", "measure": "measure", "drain": "drain"}
 _LABELLED_SHARE = 0.08
+_PREFIXES = ("", "k", "M", "G", "T", "P", "E")
 
 
 def main_plots(run: Run, series: Mapping[str, Buckets], heat: HeatMap | None, over_time: Timeline) -> list[Plot]:
@@ -72,6 +73,7 @@ def _heat(heat: HeatMap | None, over_time: Timeline) -> Plot | None:
     rows, columns = len(heat.counts), len(heat.counts[0])
     counts = [count for row in heat.counts for count in row]
     top = math.log10(max(counts))
+    powers = range(math.ceil(top) + 1)
     middles = [(start + end) / 2 / scale for start, end in pairwise(heat.time_edges_s)]
     colours: Json = {
         "type": "heatmap",
@@ -93,8 +95,8 @@ def _heat(heat: HeatMap | None, over_time: Timeline) -> Plot | None:
             "thickness": 10,
             "ypad": 0,
             "title": {"text": "messages", "side": "top", "font": {"size": 11}},
-            "tickvals": list(range(math.ceil(top) + 1)),
-            "ticktext": [_short(10**power) for power in range(math.ceil(top) + 1)],
+            "tickvals": list(powers),
+            "ticktext": [f"{10 ** (power % 3)}{_PREFIXES[power // 3]}" for power in powers],
             "outlinewidth": 0,
         },
     }
@@ -207,10 +209,3 @@ def _time(unit: str) -> Json:
         "title": {"text": f"time since the start ({unit})"},
         "unifiedhovertitle": {"text": f"%{{x:.4~r}} {unit}"},
     }
-
-
-def _short(count: int) -> str:
-    for power, prefix in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
-        if count >= power:
-            return f"{count // power}{prefix}"
-    return str(count)

@@ -37,11 +37,11 @@ def tiles(run: Run) -> list[Fact]:
 
 def latencies(run: Run, names: Sequence[str]) -> list[tuple[str, list[str]]]:
     """Return one row per figure, with its value for each of the series `names`."""
-    of = [run.latency[name] for name in names]
-    rows = [(what, [format_duration(figure_of(each, what)) for each in of]) for what in _FIGURES]
-    rows.append(("messages", [format_count(each.count) for each in of]))
-    if any(each.lost for each in of):
-        rows.append(("lost", [format_count(each.lost) for each in of]))
+    series = [run.latency[name] for name in names]
+    rows = [(label, [format_duration(figure_of(each, label)) for each in series]) for label in _FIGURES]
+    rows.append(("messages", [format_count(each.count) for each in series]))
+    if any(each.lost for each in series):
+        rows.append(("lost", [format_count(each.lost) for each in series]))
     return rows
 
 
@@ -74,10 +74,9 @@ def conditions(run: Run) -> list[Fact]:
 
 def _load(run: Run) -> str:
     c = run.conditions
-    if c.loop == "closed" and series_labels.has_own_scenario(run):
-        return "set by the scenario"
     if c.loop == "closed":
-        return f"closed loop, {c.in_flight} in flight per connection"
+        own = series_labels.has_own_scenario(run)
+        return "set by the scenario" if own else f"closed loop, {c.in_flight} in flight per connection"
     return f"open loop, {c.rate:,.10g} messages/s, {c.arrivals}" if c.rate else "open loop"
 
 
@@ -100,18 +99,16 @@ def target(run: Run) -> list[Fact]:
 
 def environment(run: Run) -> list[Fact]:
     """Return the machine and the software that generated the load."""
-    e = run.environment
-    stamps = {"kernel": "from the kernel", "user": "from wsbench", "mixed": "mixed"}.get(
-        run.timestamps.source or "", "–"
-    )
-    counts = f" ({format_count(run.timestamps.kernel)} kernel, {format_count(run.timestamps.user)} wsbench)"
+    e, t = run.environment, run.timestamps
+    mixed = f"mixed ({format_count(t.kernel)} kernel, {format_count(t.user)} wsbench)"
+    stamps = {"kernel": "from the kernel", "user": "from wsbench", "mixed": mixed}
     return [
         ("CPU", f"{e.cpu}, {_some(e.cores, 'core', 'cores')}"),
         ("kernel", e.kernel),
         ("Python", e.python),
         ("packages", ", ".join(f"{name} {version}" for name, version in e.packages.items()) or "–"),
         ("open files allowed", format_count(e.nofile)),
-        ("receive timestamps", stamps + (counts if run.timestamps.source == "mixed" else "")),
+        ("receive timestamps", stamps.get(t.source or "", "–")),
         ("wsbench", run.wsbench),
     ]
 
@@ -139,9 +136,8 @@ def traffic(run: Run) -> list[Fact]:
 def connections(run: Run) -> list[Fact]:
     """Return the connections of the whole run, and their close codes."""
     c = run.connections
-    counts = [
-        (name, format_count(getattr(c, name))) for name in ("asked", "opened", "failed", "dropped", "reconnected")
-    ]
+    names = ("asked", "opened", "failed", "dropped", "reconnected")
+    counts = [(name, format_count(getattr(c, name))) for name in names]
     if run.conditions.tls:
         counts.append(("TLS sessions resumed", format_count(c.tls_resumed)))
     return [*counts, *((f"closed with {code}", format_count(count)) for code, count in c.close_codes.items())]

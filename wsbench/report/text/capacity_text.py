@@ -73,7 +73,7 @@ def step_finished(capacity: Capacity, step: CapacityStep) -> str:
 
 
 def describe_limit(capacity: Capacity) -> str:
-    """Return whose limit it was, with the evidence."""
+    """Return the side whose limit it was, with the evidence."""
     if capacity.limited_by == BOUND:
         return f"the bound: {format_load(capacity, capacity.bounds.most)} hold, and --max allows no more"
     if capacity.failed_at is None:

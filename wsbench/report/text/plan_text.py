@@ -21,7 +21,11 @@ def render(
     wanted: WantedLoad, costs: Costs, sizing: LoadPlan, *, like: str | None, notes: Sequence[str]
 ) -> Iterator[str]:
     """Yield the lines with the plan's numbers and their basis."""
-    yield describe(wanted)
+    yield (
+        f"{format_count(wanted.connections)} connections, {format_count(wanted.rate)} messages/s of "
+        f"{format_bytes(wanted.payload_size)}, {'wss' if wanted.tls else 'ws'}"
+        f"{', compression' if wanted.compression else ''}"
+    )
     yield f"on machines like this one: {like}" if like else "on machines of which nothing was measured"
     yield ""
     columns = [left(), *map(right, ("in total", "per machine", "per process")), left()]
@@ -39,15 +43,6 @@ def _figure_row(figure: PlanFigure) -> list[str]:
     values = (figure.whole, figure.a_machine, figure.a_process)
     cells = ("" if value is None else formatted(value) for value in values)
     return [figure.name, *cells, f"{figure.source}: {figure.how}"]
-
-
-def describe(wanted: WantedLoad) -> str:
-    """Describe the wanted load in one line."""
-    options = ["wss" if wanted.tls else "ws", *(["compression"] if wanted.compression else [])]
-    return (
-        f"{format_count(wanted.connections)} connections, {format_count(wanted.rate)} messages/s of "
-        f"{format_bytes(wanted.payload_size)}, {', '.join(options)}"
-    )
 
 
 def format_bit_rate(value: float) -> str:
