@@ -100,6 +100,23 @@ def test_the_ramp_ends_once_with_the_warm_up(make: Make) -> None:
     until(lambda: bench.reports and bench.reports[-1].health.ramp_connections == 1)
 
 
+def test_the_ramp_ends_without_a_further_update_if_the_warm_up_lies_in_this_clocks_future(make: Make) -> None:
+    bench = make()
+    bench.apply(warmup_ns := time.time_ns() + NS_PER_S // 10)
+    assert not bench.engine.ramped.is_set()
+    until(bench.engine.ramped.is_set)
+    assert time.time_ns() >= warmup_ns
+
+
+def test_a_drain_that_an_update_moves_forward_ends_the_run_at_once(make: Make) -> None:
+    bench, now = make(), time.time_ns()
+    bench.apply(now, now, now + 60 * NS_PER_S)
+    gevent.sleep(0.05)
+    bench.apply(now, now, time.time_ns())
+    gevent.sleep(0.1)
+    assert bench.engine.finished.is_set()
+
+
 def test_the_masters_phases_are_applied_on_this_clock_whose_offset_is_fixed_after_the_ramp(make: Make) -> None:
     bench, now = make(), time.time_ns()
     bench.engine.set_clock_offset(5 * NS_PER_S)

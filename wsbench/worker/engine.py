@@ -40,7 +40,7 @@ T = TypeVar("T")
 ECHO = "echo"
 """Name of an echo user's messages where messages have names."""
 _NEVER_AGAIN_NS = 10.0**18
-_FAR_NS = 3600 * NS_PER_S
+_MAX_SLEEP_S = 0.5
 
 
 class Engine:
@@ -117,9 +117,10 @@ class Engine:
         self._ids = itertools.count()
         self._users = itertools.count()
         self._finishing = False
-        self._measure_watch: gevent.Greenlet | None = None
         self.ramped = Event()
         self.finished = Event()
+        self._plan_changed = Event()
+        self._plan_watch = gevent.spawn(self._follow_plan)
 
     def new_id(self) -> int:
         """Return a number that no other connection of the run has."""
@@ -180,14 +181,28 @@ class Engine:
     # -- phases ----------------------------------------------------------------------------------------------------
 
     def apply_plan(self, plan: PhasePlan) -> None:
-        """Follow the master's phases; finish the run when the drain phase begins."""
+        """Follow the master's phases, which another plan may move; finish the run when the drain phase begins."""
         now = time.time_ns()
         plan = plan.shifted(-self.clock_offset_ns)
         self.recorder.set_plan(plan, now)
-        if plan.phase_at(now) is not Phase.RAMP and not self.ramped.is_set():
+        if plan.phase_at(now) is not Phase.RAMP:
             self._end_ramp()
-        if plan.drain_ns - now < _FAR_NS and not self._finishing:
-            gevent.spawn(self._finish_at_drain)
+        self._plan_changed.set()
+
+    def _follow_plan(self) -> None:
+        # The master's instants may lie in the future, the begin of the warm-up included: the clock offset is estimated.
+        self._wait_until(lambda plan: plan.warmup_ns)
+        self._end_ramp()
+        self._wait_until(lambda plan: plan.measure_ns)
+        self._health.reset_maxima()
+        self._wait_until(lambda plan: plan.drain_ns)
+        gevent.spawn(self.finish)
+
+    def _wait_until(self, begin_ns: Callable[[PhasePlan], int]) -> None:
+        """Sleep until a phase or the drain begins; the plan may change, and CLOCK_REALTIME step."""
+        while (left := min(begin_ns(self.recorder.plan), self.recorder.plan.drain_ns) - time.time_ns()) > 0:
+            self._plan_changed.clear()
+            self._plan_changed.wait(min(left / NS_PER_S, _MAX_SLEEP_S))
 
     @property
     def clock_offset_ns(self) -> int:
@@ -200,18 +215,10 @@ class Engine:
             self._reporter.clock_offset_ns = offset_ns
 
     def _end_ramp(self) -> None:
-        self.ramped.set()
-        self.connections.end_ramp()
-        self._health.end_ramp(self.connections.open_now)
-        self._measure_watch = gevent.spawn(self._reset_health_at_measure)
-
-    def _reset_health_at_measure(self) -> None:
-        _wait_until(lambda: self.recorder.plan.measure_ns)
-        self._health.reset_maxima()
-
-    def _finish_at_drain(self) -> None:
-        _wait_until(lambda: self.recorder.plan.drain_ns)
-        self.finish()
+        if not self.ramped.is_set():
+            self.ramped.set()
+            self.connections.end_ramp()
+            self._health.end_ramp(self.connections.open_now)
 
     def finish(self) -> None:
         """Drain, close every connection, send the final report. Blocks until that is done."""
@@ -219,6 +226,7 @@ class Engine:
             self.finished.wait()
             return
         self._finishing = True
+        self._plan_watch.kill()
         now = time.time_ns()
         self.recorder.set_plan(self.recorder.plan.ended_at(now), now)
         self._health.stop_watching()
@@ -226,8 +234,6 @@ class Engine:
         self._pacer.stop()
         self.connections.close_all()
         self._stamping.close()
-        if self._measure_watch is not None:
-            self._measure_watch.kill()
         self._health.unfreeze()
         self._reporter.finish()
         self.finished.set()
@@ -249,12 +255,6 @@ class Engine:
         health = self._health.sample(self.connections.open_now)
         self._pacer.offset_ns = self._health.clock.offset_ns
         return health
-
-
-def _wait_until(instant_ns: Callable[[], int]) -> None:
-    """Sleep until an instant of CLOCK_REALTIME, which a new plan may move."""
-    while (left := instant_ns() - time.time_ns()) > 0:
-        gevent.sleep(min(left / NS_PER_S, 0.5))
 
 
 def _connector(options: RunOptions, traffic: Traffic, *, worker: int, share: int) -> Connector:
