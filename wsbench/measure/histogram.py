@@ -139,24 +139,19 @@ def percentile(buckets: Mapping[int, int], percent: float, lost: int = 0) -> int
 
 def percentiles(buckets: Mapping[int, int], percents: Iterable[float], lost: int = 0) -> list[int | None]:
     """Return several percentiles at once, in the order of `percents`; see `percentile`."""
-    wanted = list(percents)
-    received = sum(buckets.values())
-    total = received + lost
-    found: list[int | None] = [None] * len(wanted)
-    ranks = [max(int(percent * total / 100 + 0.5), 1) for percent in wanted]
-    waiting = sorted((rank, place) for place, rank in enumerate(ranks) if rank <= received)
-    seen, index = 0, 0
-    for key in sorted(buckets):
-        if index == len(waiting):
-            break
-        seen += buckets[key]
-        while index < len(waiting) and waiting[index][0] <= seen:
-            place = waiting[index][1]
-            # As in HdrHistogram, percentile 0 is the lowest value.
-            value_of = highest_value if wanted[place] else lowest_value
-            found[place] = value_of(min(key, HIGHEST_KEY))
-            index += 1
-    return found
+    keys = sorted(buckets)
+    ranks_to = list(itertools.accumulate(buckets[key] for key in keys))
+    received = ranks_to[-1] if ranks_to else 0
+    values: list[int | None] = []
+    for percent in percents:
+        rank = max(int(percent * (received + lost) / 100 + 0.5), 1)
+        if rank > received:
+            values.append(None)
+            continue
+        key = min(keys[bisect.bisect_left(ranks_to, rank)], HIGHEST_KEY)
+        # As in HdrHistogram, percentile 0 is the lowest value.
+        values.append(highest_value(key) if percent else lowest_value(key))
+    return values
 
 
 def samples_needed(share_above: float) -> int:
@@ -181,16 +176,9 @@ def mean_and_deviation(buckets: Mapping[int, int]) -> tuple[float, float]:
 def bounds() -> Iterator[int]:
     """Yield upper bounds of wide buckets for people, in ns: 1, 10, and from there twelve a decade, up to an hour."""
     yield 1
-    factor = 1
-    while True:
-        for step in _TWELVE_A_DECADE:
-            bound = step * factor // 10
-            if bound > HIGHEST_NS:
-                yield HIGHEST_NS
-                return
-            if bound * 10 == step * factor and bound > 1:
-                yield bound
-        factor *= 10
+    grid = (step * 10**decade for decade in itertools.count() for step in _TWELVE_A_DECADE)
+    yield from itertools.takewhile(lambda bound: bound < HIGHEST_NS, grid)
+    yield HIGHEST_NS
 
 
 def by_bounds(buckets: Mapping[int, int]) -> dict[int, int]:

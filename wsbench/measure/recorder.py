@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from wsbench.measure.delta import IntervalDelta
+from wsbench.measure.delta import IntervalDelta, merge_counts
 from wsbench.measure.phases import Interval, Phase, PhasePlan
 from wsbench.measure.tally import Tally
 
@@ -17,6 +17,7 @@ class Recorder:
     """The tallies of one process.
 
     Attributes:
+        plan: the phases as known now; `set_plan` changes it.
         current: the tally of now. Call `advance` before sending a message due at `boundary_ns` or later.
         sending: whether messages are sent at all: not in the drain phase.
         paused: whether closed loops pause.
@@ -36,7 +37,7 @@ class Recorder:
 
         `reply_size` is the size in bytes of each of a tally's `replies`.
         """
-        self._plan = plan
+        self.plan = plan
         self._closed_loop = closed_loop
         self._reply_size = reply_size
         self._sample = sample
@@ -48,19 +49,14 @@ class Recorder:
         self.sending = self.closed_loops_active = self.current.interval.phase is not Phase.DRAIN
         self.paused = False
 
-    @property
-    def plan(self) -> PhasePlan:
-        """The phases as known now."""
-        return self._plan
-
     def set_plan(self, plan: PhasePlan, now_ns: int) -> None:
         """Set the phases."""
-        self._plan = plan
+        self.plan = plan
         self.advance(now_ns)
 
     def advance(self, now_ns: int) -> Tally:
         """Close the current interval if `now_ns` is after it; return the tally of `now_ns`."""
-        interval = self._plan.interval_at(now_ns)
+        interval = self.plan.interval_at(now_ns)
         self.boundary_ns = interval.end_ns
         if interval[:2] != self.current.interval[:2]:
             self._share_sample()
@@ -76,11 +72,11 @@ class Recorder:
 
     def tally_at(self, due_ns: int) -> Tally:
         """Return the tally of an instant, which may be in a closed interval."""
-        key = self._plan.interval_at(due_ns)[:2]
+        interval = self.plan.interval_at(due_ns)
         for tally in reversed(self._live):
-            if tally.interval[:2] == key:
+            if tally.interval[:2] == interval[:2]:
                 return tally
-        return self._open(self._plan.interval_at(due_ns))
+        return self._open(interval)
 
     def connected(self, durations_ns: Mapping[str, int]) -> None:
         """Record an opened connection's durations, by series."""
@@ -97,7 +93,7 @@ class Recorder:
         finished = [tally for tally in self._live if tally.settled and tally is not self.current]
         self._retired_received += sum(tally.received for tally in finished)
         tallies, self._live = self._live, [tally for tally in self._live if tally not in finished]
-        snapshots = [tally.snapshot() for tally in tallies]
+        snapshots = [tally.snapshot() for tally in tallies]  # all taken before the first yield
         return [delta for build in snapshots if (delta := build(yield_control))]
 
     def _open(self, interval: Interval) -> Tally:
@@ -111,7 +107,6 @@ class Recorder:
         # `replied` counts replies by when they were handled; the tallies count them by when their message was due.
         replied = self._retired_received + sum(tally.received for tally in self._live)
         sample = {**self._sample(), "replied": replied}
-        extra = self.current.extra_counts
-        for name, value in sample.items():
-            extra[name] = extra.get(name, 0) + value - self._last_sample.get(name, 0)
+        gained = {name: value - self._last_sample.get(name, 0) for name, value in sample.items()}
+        merge_counts(self.current.extra_counts, gained)
         self._last_sample = sample

@@ -19,7 +19,6 @@ from wsbench.units import NS_PER_S
 
 K = TypeVar("K")
 
-
 Slots = Iterator[int]
 """Due instants of one connection, increasing, without end."""
 
@@ -55,11 +54,7 @@ def slots(
         return poisson(period, now_ns, random.Random(seed * 1_000_003 + index))
     shift = int(index % connections * period / connections)
     passed = int(max(0, now_ns - shift) / period)
-    base = shift + int(passed * period)
-    while base < now_ns:
-        passed += 1
-        base = shift + int(passed * period)
-    return constant(period, base)
+    return constant(period, next(due for due in constant(period, shift, passed) if due >= now_ns))
 
 
 class Schedule(Generic[K]):

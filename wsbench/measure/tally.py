@@ -63,35 +63,19 @@ class Tally:
     """
 
     __slots__ = (
+        *TALLY_COUNTS,
+        *LATENCY_SERIES,
         "_batches",
         "_closed_loop",
         "_counted",
         "_emitted",
         "_named",
         "_size",
-        "corrupted",
-        "duplicated",
         "extra_counts",
         "groups",
         "interval",
-        "late",
-        "lost",
-        "missed",
-        "one_way",
-        "payload_received",
-        "payload_sent",
-        "pushed",
-        "read_lag",
-        "received",
-        "reordered",
         "replies",
-        "response",
-        "send_lag",
-        "sent",
-        "service",
         "uncounted_sends",
-        "unexpected",
-        "user_stamped",
         "values",
     )
 
@@ -124,10 +108,9 @@ class Tally:
 
     def round_trips(self, name: str) -> RoundTrips:
         """Return the round trips of a name that the scenario chose."""
-        named = self._named.get(name)
-        if named is None:
-            named = self._named[name] = RoundTrips()
-        return named
+        if name not in self._named:
+            self._named[name] = RoundTrips()
+        return self._named[name]
 
     def value(self, name: str, value_ns: int) -> None:
         """Record a duration that is no round trip in the series `name`."""
@@ -190,7 +173,9 @@ class Tally:
         counts = self._gained()
         series = {**self.values, **{name: getattr(self, name) for name in LATENCY_SERIES}}
         if self._closed_loop:
-            at_once = counts.get("sent", 0) - self._lags_counted()
+            # Echoes have no recorded `send_lag`, a scenario's messages have.
+            lags = (self.send_lag, *(trips.send_lag for trips in self._named.values()))
+            at_once = counts.get("sent", 0) - sum(sum(lag.values()) for lag in lags)
             series["send_lag"] = merged([{0: at_once} if at_once else {}, self.send_lag])
         counted, named, groups = self._counted, self._named, self.groups
         self.values, self.groups = {}, {}
@@ -213,20 +198,11 @@ class Tally:
         return build
 
     def _gained(self) -> dict[str, int]:
-        counts = {}
-        for name in TALLY_COUNTS:
-            value = getattr(self, name)
-            gained = value - self._emitted[name]
-            if gained:
-                counts[name] = gained
-                self._emitted[name] = value
+        total = {name: getattr(self, name) for name in TALLY_COUNTS}
+        counts = {name: count - self._emitted[name] for name, count in total.items() if count != self._emitted[name]}
         merge_counts(counts, self.extra_counts)
-        self.extra_counts = {}
+        self._emitted, self.extra_counts = total, {}
         return counts
-
-    def _lags_counted(self) -> int:
-        """Return how many messages have a recorded `send_lag`; echoes of a closed loop have none."""
-        return sum(sum(lags.values()) for lags in (self.send_lag, *(n.send_lag for n in self._named.values())))
 
 
 def _add_named(named: Mapping[str, RoundTrips], series: dict[str, Buckets], counts: dict[str, int]) -> None:

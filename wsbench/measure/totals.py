@@ -24,12 +24,9 @@ class Totals:
         """Add deltas, each once, in any order."""
         for delta in deltas:
             key = (delta.phase, delta.start_ns)
-            known = self._intervals.get(key)
-            if known is None:
-                known = self._intervals[key] = IntervalDelta(*key, {}, {}, {})
             if delta.groups and key in self._ungrouped:  # too late, like a lost reply
                 delta.groups = {}
-            known.add(delta)
+            self._intervals.setdefault(key, IntervalDelta(*key)).add(delta)
             # Kept up to date, because progress needs them every second of a run that may last a day.
             merge_counts(self._counts.setdefault(delta.phase, {}), delta.counts)
             self._named.setdefault(delta.phase, set()).update(delta.series)
@@ -63,13 +60,9 @@ class Totals:
         The caller stores each and calls `add_spilled`, or returns it with `restore`. Later deltas of one of them are
         yielded by a later call.
         """
-        keys = [
-            key
-            for key, interval in self._intervals.items()
-            if key[0] == Phase.MEASURE and key[1] < before_ns and not interval.groups
-        ]
-        for key in sorted(keys):
-            yield self._intervals.pop(key)
+        for interval in self.intervals(Phase.MEASURE):
+            if interval.start_ns < before_ns and not interval.groups:
+                yield self._intervals.pop((interval.phase, interval.start_ns))
 
     def add_spilled(self, interval: IntervalDelta, yield_control: Callable[[], None]) -> None:
         """Keep an interval that the caller has stored in the sums; calls `yield_control` between steps."""
