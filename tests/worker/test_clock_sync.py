@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsbench.worker.clock_sync import ClockOffsetEstimator
+from wsbench.worker.clocks import ClockOffsetEstimator
 
 MS = 1_000_000
 

@@ -12,7 +12,6 @@ from helpers.peer import PATIENCE_S, Peer
 
 from wsbench.run.options import RunOptions
 from wsbench.worker.engine import Engine
-from wsbench.worker.reconnect import reconnect
 
 
 @pytest.fixture
@@ -33,7 +32,7 @@ def test_a_dropped_connection_is_reopened_after_a_pause(engine: Engine, peer: Pe
     driver = LoggedDriver()
     engine.connections.register(driver)
     began = time.monotonic()
-    reopening = gevent.spawn(reconnect, engine, driver)
+    reopening = gevent.spawn(engine.connections.reconnect, driver)
     peer.accept()
     assert reopening.get(timeout=PATIENCE_S) is True
     assert time.monotonic() - began >= 0.05
@@ -44,7 +43,7 @@ def test_a_dropped_connection_is_reopened_after_a_pause(engine: Engine, peer: Pe
 def test_a_refused_connection_is_tried_again(engine: Engine, peer: Peer) -> None:
     driver = LoggedDriver()
     engine.connections.register(driver)
-    reopening = gevent.spawn(reconnect, engine, driver)
+    reopening = gevent.spawn(engine.connections.reconnect, driver)
     peer.accept(lambda _: b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
     peer.close()
     peer.accept()
@@ -53,10 +52,10 @@ def test_a_refused_connection_is_tried_again(engine: Engine, peer: Peer) -> None
 
 
 def test_a_connection_that_is_not_wanted_any_more_is_not_reopened(engine: Engine) -> None:
-    assert reconnect(engine, LoggedDriver(), wanted=lambda: False) is False
+    assert engine.connections.reconnect(LoggedDriver(), wanted=lambda: False) is False
     assert engine.connections.tally.reconnected == 0
 
 
 def test_after_the_run_no_connection_is_reopened(engine: Engine) -> None:
     engine.finish()
-    assert reconnect(engine, LoggedDriver()) is False
+    assert engine.connections.reconnect(LoggedDriver()) is False

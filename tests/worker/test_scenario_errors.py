@@ -9,7 +9,7 @@ import pytest
 from gevent.exceptions import BlockingSwitchOutError
 
 from wsbench.errors import UsageError
-from wsbench.worker.scenario_errors import describe_scenario_error
+from wsbench.worker.error_counter import describe_scenario_error
 
 
 def raised(source: str, tmp_path: Path) -> Exception:

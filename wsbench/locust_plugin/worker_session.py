@@ -29,7 +29,7 @@ from wsbench.run.handoff import Handoff
 from wsbench.run.option_table import BY_NAME
 from wsbench.run.packing import unpack
 from wsbench.run.protocol import ACK, PHASE_UPDATE, REPORT, SETUP, RunSetup
-from wsbench.worker.clock_sync import ClockOffsetEstimator
+from wsbench.worker.clocks import ClockOffsetEstimator
 from wsbench.worker.engine import Engine
 from wsbench.worker.report_queue import ReportQueue
 

@@ -12,7 +12,6 @@ from wsbench.locust_plugin import plugin
 from wsbench.units import NS_PER_S
 from wsbench.worker.echo import EchoDriver, driver_for
 from wsbench.worker.engine import Engine
-from wsbench.worker.reconnect import reconnect
 
 plugin.register()
 
@@ -57,7 +56,7 @@ class EchoUser(User):
             driver.drop_event.clear()
             if not engine.options.reconnect:
                 break
-            reconnect(engine, driver)
+            engine.connections.reconnect(driver)
         # Locust counts on users that run until it stops them.
         gevent.sleep(2**31)
 

@@ -32,7 +32,6 @@ from wsbench.users.pending_request import (
 )
 from wsbench.websocket.connect_options import ConnectOptions
 from wsbench.worker.engine import Engine
-from wsbench.worker.reconnect import reconnect
 
 _now = time.time_ns
 _FOREVER_S = 2.0**31
@@ -247,7 +246,7 @@ class WebSocket(MessageDispatcher):
                 self._make_ready()
 
     def _reopen(self, dropped_ns: int) -> None:
-        if reconnect(self._engine, self, self._options, wanted=lambda: not self._closed):
+        if self._engine.connections.reconnect(self, self._options, wanted=lambda: not self._closed):
             if self._closed:  # closed while it was being opened
                 self._engine.connections.disconnect(self)
                 return

@@ -9,7 +9,6 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable
 
 import gevent
 import msgspec
@@ -117,11 +116,15 @@ def _has_kernel_timestamps() -> bool:
 
 def _ping_pong(size: int) -> Buckets:
     """Measure round trips between two processes with blocking sockets: the minimum of any over loopback."""
+    seen: Buckets = {}
     listener = socket.create_server(("127.0.0.1", 0))
     child = os.fork()
     if child == 0:
-        _in_child(lambda: _echo(listener, size))
-    seen: Buckets = {}
+        try:
+            _echo(listener, size)
+        finally:
+            # Not sys.exit: the child must not run the parent's hub and clean-ups.
+            os._exit(0)
     with socket.create_connection(listener.getsockname()) as ours:
         ours.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         message = b"x" * size
@@ -142,18 +145,5 @@ def _echo(listener: socket.socket, size: int) -> None:
         theirs.sendall(message)
 
 
-def _in_child(work: Callable[[], None]) -> None:
-    try:
-        work()
-    finally:
-        # Not sys.exit: the child must not run the parent's hub and clean-ups.
-        os._exit(0)
-
-
-def main() -> None:
-    """Measure and print."""
-    sys.stdout.write(msgspec.json.encode(measure(int(sys.argv[1]))).decode() + "\n")
-
-
 if __name__ == "__main__":
-    main()
+    sys.stdout.write(msgspec.json.encode(measure(int(sys.argv[1]))).decode() + "\n")

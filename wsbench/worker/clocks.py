@@ -1,4 +1,4 @@
-"""Clocks of a load-generating process: the offset between them, steps, and pauses of the garbage collector.
+"""Clocks of a load-generating process: offsets between them and to the master's, steps, and pauses by the collector.
 
 Latencies are measured on CLOCK_REALTIME, the clock of the kernel's receive timestamps. Schedules run on
 CLOCK_MONOTONIC, which never steps.
@@ -10,8 +10,11 @@ import gc
 import time
 from typing import Any
 
+from wsbench.units import NS_PER_S
+
 STEP_NS = 1_000_000
 """A change of the offset within a second that slewing (at most 500 ppm) cannot explain."""
+_STALE_NS = 60 * NS_PER_S
 
 
 def realtime_offset_ns() -> int:
@@ -48,6 +51,32 @@ class OffsetWatch:
             self.step_max_ns = max(self.step_max_ns, moved)
         self.offset_ns = offset
         return offset
+
+
+class ClockOffsetEstimator:
+    """Estimates the offset of the master's clock from the quickest exchange of a report and its acknowledgement.
+
+    This is Cristian's algorithm: the error is at most half of the exchange's duration.
+
+    Attributes:
+        offset_ns: the master's clock minus ours.
+        error_ns: bound of the estimate's error; None before the first exchange.
+    """
+
+    def __init__(self, host: str) -> None:
+        self._host = host
+        self.offset_ns = 0
+        self.error_ns: int | None = None
+
+    def record_exchange(self, *, sent_ns: int, answered_ns: int, received_ns: int, host: str) -> None:
+        """Use an exchange with the master on `host`: sent and received on our clock, answered on the master's."""
+        took = received_ns - sent_ns
+        if host == self._host:
+            # One machine has one clock: any estimate would be worse.
+            self.offset_ns, self.error_ns = 0, 0
+        elif 0 <= took < _STALE_NS and (self.error_ns is None or took // 2 < self.error_ns):
+            self.offset_ns = answered_ns - (sent_ns + received_ns) // 2
+            self.error_ns = took // 2
 
 
 class GcWatch:

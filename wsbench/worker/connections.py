@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import time
+from collections.abc import Callable
 
 import gevent
 from gevent.pool import Pool
@@ -25,6 +27,7 @@ _CLOSES_AT_A_TIME = 256
 _CLOSE_TIMEOUT_S = 2.0
 _TOO_LATE = "too-late"
 _CHECK_S = 0.01
+_FIRST_PAUSE_S, _MAX_PAUSE_S = 0.1, 5.0
 
 
 class Connections:
@@ -104,6 +107,27 @@ class Connections:
             raise
         self._count_opened(handshake, again)
         driver.attach(Connection(handshake, driver, self._traffic))
+
+    def reconnect(
+        self, driver: Driver, options: ConnectOptions | None = None, *, wanted: Callable[[], bool] = lambda: True
+    ) -> bool:
+        """Reopen a dropped connection, with exponential back-off; blocks.
+
+        Return False if the run ends first or the connection is not `wanted` any more.
+        """
+        pause_s = _FIRST_PAUSE_S
+        while not self._ending:
+            # Jitter, so that thousands of dropped connections do not return at the same instant.
+            gevent.sleep(pause_s * random.uniform(0.5, 1.5))
+            if not wanted():
+                return False
+            try:
+                self.connect(driver, again=True, options=options)
+            except ConnectError:
+                pause_s = min(pause_s * 2, _MAX_PAUSE_S)
+            else:
+                return True
+        return False
 
     def _open(self, options: ConnectOptions | None) -> HandshakeResult:
         if self._ending:

@@ -1,17 +1,28 @@
-"""Errors of one process, counted by kind and side."""
+"""Errors of one process, counted by kind and side; and descriptions of a scenario's exceptions."""
 
 from __future__ import annotations
 
 import logging
+import sysconfig
+import traceback
+from pathlib import Path
 
 import msgspec
+from gevent.exceptions import BlockingSwitchOutError
 
 from wsbench.errors import WsbenchError
 from wsbench.results.run_result import ErrorCount
 from wsbench.run.protocol import SCENARIO_FAILED
-from wsbench.worker.scenario_errors import describe_scenario_error
 
 logger = logging.getLogger(__name__)
+
+_LIBRARIES = (
+    sysconfig.get_path("stdlib"),
+    sysconfig.get_path("purelib"),
+    sysconfig.get_path("platlib"),
+    str(Path(__file__).parents[1]),
+)
+"""Directories of code that is not a scenario's."""
 
 
 class ErrorCounter:
@@ -29,11 +40,9 @@ class ErrorCounter:
     def count(self, error: WsbenchError) -> None:
         """Count an error."""
         key = (error.kind, str(error.side))
-        known = self._tallies.get(key)
-        if known is None:
-            self._tallies[key] = ErrorCount(*key, count=1, example=error.what, remedy=error.remedy)
-        else:
-            self._tallies[key] = msgspec.structs.replace(known, count=known.count + 1)
+        new = ErrorCount(*key, count=0, example=error.what, remedy=error.remedy)
+        known = self._tallies.get(key, new)
+        self._tallies[key] = msgspec.structs.replace(known, count=known.count + 1)
 
     def count_scenario_failure(self, error: Exception, *, logged: bool = False) -> None:
         """Count an exception of the scenario's code, and log its traceback once unless it is `logged` already."""
@@ -42,3 +51,18 @@ class ErrorCounter:
             self._logged.add(what)
             logger.error("%s", what, exc_info=error)
         self.count(WsbenchError(what, kind=SCENARIO_FAILED, remedy="`locust -f` with it shows the traceback."))
+
+
+def describe_scenario_error(error: Exception) -> str:
+    """Return what failed, with the innermost line of the scenario that was involved, if any."""
+    if isinstance(error, BlockingSwitchOutError):
+        text = "a callback must not wait, neither for a reply nor for a while"
+    elif isinstance(error, WsbenchError):
+        text = error.what
+    else:
+        text = f"{type(error).__name__}: {error}".rstrip(": ")
+    frames = reversed(traceback.extract_tb(error.__traceback__))
+    # Compiled libraries have relative names, from where they were built.
+    own = (f for f in frames if Path(f.filename).is_absolute() and not f.filename.startswith(_LIBRARIES))
+    line = next(own, None)
+    return text if line is None else f"{text} ({Path(line.filename).name}, line {line.lineno}, in {line.name})"
