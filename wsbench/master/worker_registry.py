@@ -124,7 +124,6 @@ class WorkerState:
         return WorkerFitness(
             index=self.index,
             cpu_percent_mean=self.cpu_mean,
-            cpu_percent_max=self.cpu_max,
             polling_percent=self.polling,
             stall_max_ns=health.stall_max_ns,
             gc_pause_max_ns=health.gc_pause_max_ns,

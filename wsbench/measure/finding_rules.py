@@ -129,8 +129,7 @@ def _interruptions(evidence: Evidence) -> Iterator[Finding]:
 
 def _losses(evidence: Evidence) -> Iterator[Finding]:
     counts = evidence.counts
-    overdue = counts.get("overdue", 0)
-    if overdue:
+    if overdue := counts.get("overdue", 0):
         yield Finding(
             "overdue",
             f"{format_count(overdue)} messages were due, but the generator was too slow to send them",
@@ -151,16 +150,12 @@ def _losses(evidence: Evidence) -> Iterator[Finding]:
             "Give a longer --timeout to include them in the distribution.",
         )
     if evidence.opened < evidence.users:
-        yield Finding(
-            "fewer-connections",
-            f"{evidence.opened} of {evidence.users} connections could be opened",
-            "See `errors`.",
-        )
+        shown = f"{evidence.opened} of {evidence.users} connections could be opened"
+        yield Finding("fewer-connections", shown, "See `errors`.")
     if evidence.dropped:
         back = f", {evidence.reconnected} were reopened" if evidence.reconnected else ""
-        yield Finding(
-            "dropped", f"{evidence.dropped} connections were dropped{back}", "See `errors` and `close_codes`."
-        )
+        shown = f"{evidence.dropped} connections were dropped{back}"
+        yield Finding("dropped", shown, "See `errors` and `close_codes`.")
     for index in evidence.missing_workers:
         yield Finding(
             "worker-lost",
@@ -224,10 +219,9 @@ def _negotiation(evidence: Evidence) -> Iterator[Finding]:
 
 def _samples(evidence: Evidence) -> Iterator[Finding]:
     due = _asking(evidence.counts) + evidence.counts.get("missed", 0)
-    if not due and any(evidence.series.values()):
-        return  # a scenario that measures no round trips
     if not due:
-        yield Finding("no-samples", "no message was due in the measure phase", "Give a longer --duration.")
+        if not any(evidence.series.values()):  # otherwise a scenario that measures no round trips
+            yield Finding("no-samples", "no message was due in the measure phase", "Give a longer --duration.")
         return
     thin = [p for p in PERCENTS if due < samples_needed(1 - p / 100)]
     if thin:

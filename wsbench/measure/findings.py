@@ -24,11 +24,7 @@ the last: `service` of the others is too long by their wait."""
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """A finding about the generator.
-
-    Attributes:
-        severity: the verdict that it implies, or "note".
-    """
+    """A finding about the generator; `severity` is the verdict that it implies, or "note"."""
 
     code: str
     evidence: str
@@ -38,11 +34,10 @@ class Finding(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class WorkerFitness:
-    """One worker's observations of itself in the measure phase. Durations in ns, CPU in percent of one core."""
+    """One worker's observations of itself in the measure phase. CPU in percent of one core."""
 
     index: int
     cpu_percent_mean: float = 0.0
-    cpu_percent_max: float = 0.0
     polling_percent: float = 0.0
     stall_max_ns: int = 0
     gc_pause_max_ns: int = 0
@@ -76,7 +71,6 @@ class Evidence:
 
 def verdict_of(found: Iterable[Finding]) -> tuple[str, list[Finding]]:
     """Return the verdict that `found` implies, and the findings, the most severe first."""
-    order = {SATURATED: 0, LATE: 1, NOTE: 2}
-    findings = sorted(found, key=lambda finding: order[finding.severity])
+    findings = sorted(found, key=lambda finding: (SATURATED, LATE, NOTE).index(finding.severity))
     verdict = findings[0].severity if findings and findings[0].severity != NOTE else "ok"
     return verdict, findings

@@ -34,10 +34,8 @@ _KEPT_SIZE = 1024
 Parts = tuple[bytes, Iterator[bytes]]
 """Consecutive messages: their common beginning, and the rest of each."""
 
-
 Step = tuple[bytes, "Step | None"]
 """The rest of a message, and the step of the next one; None if that begins differently."""
-
 
 Stretch = tuple[bytes, Step, int]
 """Consecutive messages: their common beginning, the step of the first, and the number of the last. A position in it
@@ -45,11 +43,7 @@ takes no memory per connection."""
 
 
 class Messages(Protocol):
-    """The messages of one connection, numbered from 1.
-
-    Attributes:
-        numbered: whether a message carries its number, so that it differs from its neighbours.
-    """
+    """The messages of one connection, numbered from 1; `numbered` if each carries its number."""
 
     numbered: bool
 
@@ -123,10 +117,9 @@ class JsonMessages:
             document = orjson.loads(payload)
         except orjson.JSONDecodeError:
             return None
-        if not isinstance(document, dict) or document.get("id") != self._id:
-            return None
-        seq = document.get("seq")
-        return seq if isinstance(seq, int) and not isinstance(seq, bool) else None
+        ours = isinstance(document, dict) and document.get("id") == self._id
+        seq = document.get("seq") if ours else None
+        return seq if type(seq) is int else None  # not a bool
 
     def same(self, payload: bytes, seq: int) -> bool:
         return _equal(payload, self.build(seq))

@@ -33,10 +33,7 @@ class Recorder:
         sample: Callable[[], Mapping[str, int]],
         reply_size: int = 0,
     ) -> None:
-        """`sample` returns running totals of the process (CPU, bytes on the wire); each interval gets its share.
-
-        `reply_size` is the size in bytes of each of a tally's `replies`.
-        """
+        """`sample` returns running totals of the process (CPU, bytes on the wire); each interval gets its share."""
         self.plan = plan
         self._closed_loop = closed_loop
         self._reply_size = reply_size

@@ -20,7 +20,6 @@ _REMEMBERED = 100_000
 """Maximum of expired messages kept per connection: a server that stalls longer than the timeout answers all at once."""
 _ALIKE = 0.75
 
-
 Pending = tuple[bytes, int, int, int, Tally]
 """A message in flight; a bare tuple, because hot paths create one per message:
 
@@ -32,7 +31,7 @@ Pending = tuple[bytes, int, int, int, Tally]
 
 
 class ReplyStatus(Enum):
-    """Status of a reply."""
+    """Status of a reply; the value is the name of its count."""
 
     RECEIVED = "received"
     REORDERED = "reordered"
@@ -85,9 +84,7 @@ class EchoVerifier:
         if seq in self._expired:
             del self._expired[seq]
             return ReplyStatus.LATE, None
-        if 0 < seq <= self.last_seq:
-            return ReplyStatus.DUPLICATED, None
-        return ReplyStatus.UNEXPECTED, None
+        return (ReplyStatus.DUPLICATED if 0 < seq <= self.last_seq else ReplyStatus.UNEXPECTED), None
 
     def expire(self, due_before_ns: int) -> list[Pending]:
         """Remove and return messages due before an instant. A later reply to one of them is late."""

@@ -19,23 +19,13 @@ _STALE_NS = 60 * NS_PER_S
 
 def realtime_offset_ns() -> int:
     """Return CLOCK_REALTIME minus CLOCK_MONOTONIC, from the least interrupted of three tries."""
-    best_gap, best_offset = 2**63, 0
-    for _ in range(3):
-        before = time.monotonic_ns()
-        real = time.time_ns()
-        after = time.monotonic_ns()
-        if after - before < best_gap:
-            best_gap, best_offset = after - before, real - (before + after) // 2
-    return best_offset
+    tries = [(time.monotonic_ns(), time.time_ns(), time.monotonic_ns()) for _ in range(3)]
+    before, real, after = min(tries, key=lambda instants: instants[2] - instants[0])
+    return real - (before + after) // 2
 
 
 class OffsetWatch:
-    """Follows the offset between the clocks, and notes steps.
-
-    Attributes:
-        offset_ns: the offset as last read.
-        steps, step_max_ns: number and maximum size of the steps.
-    """
+    """Follows the offset between the clocks, and notes the number and the maximum size of steps."""
 
     def __init__(self) -> None:
         self.offset_ns = realtime_offset_ns()
@@ -80,11 +70,7 @@ class ClockOffsetEstimator:
 
 
 class GcWatch:
-    """Measures how long the garbage collector stops the process.
-
-    Attributes:
-        pause_max_ns, pause_total_ns: since `reset`.
-    """
+    """Measures how long the garbage collector stops the process: the maximum and the total since `reset`."""
 
     def __init__(self) -> None:
         self._began = 0

@@ -10,6 +10,7 @@ import gevent
 from gevent.pool import Pool
 
 from wsbench.errors import ConnectError, ConnectionLost, Side
+from wsbench.measure.delta import merge_counts
 from wsbench.measure.recorder import Recorder
 from wsbench.results.run_result import ConnectionCounts, NegotiatedWith
 from wsbench.transport.connect import Connector
@@ -169,9 +170,7 @@ class Connections:
         self._errors.count(error)
 
     def _count_closed(self, code: int | None) -> None:
-        codes = self.tally.close_codes
-        key = str(code or 1006)
-        codes[key] = codes.get(key, 0) + 1
+        merge_counts(self.tally.close_codes, {str(code or 1006): 1})
 
     # -- ramp ------------------------------------------------------------------------------------------------------
 

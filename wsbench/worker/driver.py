@@ -13,7 +13,6 @@ class Driver(Receiver, Protocol):
     """Drives one connection, and its successors after reconnecting.
 
     Attributes:
-        connection: the open connection; None while there is none.
         has_waiters: whether greenlets wait for its messages, or for instants to send.
     """
 

@@ -48,8 +48,6 @@ class Engine:
 
     Attributes:
         options: of the run; `users` counts the connections of all workers together.
-        connections: opens and closes connections.
-        errors: counts errors.
         recorder: where drivers count messages.
         traffic: bytes on the wire, of all connections.
         ramped: set when the ramp is over: all connections are open.
@@ -150,19 +148,16 @@ class Engine:
         """
         if paced in self._paced or self._finishing:
             return
-        index = len(self._paced) * self.options.processes + self.worker
-        self._paced.add(paced)
-        self._pacer.add(
-            paced,
-            slots(
-                rate=rate,
-                connections=self.options.users,
-                index=index,
-                now_ns=time.monotonic_ns(),
-                arrivals=self.options.arrivals,
-                seed=self.worker,
-            ),
+        its_slots = slots(
+            rate=rate,
+            connections=self.options.users,
+            index=len(self._paced) * self.options.processes + self.worker,
+            now_ns=time.monotonic_ns(),
+            arrivals=self.options.arrivals,
+            seed=self.worker,
         )
+        self._paced.add(paced)
+        self._pacer.add(paced, its_slots)
 
     def wake(self, paced: Paced, instant_ns: int) -> None:
         """Put `paced` on the schedule for one instant of CLOCK_REALTIME, in ns; call `unpace` afterwards."""
@@ -260,9 +255,6 @@ class Engine:
 def _connector(options: RunOptions, traffic: Traffic, *, worker: int, share: int) -> Connector:
     """Return a connector that takes every `share`-th source address, beginning with the worker's."""
     connect, sources = options.connect, options.sources
-    return Connector(
-        connect,
-        context=client_context(ca_file=connect.ca_file, insecure=connect.insecure),
-        traffic=traffic,
-        sources=round_robin(sources, start=worker, step=share) if sources else None,
-    )
+    context = client_context(ca_file=connect.ca_file, insecure=connect.insecure)
+    addresses = round_robin(sources, start=worker, step=share) if sources else None
+    return Connector(connect, context=context, traffic=traffic, sources=addresses)

@@ -18,11 +18,7 @@ _STALL_PROBE_S = 0.05
 
 
 class HealthMonitor:
-    """Watches the process, and keeps the garbage collector away from objects that live as long as the run.
-
-    Attributes:
-        clock: offset between the process's clocks.
-    """
+    """Watches the process, and keeps the garbage collector away from objects that live as long as the run."""
 
     def __init__(self, clock: OffsetWatch, *, kernel_timestamps: bool, exact_timer: bool) -> None:
         self.clock = clock

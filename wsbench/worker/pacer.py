@@ -89,11 +89,7 @@ class HubTimer:
 
 
 class Paced(Protocol):
-    """An object that sends messages when they are due. Instants are ns of CLOCK_REALTIME.
-
-    Attributes:
-        has_waiters: whether a greenlet waits for the due instants.
-    """
+    """An object that sends messages when they are due (ns of CLOCK_REALTIME); see `Pacer.has_waiters`."""
 
     has_waiters: bool
 

@@ -27,11 +27,7 @@ _CHECK_S = 0.05
 
 
 class ReportQueue:
-    """The reports of one worker in one run.
-
-    Attributes:
-        persistent: whether all reports so far are in the file.
-    """
+    """The reports of one worker in one run; `persistent` while all of them are in the file."""
 
     def __init__(self, transmit: Callable[[bytes], None]) -> None:
         """`transmit` sends a packed report to the master."""
@@ -53,8 +49,7 @@ class ReportQueue:
 
     def acknowledged(self, number: int) -> int | None:
         """Return when the report was first sent, in ns since the epoch; None if it was acknowledged before."""
-        _, sent_ns = self._in_flight.pop(number, (b"", None))
-        return sent_ns
+        return self._in_flight.pop(number, (b"", None))[1]
 
     @property
     def unacknowledged(self) -> int:

@@ -23,10 +23,7 @@ class Reporter:
     """Sends a report after every interval, and a final one at the end.
 
     Attributes:
-        clock_offset_ns: master's clock minus ours; reports carry the master's.
-
-    Args:
-        sample_health: returns the health of now.
+        clock_offset_ns: master's clock minus ours; instants in reports are on the master's.
     """
 
     def __init__(

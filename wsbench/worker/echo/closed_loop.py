@@ -31,9 +31,6 @@ class ClosedLoop(EchoDriver):
     def resume(self) -> None:
         self._refill()
 
-    def _begin(self) -> None:
-        self._refill()
-
     def _refill(self) -> None:
         connection, verifier = self.connection, self._verifier
         if connection is None or connection.full or not self._recorder.closed_loops_active:

@@ -80,7 +80,7 @@ class EchoDriver(ABC):
         self._verifier.reconnected()
         self._prepare(connection)
         connection.start()
-        self._begin()
+        self._refill()
 
     @abstractmethod
     def retire(self) -> None:
@@ -105,10 +105,6 @@ class EchoDriver(ABC):
     def abandon(self) -> None:
         self.connection = None
         self._lose(self._verifier.abandon())
-
-    @abstractmethod
-    def _begin(self) -> None:
-        """Begin to send on a connection that has just opened."""
 
     @abstractmethod
     def _refill(self) -> None:
@@ -145,17 +141,15 @@ class EchoDriver(ABC):
         made_room = self._give_up(arrived_ns - self._timeout_ns)
         status, entry = self._verifier.match(payload, text)
         if entry is None:
-            self._count_unmatched(status, self._recorder.advance(handled_ns))
+            _count(self._recorder.advance(handled_ns), status)
             if made_room:
                 self._refill()
             return
         _, due, sent, _, tally = entry
         tally.received += 1
         tally.payload_received += len(payload)
-        if status is ReplyStatus.CORRUPTED:
-            tally.corrupted += 1
-        elif status is ReplyStatus.REORDERED:
-            tally.reordered += 1
+        if status is not ReplyStatus.RECEIVED:
+            _count(tally, status)
         if arrived_ns == handled_ns:
             tally.user_stamped += 1
         record(tally.service, arrived_ns - sent)
@@ -187,17 +181,6 @@ class EchoDriver(ABC):
             return True
         return False
 
-    # -- counting --------------------------------------------------------------------------------------------------
-
-    @staticmethod
-    def _count_unmatched(status: ReplyStatus, tally: Tally) -> None:
-        if status is ReplyStatus.LATE:
-            tally.late += 1
-        elif status is ReplyStatus.DUPLICATED:
-            tally.duplicated += 1
-        else:
-            tally.unexpected += 1
-
     def _lose(self, entries: list[Pending]) -> None:
         for _, due, sent, _, tally in entries:
             tally.lost += 1
@@ -205,3 +188,7 @@ class EchoDriver(ABC):
                 record(tally.send_lag, sent - due)
             if self._events:
                 self._engine.fire_request(None, 0, "lost")
+
+
+def _count(tally: Tally, status: ReplyStatus) -> None:
+    setattr(tally, status.value, getattr(tally, status.value) + 1)

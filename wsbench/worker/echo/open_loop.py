@@ -33,7 +33,8 @@ class OpenLoop(EchoDriver):
     def retire(self) -> None:
         self._retired = True
 
-    def _begin(self) -> None:
+    def attach(self, connection: Connection) -> None:
+        super().attach(connection)
         assert self._engine.options.rate is not None
         self._engine.pace(self, self._engine.options.rate)
 
@@ -64,14 +65,14 @@ class OpenLoop(EchoDriver):
 
     def miss(self, due_ns: int) -> None:
         """Count a message that the generator did not send in time."""
-        self._miss(due_ns, overdue=1)
+        self._miss(due_ns, overdue=True)
 
-    def _miss(self, due_ns: int, *, overdue: int = 0) -> None:
+    def _miss(self, due_ns: int, *, overdue: bool = False) -> None:
         if due_ns < self._recorder.plan.drain_ns:
             tally = self._recorder.tally_at(due_ns)
             tally.missed += 1
             if overdue:
-                tally.extra_counts["overdue"] = tally.extra_counts.get("overdue", 0) + overdue
+                tally.extra_counts["overdue"] = tally.extra_counts.get("overdue", 0) + 1
 
     def _send(self, connection: Connection, due_ns: int) -> None:
         recorder, verifier = self._recorder, self._verifier
