@@ -272,7 +272,7 @@ def test_a_closed_port(tmp_path: Path, run_cli: RunCli) -> None:
         (["--start", "5", "--min", "10"], "are not in this order"),
         (["--start", "0"], "must be above zero"),
         (["--connections", "--start", "1.5"], "--start 1.5 is no number of connections"),
-        (["--connections", "-u", "5"], "the number of connections is what is searched"),
+        (["--connections", "-u", "5"], "the number of connections is searched"),
         (["--per-connection", "5"], "--per-connection goes with --connections"),
         (["--connections", "--max", "100000000"], "--processes"),
         (["--tolerance", "90%"], "'90%' is no percentage from 1% to 50%"),

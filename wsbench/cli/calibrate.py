@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from wsbench.cli.params import FILE, option
 from wsbench.cli.progress import ProgressLine
 from wsbench.launcher.calibration_runs import calibrate
 from wsbench.report.text import calibration_text
@@ -14,25 +15,21 @@ from wsbench.results.directory import ResultNotStored, Staging, replace_file
 from wsbench.results.json_files import encode_json
 from wsbench.run import exit_codes
 
+_OPTIONS: list[click.Parameter] = [
+    option("--results DIR", "Directory in which the result is stored.", FILE, "results"),
+    option("--json", "Print calibration.json on standard output."),
+    option("--quiet", "Print only where the result is stored."),
+]
 
-@click.command("calibrate")
-@click.option(
-    "--results",
-    type=click.Path(path_type=Path),
-    default="results",
-    show_default=True,
-    metavar="DIR",
-    help="Directory in which the result is stored.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print calibration.json on standard output.")
-@click.option("--quiet", is_flag=True, help="Print only where the result is stored.")
-def command(results: Path, as_json: bool, quiet: bool) -> int:
+
+@click.command("calibrate", params=_OPTIONS)
+def command(results: Path, json: bool, quiet: bool) -> int:
     """Measure the speed and the accuracy of the generator on this machine. Takes about a minute."""
     Staging.create(results, "calibration").discard()  # an error of storing is worth more now than in a minute
     with ProgressLine(enabled=not quiet) as line:
         calibration = calibrate(line.say)
     document = encode_json(calibration)
-    if as_json:
+    if json:
         click.echo(document, nl=False)
     elif not quiet:
         click.echo(calibration_text.render(calibration), nl=False)
@@ -40,6 +37,6 @@ def command(results: Path, as_json: bool, quiet: bool) -> int:
         replace_file(results / CALIBRATION_FILE, document)
     except OSError as error:
         raise ResultNotStored(results, error) from error
-    if not as_json:
+    if not json:
         click.echo(f"stored: {results / CALIBRATION_FILE}")
     return exit_codes.of_calibration(calibration)

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from wsbench import machine
-from wsbench.cli.params import POSITIVE_DURATION, Parsed, run_options, run_request, share_between
+from wsbench.cli.params import POSITIVE_DURATION, Parsed, option, run_options, run_request, share_between
 from wsbench.cli.params import RATE as RATE_TYPE
 from wsbench.cli.progress import ProgressLine
 from wsbench.errors import UsageError, WsbenchError
@@ -29,36 +29,8 @@ DEFAULT_OBJECTIVES = ("p99 < 100ms", "errors == 0")
 _NAME = "capacity"
 _START = {RATE: 100.0, CONNECTIONS: 10.0}
 _LEAST = {RATE: 10.0, CONNECTIONS: 1.0}
-_OF_RUN = (
-    "users",
-    "spawn_rate",
-    "processes",
-    "scenario",
-    "tls",
-    "target",
-    "warmup",
-    "drain",
-    "arrivals",
-    "payload_size",
-    "payload_file",
-    "binary",
-    "compression",
-    "header",
-    "subprotocol",
-    "origin",
-    "ca",
-    "insecure",
-    "tls_resume",
-    "source_ip",
-    "timeout",
-    "reconnect",
-    "request_events",
-    "set",
-    "results",
-    "name",
-    "quiet",
-)
-"""Options with the same meaning as in `wsbench run`; the search sets the others, or has no use for them."""
+_NOT_OF_RUN = ("duration", "rate", "in_flight", "fail_if", "strict")
+"""Options of `wsbench run` that the search sets, that it has for itself, or that it has no use for."""
 
 
 def _capacity(url: str | None, **values: Any) -> int:
@@ -73,7 +45,7 @@ def _capacity(url: str | None, **values: Any) -> int:
 
 def _checked(url: str | None, values: dict[str, Any]) -> tuple[StepSpec, Search]:
     """Return the steps and the search, checked before anything is started."""
-    request = run_request(url, {name: values[name] for name in _OF_RUN})
+    request = run_request(url, {name: value for name, value in values.items() if name not in _NOT_OF_RUN})
     searched = CONNECTIONS if values["connections"] else RATE
     _check_users(values)
     if values["per_connection"] and not values["connections"]:
@@ -83,7 +55,7 @@ def _checked(url: str | None, values: dict[str, Any]) -> tuple[StepSpec, Search]
         check_known(objectives, "--slo")
     tls = values["tls"] if url is None else url.lower().startswith("wss:")
     if "tls" in {objective.series for objective in objectives} and not tls:
-        raise UsageError("--slo: a connection without TLS has no tls series", remedy="Say wss://, or --tls.")
+        raise UsageError("--slo: a connection without TLS has no tls series", remedy="Use a wss:// URL, or --tls.")
     spec = StepSpec(
         request=request,
         target=values["target"] if url is None else None,
@@ -105,8 +77,8 @@ def _check_users(values: dict[str, Any]) -> None:
     source = click.get_current_context().get_parameter_source("users")
     if values["connections"] and source is click.core.ParameterSource.COMMANDLINE:
         raise UsageError(
-            "--users and --connections: the number of connections is what is searched",
-            remedy="Say where to --start, and the --max.",
+            "--users and --connections: the number of connections is searched",
+            remedy="Limit the search with --start and --max.",
         )
 
 
@@ -117,9 +89,9 @@ def _bounds(searched: str, values: dict[str, Any]) -> Bounds:
         least=values["min"] or min(_LEAST[searched], start),
         most=values["max"] or max(MOST if searched == RATE else most_connections(values["processes"]), start),
     )
-    for option, value in (("--start", bounds.start), ("--min", bounds.least), ("--max", bounds.most)):
+    for flag, value in (("--start", bounds.start), ("--min", bounds.least), ("--max", bounds.most)):
         if searched == CONNECTIONS and (value != int(value) or value < 1):
-            raise UsageError(f"{option} {value:g} is no number of connections")
+            raise UsageError(f"{flag} {value:g} is no number of connections", remedy="Use a whole number, at least 1.")
     if not bounds.least <= bounds.start <= bounds.most:
         raise UsageError(
             f"--min {bounds.least:g}, --start {bounds.start:g} and --max {bounds.most:g} are not in this order"
@@ -138,65 +110,38 @@ def _print(document: Capacity, directory: Path, *, as_json: bool, quiet: bool) -
 
 
 def _options() -> Iterator[click.Parameter]:
-    of_run = {str(param.name): param for param in run_options()}
-    yield of_run["url"]
-    yield click.Option(
-        ["--slo"],
-        type=Parsed("objective", parse_objective),
-        multiple=True,
-        metavar="'EXPR'",
-        help="An objective that must hold: 'p99 < 10ms', 'service.p99.9 < 20ms', 'lost == 0', 'errors < 0.1%'. "
+    url, *of_run = run_options()
+    yield url
+    yield option(
+        "--slo 'EXPR'",
+        "An objective that must hold: 'p99 < 10ms', 'service.p99.9 < 20ms', 'lost == 0', 'errors < 0.1%'. "
         f"Repeatable. Default: {' and '.join(map(repr, DEFAULT_OBJECTIVES))}.",
+        Parsed("objective", parse_objective),
+        multiple=True,
     )
-    yield click.Option(["--connections"], is_flag=True, help="Search the number of connections instead of the rate.")
-    yield click.Option(
-        ["--per-connection"],
-        type=RATE_TYPE,
-        metavar="R",
-        help="With --connections: messages per second on each (default 1).",
+    yield option("--connections", "Search the number of connections instead of the rate.")
+    yield option("--per-connection R", "With --connections: messages per second on each (default 1).", RATE_TYPE)
+    yield option("--start N", "The first load (default 100; connections: 10).", RATE_TYPE)
+    yield option("--min N", "The lowest load (default 10; connections: 1).", RATE_TYPE)
+    yield option(
+        "--max N", "The highest load (default 1,000,000; connections: as many as open files allow).", RATE_TYPE
     )
-    yield click.Option(
-        ["--start"],
-        type=RATE_TYPE,
-        metavar="N",
-        help="The first load (default 100; connections: 10).",
+    yield option(
+        "--tolerance P",
+        "Maximum distance between the answer and the lowest load that failed.",
+        share_between(0.01, 0.5),
+        "5%",
     )
-    yield click.Option(["--min"], type=RATE_TYPE, metavar="N", help="The lowest load (default 10; connections: 1).")
-    yield click.Option(
-        ["--max"],
-        type=RATE_TYPE,
-        metavar="N",
-        help="The highest load (default 1,000,000; connections: what open files allow).",
+    yield option(
+        "-d --duration T",
+        "Shortest measure phase of a step; it is longer if a percentile needs more samples.",
+        POSITIVE_DURATION,
+        "3s",
     )
-    yield click.Option(
-        ["--tolerance"],
-        type=share_between(0.01, 0.5),
-        default="5%",
-        show_default=True,
-        metavar="P",
-        help="How far the answer may be below the lowest load that failed.",
-    )
-    yield click.Option(
-        ["-d", "--duration"],
-        type=POSITIVE_DURATION,
-        default="3s",
-        show_default=True,
-        metavar="T",
-        help="Shortest measure phase of a step; it is longer if a percentile needs more samples.",
-    )
-    yield click.Option(
-        ["--longest"],
-        type=POSITIVE_DURATION,
-        default="30s",
-        show_default=True,
-        metavar="T",
-        help="Longest measure phase of a step.",
-    )
-    yield click.Option(["--strict"], is_flag=True, help="Exit with 4 if the generator, not the target, is the limit.")
-    yield click.Option(
-        ["--json"], is_flag=True, help="Print capacity.json on standard output, and the summary on standard error."
-    )
-    yield from (of_run[name] for name in _OF_RUN)
+    yield option("--longest T", "Longest measure phase of a step.", POSITIVE_DURATION, "30s")
+    yield option("--strict", "Exit with 4 if the generator, not the target, is the limit.")
+    yield option("--json", "Print capacity.json on standard output, and the summary on standard error.")
+    yield from (param for param in of_run if param.name not in _NOT_OF_RUN)
 
 
 command = click.Command(

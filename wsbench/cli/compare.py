@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from wsbench.cli.params import Parsed, ci_options, write_for_ci
+from wsbench.cli.params import Parsed, ci_options, option, write_for_ci
 from wsbench.experiment.comparison import compare
 from wsbench.experiment.statistics import MARGINS
 from wsbench.report import junit as junit_report
@@ -72,23 +72,20 @@ command = click.Command(
     params=[
         click.Argument(["base"], metavar="BASE"),
         click.Argument(["new"], metavar="NEW"),
-        click.Option(["--anyway"], is_flag=True, help="Compare results of different conditions; the output says so."),
-        click.Option(
-            ["--confidence"],
-            type=Parsed("level", _confidence),
-            default="0.95",
-            show_default=True,
-            metavar="LEVEL",
-            help="Confidence level of the intervals, and of the whole comparison against a false alarm.",
+        option("--anyway", "Compare results of different conditions; the output names the differences."),
+        option(
+            "--confidence LEVEL",
+            "Confidence level of the intervals, and of the whole comparison against a false alarm.",
+            Parsed("level", _confidence),
+            "0.95",
         ),
-        click.Option(
-            ["--margin"],
-            type=Parsed("margin", _margin),
+        option(
+            "--margin METRIC=PERCENT",
+            f"Relative difference that does not matter; repeatable (default: {_DEFAULTS}).",
+            Parsed("margin", _margin),
             multiple=True,
-            metavar="METRIC=PERCENT",
-            help=f"Relative difference that does not matter; repeatable (default: {_DEFAULTS}).",
         ),
-        click.Option(["--json"], is_flag=True, help="Print one JSON document on standard output."),
+        option("--json", "Print one JSON document on standard output."),
         *ci_options(),
     ],
     help="Compare two results: directories of runs or of experiments, or EXPERIMENT:TARGET for one target of an "

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from wsbench.cli.params import FILE
 from wsbench.errors import UsageError
 from wsbench.measure.series import SERIES
 from wsbench.report import distribution_csv, openmetrics, stored_files
@@ -15,7 +16,7 @@ from wsbench.results.json_files import encode_json
 
 
 @click.command("export")
-@click.argument("result", type=click.Path(path_type=Path))
+@click.argument("result", type=FILE)
 @click.option(
     "--format",
     "format_",
@@ -27,8 +28,8 @@ from wsbench.results.json_files import encode_json
 @click.option(
     "--series",
     metavar="NAME",
-    help=f"One series ({', '.join(SERIES)}, or one of the scenario's): hlog, csv, json and openmetrics hold all "
-    "without it, hgrm is of `response`.",
+    help=f"One series ({', '.join(SERIES)}, or one of the scenario's). Without it, hlog, csv, json and openmetrics "
+    "hold all series, and hgrm holds `response`.",
 )
 @click.option("--output", metavar="FILE|-", default="-", show_default=True, help="Where to write it.")
 def command(result: Path, format_: str, series: str | None, output: str) -> None:
@@ -52,9 +53,7 @@ def command(result: Path, format_: str, series: str | None, output: str) -> None
 
 def _content(run: run_result.Run, directory: Path, format_: str, series: str | None) -> bytes:
     if format_ == "json":
-        if series is None:
-            return encode_json(run)
-        return encode_json(run.latency[series])
+        return encode_json(run if series is None else run.latency[series])
     if format_ == "openmetrics":
         return openmetrics.encode(run, list(run.latency) if series is None else [series])
     if format_ == "csv":

@@ -9,7 +9,7 @@ from typing import Any
 import click
 import msgspec
 
-from wsbench.cli.params import Parsed
+from wsbench.cli.params import COUNT, FILE, Parsed, option
 from wsbench.cli.progress import ProgressLine
 from wsbench.errors import UsageError, WsbenchError
 from wsbench.experiment.order import missing_runs
@@ -38,14 +38,14 @@ def _matrix(file: Path | None, **values: Any) -> int:
 
 
 def _ready(file: Path | None, values: dict[str, Any]) -> ExperimentRuns:
-    fixed = {option: values[option] for option in ("seed", "repetitions", "name")}
+    fixed = {name: values[name] for name in ("seed", "repetitions", "name")}
     if values["resume"] is None:
         if file is None:
             raise click.UsageError("Missing argument 'FILE'.")
         return ExperimentRuns.begin(file, values["results"], **fixed)
-    for option, value in fixed.items():
+    for name, value in fixed.items():
         if value is not None:
-            raise UsageError(f"--{option} cannot be changed with --resume", remedy="Start a new experiment.")
+            raise UsageError(f"--{name} cannot be changed with --resume", remedy="Start a new experiment.")
     return ExperimentRuns.resume(Path(values["resume"]) if values["resume"] else None, file, values["results"])
 
 
@@ -81,42 +81,20 @@ command = click.Command(
     "matrix",
     callback=_matrix,
     params=[
-        click.Argument(["file"], required=False, metavar="FILE", type=click.Path(path_type=Path)),
-        click.Option(
-            ["--resume"],
-            is_flag=False,
+        click.Argument(["file"], required=False, metavar="FILE", type=FILE),
+        option(
+            "--resume [DIR]",
+            "Continue an interrupted experiment: make the missing runs. Without DIR: the latest experiment that began "
+            "with FILE.",
             flag_value="",
-            metavar="[DIR]",
-            help="Continue an interrupted experiment: make the missing runs. Without DIR: the latest experiment that "
-            "began with FILE.",
         ),
-        click.Option(
-            ["--results"],
-            type=click.Path(path_type=Path),
-            default="results",
-            show_default=True,
-            metavar="DIR",
-            help="Directory in which experiments are stored.",
-        ),
-        click.Option(
-            ["--name"],
-            type=Parsed("name", parse_name),
-            metavar="NAME",
-            help="Name of the experiment (default: the file's).",
-        ),
-        click.Option(
-            ["--seed"], type=click.IntRange(0), metavar="N", help="Seed of the order of runs (default: random)."
-        ),
-        click.Option(
-            ["--repetitions"], type=click.IntRange(1), metavar="N", help="Runs of every cell (default: the file's)."
-        ),
-        click.Option(
-            ["--strict"], is_flag=True, help="Exit with 4 if the generator's verdict on an open loop is not ok."
-        ),
-        click.Option(
-            ["--json"], is_flag=True, help="Print one JSON document on standard output; the table goes to stderr."
-        ),
-        click.Option(["--quiet"], is_flag=True, help="Print no progress and no table."),
+        option("--results DIR", "Directory in which experiments are stored.", FILE, "results"),
+        option("--name NAME", "Name of the experiment (default: the file's).", Parsed("name", parse_name)),
+        option("--seed N", "Seed of the order of runs (default: random).", click.IntRange(0)),
+        option("--repetitions N", "Runs of every cell (default: the file's).", COUNT),
+        option("--strict", "Exit with 4 if the generator's verdict on an open loop is not ok."),
+        option("--json", "Print one JSON document on standard output; the table goes to stderr."),
+        option("--quiet", "Print no progress and no table."),
     ],
     help="Run an experiment: every target under all conditions of FILE (TOML), repeated, in blocks of random order. "
     "Prints how all targets compare with the baseline.",

@@ -29,12 +29,7 @@ else:
 
 
 class Parsed(_ParamType):
-    """A value that a function parses; its ValueError is what the user reads.
-
-    Args:
-        name: stands for the value in help texts.
-        parse: from text to value.
-    """
+    """A value that a function parses: the user reads the text of its ValueError."""
 
     # Several values of one environment variable: a line each, since headers have spaces in them.
     envvar_list_splitter = "\n"
@@ -44,7 +39,7 @@ class Parsed(_ParamType):
         self._parse = parse
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The parsed value; one that is not text (a default) is taken as it is."""
+        """Parse a text; return any other value (a default) unchanged."""
         if not isinstance(value, str):
             return value
         try:
@@ -53,6 +48,8 @@ class Parsed(_ParamType):
             self.fail(str(exc), param, ctx)
 
 
+COUNT = click.IntRange(1)
+FILE = click.Path(path_type=Path)
 DURATION = Parsed("duration", parse_duration)  # nanoseconds; '0' is one
 POSITIVE_DURATION = Parsed("duration", parse_positive_duration)  # nanoseconds
 SIZE = Parsed("size", parse_size)  # bytes
@@ -75,6 +72,25 @@ def share_between(low: float, high: float) -> Parsed:
     return Parsed("percentage", parse)
 
 
+def option(declaration: str, text: str, type_: Any = None, default: Any = None, **settings: Any) -> click.Option:
+    """Return an option with its help `text`.
+
+    Args:
+        declaration: the flags and the metavar, such as "-d --duration T"; without a metavar the option is a switch.
+    """
+    words = declaration.split()
+    metavar = " ".join(word for word in words if not word.startswith("-"))
+    return click.Option(
+        [word for word in words if word.startswith("-")],
+        type=type_,
+        default=default,
+        show_default=default is not None,
+        metavar=metavar or None,
+        help=text,
+        **{"is_flag": not metavar, **settings},
+    )
+
+
 # -- options of several commands ---------------------------------------------------------------------------------------
 
 
@@ -92,22 +108,13 @@ def ci_options() -> list[click.Parameter]:
     """Return --summary and --junit, whose values go to `write_for_ci`."""
     file = Parsed("file", _writable)
     return [
-        click.Option(
-            ["--summary"],
-            type=file,
-            metavar="FILE",
-            help="Append a summary in Markdown to this file, such as $GITHUB_STEP_SUMMARY.",
-        ),
-        click.Option(["--junit"], type=file, metavar="FILE", help="Write JUnit XML to this file."),
+        option("--summary FILE", "Append a summary in Markdown to this file, such as $GITHUB_STEP_SUMMARY.", file),
+        option("--junit FILE", "Write JUnit XML to this file.", file),
     ]
 
 
 def write_for_ci(*, summary: Path | None, markdown: str, junit: Path | None, xml: bytes) -> None:
-    """Write the files that --summary and --junit name.
-
-    Raises:
-        UsageError: a file cannot be written.
-    """
+    """Write the files that --summary and --junit name; raise UsageError if one cannot be written."""
     try:
         if summary is not None:
             with summary.open("ab") as file:
@@ -122,53 +129,31 @@ def run_options() -> list[click.Parameter]:
     """Return the options about load and target that `wsbench run` and `wsbench capacity` have in common."""
     return [
         click.Argument(["url"], required=False, metavar="[URL]"),
-        click.Option(
-            ["-u", "--users"],
-            type=click.IntRange(1),
-            default=DEFAULT_USERS,
-            show_default=True,
-            metavar="N",
-            help="Connections, of all processes together.",
+        option("-u --users N", "Connections, of all processes together.", COUNT, DEFAULT_USERS),
+        option(
+            "-r --spawn-rate R",
+            f"Connections opened a second (default: {DEFAULT_SPAWN_RATE:g}, or more, for all within {RAMP_S} s).",
+            RATE,
         ),
-        click.Option(
-            ["-r", "--spawn-rate"],
-            type=RATE,
-            metavar="R",
-            help=f"Connections opened a second (default: {DEFAULT_SPAWN_RATE:g}, or more, for all within {RAMP_S} s).",
+        option("--processes N", "Locust workers on this machine.", COUNT, 1),
+        option(
+            "--scenario FILE",
+            "Your locustfile, in place of users that send messages to an echo server.",
+            click.Path(exists=True, dir_okay=False, path_type=Path),
         ),
-        click.Option(
-            ["--processes"],
-            type=click.IntRange(1),
-            default=1,
-            show_default=True,
-            metavar="N",
-            help="Locust workers on this machine.",
-        ),
-        click.Option(
-            ["--scenario"],
-            type=click.Path(exists=True, dir_okay=False, path_type=Path),
-            metavar="FILE",
-            help="Your locustfile, in place of users that send messages to an echo server.",
-        ),
-        click.Option(["--tls"], is_flag=True, help="Start the target with wss."),
-        click.Option(
-            ["--target"],
+        option("--tls", "Start the target with wss."),
+        option(
+            "--target NAME",
+            "The target to start when there is no URL: a name that `wsbench targets` lists; with a proxy in front of "
+            "it: 'nginx>picows'.",
             default=DEFAULT_TARGET,
-            show_default=True,
-            metavar="NAME",
-            help="The target to start when there is no URL: a name that `wsbench targets` lists; with a proxy in front "
-            "of it: 'nginx>picows'.",
         ),
         *map(click_option, OPTIONS),
     ]
 
 
 def run_request(url: str | None, values: Mapping[str, Any]) -> RunRequest:
-    """Return the run that the values of `run_options` ask for.
-
-    Raises:
-        UsageError: they do not go together.
-    """
+    """Return the run for values of `run_options`; raise UsageError if they do not go together."""
     check_target(url, values["target"], tls=values["tls"], scenario=values["scenario"])
     scenario: Path | None = values["scenario"]
     options = RunOptions.from_values(
@@ -192,32 +177,32 @@ class _RunOption(click.Option):
         return super().type_cast_value(ctx, value)
 
 
-def click_option(option: Option) -> click.Option:
-    """Return an option of `OPTIONS` for click."""
-    if option.parse is None:
-        return _RunOption(option.flags, is_flag=True, help=option.help, envvar=option.env)
+def click_option(row: Option) -> click.Option:
+    """Return a row of `OPTIONS` for click."""
+    if row.parse is None:
+        return _RunOption(row.flags, is_flag=True, help=row.help, envvar=row.env)
     return _RunOption(
-        option.flags,
-        type=Parsed(option.name, option.parse),
-        metavar=option.metavar or "|".join(option.choices),
-        default=option.default,
-        show_default=option.default is not None,
-        multiple=option.repeatable,
-        help=option.help,
-        envvar=option.env,
+        row.flags,
+        type=Parsed(row.name, row.parse),
+        metavar=row.metavar or "|".join(row.choices),
+        default=row.default,
+        show_default=row.default is not None,
+        multiple=row.repeatable,
+        help=row.help,
+        envvar=row.env,
     )
 
 
 def texts_of(ctx: click.Context) -> list[str]:
     """Return the options of `OPTIONS` that the user gave, in a shape that Locust's parser takes as well."""
     arguments = []
-    for option in OPTIONS:
-        if ctx.get_parameter_source(option.name) not in _GIVEN:
+    for row in OPTIONS:
+        if ctx.get_parameter_source(row.name) not in _GIVEN:
             continue
-        text = ctx.meta[_TEXTS][option.name]
-        if option.parse is None:
-            arguments += [option.flags[-1]] if ctx.params[option.name] else []
+        text, flag = ctx.meta[_TEXTS][row.name], row.flags[-1]
+        if row.parse is None:
+            arguments += [flag] if ctx.params[row.name] else []
         else:
             # '=': a value may begin with a dash
-            arguments += [f"{option.flags[-1]}={each}" for each in (text if option.repeatable else [text])]
+            arguments += [f"{flag}={each}" for each in (text if row.repeatable else [text])]
     return arguments

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import click
@@ -12,7 +11,7 @@ import msgspec
 import psutil
 
 from wsbench import machine
-from wsbench.cli.params import POSITIVE_SIZE, RATE, SIZE, Parsed, share_between
+from wsbench.cli.params import COUNT, FILE, POSITIVE_SIZE, RATE, SIZE, Parsed, option, share_between
 from wsbench.errors import ExitCode, ResultError, UsageError
 from wsbench.experiment.load_plan import ASSUMED, MEASURED, STATED, Basis, Costs, LoadPlan, WantedLoad, plan_load
 from wsbench.report.text import plan_text
@@ -188,76 +187,34 @@ def _bandwidth(text: str) -> float:
     return value
 
 
-_COUNT = click.IntRange(1)
 command = click.Command(
     "plan",
     callback=_plan,
     params=[
-        click.Option(["--connections"], type=_COUNT, required=True, metavar="N", help="Connections in all."),
-        click.Option(
-            ["--rate"], type=RATE, required=True, metavar="R", help="Messages per second over all connections."
+        option("--connections N", "Connections in all.", COUNT, required=True),
+        option("--rate R", "Messages per second over all connections.", RATE, required=True),
+        option("--payload-size BYTES", "Size of a message.", SIZE, "128"),
+        option("--tls", "Connections use wss."),
+        option("--compression", "Connections use permessage-deflate."),
+        option("--headroom P", "Share of a process's rate to keep in reserve.", share_between(0, 0.9), "30%"),
+        option("--processes N", "Processes on each machine (default: one per core).", COUNT),
+        option("--connections-per-process N", f"Maximum connections of a process (default {_CONNECTIONS:,}).", COUNT),
+        option("--memory SIZE", "Memory of each machine, for example 64GB.", POSITIVE_SIZE),
+        option(
+            "--bandwidth B",
+            "Bandwidth of each machine in each direction, for example 10Gbit (default: unlimited).",
+            Parsed("bandwidth", _bandwidth),
         ),
-        click.Option(
-            ["--payload-size"], type=SIZE, default="128", show_default=True, metavar="BYTES", help="Size of a message."
+        option(
+            "--destinations N",
+            "Addresses and ports at which the server listens: each allows as many connections as a machine has ports.",
+            COUNT,
+            1,
         ),
-        click.Option(["--tls"], is_flag=True, help="Connections use wss."),
-        click.Option(["--compression"], is_flag=True, help="Connections use permessage-deflate."),
-        click.Option(
-            ["--headroom"],
-            type=share_between(0, 0.9),
-            default="30%",
-            show_default=True,
-            metavar="P",
-            help="Share of a process's rate to keep in reserve.",
-        ),
-        click.Option(
-            ["--processes"], type=_COUNT, metavar="N", help="Processes on each machine (default: one per core)."
-        ),
-        click.Option(
-            ["--connections-per-process"],
-            type=_COUNT,
-            metavar="N",
-            help=f"Maximum number of connections of a process (default {_CONNECTIONS:,}).",
-        ),
-        click.Option(
-            ["--memory"], type=POSITIVE_SIZE, metavar="SIZE", help="Memory of each machine, for example 64GB."
-        ),
-        click.Option(
-            ["--bandwidth"],
-            type=Parsed("bandwidth", _bandwidth),
-            metavar="B",
-            help="Bandwidth of each machine in each direction, for example 10Gbit (default: unlimited).",
-        ),
-        click.Option(
-            ["--destinations"],
-            type=_COUNT,
-            default=1,
-            show_default=True,
-            metavar="N",
-            help="Addresses and ports at which the server listens: each allows as many connections as a machine has "
-            "ports.",
-        ),
-        click.Option(
-            ["--rate-per-process"],
-            type=RATE,
-            metavar="R",
-            help="Messages per second of a process, instead of the measured rate.",
-        ),
-        click.Option(
-            ["--bytes-per-connection"],
-            type=POSITIVE_SIZE,
-            metavar="SIZE",
-            help="Memory of a connection, instead of the measured size.",
-        ),
-        click.Option(
-            ["--results"],
-            type=click.Path(path_type=Path),
-            default="results",
-            show_default=True,
-            metavar="DIR",
-            help="Directory in which `wsbench calibrate` stored its result.",
-        ),
-        click.Option(["--json"], is_flag=True, help="Print one JSON document on standard output."),
+        option("--rate-per-process R", "Messages per second of a process, instead of the measured rate.", RATE),
+        option("--bytes-per-connection SIZE", "Memory of a connection, instead of the measured size.", POSITIVE_SIZE),
+        option("--results DIR", "Directory in which `wsbench calibrate` stored its result.", FILE, "results"),
+        option("--json", "Print one JSON document on standard output."),
     ],
     help="Project what a larger load needs: processes, machines, open files, ports, memory and bandwidth, with the "
     "commands and settings for it. The projection rests on what `wsbench calibrate` measured here.",

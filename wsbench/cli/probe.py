@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from wsbench import __version__
-from wsbench.cli.params import click_option
+from wsbench.cli.params import click_option, option
 from wsbench.errors import WsbenchError
 from wsbench.measure.payloads import FixedMessages, JsonMessages
 from wsbench.probe import probe_text
@@ -41,24 +41,19 @@ _HELP = {
 
 
 def _options() -> list[click.Parameter]:
-    chosen = [click_option(option) for option in OPTIONS if option.name in _OF_RUN]
-    for option in chosen:
-        option.help = _HELP.get(option.name or "", option.help)
+    chosen = [click_option(row) for row in OPTIONS if row.name in _OF_RUN]
+    for each in chosen:
+        each.help = _HELP.get(each.name or "", each.help)
     return [
         click.Argument(["url"]),
         *chosen,
-        click.Option(["--show-credentials"], is_flag=True, help="Do not mask Authorization, cookies and tokens."),
-        click.Option(["--json"], is_flag=True, help="Print the result as JSON on standard output."),
+        option("--show-credentials", "Do not mask Authorization, cookies and tokens."),
+        option("--json", "Print the result as JSON on standard output."),
     ]
 
 
 def _run(url: str, **values: Any) -> None:
-    """Probe, and print the result.
-
-    Raises:
-        UsageError: a wrong option or URL.
-        ConnectError, ConnectionLost: the step that failed.
-    """
+    """Probe and print the result; raise the error of the step that failed."""
     options = _probe_options(url, values)
     if values["json"]:
         result, error = probe(options)

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import click
 
+from wsbench.cli.params import FILE
 from wsbench.errors import UsageError
 from wsbench.report import stored_report
 from wsbench.results.directory import REPORT_FILE, replace_file
 
 
 @click.command("report")
-@click.argument("result", type=click.Path(path_type=Path))
+@click.argument("result", type=FILE)
 @click.option(
     "--output",
     metavar="FILE|-",

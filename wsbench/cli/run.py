@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from wsbench import machine
-from wsbench.cli.params import Parsed, ci_options, run_options, run_request, texts_of, write_for_ci
+from wsbench.cli.params import Parsed, ci_options, option, run_options, run_request, texts_of, write_for_ci
 from wsbench.cli.progress import ProgressLine
 from wsbench.launcher.execution import RunRequest, execute
 from wsbench.launcher.local_target import start_target
@@ -85,15 +85,14 @@ command = click.Command(
     callback=_run,
     params=[
         *run_options(),
-        click.Option(
-            ["-t", "--run-time"],
-            type=Parsed("run time", _run_time),
-            metavar="T",
-            help="Length of the whole run: the measure phase is what ramp and warm-up leave of it.",
+        option(
+            "-t --run-time T",
+            "Length of the whole run; the measure phase is the rest after ramp and warm-up.",
+            Parsed("run time", _run_time),
         ),
-        click.Option(["--json"], is_flag=True, help="Print run.json on standard output, and nothing else there."),
+        option("--json", "Print run.json on standard output, and nothing else there."),
         *ci_options(),
-        click.Option(["--web"], is_flag=True, help="With Locust's web UI, until Ctrl-C."),
+        option("--web", "Run with Locust's web UI, until Ctrl-C."),
     ],
     help="Put load on a WebSocket server and report its latency. Without URL, an echo target is started for it.",
 )

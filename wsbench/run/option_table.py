@@ -11,13 +11,7 @@ from wsbench.measure.payloads import SMALLEST_JSON
 from wsbench.run import settings
 from wsbench.run.gates import parse as parse_gate
 from wsbench.source_addresses import parse_sources
-from wsbench.units import (
-    one_of,
-    parse_duration,
-    parse_positive_duration,
-    parse_rate,
-    parse_size,
-)
+from wsbench.units import one_of, parse_duration, parse_positive_duration, parse_rate, parse_size
 from wsbench.websocket.compression import parse_compression
 from wsbench.websocket.connect_options import parse_header
 
@@ -185,13 +179,7 @@ OPTIONS: tuple[Option, ...] = (
         "Fire Locust's request event for every message, for listeners that need each one. Slower.",
         None,
     ),
-    Option(
-        ("--set",),
-        "Change a setting of the scenario.",
-        settings.parse,
-        metavar="NAME=VALUE",
-        repeatable=True,
-    ),
+    Option(("--set",), "Change a setting of the scenario.", settings.parse, metavar="NAME=VALUE", repeatable=True),
     Option(
         ("--fail-if",),
         "Exit with 1 if this condition holds: 'p99 > 5ms', 'lost > 0', 'errors > 0.1%', 'throughput < 1000/s'.",

@@ -16,10 +16,7 @@ from wsbench.errors import UsageError
 from wsbench.run.gates import Condition
 from wsbench.run.option_table import DEFAULTS, OPTIONS
 from wsbench.source_addresses import SourceRange, check_sources, for_loopback
-from wsbench.units import (
-    NS_PER_S,
-    format_seconds,
-)
+from wsbench.units import NS_PER_S, format_seconds
 from wsbench.websocket.connect_options import ConnectOptions
 from wsbench.websocket.tls import client_context
 
