@@ -80,14 +80,15 @@ def option(declaration: str, text: str, type_: Any = None, default: Any = None, 
     """
     words = declaration.split()
     metavar = " ".join(word for word in words if not word.startswith("-"))
+    if default is not None:  # to click, a default of None is one
+        settings |= {"default": default, "show_default": True}
     return click.Option(
         [word for word in words if word.startswith("-")],
         type=type_,
-        default=default,
-        show_default=default is not None,
         metavar=metavar or None,
         help=text,
-        **{"is_flag": not metavar, **settings},
+        is_flag=not metavar,
+        **settings,
     )
 
 
