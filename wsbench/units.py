@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 NS_PER_S = 1_000_000_000
@@ -37,10 +37,7 @@ _LONGEST_NS = 2**62
 
 
 def parse_duration(text: str) -> int:
-    """Parse nanoseconds from '10s', '250ms', '1m30s', '20us', or a bare number of seconds.
-
-    Raises ValueError if the text is not a duration, or it is negative or longer than 146 years.
-    """
+    """Parse nanoseconds, at most 146 years, from '10s', '250ms', '1m30s', '20us', or a bare number of seconds."""
     stripped = text.strip()
     try:
         total = float(stripped) * NS_PER_S
@@ -65,7 +62,7 @@ def parse_positive_duration(text: str) -> int:
 
 
 def parse_size(text: str) -> int:
-    """Parse bytes from '128', '64k', '1MiB'; raise ValueError if the text is not a size."""
+    """Parse bytes from '128', '64k', '1MiB'."""
     match = _SIZE.fullmatch(text.strip())
     if match is None or match[2].lower() not in _SIZE_UNITS:
         raise ValueError(f"{text!r} is not a size in bytes: use for example 128, 64k or 1MiB")
@@ -73,7 +70,7 @@ def parse_size(text: str) -> int:
 
 
 def parse_positive_size(text: str) -> int:
-    """As `parse_size`, but zero is an error as well."""
+    """Parse a size as `parse_size` does, but refuse zero."""
     size = parse_size(text)
     if size == 0:
         raise ValueError(f"{text!r} must be larger than zero")
@@ -81,10 +78,7 @@ def parse_positive_size(text: str) -> int:
 
 
 def parse_rate(text: str) -> float:
-    """Parse events a second from '1000', '1000/s', '2.5k', '600/min'.
-
-    Raises ValueError if the text is not a rate, or the rate is not above zero.
-    """
+    """Parse events a second, above zero, from '1000', '1000/s', '2.5k', '600/min'."""
     match = _RATE.fullmatch(text.strip())
     if match is None:
         raise ValueError(f"{text!r} is not a rate: use for example 1000, 2.5k/s or 600/min")
@@ -119,13 +113,7 @@ def one_of(*names: str) -> Callable[[str], str]:
 
 def format_duration(duration_ns: float | None) -> str:
     """Format with three significant digits and the unit that fits: '24.1 µs', '1.51 ms', '2.00 s'; '–' for None."""
-    if duration_ns is None:
-        return "–"
-    for unit, size in (("s", NS_PER_S), ("ms", NS_PER_MS), ("µs", NS_PER_US)):
-        # 999.6 µs rounds to 1.00 ms, not to 1000 µs
-        if duration_ns >= size * 0.9995:
-            return f"{_three_digits(duration_ns / size)} {unit}"
-    return f"{duration_ns:.0f} ns"
+    return _with_unit(duration_ns, {"s": NS_PER_S, "ms": NS_PER_MS, "µs": NS_PER_US}, "ns")
 
 
 def format_seconds(duration_ns: int) -> str:
@@ -157,15 +145,16 @@ def format_rate(per_s: float | None) -> str:
 
 def format_bytes(size: float | None) -> str:
     """Format in powers of ten: '512 B', '12.4 kB', '3.10 MB'; '–' for None."""
-    if size is None:
+    return _with_unit(size, {"GB": 1e9, "MB": 1e6, "kB": 1e3}, "B")
+
+
+def _with_unit(value: float | None, units: Mapping[str, float], smallest: str) -> str:
+    if value is None:
         return "–"
-    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if size >= factor * 0.9995:
-            return f"{_three_digits(size / factor)} {unit}"
-    return f"{size:.0f} B"
-
-
-def _three_digits(value: float) -> str:
-    if value >= 99.95:
-        return f"{value:,.0f}"
-    return f"{value:.1f}" if value >= 9.995 else f"{value:.2f}"
+    for unit, size in units.items():
+        # 999.6 µs rounds to 1.00 ms, not to 1000 µs
+        if value >= size * 0.9995:
+            scaled = value / size
+            digits = 0 if scaled >= 99.95 else 1 if scaled >= 9.995 else 2
+            return f"{scaled:,.{digits}f} {unit}"
+    return f"{value:.0f} {smallest}"

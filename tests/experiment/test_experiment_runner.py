@@ -40,7 +40,7 @@ class Fake:
 
     def __call__(self, cell: Cell, repetition: int) -> RunOutcome:
         self.asked.append((repetition, cell.key))
-        self.stored.append(self.store.load())
+        self.stored.append(experiment_result.load(self.store.path))
         return self._does(len(self.asked), cell) or self.outcome()
 
     def outcome(self, **more: object) -> RunOutcome:
@@ -75,7 +75,7 @@ def run(
 ) -> tuple[Experiment, bool, Heard]:
     heard = Heard()
     ended, interrupted = run_experiment(store, experiment, execute, heard, expected_run_ns=EXPECTED_NS, **more)  # type: ignore[arg-type]
-    assert store.load() == ended
+    assert experiment_result.load(store.path) == ended
     return ended, interrupted, heard
 
 
@@ -153,7 +153,7 @@ def test_an_interruption_leaves_the_rest_pending_and_going_on_makes_just_that(st
         [DONE] * 3 + [PENDING] * (3 * CELLS - 3)
     )
     again = Fake(store)
-    ended, interrupted, heard = run(store, store.load(), again)
+    ended, interrupted, heard = run(store, experiment_result.load(store.path), again)
     assert (interrupted, ended.complete) == (False, True)
     assert execute.asked[:3] + again.asked == planned(experiment)
     assert (heard.steps[0].number, heard.steps[0].total) == (4, 3 * CELLS)
@@ -194,7 +194,7 @@ def test_a_crash_of_our_own_leaves_what_was_done(store: ExperimentStore) -> None
 
     with pytest.raises(ZeroDivisionError):
         run(store, fresh(store), Fake(store, breaks))
-    assert [each.status for each in runs_of(store.load())].count(DONE) == 2
+    assert [each.status for each in runs_of(experiment_result.load(store.path))].count(DONE) == 2
 
 
 def test_an_experiment_is_one_process_at_a_time(store: ExperimentStore) -> None:

@@ -32,11 +32,9 @@ _DIGITS = 3
 
 @dataclass(frozen=True)
 class Search:
-    """Parameters of a search.
+    """Parameters of a search; the answer may lie below the lowest load that failed by the share `tolerance`.
 
-    Attributes:
-        tolerance: the share by which the answer may lie below the lowest load that failed.
-        whole: whether loads are whole numbers.
+    `whole` means that loads are whole numbers.
     """
 
     bounds: Bounds
@@ -74,22 +72,19 @@ def decide(search: Search, steps: Sequence[CapacityStep]) -> NextLoad | SearchEn
     """Return the next load, or the end of the search, after the steps so far."""
     by_load = _by_load(steps)
     failed = min((load for load, outcomes in by_load.items() if _failed(outcomes)), default=None)
-    held = max(
-        (load for load, outcomes in by_load.items() if _held(outcomes) and (failed is None or load < failed)),
-        default=None,
-    )
+    below = [load for load in by_load if failed is None or load < failed]
+    held = max((load for load in below if _held(by_load[load])), default=None)
+    limited_by = BOUND if failed is None else majority_outcome(by_load[failed])
     if len(steps) >= MOST_STEPS:
-        limited_by = BOUND if failed is None else majority_outcome(by_load[failed])
         return SearchEnd(held, limited_by, failed, settled=False)
-    open_ = [load for load, outcomes in by_load.items() if not _failed(outcomes) and not _held(outcomes)]
-    if open_ and (failed is None or min(open_) < failed):
-        return NextLoad(min(open_), held, failed)
+    if undecided := [load for load in below if not _held(by_load[load])]:
+        return NextLoad(min(undecided), held, failed)
     following = _next(search, held, failed)
     if following is not None:
         return NextLoad(following, held, failed)
     if held is not None and by_load[held].count(HELD) < AGREEING:
         return NextLoad(held, held, failed)
-    return SearchEnd(held, BOUND if failed is None else majority_outcome(by_load[failed]), failed)
+    return SearchEnd(held, limited_by, failed)
 
 
 def best_so_far(steps: Iterable[CapacityStep]) -> float | None:

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 
 from wsbench import __version__
 from wsbench.errors import UsageError
 from wsbench.experiment import preconditions, sides
 from wsbench.experiment.sides import MatchedRuns, SideSource
-from wsbench.experiment.statistics import (
-    ASSUMED_SPREAD,
-    ASSUMED_SPREAD_OF_HELD_RATE,
-    THROUGHPUT,
-    Question,
-    judge,
-)
+from wsbench.experiment.statistics import ASSUMED_SPREAD, ASSUMED_SPREAD_OF_HELD_RATE, THROUGHPUT, Question, judge
 from wsbench.results.comparison_result import SCHEMA, Comparison, ComparisonSide, Metric, Pair, Verdict, overall_verdict
 from wsbench.results.percentiles import PERCENTILES, figure_of
-from wsbench.results.run_result import Latency, Run
+from wsbench.results.run_result import Run
 from wsbench.units import format_count
 
 SERIES = "response"
@@ -32,9 +27,7 @@ def compare(
 ) -> Comparison:
     """Compare BASE with NEW, each a path or `EXPERIMENT:TARGET`; `margins` by metric, as shares.
 
-    Raises:
-        ResultError: a side is not a result.
-        UsageError: the sides are not comparable, and `anyway` is False.
+    Raises ResultError if a side is not a result, and UsageError if the sides are not comparable, unless `anyway`.
     """
     sources = sides.read_side(base), sides.read_side(new)
     matched = sides.match_sides(*sources)
@@ -66,7 +59,7 @@ def _side(source: SideSource) -> ComparisonSide:
 
 
 def _differences(matched: Sequence[MatchedRuns]) -> list[str]:
-    """Return the differences of all pairs; one that several pairs have is named once, with these pairs."""
+    """Return the differences of all pairs; a difference of several pairs once, with these pairs."""
     return _by_pair(matched, lambda pair: preconditions.differences(pair.base, pair.new))
 
 
@@ -92,42 +85,29 @@ def _some(texts: Sequence[str]) -> str:
 
 
 def _judged_pairs(matched: Sequence[MatchedRuns], margins: Mapping[str, float], confidence: float) -> list[Pair]:
-    metrics = [
-        [_question(name, pair, margin) for name, margin in margins.items()] for pair in matched if not pair.reason
+    questions = [
+        [] if pair.reason else [_question(name, pair, margin) for name, margin in margins.items()] for pair in matched
     ]
-    questions = [question for of_pair in metrics for question in of_pair if isinstance(question, Question)]
-    answers = iter(judge(questions, confidence))
-    rows = iter(
-        [question if isinstance(question, Metric) else next(answers) for question in of_pair] for of_pair in metrics
-    )
-    return [
-        Pair(
-            pair.key,
-            [run.id for run in pair.base],
-            [run.id for run in pair.new],
-            [] if pair.reason else next(rows),
-            pair.reason,
-            pair.missing,
-        )
-        for pair in matched
-    ]
+    answers = iter(judge([each for each in chain(*questions) if isinstance(each, Question)], confidence))
+    pairs = []
+    for pair, of_pair in zip(matched, questions, strict=True):
+        base, new = [[run.id for run in runs] for runs in (pair.base, pair.new)]
+        metrics = [next(answers) if isinstance(each, Question) else each for each in of_pair]
+        pairs.append(Pair(pair.key, base, new, metrics, pair.reason, pair.missing))
+    return pairs
 
 
 def _question(metric: str, pair: MatchedRuns, margin: float) -> Question | Metric:
     """Return the question to judge; or the answer, where there are too few messages to judge."""
     runs = (*pair.base, *pair.new)
     if metric != THROUGHPUT:
-        fewest = min(_due(run.latency[SERIES]) for run in runs)
+        fewest = min(run.latency[SERIES].due for run in runs)
         needed = PERCENTILES[metric].samples
         if fewest < needed:
             reason = f"a run has {format_count(fewest)} messages; {metric} needs {format_count(needed)}"
             return Metric(metric, Verdict.NOT_COMPARED, margin, reason=reason)
     base, new = [[_value(metric, run) for run in side] for side in (pair.base, pair.new)]
     return Question(metric, base, new, margin, assumed_spread(metric, runs))
-
-
-def _due(latency: Latency) -> int:
-    return latency.count + latency.lost
 
 
 def assumed_spread(metric: str, runs: Iterable[Run]) -> float:
@@ -206,8 +186,6 @@ def _source_notes(base: SideSource, new: SideSource) -> list[str]:
         if not isinstance(source.content, Run) and not source.content.complete
     ]
     if not isinstance(base.content, Run) and base.content.id != new.content.id:
-        notes.append(
-            "two experiments: the intervals do not include changes of the machine between them "
-            "(EXPERIMENT:TARGET compares runs that alternated)"
-        )
+        note = "two experiments: the intervals do not include changes of the machine between them"
+        notes.append(f"{note} (EXPERIMENT:TARGET compares runs that alternated)")
     return notes

@@ -18,12 +18,9 @@ from wsbench.results.experiment_result import DONE, FAILED, PENDING, RUNS, Cell,
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """The outcome of a run that left a result.
+    """The outcome of a run that left a result in the directory `run`; `failure` is why it does not count.
 
-    Attributes:
-        run: its result directory.
-        failure: why the run does not count; None if it does.
-        interrupted: whether the user interrupted it; the run will be repeated.
+    A run that the user interrupted will be repeated.
     """
 
     run: Path
@@ -34,9 +31,7 @@ class RunOutcome:
 class Executor(Protocol):
     """Makes one run of a cell.
 
-    Raises:
-        WsbenchError: nothing could be measured; the experiment continues.
-        KeyboardInterrupt: the user interrupted the experiment.
+    WsbenchError means that nothing could be measured, and the experiment continues; KeyboardInterrupt ends it.
     """
 
     def __call__(self, cell: Cell, repetition: int) -> RunOutcome: ...
@@ -74,8 +69,7 @@ def run_experiment(
 ) -> tuple[Experiment, bool]:
     """Make all missing runs; return the experiment after them, and whether the user interrupted it.
 
-    Args:
-        expected_run_ns: estimated length of a run, until one was made.
+    `expected_run_ns` is the estimated length of a run until one was made.
     """
     store.save(experiment)
     missing = missing_runs(experiment)
@@ -116,8 +110,7 @@ def _made(cell: Cell, run: CellRun, execute: Executor) -> tuple[CellRun, bool]:
 
 
 def _with(experiment: Experiment, place: int, number: int, run: CellRun) -> Experiment:
-    cells = list(experiment.cells)
-    runs = list(cells[place].runs)
+    cells, runs = list(experiment.cells), list(experiment.cells[place].runs)
     runs[number] = run
     cells[place] = replace(cells[place], runs=runs)
     return replace(experiment, complete=False, cells=cells)

@@ -8,18 +8,20 @@ from pathlib import Path
 from typing import Self
 
 from wsbench.errors import UsageError
-from wsbench.results import experiment_result
 from wsbench.results.directory import create_directory, replace_file, timed_id, unwritable
 from wsbench.results.experiment_result import EXPERIMENT_FILE, RUNS, TOML_FILE, Experiment
 from wsbench.results.json_files import encode_json
 
 
 class ExperimentStore:
-    """The directory of one experiment, locked by this process until the context ends."""
+    """The directory of one experiment, locked by this process until the context ends.
+
+    `runs` is the directory of the runs' results, and `toml` the copy of the experiment file.
+    """
 
     def __init__(self, path: Path) -> None:
         """Lock an existing directory; raise UsageError if another process has locked it, or it cannot be read."""
-        self.path = path
+        self.path, self.runs, self.toml = path, path / RUNS, path / TOML_FILE
         self.id = path.name
         try:
             self._descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
@@ -33,10 +35,7 @@ class ExperimentStore:
 
     @classmethod
     def create(cls, results: Path, name: str, text: bytes) -> ExperimentStore:
-        """Create a directory in `results` under a free id; `text` is the experiment file.
-
-        Raises UsageError if `results` cannot be written.
-        """
+        """Create a directory in `results` with the experiment file `text`; raise UsageError if that fails."""
         path = new_directory(results, name)
         try:
             (path / TOML_FILE).write_bytes(text)
@@ -49,20 +48,6 @@ class ExperimentStore:
 
     def __exit__(self, *_: object) -> None:
         os.close(self._descriptor)
-
-    @property
-    def runs(self) -> Path:
-        """The directory of the runs' results."""
-        return self.path / RUNS
-
-    @property
-    def toml(self) -> Path:
-        """The copy of the experiment file."""
-        return self.path / TOML_FILE
-
-    def load(self) -> Experiment:
-        """Read experiment.json; raise ResultError if there is none, or it cannot be read."""
-        return experiment_result.load(self.path)
 
     def save(self, experiment: Experiment) -> None:
         """Replace experiment.json atomically."""

@@ -30,7 +30,11 @@ def judge_step(
         on_schedule: False for users that send at times of their own choice.
     """
     checked = [(objective, *objective.hold(run)) for objective in objectives]
-    broken = [_broken(objective, value) for objective, held, value in checked if not held]
+    broken = [
+        f"{objective.metric_name} " + ("has no value: too much was lost" if value == NO_VALUE else f"was {value}")
+        for objective, held, value in checked
+        if not held
+    ]
     why = "; ".join([*_not_opened(run), *_short(run, on_schedule), *broken])
     outcome = HELD
     if why:
@@ -52,12 +56,6 @@ def judge_step(
         p99_9_ns=response.p99_9_ns,
         run=where,
     )
-
-
-def _broken(objective: Condition, value: str) -> str:
-    if value == NO_VALUE:
-        return f"{objective.metric_name} has no value: too much was lost"
-    return f"{objective.metric_name} was {value}"
 
 
 def _not_opened(run: Run) -> Iterable[str]:
@@ -85,9 +83,8 @@ def _short(run: Run, on_schedule: bool) -> Iterable[str]:
     due_per_s = run.conditions.rate or 0.0
     if run.conditions.arrivals != "constant" or not on_schedule:
         due_per_s = _due(run) * NS_PER_S / max(1, run.conditions.duration_ns)
-    if (
-        run.throughput.received_per_s - (1 - SHORTFALL) * due_per_s
-    ) * run.conditions.duration_ns < -_EDGE_MESSAGES * NS_PER_S:
+    missing_per_s = (1 - SHORTFALL) * due_per_s - run.throughput.received_per_s
+    if missing_per_s * run.conditions.duration_ns > _EDGE_MESSAGES * NS_PER_S:
         yield f"{format_count(run.throughput.received_per_s)} replies/s arrived of {format_count(due_per_s)}"
 
 
@@ -106,10 +103,7 @@ def _whose(run: Run, broken: Iterable[Condition]) -> tuple[str, str]:
     if own_ns <= theirs_ns or not theirs_ns:
         return TARGET, ""
     own, theirs = format_duration(own_ns), format_duration(theirs_ns)
-    return (
-        GENERATOR,
-        f"generator {verdict}, but its own lateness (p99 {own}) exceeded the target's time ({theirs})",
-    )
+    return GENERATOR, f"generator {verdict}, but its own lateness (p99 {own}) exceeded the target's time ({theirs})"
 
 
 def _read_late(run: Run) -> bool:

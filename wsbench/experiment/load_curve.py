@@ -27,11 +27,7 @@ _LEAST_DISTANCE = 0.1
 
 @dataclass(frozen=True)
 class LoadPoint:
-    """All steps at one load: the medians of their latencies in ns, and their majority outcome.
-
-    Attributes:
-        due: messages due in the step that had the fewest.
-    """
+    """All steps at one load: medians of their latencies in ns, majority outcome, and the fewest messages due."""
 
     load: float
     outcome: str
@@ -48,19 +44,18 @@ def load_curve(steps: Iterable[CapacityStep]) -> list[LoadPoint]:
     for step in steps:
         if step.due:
             by_load.setdefault(step.load, []).append(step)
-    return [_point(load, by_load[load]) for load in sorted(by_load)]
-
-
-def _point(load: float, steps: list[CapacityStep]) -> LoadPoint:
-    return LoadPoint(
-        load=load,
-        outcome=majority_outcome([step.outcome for step in steps]),
-        due=min(step.due for step in steps),
-        steps=len(steps),
-        p50_ns=_median([step.p50_ns for step in steps]),
-        p99_ns=_median([step.p99_ns for step in steps]),
-        p99_9_ns=_median([step.p99_9_ns for step in steps]),
-    )
+    return [
+        LoadPoint(
+            load=load,
+            outcome=majority_outcome([step.outcome for step in of_load]),
+            due=min(step.due for step in of_load),
+            steps=len(of_load),
+            p50_ns=_median([step.p50_ns for step in of_load]),
+            p99_ns=_median([step.p99_ns for step in of_load]),
+            p99_9_ns=_median([step.p99_9_ns for step in of_load]),
+        )
+        for load, of_load in sorted(by_load.items())
+    ]
 
 
 def _median(values: list[int | None]) -> int | None:

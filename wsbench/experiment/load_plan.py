@@ -85,11 +85,7 @@ class WantedLoad(msgspec.Struct, frozen=True):
 
 
 class PlanFigure(msgspec.Struct, frozen=True):
-    """One number of the plan: for all machines, per machine and per process; None where it does not apply.
-
-    Attributes:
-        unit: "", "B", "bit/s" or "messages/s".
-    """
+    """One number of the plan, in "", "B", "bit/s" or "messages/s"; None where it does not apply."""
 
     name: str
     unit: str
@@ -151,10 +147,9 @@ def plan_load(wanted: WantedLoad, costs: Costs) -> LoadPlan:
 
 def usable_rate(wanted: WantedLoad, costs: Costs) -> float:
     """Return the messages a second planned for a process."""
-    factor = (costs.tls_factor.value if wanted.tls else 1.0) * (
-        costs.compression_factor.value if wanted.compression else 1.0
-    )
-    return costs.rate.value * (1 - wanted.headroom) / factor
+    tls = costs.tls_factor.value if wanted.tls else 1.0
+    compression = costs.compression_factor.value if wanted.compression else 1.0
+    return costs.rate.value * (1 - wanted.headroom) / (tls * compression)
 
 
 def bytes_on_the_wire(payload_size: int, *, tls: bool, sent: bool) -> int:
@@ -191,39 +186,20 @@ def _figures(wanted: WantedLoad, costs: Costs, sizing: LoadPlan, why: str) -> It
     machines, processes = sizing.machines, sizing.processes
     yield PlanFigure("worker processes", "", processes, sizing.processes_per_machine, None, why)
     yield PlanFigure("machines", "", machines, None, None, f"determined by their {sizing.bound_by}")
-    yield PlanFigure(
-        "connections",
-        "",
-        wanted.connections,
-        sizing.connections_per_machine,
-        sizing.connections_per_process,
-        "evenly spread",
-    )
-    rate = wanted.rate
-    yield PlanFigure("rate", "messages/s", rate, rate / machines, rate / processes, "evenly spread")
-    yield PlanFigure(
-        "open files",
-        "",
-        None,
-        sizing.nofile * sizing.processes_per_machine,
-        sizing.nofile,
-        f"one per connection, and {OWN_DESCRIPTORS} per process",
-    )
+    how, a_machine, a_process = "evenly spread", sizing.connections_per_machine, sizing.connections_per_process
+    yield PlanFigure("connections", "", wanted.connections, a_machine, a_process, how)
+    yield PlanFigure("rate", "messages/s", wanted.rate, wanted.rate / machines, wanted.rate / processes, how)
+    how = f"one per connection, and {OWN_DESCRIPTORS} per process"
+    yield PlanFigure("open files", "", None, sizing.nofile * sizing.processes_per_machine, sizing.nofile, how)
     ports = f"ports {WIDE_PORTS[0]} to {WIDE_PORTS[1]}" if sizing.wide_ports else "the ports set on this machine"
-    yield PlanFigure(
-        "source addresses",
-        "",
-        sizing.source_addresses * machines,
-        sizing.source_addresses,
-        None,
-        f"{100 * PORTS_USED:g} % of {ports} towards each of {wanted.destinations} server ports",
-    )
+    how = f"{100 * PORTS_USED:g} % of {ports} towards each of {wanted.destinations} server ports"
+    addresses = sizing.source_addresses
+    yield PlanFigure("source addresses", "", addresses * machines, addresses, None, how)
     memory = _memory(wanted, costs, processes)
     how = "processes and connections, with the kernel's part"
     yield PlanFigure("memory", "B", memory, memory / machines, None, how)
     for name, sent in (("bandwidth, sent", True), ("bandwidth, received", False)):
         bits_per_s = _bits_per_s(wanted, sent=sent)
-        size_ = bytes_on_the_wire(wanted.payload_size, tls=wanted.tls, sent=sent)
-        saved = ", without the savings of compression" if wanted.compression else ""
-        how = f"{size_} bytes per message on the wire{saved}"
+        how = f"{bytes_on_the_wire(wanted.payload_size, tls=wanted.tls, sent=sent)} bytes per message on the wire"
+        how += ", without the savings of compression" if wanted.compression else ""
         yield PlanFigure(name, "bit/s", bits_per_s, bits_per_s / machines, None, how)

@@ -12,7 +12,6 @@ from itertools import product
 
 from msgspec.structs import replace
 
-from wsbench.experiment.experiment_target import ExperimentTarget
 from wsbench.experiment.spec import Spec
 from wsbench.results.experiment_result import DONE, Cell, CellRun, Experiment, Load
 
@@ -40,15 +39,9 @@ def missing_runs(experiment: Experiment) -> list[tuple[int, int]]:
 def _cells(spec: Spec) -> Iterator[Cell]:
     axes = product(spec.transport, spec.compression, spec.payload_size, spec.connections, spec.load, spec.targets)
     for transport, compression, payload_size, connections, load, target in axes:
-        yield _cell(target, transport, compression, payload_size, connections, load)
-
-
-def _cell(
-    target: ExperimentTarget, transport: str, compression: str, payload_size: int, connections: int, load: Load
-) -> Cell:
-    key = f"{target.name} {transport} {compression} {payload_size}B {connections}c {_load_key(load)}"
-    hole = target.hole(transport, compression)
-    return Cell(key, target.name, transport, compression, payload_size, connections, load, hole=hole)
+        key = f"{target.name} {transport} {compression} {payload_size}B {connections}c {_load_key(load)}"
+        hole = target.hole(transport, compression)
+        yield Cell(key, target.name, transport, compression, payload_size, connections, load, hole=hole)
 
 
 def _load_key(load: Load) -> str:

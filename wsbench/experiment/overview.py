@@ -123,7 +123,7 @@ def _ratio(name: str, base: Sequence[Run], new: Sequence[Run]) -> Ratio | None:
     metric = _metric(name)
     if name.endswith("_ns"):
         series, _ = _of(name)
-        if min(run.latency[series].count + run.latency[series].lost for run in runs) < PERCENTILES[metric].samples:
+        if min(run.latency[series].due for run in runs) < PERCENTILES[metric].samples:
             return None
     question = Question(metric, known[0], known[1], MARGINS[metric], assumed_spread(metric, runs))
     (judged,) = judge([question], CONFIDENCE)

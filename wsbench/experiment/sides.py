@@ -7,12 +7,12 @@ are paired cell by cell: by target and conditions, or by conditions alone if eac
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from wsbench.errors import UsageError
 from wsbench.results import experiment_result, run_result
-from wsbench.results.experiment_result import DONE, FAILED, Cell, Experiment
+from wsbench.results.experiment_result import DONE, EXPERIMENT_FILE, FAILED, Cell, Experiment
 from wsbench.results.json_files import exists
 from wsbench.results.run_result import Run
 
@@ -55,29 +55,23 @@ class MatchedRuns:
 
 
 def read_side(argument: str) -> SideSource:
-    """Read a side from its argument.
-
-    Raises:
-        ResultError: it is not a result, or cannot be read.
-        UsageError: it names a target that the experiment does not have.
-    """
+    """Read a side from its argument; raise ResultError if it is no result, UsageError if it has no such target."""
     path, target = Path(argument), None
     if not exists(path):
         head, colon, tail = argument.rpartition(":")
         if colon and exists(Path(head)):
             path, target = Path(head), tail
-    if path.name == experiment_result.EXPERIMENT_FILE or exists(path / experiment_result.EXPERIMENT_FILE):
-        experiment = experiment_result.load(path)
-        names = list(dict.fromkeys(cell.target for cell in experiment.cells))
-        if target is not None and target not in names:
-            raise UsageError(
-                f"{argument}: the experiment has no target {target!r}", remedy=f"It has {', '.join(names)}."
-            )
-        return SideSource(argument, path if path.is_dir() else path.parent, experiment, target)
-    run = run_result.load(path)
-    if target is not None:
+    is_experiment = path.name == EXPERIMENT_FILE or exists(path / EXPERIMENT_FILE)
+    content = experiment_result.load(path) if is_experiment else run_result.load(path)
+    side = SideSource(argument, path if path.is_dir() else path.parent, content)
+    if target is None:
+        return side
+    if not is_experiment:
         raise UsageError(f"{argument}: a run has one target", remedy="Only an experiment's targets can be chosen.")
-    return SideSource(argument, path if path.is_dir() else path.parent, run)
+    if target not in side.targets:
+        remedy = f"It has {', '.join(side.targets)}."
+        raise UsageError(f"{argument}: the experiment has no target {target!r}", remedy=remedy)
+    return replace(side, target=target)
 
 
 def load_runs(cell: Cell, directory: Path) -> list[Run]:
@@ -86,44 +80,30 @@ def load_runs(cell: Cell, directory: Path) -> list[Run]:
 
 
 def match_sides(base: SideSource, new: SideSource) -> list[MatchedRuns]:
-    """Return the pairs, in BASE's order.
-
-    Raises:
-        ResultError: a run of an experiment cannot be read.
-        UsageError: there is nothing to pair.
-    """
+    """Return the pairs, in BASE's order; raise ResultError if a run cannot be read, UsageError if nothing pairs."""
     if isinstance(base.content, Run) and isinstance(new.content, Run):
         return [MatchedRuns(base.content.name, [base.content], [new.content])]
     if isinstance(base.content, Run) or isinstance(new.content, Run):
-        raise UsageError(
-            f"{base.argument} and {new.argument}: a run cannot be compared with an experiment",
-            remedy="An experiment's runs are in its directory runs/.",
-        )
+        what = f"{base.argument} and {new.argument}: a run cannot be compared with an experiment"
+        raise UsageError(what, remedy="An experiment's runs are in its directory runs/.")
     by_target = bool(set(base.targets) & set(new.targets))
     if not by_target and (len(base.targets) != 1 or len(new.targets) != 1):
-        raise UsageError(
-            f"BASE has the targets {', '.join(base.targets)}, NEW has {', '.join(new.targets)}",
-            remedy="Choose one target per side: EXPERIMENT:TARGET.",
-        )
-    left, right = [{_conditions(cell, by_target=by_target): cell for cell in side.cells} for side in (base, new)]
+        what = f"BASE has the targets {', '.join(base.targets)}, NEW has {', '.join(new.targets)}"
+        raise UsageError(what, remedy="Choose one target per side: EXPERIMENT:TARGET.")
+    left, right = [
+        {(cell.target if by_target else "", *cell.conditions): cell for cell in side.cells} for side in (base, new)
+    ]
     if not left.keys() & right.keys():
         raise UsageError(f"no cell of {base.argument} has the conditions of a cell of {new.argument}")
     return [
-        *(
-            _matched(base, cell, new, right[conditions])
-            if conditions in right
-            else MatchedRuns(cell.key, reason=ONLY_BASE)
-            for conditions, cell in left.items()
-        ),
+        *(_matched(base, cell, new, right.get(conditions)) for conditions, cell in left.items()),
         *(MatchedRuns(cell.key, reason=ONLY_NEW) for conditions, cell in right.items() if conditions not in left),
     ]
 
 
-def _conditions(cell: Cell, *, by_target: bool) -> tuple[object, ...]:
-    return (cell.target, *cell.conditions) if by_target else cell.conditions
-
-
-def _matched(base: SideSource, cell: Cell, new: SideSource, other: Cell) -> MatchedRuns:
+def _matched(base: SideSource, cell: Cell, new: SideSource, other: Cell | None) -> MatchedRuns:
+    if other is None:
+        return MatchedRuns(cell.key, reason=ONLY_BASE)
     key = cell.key if cell.target == other.target else f"{cell.key} → {other.target}"
     if cell.hole or other.hole:
         return MatchedRuns(key, reason=cell.hole or other.hole or "")

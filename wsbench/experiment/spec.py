@@ -135,10 +135,7 @@ class Spec:
 
 
 def load(path: Path) -> Spec:
-    """Read an experiment file.
-
-    Raises UsageError if there is no such file, it is not TOML, or a key or a value is wrong; with the allowed ones.
-    """
+    """Read an experiment file; raise UsageError with the key and the allowed values if it is not valid."""
     file = TomlFile(path, _EXAMPLES)
     table = file.decode(ExperimentTable)
     targets = tuple(_targets(file, table))
@@ -211,13 +208,9 @@ def _load(file: TomlFile, place: str, table: LoadTable) -> Load:
 
 
 def _targets(file: TomlFile, table: ExperimentTable) -> Iterator[ExperimentTarget]:
-    names = () if table.targets is None else file.parsed_list("targets", table.targets, str)
-    for name in names:
-        try:
-            target = catalogue.find(name)
-        except UsageError as error:
-            raise file.error("targets", error.what, error.remedy) from error
-        yield ExperimentTarget(target.name, target)
+    if table.targets is not None:
+        for target in file.parsed_list("targets", table.targets, catalogue.find):
+            yield ExperimentTarget(target.name, target)
     for place, each in numbered("target", table.target):
         yield _custom_target(file, place, each)
 
@@ -232,8 +225,13 @@ def _check_names(file: TomlFile, names: list[str]) -> None:
 def _custom_target(file: TomlFile, place: str, table: TargetTable) -> ExperimentTarget:
     if not table.command and not table.url:
         raise file.error(place, "it needs a command with {port}, or a url")
+    labels = {"name": table.name, "version": table.version}
     try:
-        target = _startable(table)
+        target: StartableTarget = (
+            CommandTarget(table.command, *filter(None, [table.url]), **labels)
+            if table.command
+            else UrlTarget(table.url, **labels)
+        )
     except UsageError as error:
         raise file.error(place, error.what, error.remedy) from error
     return ExperimentTarget(
@@ -242,9 +240,3 @@ def _custom_target(file: TomlFile, place: str, table: TargetTable) -> Experiment
         transport=urlsplit(table.url).scheme.lower() or WS,
         options={**_options(file, f"{place}.", table, _TARGET_OPTIONS), "insecure": table.insecure},
     )
-
-
-def _startable(table: TargetTable) -> StartableTarget:
-    if not table.command:
-        return UrlTarget(table.url, name=table.name, version=table.version)
-    return CommandTarget(table.command, *filter(None, [table.url]), name=table.name, version=table.version)

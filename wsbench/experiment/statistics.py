@@ -41,6 +41,7 @@ inconclusive.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
@@ -64,8 +65,7 @@ MOST_RUNS = 1000
 class Question:
     """One metric of two sides, with a value per run; None is worse than any value: too many messages were lost.
 
-    Attributes:
-        assumed_spread: standard deviation of the logarithm from run to run, for where it cannot be measured.
+    `assumed_spread` is the standard deviation of the logarithm from run to run where it cannot be measured.
     """
 
     metric: str
@@ -109,13 +109,9 @@ class Estimate:
             freedom = math.inf if self.assumed else 2 * (runs - 1)
             return float(stdtrit(freedom, 1 - chosen / 2)) * spread / math.sqrt(runs) <= gap
 
-        if not decides(MOST_RUNS):
-            return None
-        low, high = 1, MOST_RUNS
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (low, middle) if decides(middle) else (middle, high)
-        return high
+        numbers = range(2, MOST_RUNS + 1)
+        place = bisect_left(numbers, True, key=decides)
+        return numbers[place] if place < len(numbers) else None
 
 
 def estimate_ratio(question: Question) -> Estimate:
@@ -233,13 +229,8 @@ def _verdict(question: Question, estimate: Estimate, p: float, level: float, com
 
 
 def _why(estimate: Estimate, needed: int | None, *, not_slower: bool, alone: bool, comparisons: int) -> str:
-    runs = (
-        f"about {needed:,} runs per side would decide"
-        if needed
-        else f"not even {MOST_RUNS:,} runs per side would decide"
-    )
-    if estimate.assumed:
-        runs += ", if the spread is as assumed"
+    runs = f"about {needed:,}" if needed else f"not even {MOST_RUNS:,}"
+    runs += " runs per side would decide" + (", if the spread is as assumed" if estimate.assumed else "")
     if alone:
         return f"beyond the margin as a single comparison, but not as one of {comparisons}; {runs}"
     return f"not slower, but either faster or equal: {runs}" if not_slower else runs

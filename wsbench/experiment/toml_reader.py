@@ -29,13 +29,9 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 
 class TomlFile:
-    """A TOML file.
+    """A TOML file; raises UsageError if there is none, or it is not TOML.
 
-    Args:
-        examples: by key, a value for the remedy of a wrong type.
-
-    Raises:
-        UsageError: there is no such file, or it is not TOML.
+    `examples` has by key a value for the remedy of a wrong type.
     """
 
     def __init__(self, path: Path, examples: dict[str, str]) -> None:
@@ -49,19 +45,14 @@ class TomlFile:
         except UnicodeDecodeError as error:
             raise UsageError(f"{path}: it is not text in UTF-8") from error
         except tomllib.TOMLDecodeError as error:
-            raise UsageError(
-                f"{path}: it is not TOML: {error}", remedy="See https://toml.io, or scenarios/."
-            ) from error
+            raise UsageError(f"{path}: it is not TOML: {error}", "See https://toml.io, or scenarios/.") from error
 
     def error(self, key: str, problem: str, remedy: str = "") -> UsageError:
         """Return the error for a key's value."""
         return UsageError(f"{self.path}: {key}: {problem}", remedy=remedy)
 
     def decode(self, shape: type[T]) -> T:
-        """Return the file as a struct, without a type or a key that the struct does not have.
-
-        Raises UsageError if a key is unknown, or its value has the wrong type.
-        """
+        """Return the file as a struct; raise UsageError if a key is unknown, or its value has the wrong type."""
         try:
             return msgspec.convert(self._document, shape)
         except msgspec.ValidationError as error:
@@ -71,20 +62,19 @@ class TomlFile:
         """Parse a value from its text; raise UsageError if `parse` refuses it."""
         try:
             return parse(str(value))
+        except UsageError as error:
+            raise self.error(key, error.what, error.remedy) from error
         except ValueError as error:
             raise self.error(key, str(error)) from error
 
     def parsed_list(self, key: str, values: Any, parse: Callable[[str], Any]) -> tuple[Any, ...]:
-        """Parse the values of a list, or one value.
-
-        Raises UsageError if `parse` refuses one, the list is empty, or a value is in it twice.
-        """
+        """Parse a list, or one value; raise UsageError if `parse` refuses one, or there is none, or one twice."""
         texts = values if isinstance(values, list) else [values]
         if not texts:
             raise self.error(key, "the list is empty", "Leave the key out, or name one value at least.")
         parsed = [self.parsed(key, text, parse) for text in texts]
         if twice := [value for place, value in enumerate(parsed) if value in parsed[:place]]:
-            raise self.error(key, f"{twice[0]!r} is there twice")
+            raise self.error(key, f"{texts[parsed.index(twice[0])]!r} is there twice")
         return tuple(parsed)
 
     def _explained(self, message: str, shape: type[msgspec.Struct]) -> UsageError:

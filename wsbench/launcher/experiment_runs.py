@@ -76,7 +76,7 @@ class ExperimentRuns:
             UsageError: there is none, or it cannot go on here.
         """
         store = ExperimentStore(directory or latest_experiment(results, None if file is None else _text(file)))
-        experiment = store.load()
+        experiment = experiment_result.load(store.path)
         checked = spec.load(store.toml)
         if file is not None and _text(file) != checked.text:
             raise UsageError(

@@ -42,8 +42,7 @@ class CapacityStep(msgspec.Struct, frozen=True):
     Attributes:
         load: the quantity searched: messages a second, or connections.
         rate: messages a second, over all connections.
-        outcome: "held", "target" or "generator".
-        why: reason why it did not hold; empty when it did.
+        outcome, why: "held", "target" or "generator"; and the reason why it did not hold.
         verdict: the generator's, on itself; None when the run left no result.
         due: messages that were due in the measure phase.
         run: the result's directory, relative to the document's; None when the run left no result.
@@ -65,11 +64,9 @@ class CapacityStep(msgspec.Struct, frozen=True):
 
 
 class SearchConditions(msgspec.Struct, frozen=True):
-    """Conditions that all steps have in common. `connections` is None when they are searched.
+    """Conditions that all steps have in common: `connections`, or `rate_per_connection` if connections are searched.
 
-    Attributes:
-        rate_per_connection: messages a second on each connection, when connections are searched.
-        timeout_ns: time allowed for a reply; it replaces a latency without a value.
+    `timeout_ns` is the time allowed for a reply; it replaces a latency without a value.
     """
 
     connections: int | None

@@ -27,9 +27,8 @@ def timed_id(name: str, now: datetime | None = None) -> str:
 def create_directory(results: Path, wanted_id: str, *, partial: bool = False) -> Path:
     """Create a directory under the id, or under the id with the first number that is free.
 
-    A `partial` directory has a hidden name, and its id is free under its final name as well.
-
-    Raises UsageError if the results directory cannot be written.
+    A `partial` directory has a hidden name, and its id is free under its final name as well. Raises UsageError if the
+    results directory cannot be written.
     """
     for number in range(1, _MAX_IDS + 1):
         free_id = wanted_id if number == 1 else f"{wanted_id}-{number}"
@@ -55,10 +54,7 @@ def unwritable(results: Path, error: OSError) -> UsageError:
 
 
 def replace_file(file: Path, content: bytes) -> None:
-    """Write a file so that a reader sees all of the old content or all of the new.
-
-    Raises OSError if the file cannot be written.
-    """
+    """Write a file so that a reader sees all of the old content or all of the new; raise OSError if that fails."""
     if file.is_symlink() or (file.exists() and not file.is_file()):  # /dev/stdout, a pipe: not ours to replace
         file.write_bytes(content)
         return
@@ -107,10 +103,7 @@ class Staging:
 
     @classmethod
     def of_id(cls, results: Path, wanted_id: str) -> Staging:
-        """Create the directory under the id, or under the id with a number if it is taken.
-
-        Raises UsageError if the results directory cannot be written.
-        """
+        """Create the directory under the id (with a number if it is taken); raise UsageError if that fails."""
         return cls(create_directory(results, wanted_id, partial=True))
 
     @property
@@ -124,15 +117,9 @@ class Staging:
             _write_durably(self.path / name, [content] if isinstance(content, bytes) else content)
 
     def store(self, files: Mapping[str, bytes | Iterable[bytes]]) -> str:
-        """Write the files of a result and give the directory its final name.
+        """Write the files of a result and give the directory its final name; raise OSError if nothing was stored.
 
-        A report that cannot be written does not prevent it, because it can be made again from the result.
-
-        Returns:
-            Why the report could not be written; empty if it was.
-
-        Raises:
-            OSError: nothing was stored.
+        Returns why the report could not be written; empty if it was. The report can be made again from the result.
         """
         missing = ""
         self.write({name: content for name, content in files.items() if name != REPORT_FILE})
@@ -146,10 +133,7 @@ class Staging:
         return missing
 
     def commit(self) -> Path:
-        """Give the directory its final name and return that.
-
-        Raises OSError if it could not be renamed; the files stay where they are.
-        """
+        """Give the directory its final name and return that; raise OSError if it could not be renamed."""
         self.path.rename(self.final)
         return self.final
 

@@ -75,12 +75,8 @@ def read_document(path: Path, name: str, *, what: str) -> tuple[bytes, str]:
 
 
 def load_document(shape: type[T], path: Path, name: str, *, what: str, schema: int) -> T:
-    """Read and parse the document `name` in the directory `path`, or `path` itself.
-
-    Raises ResultError if there is no such file, or `decode_json` refuses it.
-    """
-    text, where = read_document(path, name, what=what)
-    return decode_json(shape, text, where, what=what, schema=schema)
+    """Read and parse the document `name` in the directory `path`, or `path` itself; raise ResultError if that fails."""
+    return decode_json(shape, *read_document(path, name, what=what), what=what, schema=schema)
 
 
 def _article(noun: str) -> str:

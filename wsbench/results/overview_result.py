@@ -11,8 +11,7 @@ import msgspec
 class Ratio(msgspec.Struct, frozen=True):
     """Ratio of a target's figure to the baseline's (geometric means over the runs), with its confidence interval.
 
-    Attributes:
-        assumed: the spread from run to run is assumed, because a side has only one run.
+    `assumed` means that the spread from run to run is assumed, because a side has only one run.
     """
 
     ratio: float
@@ -33,7 +32,6 @@ class OverviewRow(msgspec.Struct, frozen=True):
 
     Attributes:
         conditions: all conditions but the target, as text; reports group rows by them.
-        open_loop: whether messages left on a schedule.
         asked, done: the number of runs that the cell should have, and that it has.
         figures: by name, see `FIGURES`; empty without a run.
         lost, corrupted: messages of all runs, warm-up included.

@@ -21,8 +21,7 @@ RUN_FILE = "run.json"
 class Conditions(msgspec.Struct, frozen=True):
     """The load that was requested. Durations in ns; `duration_ns` is the real length of the measure phase.
 
-    Attributes:
-        settings: of the scenario, as text.
+    `settings` are the scenario's, as text.
     """
 
     url: str
@@ -78,11 +77,9 @@ class Environment(msgspec.Struct, frozen=True):
 
 
 class ConnectionCounts(msgspec.Struct):
-    """Connections of the whole run, or those of one worker so far.
+    """Connections of the whole run, or of one worker so far.
 
-    Attributes:
-        close_codes: how connections ended, counted by RFC 6455 close code.
-        tls_resumed: connections that resumed the TLS session of an earlier one.
+    `close_codes` counts RFC 6455 close codes; `tls_resumed` connections resumed the TLS session of an earlier one.
     """
 
     asked: int = 0
@@ -164,6 +161,11 @@ class Latency(msgspec.Struct, frozen=True):
     histogram: dict[int, int] = {}
     phases: str = "measure"
 
+    @property
+    def due(self) -> int:
+        """The number of messages that were due."""
+        return self.count + self.lost
+
 
 class Timestamps(msgspec.Struct, frozen=True):
     """Source of the arrival times: "kernel", "user" or "mixed" (None without replies), and counts of replies."""
@@ -230,7 +232,7 @@ class Run(msgspec.Struct, frozen=True):
 
     Attributes:
         latency: the series that every run has, and those that its scenario named.
-        counters: of the scenario, over the whole run.
+        counters: the scenario's, over the whole run.
     """
 
     schema: int
