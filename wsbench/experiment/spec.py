@@ -225,12 +225,11 @@ def _check_names(file: TomlFile, names: list[str]) -> None:
 def _custom_target(file: TomlFile, place: str, table: TargetTable) -> ExperimentTarget:
     if not table.command and not table.url:
         raise file.error(place, "it needs a command with {port}, or a url")
-    labels = {"name": table.name, "version": table.version}
     try:
         target: StartableTarget = (
-            CommandTarget(table.command, *filter(None, [table.url]), **labels)
+            CommandTarget(table.command, *filter(None, [table.url]), name=table.name, version=table.version)
             if table.command
-            else UrlTarget(table.url, **labels)
+            else UrlTarget(table.url, name=table.name, version=table.version)
         )
     except UsageError as error:
         raise file.error(place, error.what, error.remedy) from error

@@ -45,7 +45,9 @@ class TomlFile:
         except UnicodeDecodeError as error:
             raise UsageError(f"{path}: it is not text in UTF-8") from error
         except tomllib.TOMLDecodeError as error:
-            raise UsageError(f"{path}: it is not TOML: {error}", "See https://toml.io, or scenarios/.") from error
+            raise UsageError(
+                f"{path}: it is not TOML: {error}", remedy="See https://toml.io, or scenarios/."
+            ) from error
 
     def error(self, key: str, problem: str, remedy: str = "") -> UsageError:
         """Return the error for a key's value."""
