@@ -24,7 +24,10 @@ _Sample = tuple[str, dict[str, str], float]
 
 def encode(run: Run, series: Sequence[str]) -> bytes:
     """Encode a run with these series of latencies."""
-    families = (*_about(run), _latency(run, series), *_counts(run), *_health(run))
+    help_text = "Latency by series; quantiles are over all messages that were due, +Inf among the lost ones."
+    samples = [sample for name in series for sample in _summary(name, run.latency[name])]
+    latency = _family("wsbench_latency_seconds", "summary", help_text, samples)
+    families = (*_about(run), latency, *_counts(run), *_health(run))
     text: bytes = generate_latest(SimpleNamespace(collect=lambda: [each for each in families if each.samples]))
     return text
 
@@ -64,12 +67,6 @@ def _about(run: Run) -> Iterator[Metric]:
     yield _family("wsbench_run", "info", "What was measured, and where.", [("_info", labels, 1)])
     yield _gauge("wsbench_run_complete", "0 if the run ended early.", int(run.complete))
     yield _gauge("wsbench_measured_seconds", "Length of the measure phase.", c.duration_ns / NS_PER_S)
-
-
-def _latency(run: Run, series: Sequence[str]) -> Metric:
-    text = "Latency by series; quantiles are over all messages that were due, +Inf among the lost ones."
-    samples = [sample for name in series for sample in _summary(name, run.latency[name])]
-    return _family("wsbench_latency_seconds", "summary", text, samples)
 
 
 def _summary(name: str, latency: Latency) -> Iterator[_Sample]:

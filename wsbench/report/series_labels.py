@@ -5,12 +5,12 @@ from __future__ import annotations
 from wsbench.measure.series import CONNECT_SERIES, LATENCY_SERIES, SERIES
 from wsbench.results.run_result import Run
 
-LABELS = {"send_lag": "send lag", "read_lag": "read lag", "tcp": "TCP", "tls": "TLS"}
+_LABELS = {"send_lag": "send lag", "read_lag": "read lag", "tcp": "TCP", "tls": "TLS"}
 
 
 def label(name: str) -> str:
     """Return the label of a series."""
-    return LABELS.get(name, name)
+    return _LABELS.get(name, name)
 
 
 def message_series(run: Run) -> list[str]:

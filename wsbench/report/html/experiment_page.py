@@ -19,7 +19,10 @@ from wsbench.results.run_result import Run
 
 def report(experiment: Experiment, overview: Overview, curves: Curves, example: Run | None) -> bytes:
     """Return the page. `example` is any of the runs: it has the machine on which all of them ran."""
-    groups = _groups(overview)
+    groups = [
+        Group(_letter(number), conditions, sorted(rows, key=lambda row: row.target != overview.baseline))
+        for number, (conditions, rows) in enumerate(groupby(overview.rows, lambda row: row.conditions))
+    ]
     targets = list(dict.fromkeys(row.target for group in groups for row in group.rows))
     styles = {target: number for number, target in enumerate(targets)}
     percentiles = list(percentile_plots(groups, curves, styles))
@@ -44,13 +47,6 @@ def report(experiment: Experiment, overview: Overview, curves: Curves, example: 
         overview_text=overview_text,
         tables=tables,
     )
-
-
-def _groups(overview: Overview) -> list[Group]:
-    return [
-        Group(_letter(number), conditions, sorted(rows, key=lambda row: row.target != overview.baseline))
-        for number, (conditions, rows) in enumerate(groupby(overview.rows, lambda row: row.conditions))
-    ]
 
 
 def _letter(number: int) -> str:

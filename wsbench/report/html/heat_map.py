@@ -18,11 +18,11 @@ _STEPS = (8, 4, 2, 1)
 
 
 def collect_latencies(
-    lines: Iterable[hlog.Line], of: Timeline, over_time: str
+    lines: Iterable[hlog.Line], timeline: Timeline, over_time: str
 ) -> tuple[dict[str, Buckets], dict[int, Buckets]]:
     """Return the sum of every series, and the series `over_time` by columns of time, in buckets 3 % wide.
 
-    `lines` are in order of time, and read once: those of a day do not fit the memory.
+    `lines` are in order of time, and read once: those of a day do not fit into memory.
     """
     series: defaultdict[str, DenseBuckets] = defaultdict(DenseBuckets)
     columns: dict[int, Buckets] = {}
@@ -33,7 +33,10 @@ def collect_latencies(
             if line.tag == over_time:
                 yield line
 
-    for column, group in groupby(summed(), lambda line: of.column((line.start_ns - of.begin_ns) / NS_PER_S)):
+    def column_of(line: hlog.Line) -> int:
+        return timeline.column((line.start_ns - timeline.begin_ns) / NS_PER_S)
+
+    for column, group in groupby(summed(), column_of):
         sums = DenseBuckets()
         for line in group:
             sums.add(line.counts)
@@ -52,12 +55,12 @@ class HeatMap:
     p99_ns: list[int | None]
 
 
-def heat_map(columns: Mapping[int, Buckets], of: Timeline) -> HeatMap | None:
+def heat_map(columns: Mapping[int, Buckets], timeline: Timeline) -> HeatMap | None:
     """Return the heat map; None without messages. A percentile among the lost messages of its column is None."""
     filled = [buckets for buckets in columns.values() if buckets]
     if not filled:
         return None
-    lost = {of.column(moment.start_s): moment.lost for moment in of.moments if moment.phase == "measure"}
+    lost = {timeline.column(moment.start_s): moment.lost for moment in timeline.moments if moment.phase == "measure"}
     first, last = min(columns), max(columns)
     low, high = _octave(min(map(min, filled))), _octave(max(map(max, filled))) + 1
     steps = next((steps for steps in _STEPS if (high - low) * steps <= ROWS), 1)
@@ -67,7 +70,7 @@ def heat_map(columns: Mapping[int, Buckets], of: Timeline) -> HeatMap | None:
             counts[_row(key, low, steps)][column - first] += count
     figures = [percentiles(columns.get(n, {}), (50, 99), lost.get(n, 0)) for n in range(first, last + 1)]
     return HeatMap(
-        [of.measure_s + n * of.every_s for n in range(first, last + 2)],
+        [timeline.measure_s + n * timeline.every_s for n in range(first, last + 2)],
         [2.0**octave * (1 + step / steps) for octave in range(low, high) for step in range(steps)] + [2.0**high],
         counts,
         [p50 for p50, _ in figures],

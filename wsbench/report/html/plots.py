@@ -18,7 +18,6 @@ from wsbench.units import NS_PER_S
 
 Json = dict[str, Any]
 
-_STEPS_PER_DECADE = (1, 2, 5)
 _MAX_DECADES = 3.5
 """Up to this range, a logarithmic axis has room for all steps."""
 
@@ -93,7 +92,7 @@ def _percent(reciprocal: float) -> str:
 def latency_axis(title: str, values_s: Sequence[float]) -> Json:
     """Return a logarithmic axis with a unit on every label, which plotly's own axis lacks."""
     low, high = min(values_s, default=1e-3), max(values_s, default=1e-3)
-    steps = _STEPS_PER_DECADE if math.log10(high / low) <= _MAX_DECADES else (1,)
+    steps = (1, 2, 5) if math.log10(high / low) <= _MAX_DECADES else (1,)
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     ticks = [(step, power) for power in decades for step in steps]
     return {

@@ -69,7 +69,7 @@ def _percentiles(
 def _heat(heat: HeatMap | None, over_time: Timeline) -> Plot | None:
     if heat is None:
         return None
-    scale, unit = _clock(over_time.end_s)
+    scale, time_axis = _time_axis(over_time.end_s)
     rows, columns = len(heat.counts), len(heat.counts[0])
     counts = [count for row in heat.counts for count in row]
     top = math.log10(max(counts))
@@ -111,7 +111,7 @@ def _heat(heat: HeatMap | None, over_time: Timeline) -> Plot | None:
         "percentile is among lost messages."
     )
     layout: Json = {
-        "xaxis": _time(unit),
+        "xaxis": time_axis,
         "yaxis": latency_axis("response", [edge / NS_PER_S for edge in heat.latency_edges_ns]),
     }
     return Plot("heat", "Latency over time", how, [colours, *lines], layout, height=400)
@@ -121,7 +121,7 @@ def _load(over_time: Timeline) -> list[Plot]:
     moments = over_time.moments
     if not moments:
         return []
-    scale, unit = _clock(over_time.end_s)
+    scale, time_axis = _time_axis(over_time.end_s)
     times = [edge / scale for moment in moments for edge in (moment.start_s, moment.end_s)]
     phases = _phases(moments, scale)
 
@@ -130,7 +130,7 @@ def _load(over_time: Timeline) -> list[Plot]:
 
     def layout(title: str, **more: Any) -> Json:
         axis = {"title": {"text": title}, "rangemode": "tozero", "tickformat": "~s", **more}
-        return {"xaxis": _time(unit), "yaxis": axis, **phases}
+        return {"xaxis": time_axis, "yaxis": axis, **phases}
 
     rates = [
         steps("sent", [moment.sent_per_s for moment in moments], "--c", "dot", "%{y:,.1f}/s"),
@@ -197,15 +197,8 @@ def _phases(moments: Sequence[Moment], scale: float) -> Json:
     return {"shapes": shapes, "annotations": names}
 
 
-def _clock(end_s: float) -> tuple[float, str]:
-    """Return the seconds per unit of the time axis, and the unit."""
-    if end_s <= 180:
-        return 1.0, "s"
-    return (60.0, "min") if end_s <= 3 * 3600 else (3600.0, "h")
-
-
-def _time(unit: str) -> Json:
-    return {
-        "title": {"text": f"time since the start ({unit})"},
-        "unifiedhovertitle": {"text": f"%{{x:.4~r}} {unit}"},
-    }
+def _time_axis(end_s: float) -> tuple[float, Json]:
+    """Return the seconds per unit of the time axis, and the axis."""
+    scale, unit = (1.0, "s") if end_s <= 180 else (60.0, "min") if end_s <= 3 * 3600 else (3600.0, "h")
+    title = {"text": f"time since the start ({unit})"}
+    return scale, {"title": title, "unifiedhovertitle": {"text": f"%{{x:.4~r}} {unit}"}}

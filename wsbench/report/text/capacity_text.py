@@ -107,9 +107,8 @@ def describe_answer(capacity: Capacity) -> str:
 
 def so_far(capacity: Capacity) -> str:
     """Return what a search had found when it stopped."""
-    if capacity.answer is None:
-        return "No load has held so far."
-    return f"Held so far: {format_load(capacity, capacity.answer.load)}."
+    answer = capacity.answer
+    return f"Held so far: {format_load(capacity, answer.load)}." if answer else "No load has held so far."
 
 
 def describe_knee(capacity: Capacity) -> str:

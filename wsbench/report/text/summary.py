@@ -118,15 +118,10 @@ def _connections(run: Run) -> list[tuple[str, str]]:
     text = ", ".join(parts)
     if connect.count:
         text += f"   (p50 {format_duration(connect.p50_ns)}, max {format_duration(connect.max_ns)})"
-    return [("connections", text), *_memory(run)]
-
-
-def _memory(run: Run) -> list[tuple[str, str]]:
-    if run.connections.opened < _MEMORY_FROM:
-        return []
     sides = {"target": run.target.bytes_per_connection, "generator": run.generator.bytes_per_connection}
-    shown = [f"{side} {format_bytes(size)}" for side, size in sides.items() if size is not None]
-    return [("memory", f"{', '.join(shown)} per connection")] if shown else []
+    sizes = [f"{side} {format_bytes(size)}" for side, size in sides.items() if size is not None]
+    memory = [("memory", f"{', '.join(sizes)} per connection")] if sizes and c.opened >= _MEMORY_FROM else []
+    return [("connections", text), *memory]
 
 
 def _verdict(run: Run) -> list[str]:
