@@ -44,21 +44,13 @@ def scenario_of(environment: Environment) -> str:
 
 
 def settings_of(environment: Environment, options: RunOptions) -> dict[str, str]:
-    """Return the scenario's settings in effect.
-
-    Raises:
-        UsageError: the scenario does not declare a setting.
-    """
+    """Return the scenario's settings in effect; raise a UsageError for one that it does not declare."""
     declared = (getattr(user, "settings", {}) for user in environment.user_classes)
     return settings.effective(declared, options.settings)
 
 
 def check(environment: Environment, runner: object) -> None:
-    """Check all that can be known before a run starts.
-
-    Raises:
-        UsageError: an option is wrong, or this machine allows too few file descriptors.
-    """
+    """Raise a UsageError if an option is wrong or this machine allows too few file descriptors for a run."""
     parsed = environment.parsed_options
     if isinstance(runner, WorkerRunner) or parsed is None:
         return

@@ -52,10 +52,7 @@ def engine_of(environment: Environment) -> Engine:
     """Return the engine of this process, for its users.
 
     A worker that joins as a run begins may have to spawn users before Locust has fired `init`, and so before there is a
-    session that knows of the run: then this function waits.
-
-    Raises:
-        RuntimeError: no run is in progress in this process.
+    session that knows of the run: then this function waits. It raises a RuntimeError if no run begins.
     """
     polls = _POLLS if isinstance(environment.runner, WorkerRunner) else 1
     for _ in range(polls):

@@ -63,10 +63,7 @@ class Collector:
         gevent.sleep(self._yield_s)
 
     def receive(self, report: Report) -> bool:
-        """Queue a report; one that came before is not counted again.
-
-        Returns False for a report that comes too late: the result is made without it.
-        """
+        """Queue a report, unless it comes too late for the result: then return whether it came before as well."""
         if self._closed:
             return self.registry.knows(report)
         self._inbox.put(report)

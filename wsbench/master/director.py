@@ -74,10 +74,7 @@ class Director:
         )
 
     def finish(self, ending: Ending) -> None:
-        """End the run, collect what the workers still have, and write the result; return when that is done.
-
-        The first call ends the run; the others wait for it.
-        """
+        """End the run, collect what the workers still have, and write the result; later calls wait for the first."""
         if self._ending is not None:
             self.done.wait()
             return

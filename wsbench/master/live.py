@@ -126,8 +126,6 @@ class LiveView:
     Attributes:
         version: grows with every report.
         verdict: the generator's verdict on itself so far, with its findings; None before the first `judge`.
-        connections_open: number of connections that are open now.
-        yield_control: is called between pieces of work.
     """
 
     def __init__(self, options: RunOptions, registry: WorkerRegistry, *, yield_control: Callable[[], None]) -> None:

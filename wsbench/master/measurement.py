@@ -22,7 +22,6 @@ class Measurement:
     """The counts of a run that has ended.
 
     Attributes:
-        plan: the phases as they were in the end.
         totals, spill: the counts; settled intervals are in `spill`.
         complete: whether the measure phase had its full length and every worker sent its last report.
         counters: the scenario's own counters.

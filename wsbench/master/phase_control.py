@@ -21,11 +21,7 @@ _LATECOMERS_NS = 3 * NS_PER_S
 
 
 class PhaseControl:
-    """The phases of one run, and the sampling of the target where they begin.
-
-    Attributes:
-        plan: the phases as far as they are known.
-    """
+    """The phases of one run, as far as they are known, and the sampling of the target where they begin."""
 
     def __init__(
         self,
@@ -36,10 +32,7 @@ class PhaseControl:
         *,
         on_end: Callable[[], None],
     ) -> None:
-        """Start the ramp.
-
-        `on_end` is called in a new greenlet when the measure phase is over, or when no connection can be opened.
-        """
+        """Start the ramp; `on_end` is called in a new greenlet when measuring is over or cannot begin."""
         self.plan = PhasePlan()
         self._options = options
         self._registry = collector.registry

@@ -29,7 +29,6 @@ class WrittenResult:
     """The outcome of a run.
 
     Attributes:
-        code: what the process exits with.
         run: the result; None when nothing was measured.
         directory: where the result is stored; None if it could not be stored.
         failure: why nothing was measured, or why the result was not stored.

@@ -26,7 +26,7 @@ class WorkerState:
 
     Attributes:
         report: the latest report; before the first one, an empty report with number 0.
-        received: replies in the measure phase so far.
+        received: replies in the measure phase.
         gaps: numbers of reports that were sent before the latest one and have not arrived.
         cpu_now: CPU during the last report taken, in percent of one core.
     """

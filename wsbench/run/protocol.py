@@ -83,14 +83,7 @@ class Report(msgspec.Struct):
 
 @dataclass(frozen=True)
 class RunDescription:
-    """The description of a run before it begins.
-
-    Attributes:
-        scenario: name of the locustfile.
-        started: begin of the run on the master's clock.
-        command: the command line that the user typed.
-        settings: the scenario's settings in effect.
-    """
+    """The description of a run before it begins: `started` is on the master's clock, `command` what the user typed."""
 
     options: RunOptions
     scenario: str

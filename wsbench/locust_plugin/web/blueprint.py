@@ -18,8 +18,7 @@ from flask import Blueprint, Response, abort, jsonify, request
 from locust.env import Environment
 
 from wsbench.locust_plugin import locust_options
-from wsbench.locust_plugin.web import locust_tab
-from wsbench.locust_plugin.web.snapshot import files_of, snapshot
+from wsbench.locust_plugin.web import snapshot
 from wsbench.master.collector import YIELD_S
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ def install(web_ui: Any, session: Session) -> None:
     """Add the routes to Locust's web UI, before it is started."""
     parsed = web_ui.environment.parsed_options
     base = (getattr(parsed, "web_base_path", None) or "").rstrip("/")
-    web_ui.template_args.update(locust_tab.TEMPLATE_ARGS)
+    web_ui.template_args.update(snapshot.TAB_ARGS)
     blueprint = Blueprint("wsbench", __name__, url_prefix=f"{base}/wsbench")
     views: dict[str, Callable[..., Response]] = {
         "/": _page,
@@ -84,7 +83,7 @@ def _page() -> Response:
 
 def _live(session: Session) -> Response:
     run_id, since = request.args.get("run", ""), request.args.get("since", 0, type=int)
-    document = snapshot(session.director, session.finished, run_id=run_id, since=since)
+    document = snapshot.document(session.director, session.finished, run_id=run_id, since=since)
     return Response(msgspec.json.encode(document), mimetype="application/json", headers=_NO_STORE)
 
 
@@ -97,7 +96,7 @@ def _file(name: str) -> Response:
 
 def _download(session: Session, run_id: str, name: str) -> Response:
     directory = next((path for path in session.finished if path.name == run_id), None)
-    if directory is None or name not in files_of(directory):
+    if directory is None or name not in snapshot.files_of(directory):
         abort(404)
     kind = "text/html" if name == "report.html" else "application/octet-stream"
     response = _send(directory / name, kind, {"Content-Security-Policy": _REPORT_POLICY, **_NO_STORE})
@@ -138,6 +137,6 @@ def _extend(response: Response, session: Session) -> Response:
         style = '<link rel="stylesheet" href="./wsbench/locust.css"></head>'
         response.set_data(page.replace("</head>", style, 1).replace(_ROOT, _BAR + _ROOT, 1))
     elif request.endpoint == "locust.request_stats" and response.is_json:
-        rows = locust_tab.statistics(session.director)
+        rows = snapshot.tab(session.director)
         response.set_data(msgspec.json.encode({**response.get_json(), "extended_stats": rows}))
     return response
