@@ -36,11 +36,7 @@ _DELAY_TOLERANCE_NS = NS_PER_MS
 
 
 def calibrate(say: Callable[[str], None]) -> Calibration:
-    """Measure this machine, and the generator on it; takes about a minute. `say` is called with each step.
-
-    Raises:
-        WsbenchError: nothing could be measured.
-    """
+    """Measure this machine, and the generator on it; takes about a minute. `say` is called with each step."""
     say("timers, timestamps and the loopback floor")
     of_machine = _of_machine()
     with EmbeddedTarget.start() as target:

@@ -41,12 +41,7 @@ class CellRuns:
         self._on_progress = on_progress
 
     def __call__(self, cell: Cell, repetition: int) -> RunOutcome:
-        """Make one run.
-
-        Raises:
-            WsbenchError: nothing could be measured.
-            KeyboardInterrupt: the user pressed Ctrl-C.
-        """
+        """Make one run; raise KeyboardInterrupt if the user pressed Ctrl-C."""
         with self._spec.target(cell.target).start(cell.transport, cell.compression) as running:
             options = self._options(cell, running.url, name=f"{_slug(cell.key)}-r{repetition}")
             request = RunRequest(options, self._spec.connections_per_s).against(running)
@@ -67,11 +62,7 @@ class CellRuns:
         return RunOutcome(finished.path, failure, finished.interrupted)
 
     def check(self, cells: Iterable[Cell]) -> None:
-        """Check that the options of every cell go together, before anything is started.
-
-        Raises:
-            UsageError: they do not.
-        """
+        """Raise UsageError if the options of a cell do not go together, before anything is started."""
         checked: list[tuple[Any, ...]] = []
         for cell in cells:
             target = self._spec.target(cell.target)

@@ -54,11 +54,7 @@ class RunRequest:
 
 
 def execute(request: RunRequest, *, on_progress: Callable[[Progress], None] = lambda _: None) -> FinishedRun:
-    """Run Locust.
-
-    Raises:
-        WsbenchError: nothing could be measured.
-    """
+    """Run Locust; raise WsbenchError if nothing could be measured."""
     options = request.options
     staging = Staging.create(options.results, options.name)
     handoff = Handoff(

@@ -43,11 +43,7 @@ class ExperimentRuns:
     def begin(
         cls, file: Path, results: Path, *, name: str | None, seed: int | None, repetitions: int | None
     ) -> ExperimentRuns:
-        """Create an experiment's directory; None stands for what the file says.
-
-        Raises:
-            UsageError: the file is wrong, or its conditions do not go together.
-        """
+        """Create an experiment's directory; None stands for the file's value. Raise UsageError if the file is wrong."""
         checked = spec.load(file)
         seed = checked.seed if seed is None else seed
         cells = plan_cells(checked, repetitions=repetitions or checked.repetitions, seed=seed)
@@ -72,8 +68,7 @@ class ExperimentRuns:
     def resume(cls, directory: Path | None, file: Path | None, results: Path) -> ExperimentRuns:
         """Open the experiment in a directory; without one, the latest in `results` that began with `file`.
 
-        Raises:
-            UsageError: there is none, or it cannot go on here.
+        Raise UsageError if there is none, or if it cannot continue on this machine.
         """
         store = ExperimentStore(directory or latest_experiment(results, None if file is None else _text(file)))
         experiment = experiment_result.load(store.path)

@@ -14,11 +14,7 @@ PLACEHOLDER_URL = "ws://127.0.0.1/echo"
 
 
 def check_target(url: str | None, name: str, *, tls: bool, scenario: Path | None) -> None:
-    """Check that the options about the target go together.
-
-    Raises:
-        UsageError: they do not.
-    """
+    """Raise UsageError if the options about the target do not go together."""
     if url is not None:
         if tls or name != DEFAULT_TARGET:
             remedy = "With a URL, say wss://."
@@ -33,11 +29,7 @@ def check_target(url: str | None, name: str, *, tls: bool, scenario: Path | None
 
 
 def start_target(name: str, *, tls: bool, compression: str) -> RunningTarget:
-    """Start a target that accepts the `compression` that clients will offer.
-
-    Raises:
-        TargetError: something is missing, or it did not come up.
-    """
+    """Start a target that accepts the `compression` that clients will offer; raise TargetError if it fails."""
     return catalogue.find(name).start(tls=tls, compression="off" if compression == "off" else "on")
 
 

@@ -54,8 +54,7 @@ def run_locust(
 ) -> FinishedRun:
     """Run Locust until it ends. Workers that outlive their master have `patience_s` to save their results.
 
-    Raises:
-        WsbenchError: nothing could be measured, with the reason that the process left; or it broke.
+    Raise WsbenchError if there is no result, with the reason that the process left.
     """
     reading, writing = os.pipe()
     with (staging.path / LOG_FILE).open("ab") as log, replace(handoff, progress_fd=writing).file() as handed_over:

@@ -31,11 +31,7 @@ MOST = 1e6
 
 
 def search_capacity(spec: StepSpec, search: Search, name: str, display: Display) -> tuple[Capacity, Path]:
-    """Search, and return the result and its directory.
-
-    Raises:
-        WsbenchError: the first step could not be made; nothing is stored.
-    """
+    """Search, and return the result and its directory; nothing is stored if the first step raises WsbenchError."""
     directory = new_directory(spec.request.options.results, name)
     capacity = _begin(spec, search, directory.name, name)
     display.say(f"{directory}: {capacity_text.describe(capacity)}")
@@ -82,11 +78,7 @@ def _begin(spec: StepSpec, search: Search, id_: str, name: str) -> Capacity:
 def conduct(
     document: Capacity, search: Search, measure: Callable[[float], CapacityStep], directory: Path, display: Display
 ) -> Capacity:
-    """Make steps until the search is at its end, and store each.
-
-    Raises:
-        WsbenchError: the first one could not be made.
-    """
+    """Make steps until the search ends, and store each; raise WsbenchError if the first one fails."""
     while isinstance(following := decide(search, document.steps), NextLoad):
         display.begin(capacity_text.step_started(document, following.load, following.held, following.failed))
         try:

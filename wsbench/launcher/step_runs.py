@@ -45,11 +45,7 @@ class StepSpec:
     longest_ns: int
 
     def at(self, load: float) -> RunRequest:
-        """Return the run of the step at a load.
-
-        Raises:
-            UsageError: its options do not go together.
-        """
+        """Return the run of the step at a load; raise UsageError if its options do not go together."""
         connections = self.per_connection is not None
         rate = load if self.per_connection is None else load * self.per_connection
         samples = max(objective.samples for objective in self.objectives)
@@ -64,12 +60,7 @@ class StepSpec:
 
 
 class Steps:
-    """Makes steps, one a call.
-
-    Args:
-        directory: the capacity's; results of runs go into it.
-        display: shows where a run stands.
-    """
+    """Makes steps, one a call. The results of their runs go into the capacity's `directory`."""
 
     def __init__(self, spec: StepSpec, directory: Path, display: Display) -> None:
         self._spec = spec
@@ -78,12 +69,7 @@ class Steps:
         self._rest_s = 0.0
 
     def __call__(self, load: float) -> CapacityStep:
-        """Make the step at a load.
-
-        Raises:
-            WsbenchError: nothing could be measured.
-            KeyboardInterrupt: the user pressed Ctrl-C.
-        """
+        """Make the step at a load; raise KeyboardInterrupt if the user pressed Ctrl-C."""
         request = self._spec.at(load)
         request = replace(request, options=replace(request.options, results=self._runs))
         if self._spec.target is not None:

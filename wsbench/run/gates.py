@@ -136,11 +136,7 @@ def _count(run: Run, name: str) -> int:
 
 
 def parse(expression: str) -> Condition:
-    """Parse a condition.
-
-    Raises:
-        ValueError: what is wrong with it, and at which character (from 1).
-    """
+    """Parse a condition; a ValueError names the error and its character (from 1)."""
     match = _TOKENS.fullmatch(expression)
     if match is None:
         raise ValueError(f"{expression!r}: a metric is expected at character 1, as in 'p99 > 5ms'")
@@ -159,11 +155,7 @@ def parse(expression: str) -> Condition:
 
 
 def parse_objective(expression: str) -> Condition:
-    """Parse an objective.
-
-    Raises:
-        ValueError: as `parse`; or it bounds from the wrong side, like a --fail-if.
-    """
+    """Parse an objective; raise ValueError as `parse`, or if it bounds from the wrong side, like a --fail-if."""
     condition = parse(expression)
     if condition.metric == "throughput":
         allowed: tuple[str, ...] = _LOWER
@@ -193,11 +185,7 @@ def _metric(expression: str, name: str, at: int) -> tuple[str | None, str]:
 
 
 def check_known(conditions: Iterable[Condition], option: str = "--fail-if") -> None:
-    """Check that every run has these metrics; for a run whose users have no series or counters of their own.
-
-    Raises:
-        UsageError: one is not.
-    """
+    """Raise UsageError if a metric is a scenario's; for a run whose users have no series or counters of their own."""
     for condition in conditions:
         if condition.name is not None:
             raise UsageError(

@@ -36,11 +36,7 @@ def _payload_size(text: str) -> int:
 
 
 def parse_name(text: str) -> str:
-    """Check that a result's directory can be called so.
-
-    Raises:
-        ValueError: it cannot.
-    """
+    """Return the text; raise ValueError if a result's directory cannot have this name."""
     if not text or any(not (c.isalnum() or c in "._-+") for c in text) or text.startswith("."):
         raise ValueError(f"{text!r} cannot be part of a directory's name: use letters, digits and ._-+")
     return text
@@ -54,7 +50,7 @@ class Option:
         flags: the last one, a long one, gives the name.
         parse: function from text to value that raises ValueError with a sentence; None for a switch.
         default: as text; None if the option has none.
-        metavar: placeholder for the value in help texts.
+
         choices: the values allowed, if they are few.
         web: whether Locust's start form shows the option.
     """
@@ -81,8 +77,7 @@ class Option:
     def value_of(self, raw: Any) -> Any:
         """Parse `raw`: a text, the texts of a repeatable option, or a switch. The default stands for an empty one.
 
-        Raises:
-            UsageError: the option cannot take it.
+        Raise UsageError if the text is no value of the option.
         """
         if self.parse is None:
             return str(raw).lower() in ("true", "1", "on", "yes")

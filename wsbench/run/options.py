@@ -65,11 +65,7 @@ class RunOptions:
     name: str
 
     def __post_init__(self) -> None:
-        """Check that the values go together.
-
-        Raises:
-            UsageError: they do not.
-        """
+        """Raise UsageError if the values do not go together."""
         if self.users < 1:
             raise UsageError(f"--users {self.users} is not at least 1")
         if self.rate is not None and self.rate / self.users > 1e6:
@@ -89,11 +85,7 @@ class RunOptions:
 
     @classmethod
     def from_texts(cls, texts: Mapping[str, Any], *, url: str, users: int, processes: int = 1) -> RunOptions:
-        """Parse texts by option name, as Locust's parser and its start form have them.
-
-        Raises:
-            UsageError: the first one that is wrong, by its name.
-        """
+        """Parse texts by option name, as Locust's parser and its start form have them; raise UsageError at an error."""
         values = {option.name: option.value_of(texts.get(option.name)) for option in OPTIONS}
         return cls.from_values(values, url=url, users=users, processes=processes)
 
@@ -103,8 +95,7 @@ class RunOptions:
     ) -> RunOptions:
         """Build the options from parsed values by option name; a missing one has its default.
 
-        Raises:
-            UsageError: they do not go together, or this machine lacks a file or an address that they name.
+        Raise UsageError if they do not go together, or if this machine lacks a file or an address that they name.
         """
         values = {**DEFAULTS, **values}
         payload = _payload(values["payload_file"])
@@ -151,11 +142,7 @@ class RunOptions:
         return options
 
     def check_machine(self) -> None:
-        """Check that this machine has what the options name: source addresses and the CA's file.
-
-        Raises:
-            UsageError: it lacks one.
-        """
+        """Raise UsageError if this machine lacks a source address or the CA's file."""
         check_sources(self.connect.sources)
         client_context(ca_file=self.connect.ca_file, insecure=self.connect.insecure)
 

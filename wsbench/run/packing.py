@@ -16,11 +16,7 @@ def pack(message: Any) -> bytes:
 
 
 def unpack(data: bytes, type_: type[_T]) -> _T:
-    """Return the message of `type_` that `pack` made `data` of.
-
-    Raises:
-        msgspec.MsgspecError: it is none.
-    """
+    """Return the message of `type_` that `pack` encoded; raise msgspec.MsgspecError if `data` is none."""
     return msgspec.msgpack.decode(data, type=type_, dec_hook=_decode)
 
 

@@ -13,11 +13,7 @@ _KINDS = {bool: "on or off", int: "a whole number", float: "a number", str: "a t
 
 
 def parse(text: str) -> tuple[str, str]:
-    """Parse 'NAME=VALUE'.
-
-    Raises:
-        ValueError: it is not of that form.
-    """
+    """Parse 'NAME=VALUE'; raise ValueError if the text is not of that form."""
     name, equals, value = text.partition("=")
     if not equals or not name.strip().isidentifier():
         raise ValueError(f"{text!r} is no setting: use NAME=VALUE")
@@ -25,11 +21,7 @@ def parse(text: str) -> tuple[str, str]:
 
 
 def value_of(default: Setting, name: str, given: Mapping[str, str]) -> Setting:
-    """Return the value given with --set, or the default.
-
-    Raises:
-        UsageError: the value is not of the default's type.
-    """
+    """Return the value given with --set, or the default; raise UsageError if it is not of the default's type."""
     if name not in given:
         return default
     text = given[name]
@@ -48,8 +40,7 @@ def shown(value: Setting) -> str:
 def effective(declared: Iterable[Mapping[str, Setting]], given: Mapping[str, str]) -> dict[str, str]:
     """Return all settings of a run's users as texts: those given, and the defaults of the others.
 
-    Raises:
-        UsageError: a setting that no user has, or a value of another type.
+    Raise UsageError for a setting that no user has, and for a value of another type.
     """
     known: dict[str, Setting] = {}
     for settings in declared:
