@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from wsbench.cli.params import FILE, option
-from wsbench.cli.progress import ProgressLine
 from wsbench.launcher.calibration_runs import calibrate
+from wsbench.launcher.progress_display import ProgressLine
 from wsbench.report.text import calibration_text
 from wsbench.results.calibration_result import CALIBRATION_FILE
 from wsbench.results.directory import ResultNotStored, Staging, replace_file

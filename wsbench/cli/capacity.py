@@ -12,10 +12,10 @@ import click
 from wsbench import machine
 from wsbench.cli.params import POSITIVE_DURATION, Parsed, option, run_options, run_request, share_between
 from wsbench.cli.params import RATE as RATE_TYPE
-from wsbench.cli.progress import ProgressLine
 from wsbench.errors import UsageError, WsbenchError
 from wsbench.experiment.capacity_search import Search
 from wsbench.launcher.interruptions import interruptible
+from wsbench.launcher.progress_display import ProgressLine
 from wsbench.launcher.search_loop import MOST, most_connections, search_capacity
 from wsbench.launcher.step_runs import StepSpec
 from wsbench.report.text import capacity_text, summary

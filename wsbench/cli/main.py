@@ -29,18 +29,13 @@ _READER_GONE = 141
 
 @dataclass(frozen=True)
 class Lazy:
-    """A subcommand that is imported on first use.
-
-    Attributes:
-        location: "module:attribute" of the click command.
-        summary: its line in the list of commands.
-    """
+    """A subcommand that is imported on first use from its `location`, "module:attribute"."""
 
     location: str
     summary: str
 
     def load(self) -> click.Command:
-        """Import it."""
+        """Import the command."""
         module, _, attribute = self.location.partition(":")
         command = getattr(importlib.import_module(module), attribute)
         assert isinstance(command, click.Command)

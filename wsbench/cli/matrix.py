@@ -10,11 +10,11 @@ import click
 import msgspec
 
 from wsbench.cli.params import COUNT, FILE, Parsed, option
-from wsbench.cli.progress import ProgressLine
 from wsbench.errors import UsageError, WsbenchError
 from wsbench.experiment.order import missing_runs
 from wsbench.launcher.experiment_runs import ExperimentRuns
 from wsbench.launcher.interruptions import interruptible
+from wsbench.launcher.progress_display import ProgressLine
 from wsbench.report.text import overview_text, summary
 from wsbench.results.experiment_result import FAILED, Experiment
 from wsbench.results.json_files import encode_json

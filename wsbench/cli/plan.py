@@ -93,16 +93,17 @@ def _calibration(values: dict[str, Any]) -> Calibration | None:
 
 def _costs(calibration: Calibration | None, values: dict[str, Any]) -> Costs:
     here = environment()
-    tls, compression = (
-        map(calibration.cpu_factor, (calibration.tls, calibration.compression)) if calibration else (None, None)
-    )
+    tls = calibration.cpu_factor(calibration.tls) if calibration else None
+    compression = calibration.cpu_factor(calibration.compression) if calibration else None
     cores = calibration.environment.cores if calibration else here.cores
     like_here = calibration is None or calibration.environment.host_id == here.host_id
     memory = Basis(psutil.virtual_memory().total, MEASURED, "this machine's") if like_here else None
     return Costs(
         rate=_rate(calibration, values),
-        tls_factor=_factor("TLS", tls, _TLS_FACTOR),
-        compression_factor=_factor("compression", compression, _COMPRESSION_FACTOR),
+        tls_factor=_or_assumed(tls, _TLS_FACTOR, "times the CPU a message takes with TLS"),
+        compression_factor=_or_assumed(
+            compression, _COMPRESSION_FACTOR, "times the CPU a message takes with compression"
+        ),
         connections=_stated(values["connections_per_process"], "--connections-per-process")
         or Basis(_CONNECTIONS, ASSUMED, "as many as wsbench is tried with"),
         connection_bytes=_connection_bytes(calibration, values),
@@ -112,11 +113,7 @@ def _costs(calibration: Calibration | None, values: dict[str, Any]) -> Costs:
         ),
         ports=Basis(ephemeral_ports(), MEASURED, "net.ipv4.ip_local_port_range here"),
         processes_per_machine=_stated(values["processes"], "--processes")
-        or Basis(
-            cores,
-            MEASURED,
-            "one a core of the machine that was calibrated" if calibration else "one a core of this one",
-        ),
+        or Basis(cores, MEASURED, f"one a core of {'the machine that was calibrated' if calibration else 'this one'}"),
         memory=_stated(values["memory"], "--memory") or memory,
     )
 
@@ -142,10 +139,6 @@ def _connection_bytes(calibration: Calibration | None, values: dict[str, Any]) -
     if not values["tls"]:
         return plain
     return Basis(plain.value + _TLS_BYTES, ASSUMED, f"{plain.source} without TLS, and {_TLS_BYTES // 1000} kB for it")
-
-
-def _factor(what: str, measured: float | None, assumed: float) -> Basis:
-    return _or_assumed(measured, assumed, f"times the CPU a message takes with {what}")
 
 
 def _or_assumed(measured: float | None, assumed: float, how: str) -> Basis:

@@ -13,10 +13,10 @@ import click
 
 from wsbench import machine
 from wsbench.cli.params import Parsed, ci_options, option, run_options, run_request, texts_of, write_for_ci
-from wsbench.cli.progress import ProgressLine
 from wsbench.launcher.execution import RunRequest, execute
 from wsbench.launcher.local_target import start_target
 from wsbench.launcher.locust_process import FinishedRun
+from wsbench.launcher.progress_display import ProgressLine
 from wsbench.report import junit, markdown
 from wsbench.report.text import summary
 from wsbench.results.json_files import encode_json

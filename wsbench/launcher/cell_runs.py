@@ -28,12 +28,7 @@ _LONGEST_NAME = 100
 
 
 class CellRuns:
-    """Makes runs of the cells of an experiment: an `Executor`.
-
-    Args:
-        runs: directory for their results.
-        on_progress: called while a run goes on.
-    """
+    """Makes runs of the cells of an experiment: an `Executor`. Their results go into the directory `runs`."""
 
     def __init__(self, spec: Spec, runs: Path, on_progress: Callable[[Progress], None]) -> None:
         self._spec = spec

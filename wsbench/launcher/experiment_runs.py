@@ -14,7 +14,7 @@ from wsbench.experiment.order import missing_runs, plan_cells
 from wsbench.experiment.overview import make_overview, without_numbers
 from wsbench.experiment.spec import Spec
 from wsbench.launcher.cell_runs import CellRuns
-from wsbench.launcher.display import Display
+from wsbench.launcher.progress_display import ProgressLine
 from wsbench.report import stored_report
 from wsbench.results import experiment_result
 from wsbench.results.directory import REPORT_FILE, replace_file
@@ -94,7 +94,7 @@ class ExperimentRuns:
         """The experiment's directory."""
         return self._store.path
 
-    def run(self, display: Display) -> bool:
+    def run(self, display: ProgressLine) -> bool:
         """Make the runs that are missing; return whether the user interrupted them."""
         display.say(self._announcement())
         for target in self._spec.targets:
@@ -131,7 +131,7 @@ class ExperimentRuns:
 class _Announcer:
     """Shows which run begins, and which one failed."""
 
-    def __init__(self, display: Display) -> None:
+    def __init__(self, display: ProgressLine) -> None:
         self._display = display
         self._shown: set[tuple[str, str]] = set()
 

@@ -15,8 +15,8 @@ from wsbench.errors import WsbenchError
 from wsbench.experiment.capacity_search import NextLoad, Search, SearchEnd, best_so_far, decide
 from wsbench.experiment.experiment_store import new_directory
 from wsbench.experiment.load_curve import capacity_knee
-from wsbench.launcher.display import Display
 from wsbench.launcher.interruptions import Interrupted
+from wsbench.launcher.progress_display import ProgressLine
 from wsbench.launcher.step_runs import Steps, StepSpec
 from wsbench.report import stored_report
 from wsbench.report.text import capacity_text
@@ -30,7 +30,7 @@ MOST = 1e6
 """The highest load that is tried, unless --max names another."""
 
 
-def search_capacity(spec: StepSpec, search: Search, name: str, display: Display) -> tuple[Capacity, Path]:
+def search_capacity(spec: StepSpec, search: Search, name: str, display: ProgressLine) -> tuple[Capacity, Path]:
     """Search, and return the result and its directory; nothing is stored if the first step raises WsbenchError."""
     directory = new_directory(spec.request.options.results, name)
     capacity = _begin(spec, search, directory.name, name)
@@ -76,7 +76,7 @@ def _begin(spec: StepSpec, search: Search, id_: str, name: str) -> Capacity:
 
 
 def conduct(
-    document: Capacity, search: Search, measure: Callable[[float], CapacityStep], directory: Path, display: Display
+    document: Capacity, search: Search, measure: Callable[[float], CapacityStep], directory: Path, display: ProgressLine
 ) -> Capacity:
     """Make steps until the search ends, and store each; raise WsbenchError if the first one fails."""
     while isinstance(following := decide(search, document.steps), NextLoad):

@@ -12,11 +12,11 @@ import msgspec
 from wsbench.errors import UsageError, WsbenchError
 from wsbench.experiment.capacity_search import step_ns
 from wsbench.experiment.judge_step import judge_step, keeps_to_rate
-from wsbench.launcher.display import Display
 from wsbench.launcher.execution import RunRequest, execute
 from wsbench.launcher.interruptions import Interrupted, ignore_interruptions
 from wsbench.launcher.local_target import death_of, explain_by_death, start_target
 from wsbench.launcher.locust_process import FinishedRun
+from wsbench.launcher.progress_display import ProgressLine
 from wsbench.results.capacity_result import GENERATOR, TARGET, CapacityStep
 from wsbench.results.experiment_result import RUNS
 from wsbench.results.run_result import Run
@@ -62,7 +62,7 @@ class StepSpec:
 class Steps:
     """Makes steps, one a call. The results of their runs go into the capacity's `directory`."""
 
-    def __init__(self, spec: StepSpec, directory: Path, display: Display) -> None:
+    def __init__(self, spec: StepSpec, directory: Path, display: ProgressLine) -> None:
         self._spec = spec
         self._runs = directory / RUNS
         self._display = display

@@ -1,4 +1,4 @@
-"""Ctrl-C, counted by the user's wishes instead of by signals."""
+"""Presses of Ctrl-C: one press can be more than one signal."""
 
 from __future__ import annotations
 
@@ -8,12 +8,9 @@ _ONE_PRESS_S = 1.0
 
 
 class Presses:
-    """Counter of the user's presses of Ctrl-C.
+    """Counter of the user's presses of Ctrl-C so far.
 
-    Signals within a second are one press: timeout(1), for one, signals its child and then the child's process group.
-
-    Attributes:
-        count: presses so far.
+    Signals within a second are one press: timeout(1) signals its child and then the child's process group.
     """
 
     def __init__(self, one_press_s: float = _ONE_PRESS_S) -> None:
