@@ -92,12 +92,11 @@ def _read_late(evidence: Evidence) -> Iterator[Finding]:
 def _interruptions(evidence: Evidence) -> Iterator[Finding]:
     for worker in evidence.workers:
         if worker.stall_max_ns > STALL_LIMIT_NS:
-            grave = worker.stall_max_ns > 2 * STALL_LIMIT_NS
             yield Finding(
                 "hub-stalled",
                 f"worker {worker.index}'s event loop was blocked for {format_duration(worker.stall_max_ns)}",
                 "Look for blocking code in the scenario, or for other load on the machine.",
-                LATE if grave else NOTE,
+                LATE if worker.stall_max_ns > 2 * STALL_LIMIT_NS else NOTE,
             )
         if worker.gc_pause_max_ns > GC_LIMIT_NS:
             yield Finding(
@@ -156,11 +155,12 @@ def _losses(evidence: Evidence) -> Iterator[Finding]:
         back = f", {evidence.reconnected} were reopened" if evidence.reconnected else ""
         shown = f"{evidence.dropped} connections were dropped{back}"
         yield Finding("dropped", shown, "See `errors` and `close_codes`.")
+    unsettled = _asking(counts) - (counts.get("received", 0) - counts.get("pushed", 0)) - counts.get("lost", 0)
     for index in evidence.missing_workers:
         yield Finding(
             "worker-lost",
             f"worker {index} did not send its last report: its earlier reports are counted, "
-            f"the outcome of {format_count(_unsettled(counts))} messages is unknown",
+            f"the outcome of {format_count(unsettled)} messages is unknown",
             "See locust.log; the figures lack the last messages of that worker.",
             LATE,
         )
@@ -175,12 +175,8 @@ def _losses(evidence: Evidence) -> Iterator[Finding]:
         yield Finding("generator-error", what, "wsbench or the scenario has a defect: see locust.log.", LATE)
 
 
-def _unsettled(counts: Mapping[str, int]) -> int:
-    """Return the number of messages that expect a reply and whose outcome is unknown."""
-    return _asking(counts) - (counts.get("received", 0) - counts.get("pushed", 0)) - counts.get("lost", 0)
-
-
 def _asking(counts: Mapping[str, int]) -> int:
+    """Return the number of messages that expect a reply."""
     return counts.get("sent", 0) - counts.get("one_way", 0)
 
 

@@ -81,10 +81,7 @@ def merge(into: Buckets, other: Mapping[int, int]) -> None:
 
 
 def merge_coarsely(into: Buckets, other: Mapping[int, int]) -> None:
-    """Add `other` to buckets `COARSE_WIDTH` times as wide (3 %), each under its lowest key.
-
-    They are few, so that a percentile takes microseconds.
-    """
+    """Add `other` to buckets `COARSE_WIDTH` times as wide (3 %), each under its lowest key."""
     get = into.get
     for key, count in other.items():
         coarse = key & _COARSE
@@ -131,8 +128,7 @@ def out_of_range(buckets: Mapping[int, int]) -> tuple[int, int]:
 def percentile(buckets: Mapping[int, int], percent: float, lost: int = 0) -> int | None:
     """Return the value in ns at `percent` (0..100), with `lost` values ranked above all others.
 
-    None when the rank falls among the lost, or when there is nothing. With no loss, the same as
-    `HdrHistogram.get_value_at_percentile` to the nanosecond.
+    None when the rank falls among the lost, or when there is nothing. Otherwise exactly HdrHistogram's value.
     """
     return percentiles(buckets, (percent,), lost)[0]
 
@@ -183,12 +179,12 @@ def bounds() -> Iterator[int]:
 
 def by_bounds(buckets: Mapping[int, int]) -> dict[int, int]:
     """Return counts by upper bound (of `bounds`), lowest first, without empty ones."""
-    found: dict[int, int] = {}
+    counts: dict[int, int] = {}
     upper = list(bounds())
     for key in sorted(buckets):
         bound = upper[bisect.bisect_left(upper, min(highest_value(key), HIGHEST_NS))]
-        found[bound] = found.get(bound, 0) + buckets[key]
-    return found
+        counts[bound] = counts.get(bound, 0) + buckets[key]
+    return counts
 
 
 def to_hdr(buckets: Mapping[int, int]) -> HdrHistogram:

@@ -12,7 +12,7 @@ _PER_DECADE = 24
 
 @dataclass(frozen=True)
 class Curve:
-    """A percentile curve. `reciprocals` are 1 / (1 - quantile), from 1 up; `values_ns` are the latencies there."""
+    """Latencies `values_ns` at the `reciprocals` 1 / (1 - quantile), from 1 up."""
 
     reciprocals: list[float]
     values_ns: list[int]

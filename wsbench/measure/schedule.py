@@ -42,10 +42,7 @@ def slots(
 ) -> Slots:
     """Return the slots of connection `index` (0-based) out of `connections` that share `rate` messages a second.
 
-    The first is at `now_ns` or later.
-
-    Raises:
-        ValueError: the rate leaves less than a nanosecond between two messages of a connection.
+    The first is at `now_ns` or later. It raises ValueError for less than a nanosecond between a connection's messages.
     """
     period = connections * NS_PER_S / rate
     if period < 1:

@@ -28,10 +28,9 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}")
 
 @functools.cache
 def check_name(name: str) -> str:
-    """Return `name` if it can name a scenario's series or counter: it becomes part of a file name and an .hlog tag.
+    """Return `name` if a scenario's series or counter can have it: it becomes part of a file name and an .hlog tag.
 
-    Raises:
-        ValueError: it cannot, or it is taken.
+    It raises ValueError if not.
     """
     if not _NAME.fullmatch(name):
         raise ValueError(f"{name!r} cannot name what is measured: use at most 64 letters, digits and _.+-")

@@ -136,16 +136,12 @@ class EchoVerifier:
 
     def _damaged(self, payload: bytes) -> tuple[ReplyStatus, Pending | None]:
         """Match a reply that equals no message to the most similar one, if any is similar."""
-        build = self.messages.build
-        waiting = [*self.overtaken.values(), *self.pending]
-        scored = [(_likeness(payload, build(entry[3])), -index) for index, entry in enumerate(waiting)]
-        best, index = max(scored, default=(0.0, 0))
-        if best < _ALIKE:
+        waiting = [*self.overtaken, *(entry[3] for entry in self.pending)]
+        scores = {seq: _likeness(payload, self.messages.build(seq)) for seq in waiting}
+        seq = max(scores, key=scores.__getitem__, default=0)
+        if scores.get(seq, 0.0) < _ALIKE:
             return ReplyStatus.UNEXPECTED, None
-        entry = waiting[-index]
-        if entry[3] in self.overtaken:
-            return ReplyStatus.CORRUPTED, self.overtaken.pop(entry[3])
-        return ReplyStatus.CORRUPTED, self._take(entry[3])
+        return ReplyStatus.CORRUPTED, self.overtaken.pop(seq, None) or self._take(seq)
 
 
 def _likeness(payload: bytes, expected: bytes) -> float:

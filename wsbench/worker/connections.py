@@ -35,7 +35,6 @@ class Connections:
     """Opens, counts and closes the connections of all drivers of one process.
 
     Attributes:
-        tally: counts so far, as reports carry them.
         negotiated: what the server granted the first connection; None before.
         quiet_s: at the end, connections are closed when nothing has arrived for this long.
     """
@@ -102,8 +101,7 @@ class Connections:
             if error.kind == _TOO_LATE:
                 self.tally.asked -= not again
                 raise
-            if not again:
-                self.tally.failed += 1
+            self.tally.failed += not again
             self._errors.count(error)
             raise
         self._count_opened(handshake, again)
@@ -143,10 +141,8 @@ class Connections:
         steps = {name: ns for name, ns in handshake.times_ns.items() if name != "dns"}
         self._recorder.connected({"connect": sum(steps.values()), **steps})
         self.tally.tls_resumed += handshake.tls is not None and handshake.tls.resumed
-        if again:
-            self.tally.reconnected += 1
-        else:
-            self.tally.opened += 1
+        self.tally.reconnected += again
+        self.tally.opened += not again
         self.negotiated = self.negotiated or handshake.negotiated
 
     def disconnect(self, driver: Driver, code: int = 1000, reason: str = "") -> None:
@@ -190,20 +186,17 @@ class Connections:
     # -- end of the run --------------------------------------------------------------------------------------------
 
     def drain(self, patience_s: float) -> None:
-        """Open no more connections, and wait up to `patience_s` until replies in flight have arrived."""
+        """Open no more connections; wait up to `patience_s` for replies in flight and for `quiet_s` of silence."""
         self._ending = True
         with gevent.Timeout(patience_s, False):
             while any(driver.outstanding for driver in self._drivers):
                 gevent.sleep(_CHECK_S)
-            self._await_quiet()
-
-    def _await_quiet(self) -> None:
-        """Wait until nothing has arrived for `quiet_s`: how much the server still pushes is not known."""
-        quiet_since, received = time.monotonic(), self._traffic.received
-        while time.monotonic() - quiet_since < self.quiet_s:
-            gevent.sleep(_CHECK_S)
-            if self._traffic.received != received:
-                quiet_since, received = time.monotonic(), self._traffic.received
+            # How much the server still pushes is not known.
+            quiet_since, received = time.monotonic(), self._traffic.received
+            while time.monotonic() - quiet_since < self.quiet_s:
+                gevent.sleep(_CHECK_S)
+                if self._traffic.received != received:
+                    quiet_since, received = time.monotonic(), self._traffic.received
 
     def close_all(self) -> None:
         """Close every connection, those that are being opened included: the server has counted them too."""

@@ -48,8 +48,6 @@ class Engine:
 
     Attributes:
         options: of the run; `users` counts the connections of all workers together.
-        recorder: where drivers count messages.
-        traffic: bytes on the wire, of all connections.
         ramped: set when the ramp is over: all connections are open.
         finished: set when all connections are closed and everything is reported.
 

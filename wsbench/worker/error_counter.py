@@ -16,12 +16,7 @@ from wsbench.run.protocol import SCENARIO_FAILED
 
 logger = logging.getLogger(__name__)
 
-_LIBRARIES = (
-    sysconfig.get_path("stdlib"),
-    sysconfig.get_path("purelib"),
-    sysconfig.get_path("platlib"),
-    str(Path(__file__).parents[1]),
-)
+_LIBRARIES = (*map(sysconfig.get_path, ("stdlib", "purelib", "platlib")), str(Path(__file__).parents[1]))
 """Directories of code that is not a scenario's."""
 
 

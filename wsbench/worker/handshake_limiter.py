@@ -51,11 +51,8 @@ class HandshakeLimiter:
             self._slots.acquire()
         finally:
             self._queued -= 1
-            if not self._queued:
-                # The next queue gets the full patience again.
-                assert self._watch is not None
-                self._watch.kill(block=False)
-                self._watch = None
+            if not self._queued and self._watch is not None:
+                self._watch.kill(block=False)  # the next queue gets the full patience again
                 self._set_contended(False)
 
     def _watch_progress(self) -> None:

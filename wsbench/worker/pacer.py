@@ -40,8 +40,7 @@ class _TimerSpec(ctypes.Structure):
 class TimerFd:
     """Calls back on the hub at an instant of CLOCK_MONOTONIC, and from then on in every iteration of the hub.
 
-    Raises:
-        OSError: the platform has no timerfd.
+    It raises OSError where the platform has no timerfd.
     """
 
     def __init__(self, callback: Callable[[], None]) -> None:
@@ -112,8 +111,7 @@ class Pacer:
     call, and messages that are due at once cost only their own.
 
     Attributes:
-        exact: whether a timerfd wakes it; otherwise the hub's timer does, late by up to a millisecond.
-        offset_ns: CLOCK_REALTIME minus CLOCK_MONOTONIC.
+        exact: whether a timerfd wakes it; otherwise the hub's timer does.
         has_waiters: greenlets wait for due instants or replies: the hub runs them after each.
         polled_ns: time spent polling without result so far, which the process could have used otherwise.
     """

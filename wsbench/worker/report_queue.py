@@ -48,7 +48,7 @@ class ReportQueue:
         self._transmit(packed)
 
     def acknowledged(self, number: int) -> int | None:
-        """Return when the report was first sent, in ns since the epoch; None if it was acknowledged before."""
+        """Return when the report was sent first, in ns since the epoch; None if it was acknowledged before."""
         return self._in_flight.pop(number, (b"", None))[1]
 
     @property

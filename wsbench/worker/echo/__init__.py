@@ -21,11 +21,10 @@ __all__ = ["EchoDriver", "driver_for"]
 def driver_for(engine: Engine) -> EchoDriver:
     """Return a registered driver of the kind that the options ask for."""
     options = engine.options
-    kind: type[EchoDriver] = OpenLoop
-    if options.closed_loop:
-        # The fast path supports neither TLS nor an event for every message.
-        long_way = options.in_flight > 1 or options.request_events or options.connect.uri.secure
-        kind = ClosedLoop if long_way else OneInFlight
+    # The fast path supports neither TLS nor an event for every message.
+    long_way = options.in_flight > 1 or options.request_events or options.connect.uri.secure
+    closed: type[EchoDriver] = ClosedLoop if long_way else OneInFlight
+    kind = closed if options.closed_loop else OpenLoop
     driver = kind(engine, engine.new_id())
     engine.connections.register(driver)
     return driver
