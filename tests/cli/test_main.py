@@ -100,7 +100,7 @@ def raiser(error: BaseException) -> Callable[[], None]:
             "wsbench: error: Invalid value: 7 is odd\n  wsbench try --help says more\n",
         ),
         (click.ClickException("a long " + "word " * 100), 2, "wsbench: error: a long " + "word " * 100 + "\n"),
-        (click.Abort(), 130, ""),
+        (click.Abort(), 130, "wsbench: error: interrupted\n"),
         (click.exceptions.Exit(5), 5, ""),
         (
             ZeroDivisionError("by\nzero"),

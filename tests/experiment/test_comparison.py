@@ -57,7 +57,7 @@ def test_two_equal_runs_cannot_be_told_apart_nor_called_equal(tmp_path: Path) ->
     found = of_runs(tmp_path, run_with(), run_with())
     assert verdicts(found)["p50"] == "inconclusive"
     assert (found.verdict, of_comparison(found)) == (Verdict.INCONCLUSIVE, 5)
-    assert found.said.startswith("inconclusive: NEW may be slower in p50 ×1, p99 ×1, p99.9 ×1; about ")
+    assert found.said.startswith("inconclusive: undecided: p50 ×1, p99 ×1, p99.9 ×1; about ")
 
 
 def test_a_rate_that_was_not_held_says_as_little_as_any_throughput(tmp_path: Path) -> None:

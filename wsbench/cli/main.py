@@ -21,6 +21,7 @@ import click
 
 from wsbench import __version__
 from wsbench.errors import ExitCode, WsbenchError
+from wsbench.launcher.interruptions import ignore_interruptions
 
 _DEBUG = "WSBENCH_DEBUG"  # the processes we start inherit it
 # the shell's exit code for a program that SIGPIPE ended
@@ -162,6 +163,8 @@ def run(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _READER_GONE
     except (click.Abort, KeyboardInterrupt):
+        ignore_interruptions()  # a second press must not replace the exit code
+        _print_error("error: interrupted")
         return ExitCode.INTERRUPTED
     except Exception as exc:
         return _report(exc)

@@ -155,7 +155,7 @@ def _undecided(pairs: Sequence[Pair]) -> str:
         return "NEW is not slower; only more runs could distinguish faster from equal"
     counted = [metric.runs_needed for metric in undecided if metric.runs_needed is not None]
     more = f"; about {max(counted):,} runs per side would decide" if len(counted) == len(undecided) else ""
-    return f"NEW may be slower in {_some(_named(pairs, Verdict.INCONCLUSIVE))}{more}"
+    return f"undecided: {_some(_named(pairs, Verdict.INCONCLUSIVE))}{more}"
 
 
 def _named(pairs: Sequence[Pair], verdict: Verdict) -> list[str]:

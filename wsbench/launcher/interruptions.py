@@ -14,12 +14,16 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupted(WsbenchError):
-    """Ended by the user before anything could be measured."""
+    """Ended by the user before a result was stored: before the measure phase, or by a second press."""
 
     exit_code = ExitCode.INTERRUPTED
 
-    def __init__(self) -> None:
-        super().__init__("interrupted before anything was measured", kind="interrupted")
+    def __init__(self, presses: int = 1) -> None:
+        again = presses > 1
+        what = "stopped by a second Ctrl-C, without a result" if again else "interrupted before anything was measured"
+        super().__init__(
+            what, remedy="Press Ctrl-C once to keep what was measured." if again else "", kind="interrupted"
+        )
 
 
 @contextmanager

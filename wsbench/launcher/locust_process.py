@@ -95,15 +95,15 @@ def run_locust(
         [message] = not_stored
         error = WsbenchError(message.what, remedy=message.remedy, kind="not-stored")
         return FinishedRun(message.run, None, interrupted, error)
-    return _ended(staging, process.returncode, interrupted=interrupted)
+    return _ended(staging, process.returncode, presses.count)
 
 
-def _ended(staging: Staging, code: int, *, interrupted: bool) -> FinishedRun:
+def _ended(staging: Staging, code: int, presses: int) -> FinishedRun:
     if staging.final.is_dir():
-        return FinishedRun(load(staging.final), staging.final, interrupted)
+        return FinishedRun(load(staging.final), staging.final, presses > 0)
     try:
-        if interrupted:
-            raise Interrupted
+        if presses:
+            raise Interrupted(presses)
         raise _killed(staging, -code) if code < 0 else _failure(staging, code)
     finally:
         staging.discard()

@@ -76,7 +76,10 @@ def read_lines(rows: Iterable[bytes], where: str) -> Iterator[Line]:
             elif row and not row.startswith(("#", '"')):
                 yield _line(row, base_ns)
         except Exception as error:  # the blob's decoder raises many kinds of exceptions
-            raise ResultError(f"{where}, line {number}: not a line of a histogram log ({error})") from error
+            raise ResultError(
+                f"{where}, line {number}: not a line of a histogram log ({error})",
+                remedy="The file was truncated or edited.",
+            ) from error
     if empty:
         raise ResultError(f"{where} is empty", remedy="The file was truncated.")
 
