@@ -67,7 +67,7 @@ class EpollPoller:
         # A hang-up and urgent data are named: either may end a read early, and no new edge may follow.
         self._events = select.EPOLLIN | select.EPOLLPRI | select.EPOLLRDHUP | select.EPOLLET
         self._callbacks: list[Readable] = []
-        """By descriptor. A list: with thousands of sockets, a dict's entries are in no CPU cache."""
+        """Callbacks by descriptor, in a list: with thousands of sockets, a dict's entries are in no CPU cache."""
         self._watcher = gevent.get_hub().loop.io(self._epoll.fileno(), READ)
         self._watcher.start(self._poll)
         self.poll_once: Callable[[], bool] | None = self._poll
