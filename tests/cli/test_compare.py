@@ -131,6 +131,7 @@ def test_what_is_not_comparable_is_refused_and_anyway_is_said(run_cli: RunCli, b
         (("base", "base", "--confidence", "high"), "level of confidence"),
         (("base", "base", "--junit", "no/such/file"), "there is no directory no/such"),
         (("base", "base", "--summary", "."), "is a directory"),
+        (("base", "base", "--summary", "x" * 5000), "File name too long"),
     ],
 )
 def test_wrong_usage(run_cli: RunCli, base: Path, arguments: tuple[str, ...], said: str) -> None:

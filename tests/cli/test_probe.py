@@ -430,7 +430,7 @@ def test_ctrl_c_while_nothing_comes() -> None:
         program.wait_for("✓ tcp")
         program.signal(signal.SIGINT)
         result = program.finish()
-    assert (result.returncode, result.stderr.strip()) == (130, "")
+    assert (result.returncode, result.stderr.strip()) == (130, "wsbench: error: interrupted")
 
 
 def test_an_output_without_unicode(run_cli: RunCli, target: EmbeddedTarget) -> None:

@@ -152,7 +152,10 @@ def test_gates_are_parsed_in_their_order() -> None:
         ({"name": "a/b"}, "--name: 'a/b' cannot be part of a directory's name"),
         ({"name": ".."}, "--name: "),
         ({"name": ".hidden"}, "--name: "),
-        ({"ca": "/nonexistent/ca.pem"}, "--ca /nonexistent/ca.pem: there is no such file"),
+        ({"ca": "/nonexistent/ca.pem"}, "--ca /nonexistent/ca.pem: No such file or directory"),
+        ({"ca": "x" * 5000}, "File name too long"),
+        ({"ca": "/"}, "--ca /: Is a directory"),
+        ({"ca": "/dev/null"}, "--ca /dev/null: it holds no PEM certificate"),
         ({"payload_file": "/nonexistent/payload"}, "--payload-file /nonexistent/payload: No such file or directory"),
     ],
 )

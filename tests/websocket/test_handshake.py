@@ -189,7 +189,7 @@ def test_a_ca_file_that_cannot_be_used(tmp_path: Path) -> None:
     nonsense.write_text("no certificate")
     with pytest.raises(UsageError, match="it holds no PEM certificate"):
         client_context(ca_file=str(nonsense), insecure=False)
-    with pytest.raises(UsageError, match=r"--ca /nonexistent/ca\.pem: there is no such file"):
+    with pytest.raises(UsageError, match=r"--ca /nonexistent/ca\.pem: No such file or directory"):
         client_context(ca_file="/nonexistent/ca.pem", insecure=False)
 
 

@@ -98,10 +98,13 @@ def option(declaration: str, text: str, type_: Any = None, default: Any = None, 
 def _writable(text: str) -> Path:
     """Parse the path of a file that can be written: an error is worth more before a run than after it."""
     path = Path(text)
-    if path.is_dir():
-        raise ValueError(f"{text} is a directory")
-    if not path.parent.is_dir():
-        raise ValueError(f"{text}: there is no directory {path.parent}")
+    try:
+        if path.is_dir():
+            raise ValueError(f"{text} is a directory")
+        if not path.parent.is_dir():
+            raise ValueError(f"{text}: there is no directory {path.parent}")
+    except OSError as error:  # such as a name that is too long
+        raise ValueError(f"{text}: {error.strerror}") from error
     return path
 
 

@@ -11,7 +11,7 @@ from wsbench.experiment import preconditions, sides
 from wsbench.experiment.sides import MatchedRuns, SideSource
 from wsbench.experiment.statistics import ASSUMED_SPREAD, ASSUMED_SPREAD_OF_HELD_RATE, THROUGHPUT, Question, judge
 from wsbench.results.comparison_result import SCHEMA, Comparison, ComparisonSide, Metric, Pair, Verdict, overall_verdict
-from wsbench.results.percentiles import PERCENTILES, figure_of
+from wsbench.results.percentile_fields import PERCENTILES, figure_of
 from wsbench.results.run_result import Run
 from wsbench.units import format_count
 

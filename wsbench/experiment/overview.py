@@ -13,7 +13,7 @@ from wsbench.experiment.sides import load_runs
 from wsbench.experiment.statistics import MARGINS, THROUGHPUT, Question, judge
 from wsbench.results.experiment_result import FAILED, Cell, Experiment, Load
 from wsbench.results.overview_result import FIGURES, CellFigure, Overview, OverviewRow, Ratio
-from wsbench.results.percentiles import PERCENTILES, figure_of
+from wsbench.results.percentile_fields import PERCENTILES, figure_of
 from wsbench.results.run_result import Run
 from wsbench.units import format_count
 

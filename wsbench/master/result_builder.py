@@ -14,7 +14,7 @@ from wsbench.measure.histogram import PERCENTS, by_bounds, highest_value, lowest
 from wsbench.measure.series import MESSAGE_COUNTS
 from wsbench.results import run_result
 from wsbench.results.environment import environment
-from wsbench.results.percentiles import PERCENTILES
+from wsbench.results.percentile_fields import PERCENTILES
 from wsbench.run.options import RunOptions
 from wsbench.run.protocol import RunDescription
 from wsbench.units import NS_PER_S, format_utc

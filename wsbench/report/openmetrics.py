@@ -13,7 +13,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.exposition import generate_latest
 
 from wsbench.measure.series import MESSAGE_COUNTS
-from wsbench.results.percentiles import PERCENTILES, figure_of
+from wsbench.results.percentile_fields import PERCENTILES, figure_of
 from wsbench.results.run_result import ConnectionCounts, Latency, MessageCounts, Run
 from wsbench.units import NS_PER_S
 

@@ -23,12 +23,12 @@ _CURVE = "response"
 
 def of_result(result: Path) -> tuple[Path, bytes]:
     """Return a result's directory and its report; `result` is the directory or its JSON file."""
-    directory = result if result.is_dir() else result.parent
-    if result.name == EXPERIMENT_FILE or exists(result / EXPERIMENT_FILE):
-        return directory, of_experiment(directory)
-    if result.name == CAPACITY_FILE or exists(result / CAPACITY_FILE):
-        return directory, of_capacity(directory)
+    for name, report_of in ((EXPERIMENT_FILE, of_experiment), (CAPACITY_FILE, of_capacity)):
+        if result.name == name or exists(result / name):
+            directory = result.parent if result.name == name else result
+            return directory, report_of(directory)
     run = run_result.load(result)
+    directory = result if result.is_dir() else result.parent
     lines, timeline = stored_files.read_lines(directory, run), stored_files.read_timeline(directory, run)
     return directory, run_page.report(run, lines, timeline)
 

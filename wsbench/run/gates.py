@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from wsbench.errors import UsageError
 from wsbench.measure.histogram import samples_needed
 from wsbench.measure.series import SERIES
-from wsbench.results.percentiles import FIELDS, PERCENTILES, figure_of
+from wsbench.results.percentile_fields import FIELDS, PERCENTILES, figure_of
 from wsbench.results.run_result import Gate, Run
 from wsbench.units import format_count, format_duration, format_rate, parse_duration, parse_rate
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-from pathlib import Path
 
 from wsbench.errors import UsageError
 
@@ -23,7 +22,7 @@ def client_context(*, ca_file: str | None, insecure: bool) -> ssl.SSLContext:
         try:
             context.load_verify_locations(ca_file)
         except (OSError, ssl.SSLError) as error:
-            reason = "it holds no PEM certificate" if Path(ca_file).is_file() else "there is no such file"
+            reason = "it holds no PEM certificate" if isinstance(error, ssl.SSLError) else error.strerror
             remedy = "Give a file with the CA's certificate in PEM."
             raise UsageError(f"cannot use --ca {ca_file}: {reason}", remedy=remedy) from error
     if insecure:

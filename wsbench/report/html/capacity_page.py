@@ -10,7 +10,7 @@ from wsbench.report.html.page import render
 from wsbench.report.html.plots import Json, Plot, latency_axis, scatter, seconds, vertical_line
 from wsbench.report.text import capacity_text
 from wsbench.results.capacity_result import GENERATOR, TARGET, Capacity
-from wsbench.results.percentiles import figure_of
+from wsbench.results.percentile_fields import figure_of
 from wsbench.results.run_result import Run
 from wsbench.run.gates import parse_objective
 from wsbench.units import NS_PER_S, format_count, format_duration

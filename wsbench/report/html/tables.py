@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 
 from wsbench.report import series_labels
-from wsbench.results.percentiles import PERCENTILES, figure_of
+from wsbench.results.percentile_fields import PERCENTILES, figure_of
 from wsbench.results.run_result import Run
 from wsbench.units import format_bytes, format_count, format_duration, format_rate, format_seconds
 

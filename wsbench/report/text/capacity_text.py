@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from wsbench.experiment.load_curve import LoadPoint, load_curve
 from wsbench.report.text.text_table import draw, facts, left, right
 from wsbench.results.capacity_result import BOUND, GENERATOR, HELD, RATE, TARGET, Capacity, CapacityStep
-from wsbench.results.percentiles import PERCENTILES, figure_of
+from wsbench.results.percentile_fields import PERCENTILES, figure_of
 from wsbench.units import format_bytes, format_count, format_duration
 
 OUTCOMES = {HELD: "held", TARGET: "did not hold", GENERATOR: "generator at its limit"}

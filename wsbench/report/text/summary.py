@@ -5,7 +5,7 @@ from __future__ import annotations
 from wsbench.report import series_labels
 from wsbench.report.text import text_histogram
 from wsbench.report.text.text_table import draw, facts, left, right
-from wsbench.results.percentiles import figure_of
+from wsbench.results.percentile_fields import figure_of
 from wsbench.results.run_result import Latency, Run
 from wsbench.units import format_bytes, format_count, format_duration, format_seconds
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wsbench.results.percentiles import FIELDS, PERCENTILES, figure_of
+from wsbench.results.percentile_fields import FIELDS, PERCENTILES, figure_of
 from wsbench.results.run_result import Latency
 
 
