@@ -1,4 +1,4 @@
-"""What a run counted, against a server that counts every fault it commits: equal to the message."""
+"""Counts of a run against a server that counts every fault it commits: they agree to the message."""
 
 from __future__ import annotations
 

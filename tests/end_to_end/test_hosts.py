@@ -290,7 +290,7 @@ def test_connections_come_back_to_a_target_that_was_started_again(of_targets: An
 
 @pytest.mark.needs("tun")
 def test_delay_and_loss_on_the_way_are_in_the_latency_and_cost_no_count(of_targets: Any) -> None:
-    """By a link of our own, in user space."""
+    """Delay and drop packets on the way, by a TAP relay in user space."""
     run, seen = of_targets["slow"]
     settled(run)
     assert run["messages_all_phases"]["sent"] == seen["messages_in"]

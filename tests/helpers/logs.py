@@ -1,4 +1,4 @@
-"""Whole HdrHistogram logs, encoded and decoded; wsbench itself handles them line by line."""
+"""Encoder and decoder of a complete HdrHistogram log; wsbench itself handles one line at a time."""
 
 from __future__ import annotations
 

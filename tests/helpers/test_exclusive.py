@@ -1,4 +1,4 @@
-"""Who may be in the slot together, and who waits for whom. Every thread opens the locks itself, as processes do."""
+"""The order in which tests share the slot or wait for it. Every thread opens the locks itself, as processes do."""
 
 from __future__ import annotations
 
