@@ -49,6 +49,8 @@ WRONG_USAGE: dict[str, tuple[list[str], str]] = {
     "compression": (["--compression", "sometimes"], "'sometimes'"),
     "compression-window": (["--compression", "client_max_window_bits=99"], "client_max_window_bits"),
     "header-without-colon": (["--header", "X-Token"], "X-Token"),
+    "header-not-latin": (["--header", "X-Token: 5 €"], "'€' (U+20AC)"),
+    "not-utf-8": (["--results", b"r\xff".decode(errors="surrogateescape")], "'r\\udcff' is not valid UTF-8"),
     "gate-metric": (["--fail-if", "p42 > 5ms"], "p42"),
     "gate-value": (["--fail-if", "p99 >"], "value"),
     "reconnect": (["--reconnect", "maybe"], "'maybe'"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wsbench.errors import UsageError
-from wsbench.websocket.connect_options import ConnectOptions, parse_header, parse_url
+from wsbench.websocket.connect_options import ConnectOptions, parse_header, parse_origin, parse_subprotocol, parse_url
 from wsbench.websocket.handshake import new_protocol
 from wsbench.websocket.tls import client_context
 
@@ -116,10 +117,69 @@ def test_no_headers(text: str) -> None:
         parse_header(text)
 
 
-@pytest.mark.parametrize("value", ["a\r\nInjected: b", "a\nb", "a\rb"])
-def test_a_header_cannot_smuggle_in_another_one(value: str) -> None:
-    with pytest.raises(ValueError, match="line break"):
+NOT_IN_A_HEADER = {
+    "a\r\nInjected: b": "U+000D",
+    "a\nb": "U+000A",
+    "a\n": "U+000A",
+    "a\0b": "U+0000",
+    "a\x1bb": "U+001B",
+    "a\x7fb": "U+007F",
+    "a\x85b": "U+0085",
+    "5 €": "'€' (U+20AC)",
+    "名": "U+540D",
+    "\udcff": "U+DCFF",
+}
+
+
+@pytest.mark.parametrize("value", NOT_IN_A_HEADER)
+def test_a_character_that_no_header_can_hold_is_named(value: str) -> None:
+    said = re.escape(NOT_IN_A_HEADER[value])
+    with pytest.raises(ValueError, match=f"X-Name.*{said}"):
         parse_header(f"X-Name: {value}")
+    with pytest.raises(ValueError, match=said):
+        parse_origin(value)
+    with pytest.raises(UsageError, match=f"X-Name.*{said}"):
+        ConnectOptions(URL, headers=(("X-Name", value),))
+    with pytest.raises(UsageError, match=said):
+        ConnectOptions(URL, origin=value)
+
+
+@pytest.mark.parametrize("value", ["naïve café", "a\tb", "a\xa0ÿ", "!~"])
+def test_latin_1_reaches_the_server(value: str) -> None:
+    assert request_of(headers=(parse_header(f"X-Name: {value}"),)).headers["x-name"] == value
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("a,b", "','"), ("a b", "' '"), ("é", "'é'"), ("a\n", "U+000A"), ("", "empty")]
+)
+def test_no_subprotocols(name: str, said: str) -> None:
+    with pytest.raises(ValueError, match=f"is not a subprotocol: .*{re.escape(said)}"):
+        parse_subprotocol(name)
+    with pytest.raises(UsageError, match="is not a subprotocol"):
+        ConnectOptions(URL, subprotocols=(name,))
+
+
+@pytest.mark.parametrize(
+    ("url", "instead"),
+    [
+        ("ws://server.test/a b", "%20"),
+        ("ws://server.test/a\r\nX: y", "%0D"),
+        ("ws://server.test/?q=\x7f", "%7F"),
+        ("ws://server.test/\udcff", "%FF"),
+        (" ws://server.test/", "%20"),
+        ("ws://me\n:pw@server.test/", "%0A"),
+    ],
+)
+def test_a_character_that_no_url_can_hold_is_named(url: str, instead: str) -> None:
+    with pytest.raises(UsageError, match=r"a URL cannot have .*U\+") as caught:
+        ConnectOptions(url)
+    assert caught.value.remedy == f"Write {instead} instead."
+
+
+def test_a_url_with_other_letters_is_sent_encoded() -> None:
+    request = request_of(url="ws://jürgen:geheim€@bücher.test/straße?q=€")
+    assert request.target == "/stra%C3%9Fe?q=%E2%82%AC"
+    assert request.headers["host"] == "xn--bcher-kva.test"
 
 
 def request_of(**options: Any) -> frames.Request:

@@ -20,7 +20,7 @@ from typing import Any
 import click
 
 from wsbench import __version__
-from wsbench.errors import ExitCode, WsbenchError
+from wsbench.errors import ExitCode, UsageError, WsbenchError
 from wsbench.launcher.interruptions import ignore_interruptions
 
 _DEBUG = "WSBENCH_DEBUG"  # the processes we start inherit it
@@ -156,6 +156,7 @@ def run(arguments: Sequence[str]) -> int:
             click.echo(group.get_help(ctx), err=True)
         return ExitCode.USAGE
     try:
+        _check_encoding(arguments)
         returned = group.main(list(arguments), prog_name="wsbench", standalone_mode=False)
         sys.stdout.flush()
     except (ReaderGoneError, BrokenPipeError):
@@ -169,6 +170,15 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as exc:
         return _report(exc)
     return returned if isinstance(returned, int) else ExitCode.OK
+
+
+def _check_encoding(arguments: Sequence[str]) -> None:
+    """Raise UsageError for a text with bytes that are no characters: no file of a result could hold it."""
+    for text in (*arguments, *(value for name, value in os.environ.items() if name.startswith("WSBENCH_"))):
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise UsageError(f"{text!r} is not valid {sys.getfilesystemencoding().upper()}") from error
 
 
 def _report(exc: Exception) -> int:

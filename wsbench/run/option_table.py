@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,10 @@ from wsbench.run.gates import parse as parse_gate
 from wsbench.source_addresses import parse_sources
 from wsbench.units import one_of, parse_duration, parse_positive_duration, parse_rate, parse_size
 from wsbench.websocket.compression import parse_compression
-from wsbench.websocket.connect_options import parse_header
+from wsbench.websocket.connect_options import parse_header, parse_origin, parse_subprotocol
+
+_LONGEST_NAME = 200
+"""Bytes. File systems allow 255, and a directory's name has a time and other parts besides."""
 
 
 def _count(text: str) -> int:
@@ -39,6 +43,12 @@ def parse_name(text: str) -> str:
     """Return the text; raise ValueError if a result's directory cannot have this name."""
     if not text or any(not (c.isalnum() or c in "._-+") for c in text) or text.startswith("."):
         raise ValueError(f"{text!r} cannot be part of a directory's name: use letters, digits and ._-+")
+    try:
+        size = len(os.fsencode(text))
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{text!r} cannot be part of a directory's name in {error.encoding}") from error
+    if size > _LONGEST_NAME:
+        raise ValueError(f"{text!r} has {size} bytes: a name has at most {_LONGEST_NAME}")
     return text
 
 
@@ -142,8 +152,8 @@ OPTIONS: tuple[Option, ...] = (
         "off|on|PARAMS",
     ),
     Option(("--header",), "A header of the upgrade request.", parse_header, metavar="'Name: value'", repeatable=True),
-    Option(("--subprotocol",), "A subprotocol to offer.", metavar="NAME", repeatable=True),
-    Option(("--origin",), "The Origin header of the upgrade request.", metavar="ORIGIN"),
+    Option(("--subprotocol",), "A subprotocol to offer.", parse_subprotocol, metavar="NAME", repeatable=True),
+    Option(("--origin",), "The Origin header of the upgrade request.", parse_origin, metavar="ORIGIN"),
     Option(("--ca",), "wss: trust the CA in this PEM file.", metavar="FILE"),
     Option(("--insecure",), "wss: accept any certificate.", None),
     Option(("--tls-resume",), "wss: later connections resume the TLS session of an earlier one.", None),

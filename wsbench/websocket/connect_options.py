@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from websockets.exceptions import InvalidURI
 from websockets.uri import WebSocketURI, parse_uri
@@ -11,10 +12,16 @@ from websockets.uri import WebSocketURI, parse_uri
 from wsbench.errors import UsageError
 from wsbench.source_addresses import SourceRange
 
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
+_NOT_IN_HEADER = re.compile(r"[^\t\x20-\x7e\xa0-\xff]")
+_NOT_IN_URL = re.compile(r"[\x00-\x20\x7f-\x9f\ud800-\udfff]")
+
 
 @dataclass(frozen=True)
 class ConnectOptions:
     """Options of a connection. Immutable; one object for all connections of a run.
+
+    It raises UsageError for a URL or a text that an upgrade request cannot hold.
 
     Attributes:
         url: ws:// or wss:// URL; `uri` are its parts.
@@ -45,6 +52,14 @@ class ConnectOptions:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "uri", parse_url(self.url))
+        try:
+            for name, value in self.headers:
+                check_header(name, value)
+            for name in self.subprotocols:
+                parse_subprotocol(name)
+            parse_origin(self.origin or "")
+        except ValueError as error:
+            raise UsageError(str(error)) from error
 
     @property
     def where(self) -> str:
@@ -59,6 +74,9 @@ def parse_url(url: str) -> WebSocketURI:
     if separator and scheme.lower() in ("http", "https"):
         better = ("ws" if scheme.lower() == "http" else "wss") + "://" + rest
         raise UsageError(f"{url} is an HTTP URL, not a WebSocket one", remedy=f"Use {better} instead.")
+    if match := _NOT_IN_URL.search(url):
+        encoded = quote(match[0], errors="surrogateescape")
+        raise UsageError(f"a URL cannot have {_character(match[0])} in it", remedy=f"Write {encoded} instead.")
     try:
         uri = parse_uri(url)
         # parse_uri treats port 0 as no port
@@ -71,11 +89,42 @@ def parse_url(url: str) -> WebSocketURI:
 
 
 def parse_header(text: str) -> tuple[str, str]:
-    """Parse 'Name: value'; raise ValueError if there is no colon, no name, or a line break."""
-    name, colon, value = text.partition(":")
-    name = name.strip()
-    if not colon or not name or not name.isascii() or any(c.isspace() for c in name):
+    """Parse 'Name: value'; raise ValueError if it is not of this form, or no header can hold it."""
+    name, _, value = text.partition(":")
+    if ":" not in text or not _TOKEN.fullmatch(name.strip()):
         raise ValueError(f"{text!r} is not a header: use 'Name: value'")
-    if "\r" in value or "\n" in value:
-        raise ValueError(f"the header {name} has a line break in its value")
-    return name, value.strip()
+    header = name.strip(), value.strip(" \t")
+    check_header(*header)
+    return header
+
+
+def check_header(name: str, value: str) -> None:
+    """Raise ValueError if the name is no token, or the value has a character that a header cannot hold."""
+    if not _TOKEN.fullmatch(name):
+        raise ValueError(f"{name!r} is not the name of a header")
+    _check_value(value, f"the header {name}")
+
+
+def parse_subprotocol(text: str) -> str:
+    """Return the text; raise ValueError if it is no token, which RFC 6455 requires of a subprotocol."""
+    if not _TOKEN.fullmatch(text):
+        bad = next((char for char in text if not _TOKEN.fullmatch(char)), "")
+        reason = f"it has {_character(bad)} in it" if bad else "it is empty"
+        raise ValueError(f"{text!r} is not a subprotocol: {reason}")
+    return text
+
+
+def parse_origin(text: str) -> str:
+    """Return the text; raise ValueError if a header cannot hold it."""
+    _check_value(text, f"the origin {text!r}")
+    return text
+
+
+def _check_value(value: str, what: str) -> None:
+    if match := _NOT_IN_HEADER.search(value):
+        raise ValueError(f"{what} has {_character(match[0])} in it: use printable characters of Latin-1")
+
+
+def _character(char: str) -> str:
+    """Return a character and its number, for an error text: many look alike, or are not visible."""
+    return f"{char!r} (U+{ord(char):04X})"
