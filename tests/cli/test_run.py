@@ -594,6 +594,33 @@ def test_with_the_web_ui_there_can_be_another_run(target: EchoTarget, tmp_path: 
     no_leftovers(result)
 
 
+def test_what_steers_locust_does_not_steer_a_run(run_cli: RunCli, target: EchoTarget, tmp_path: Path) -> None:
+    (tmp_path / "locust.conf").write_text("master = true\ntags = smoke\nrate = 100\ncsv = stats\nno-such-option = 1\n")
+    (tmp_path / "pyproject.toml").write_text('[tool.locust]\nlogfile = "elsewhere.log"\nheadless = true\n')
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / ".locust.conf").write_text("expect-workers = 9\n")
+    environment = {
+        "HOME": str(home),
+        "LOCUST_MODE_WORKER": "true",
+        "LOCUST_RUN_TIME": "1s",
+        "LOCUST_LOGLEVEL": "LOUD",
+        "LOCUST_SKIP_LOG_SETUP": "true",
+        "LOCUST_SKIP_MONKEY_PATCH": "1",
+        "LOCUST_USER_CLASSES": "Nobody",
+        "WSBENCH_RECONNECT": "sometimes",  # the command line's comes first
+    }
+    arguments = ("-u", "2", *QUICK, "--reconnect", "never", "--json")
+    result = run_cli("run", target.url, *arguments, env=environment)
+    assert result.returncode == 0, result.stderr
+    assert "closed loop" in result.stderr
+    directory = runs.only(tmp_path / "results")
+    run = runs.read(directory)
+    assert (run["complete"], run["conditions"]["loop"], run["conditions"]["users"]) == (True, "closed", 2)
+    assert (directory / "locust.log").stat().st_size > 0
+    assert {path.name for path in tmp_path.iterdir()} == {"locust.conf", "pyproject.toml", "home", "results"}
+
+
 def test_a_signal_to_the_process_and_to_its_group_is_one_wish(tmp_path: Path) -> None:
     running = process.start_cli("run", "-u", "3", "--duration", "30s", "--warmup", "0s", cwd=tmp_path)
     running.wait_for("^measure")

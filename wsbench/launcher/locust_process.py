@@ -24,8 +24,11 @@ from wsbench.launcher.interruptions import Interrupted, counting_presses
 from wsbench.results.directory import LOG_FILE, Staging
 from wsbench.results.run_result import Run, load
 from wsbench.run.handoff import FAILURE_FILE, VARIABLE, Failure, Handoff, NotStored, Progress
+from wsbench.run.option_table import OPTIONS
 
 _FOLLOWER_PATIENCE_S = 10.0
+_OUR_OPTIONS = frozenset(option.env for option in OPTIONS)
+_OF_WEB_UI = ("LOCUST_WEB_", "LOCUST_TLS_")
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ def run_locust(
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env={**os.environ, VARIABLE: str(handed_over)},
+            env={**_environment(web=handoff.options is None), VARIABLE: str(handed_over)},
             pass_fds=(writing, handed_over),
             # Ctrl-C in the terminal reaches only this process: the master stops its workers.
             start_new_session=True,
@@ -96,6 +99,18 @@ def run_locust(
         error = WsbenchError(message.what, remedy=message.remedy, kind="not-stored")
         return FinishedRun(message.run, None, interrupted, error)
     return _ended(staging, process.returncode, presses.count)
+
+
+def _environment(*, web: bool) -> dict[str, str]:
+    """Return our environment without options: the launcher has read its own, and those of Locust are for plain Locust.
+
+    With `web`, the variables of Locust's web UI stay.
+    """
+
+    def is_option(name: str) -> bool:
+        return name in _OUR_OPTIONS or (name.startswith("LOCUST_") and not (web and name.startswith(_OF_WEB_UI)))
+
+    return {name: value for name, value in os.environ.items() if not is_option(name)}
 
 
 def _ended(staging: Staging, code: int, presses: int) -> FinishedRun:

@@ -12,7 +12,7 @@ import traceback
 from pathlib import Path
 from typing import Any, TextIO, cast
 
-from locust import events
+from locust import argument_parser, events
 from locust.main import main as locust_main
 
 from wsbench.errors import UsageError, WsbenchError
@@ -22,6 +22,13 @@ from wsbench.results.directory import Staging
 from wsbench.run.handoff import FAILURE_FILE, Handoff
 
 _NO_USER = "it has no user of wsbench's: derive one from WebSocketUser"
+
+
+class _FilelessParser(argument_parser.LocustArgumentParser):
+    """Locust's parser without locust.conf and pyproject.toml: they are for plain Locust, and the launcher has ours."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **{**settings, "default_config_files": []})
 
 
 class _LastLine:
@@ -44,6 +51,7 @@ def main() -> None:
     """Run Locust; leave a `Failure` if it ends without a result or a failure of the run's own."""
     launched = os.getpid()
     sys.argv[0] = "locust"
+    vars(argument_parser)["LocustArgumentParser"] = _FilelessParser
     last = _LastLine(sys.stderr)
     sys.stderr = cast("TextIO", last)
     begun: list[bool] = []
