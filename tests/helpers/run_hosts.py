@@ -9,7 +9,7 @@ from wsbench.master.run_host import RunHost
 from wsbench.measure.delta import IntervalDelta
 from wsbench.measure.histogram import Buckets, record
 from wsbench.measure.phases import PhasePlan
-from wsbench.results.run_result import ConnectionCounts
+from wsbench.results.run_result import ConnectionCounts, OtherRequests
 from wsbench.run.options import RunOptions
 from wsbench.run.protocol import Health, Report
 
@@ -39,6 +39,9 @@ class RecordingHost(RunHost):
 
     def show(self, report: Report, response: Buckets) -> None:
         self.shown.append((report, response))
+
+    def other_requests(self) -> OtherRequests:
+        return OtherRequests()
 
     def finalize_counters(self, counters: dict[str, int]) -> None:
         if self.counters is None:

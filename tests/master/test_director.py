@@ -14,7 +14,8 @@ from helpers.process import scaled
 from helpers.run_hosts import RecordingHost, S, delta, options, report
 
 from wsbench.errors import ExitCode
-from wsbench.master.director import Director, Ending
+from wsbench.master.director import Director
+from wsbench.master.phase_control import Ending
 from wsbench.measure.phases import Phase
 from wsbench.results import run_result
 from wsbench.results.directory import Staging
@@ -76,7 +77,7 @@ def test_reports_that_are_under_way_at_the_stop_are_in_the_result(tmp_path: Path
     run = Run(tmp_path, duration="", timeout="5s")
     run.open()
     run.until_phase(Phase.MEASURE)
-    stopping = gevent.spawn(run.director.finish, Ending.STOPPED)
+    stopping = gevent.spawn(run.director.finish, Ending.STOP)
     gevent.sleep(0.02)
     assert run.director.phases.phase is Phase.DRAIN and not run.director.done.is_set()
     run.send_last()
@@ -89,7 +90,7 @@ def test_later_calls_of_finish_wait_for_the_first_one(tmp_path: Path) -> None:
     run = Run(tmp_path, duration="", timeout="5s")
     run.open()
     run.until_phase(Phase.MEASURE)
-    ends = [gevent.spawn(run.director.finish, ending) for ending in (Ending.STOPPED, Ending.INTERRUPTED)]
+    ends = [gevent.spawn(run.director.finish, ending) for ending in (Ending.STOP, Ending.INTERRUPT)]
     gevent.sleep(0.02)
     assert not any(end.ready() for end in ends)
     run.send_last()
@@ -101,7 +102,7 @@ def test_an_interrupted_run_is_stored_as_incomplete(tmp_path: Path) -> None:
     run = Run(tmp_path, duration="60s", timeout="5s")
     run.open()
     run.until_phase(Phase.MEASURE)
-    gevent.spawn(run.director.finish, Ending.INTERRUPTED)
+    gevent.spawn(run.director.finish, Ending.INTERRUPT)
     gevent.sleep(0.02)
     run.send_last()
     result = run.wait()

@@ -15,6 +15,7 @@ from helpers import runs
 from wsbench.master import result_builder, result_files
 from wsbench.master.interval_spill import IntervalSpill
 from wsbench.master.measurement import Measurement
+from wsbench.master.phase_control import Ending
 from wsbench.master.worker_registry import WorkerRegistry
 from wsbench.measure.delta import IntervalDelta
 from wsbench.measure.histogram import record
@@ -72,7 +73,7 @@ def _stored(where: Path, spill: IntervalSpill, settled_after_s: int | None) -> d
     options = RunOptions.from_texts({option.name: option.default for option in OPTIONS}, url="ws://h/", users=40)
     described = RunDescription(options, "echo", "20261122T091500Z-echo", datetime(2026, 11, 22, tzinfo=UTC), [], {})
     plan = PhasePlan(BEGIN + S, BEGIN + 2 * S, DRAIN)
-    measured = Measurement(plan, totals, spill, WorkerRegistry(), True, TargetResult(), {})
+    measured = Measurement(plan, totals, spill, WorkerRegistry(), Ending.DURATION, True, TargetResult(), {})
     staging = Staging.of_id(where, described.run_id)
     staging.store(result_files.build(result_builder.build(described, measured), measured))
     return {path.name: path.read_bytes() for path in staging.final.iterdir()}

@@ -11,6 +11,7 @@ from helpers.run_hosts import S, delta, report
 from wsbench.errors import Side
 from wsbench.master.interval_spill import IntervalSpill
 from wsbench.master.measurement import Measurement
+from wsbench.master.phase_control import Ending
 from wsbench.master.worker_registry import WorkerRegistry
 from wsbench.measure.phases import PhasePlan
 from wsbench.measure.totals import Totals
@@ -30,7 +31,7 @@ def measurement_of(spill: IntervalSpill, *reports: Report, plan: PhasePlan | Non
         totals.add(each.deltas)
         registry.take(each)
     plan = plan or PhasePlan(S, S, 3 * S)
-    return Measurement(plan, totals, spill, registry, True, TargetResult(), totals.counters())
+    return Measurement(plan, totals, spill, registry, Ending.DURATION, True, TargetResult(), totals.counters())
 
 
 def with_errors(made: Report, *errors: ErrorCount) -> Report:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from helpers.process import scaled
 from helpers.run_hosts import RecordingHost, S, options, report
 
 from wsbench.master.collector import Collector
-from wsbench.master.phase_control import PhaseControl
+from wsbench.master.phase_control import Ending, PhaseControl
 from wsbench.master.target_usage import TargetSampler
 from wsbench.measure.phases import FOREVER_NS, Phase
 from wsbench.run.options import RunOptions
@@ -23,14 +22,14 @@ class Run:
 
     def __init__(self, directory: Path, asked: RunOptions) -> None:
         self.host = RecordingHost()
-        self.ended: list[float] = []
+        self.ended: list[Ending] = []
         self.collector = Collector(asked, directory, self.host, beside_engine=False, after_report=lambda: None)
         self.phases = PhaseControl(
             asked,
             self.collector,
             TargetSampler(None),
             self.host,
-            on_end=lambda: self.ended.append(time.monotonic()),
+            on_end=self.ended.append,
         )
 
     def report(self, number: int, worker: int = 0, **connections: int) -> None:
@@ -55,6 +54,7 @@ def test_the_ramp_ends_when_every_connection_is_open_and_every_user_started(tmp_
     assert run.phases.phase is Phase.RAMP and run.host.plans == [], "Locust still starts users"
     run.phases.spawning_complete()
     until(lambda: run.ended)
+    assert run.ended == [Ending.DURATION]
     [plan] = run.host.plans
     assert plan.drain_ns - plan.measure_ns == S // 10
     assert plan.measure_ns == plan.warmup_ns
@@ -90,7 +90,7 @@ def test_it_gives_up_when_no_connection_can_be_opened(tmp_path: Path, users: int
     run = Run(tmp_path, options(users=users))
     run.report(1, asked=users, failed=failed)
     until(lambda: run.ended)
-    assert run.host.plans == [], "there is no measure phase"
+    assert run.ended == [Ending.ERROR] and run.host.plans == [], "there is no measure phase"
     run.close()
     assert run.phases.plan.measure_ns == FOREVER_NS
 

@@ -12,26 +12,26 @@ from helpers.sample_run import RUN
 from wsbench.errors import ExitCode
 from wsbench.results.experiment_result import Experiment
 from wsbench.results.overview_result import Overview, OverviewRow
-from wsbench.results.run_result import Gate, Generator
+from wsbench.results.run_result import Outcome, Reason
 from wsbench.run import exit_codes
 
 
 @pytest.mark.parametrize(
-    ("failed", "verdict", "strict", "interrupted", "code"),
+    ("result", "reasons", "ended_by", "interrupted", "code"),
     [
-        (False, "ok", False, False, ExitCode.OK),
-        (False, "ok", True, False, ExitCode.OK),
-        (False, "saturated", False, False, ExitCode.OK),
-        (False, "late", True, False, ExitCode.NOT_TRUSTED),
-        (True, "ok", False, False, ExitCode.GATE_FAILED),
-        (True, "saturated", True, False, ExitCode.GATE_FAILED),
-        (True, "saturated", True, True, ExitCode.INTERRUPTED),
+        ("passed", [], "duration", False, ExitCode.OK),
+        ("passed", ["lost"], "stop", False, ExitCode.OK),
+        ("failed", ["not-trusted"], "duration", False, ExitCode.NOT_TRUSTED),
+        ("failed", ["gate-failed", "not-trusted"], "duration", False, ExitCode.GATE_FAILED),
+        ("not-measured", ["never-answers", "gate-failed"], "error", False, ExitCode.NOT_MEASURED),
+        ("failed", ["gate-failed"], "interrupt", False, ExitCode.INTERRUPTED),
+        ("passed", [], "duration", True, ExitCode.INTERRUPTED),
     ],
 )
-def test_of_a_run(failed: bool, verdict: str, strict: bool, interrupted: bool, code: ExitCode) -> None:
-    gates = [Gate("lost > 0", False, "0"), Gate("p99 > 5ms", failed, "…")]
-    run = msgspec.structs.replace(RUN, gates=gates, generator=Generator(verdict))
-    assert exit_codes.of_run(run, strict=strict, interrupted=interrupted) is code
+def test_of_a_run(result: str, reasons: list[str], ended_by: str, interrupted: bool, code: ExitCode) -> None:
+    outcome = Outcome(result, [Reason(reason, 1, "…") for reason in reasons])
+    run = msgspec.structs.replace(RUN, outcome=outcome, ended_by=ended_by)
+    assert exit_codes.of_run(run, interrupted=interrupted) is code
 
 
 @pytest.mark.parametrize(

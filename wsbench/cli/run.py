@@ -77,7 +77,7 @@ def _print(finished: FinishedRun, options: RunOptions, *, as_json: bool) -> int:
     elif not options.quiet or finished.path is None:  # then it is nowhere else
         text = summary.render(finished.run, str(finished.path or "not stored"))
         click.echo(summary.legible(text, sys.stdout.encoding), nl=False)
-    return exit_codes.of_run(finished.run, strict=options.strict, interrupted=finished.interrupted)
+    return exit_codes.of_run(finished.run, interrupted=finished.interrupted)
 
 
 command = click.Command(

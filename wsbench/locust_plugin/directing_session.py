@@ -17,20 +17,25 @@ from locust.runners import STATE_MISSING
 
 from wsbench import machine
 from wsbench.errors import ExitCode
-from wsbench.locust_plugin import locust_options
+from wsbench.locust_plugin import locust_options, stats_feed
 from wsbench.locust_plugin.session import Session
 from wsbench.locust_plugin.stats_feed import StatsFeed, fire_request
-from wsbench.master.director import Director, Ending
+from wsbench.master.director import Director
+from wsbench.master.phase_control import Ending
 from wsbench.master.result_writer import print_summary
 from wsbench.master.run_host import RunHost
 from wsbench.measure.histogram import Buckets
 from wsbench.measure.phases import PhasePlan
 from wsbench.results.directory import LOG_FILE, Staging
+from wsbench.results.run_result import OtherRequests
 from wsbench.run.handoff import Handoff
 from wsbench.run.options import RunOptions
 from wsbench.run.packing import pack, unpack
 from wsbench.run.protocol import ACK, PHASE_UPDATE, REPORT, SETUP, Report, RunDescription, RunSetup
 from wsbench.worker.engine import Engine
+
+_RUN_TIME_TOLERANCE_S = 0.5
+"""Locust's timer for --run-time and the clock differ by less."""
 
 
 class DirectingSession(Session, RunHost):
@@ -42,7 +47,11 @@ class DirectingSession(Session, RunHost):
 
     def finish(self, ending: Ending) -> None:
         if self.director is not None:
-            self.director.finish(ending)
+            self.director.finish(Ending.DURATION if ending is Ending.STOP and self._run_time_is_over() else ending)
+
+    def _run_time_is_over(self) -> bool:
+        run_time_s, began_s = self._environment.parsed_options.run_time, self._environment.stats.start_time
+        return bool(run_time_s) and time.time() - began_s >= run_time_s - _RUN_TIME_TOLERANCE_S
 
     def _direct(self, options: RunOptions) -> Director:
         handoff = Handoff.from_environment()
@@ -75,6 +84,9 @@ class DirectingSession(Session, RunHost):
     def show(self, report: Report, response: Buckets) -> None:
         if self._stats is not None:
             self._stats.take(report, response)
+
+    def other_requests(self) -> OtherRequests:
+        return stats_feed.other_requests(self._environment.stats)
 
     def finalize_counters(self, counters: dict[str, int]) -> None:
         for user in self._environment.user_classes:

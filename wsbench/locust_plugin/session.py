@@ -20,7 +20,8 @@ from locust.env import Environment
 
 from wsbench.errors import ExitCode, UsageError
 from wsbench.locust_plugin import locust_options
-from wsbench.master.director import Director, Ending
+from wsbench.master.director import Director
+from wsbench.master.phase_control import Ending
 from wsbench.master.result_writer import leave_failure
 from wsbench.results.directory import Staging
 from wsbench.run.handoff import Handoff
@@ -103,11 +104,11 @@ class Session(ABC):
 
     def _test_stopping(self, **_: Any) -> None:
         """End the run before Locust stops all users: --run-time is over, or Stop was pressed."""
-        self.finish(Ending.STOPPED)
+        self.finish(Ending.STOP)
 
     def _quitting(self, **_: Any) -> None:
         """End the run before the process ends; if the run is still in progress, that is an interrupt."""
-        self.finish(Ending.INTERRUPTED)
+        self.finish(Ending.INTERRUPT)
 
 
 def _handle_interrupts() -> None:

@@ -8,6 +8,7 @@ import time
 from locust.env import Environment
 from locust.stats import RequestStats, StatsEntry, StatsError
 
+from wsbench.errors import printable
 from wsbench.locust_plugin.locust_precision import rounded
 from wsbench.measure.delta import lost_of, merge_counts
 from wsbench.measure.histogram import (
@@ -19,6 +20,7 @@ from wsbench.measure.histogram import (
     merge_coarsely,
 )
 from wsbench.measure.series import SERIES
+from wsbench.results.run_result import OtherRequests
 from wsbench.run.protocol import SCENARIO_FAILED, Report, rejected_reply_name
 from wsbench.units import NS_PER_MS
 from wsbench.worker.engine import ECHO
@@ -37,6 +39,15 @@ def fire_request(environment: Environment, latency_ns: int | None, size: int, pr
         exception=problem,
         context={},
     )
+
+
+def other_requests(stats: RequestStats) -> OtherRequests:
+    """Return the requests of users that are not wsbench's."""
+    others = [entry for (_, method), entry in stats.entries.items() if method != METHOD]
+    errors = sorted((error for error in stats.errors.values() if error.method != METHOD), key=lambda e: -e.occurrences)
+    example = f"{errors[0].method} {errors[0].name}: {errors[0].error}" if errors else ""
+    count, failed = sum(entry.num_requests for entry in others), sum(entry.num_failures for entry in others)
+    return OtherRequests(count, failed, printable(example))
 
 
 class StatsFeed:

@@ -23,7 +23,7 @@ from wsbench.errors import ExitCode, UsageError
 from wsbench.locust_plugin.session import Session
 from wsbench.locust_plugin.stats_feed import fire_request
 from wsbench.master import orphan_result
-from wsbench.master.director import Ending
+from wsbench.master.phase_control import Ending
 from wsbench.measure.phases import PhasePlan
 from wsbench.run.handoff import Handoff
 from wsbench.run.option_table import BY_NAME

@@ -7,14 +7,13 @@ when the measure phase is over, on Stop, on --run-time and on Ctrl-C; the first 
 from __future__ import annotations
 
 import logging
-from enum import Enum
 
 from gevent.event import Event
 
 from wsbench.master import result_writer
 from wsbench.master.collector import Collector
 from wsbench.master.measurement import Measurement
-from wsbench.master.phase_control import PhaseControl
+from wsbench.master.phase_control import Ending, PhaseControl
 from wsbench.master.progress_feed import ProgressFeed
 from wsbench.master.result_writer import WrittenResult
 from wsbench.master.run_host import RunHost
@@ -27,14 +26,6 @@ from wsbench.units import NS_PER_S
 logger = logging.getLogger(__name__)
 
 _FINAL_PATIENCE_S = 10.0
-
-
-class Ending(Enum):
-    """Why a run ends."""
-
-    DONE = "done"
-    STOPPED = "stopped"
-    INTERRUPTED = "interrupted"
 
 
 class Director:
@@ -64,13 +55,13 @@ class Director:
             beside_engine=beside_engine,
             after_report=lambda: self.progress.update(),  # noqa: PLW0108 - `progress` is made below
         )
-        self.phases = PhaseControl(options, self.collector, self._target, host, on_end=lambda: self.finish(Ending.DONE))
+        self.phases = PhaseControl(options, self.collector, self._target, host, on_end=self.finish)
         self.progress = ProgressFeed(
             handoff.progress_fd,
             options,
             self.collector,
             self.phases,
-            on_launcher_gone=lambda: self.finish(Ending.INTERRUPTED),
+            on_launcher_gone=lambda: self.finish(Ending.INTERRUPT),
         )
 
     def finish(self, ending: Ending) -> None:
@@ -78,7 +69,8 @@ class Director:
         if self._ending is not None:
             self.done.wait()
             return
-        self._ending = ending
+        # Locust stops a run of which no worker is left.
+        self._ending = Ending.ERROR if ending is Ending.STOP and self.phases.all_workers_lost() else ending
         self.phases.end()
         options = self.described.options
         patience_s = min(options.drain_ns, options.timeout_ns) / NS_PER_S + _FINAL_PATIENCE_S
@@ -99,12 +91,13 @@ class Director:
             totals=collector.totals,
             spill=collector.spill,
             workers=collector.registry,
+            ended_by=self._ending or Ending.STOP,
             complete=self._complete(),
             target=self._target.usage(),
             counters=self._counters(),
+            other_requests=self._host.other_requests(),
         )
-        interrupted = self._ending is Ending.INTERRUPTED
-        self.result = result = result_writer.write(self.described, measured, self._staging, interrupted=interrupted)
+        self.result = result = result_writer.write(self.described, measured, self._staging)
         if result.failure is None:
             return
         if result.run is None and self._launched:
@@ -124,7 +117,8 @@ class Director:
 
     def _complete(self) -> bool:
         plan, asked_ns = self.phases.plan, self.described.options.duration_ns
-        if self._ending is Ending.INTERRUPTED or self.collector.registry.not_final():
-            return False
         measured_ns = plan.drain_ns - plan.measure_ns
-        return measured_ns > 0 and (asked_ns is None or measured_ns >= asked_ns)
+        if self.collector.registry.not_final() or measured_ns <= 0:
+            return False
+        stopped_at_the_end = asked_ns is None or measured_ns >= asked_ns
+        return self._ending is Ending.DURATION or (self._ending is Ending.STOP and stopped_at_the_end)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from wsbench.errors import Side, WsbenchError
 from wsbench.master.interval_spill import IntervalSpill
+from wsbench.master.phase_control import Ending
 from wsbench.master.worker_registry import WorkerRegistry
 from wsbench.measure.delta import IntervalDelta
 from wsbench.measure.histogram import Buckets
 from wsbench.measure.phases import FOREVER_NS, Phase, PhasePlan
 from wsbench.measure.series import CONNECT_SERIES, SERIES
 from wsbench.measure.totals import Totals
-from wsbench.results.run_result import TargetResult
+from wsbench.results.run_result import OtherRequests, TargetResult, WholeRun
 from wsbench.run.protocol import SCENARIO_FAILED
 
 
@@ -23,7 +24,7 @@ class Measurement:
 
     Attributes:
         totals, spill: the counts; settled intervals are in `spill`.
-        complete: whether the measure phase had its full length and every worker sent its last report.
+        complete: whether the run reached its end and every worker sent its last report.
         counters: the scenario's own counters.
         master_lost: evidence for the finding that a worker wrote this result because its master was lost; else empty.
     """
@@ -32,9 +33,11 @@ class Measurement:
     totals: Totals
     spill: IntervalSpill
     workers: WorkerRegistry
+    ended_by: Ending
     complete: bool
     target: TargetResult
     counters: dict[str, int]
+    other_requests: OtherRequests = field(default_factory=OtherRequests)
     master_lost: str = ""
 
     @property
@@ -48,10 +51,34 @@ class Measurement:
     def failure(self) -> WsbenchError:
         """Return the most frequent error as the reason why nothing was measured."""
         errors = self.workers.errors()
+        if self.workers_lost:
+            return WsbenchError(self.workers_lost, side=Side.GENERATOR)
         if not errors:
             return WsbenchError("no connection was opened before the run was ended", side=Side.GENERATOR)
         worst = errors[0]
         return WsbenchError(worst.example, remedy=worst.remedy, side=Side(worst.side), kind=worst.kind)
+
+    @property
+    def workers_lost(self) -> str:
+        """The sentence for a run of which no worker was left; empty for others."""
+        if self.ended_by is not Ending.ERROR or not self.workers.not_final():
+            return ""
+        count = len(self.workers)
+        return f"{'the worker was' if count == 1 else f'all {count} workers were'} lost: the load ended before its time"
+
+    @cached_property
+    def whole_run(self) -> WholeRun:
+        """What went wrong in the whole run."""
+        counts, connections, errors = self.totals.counts(), self.workers.connections(), self.workers.errors()
+        listed = sum(error.count - error.of_messages for error in errors)
+        wrong = counts["lost"] + counts["corrupted"] + counts["missed"]
+        return WholeRun(
+            attempts=connections.attempts,
+            failed=connections.attempts_failed,
+            due=counts["sent"] + counts["missed"],
+            lost=counts["lost"],
+            errors=listed + wrong + self.other_requests.failed,
+        )
 
     @property
     def measured_ns(self) -> int:

@@ -15,6 +15,7 @@ from wsbench.master import result_builder, result_files
 from wsbench.master.collector import SETTLING_NS
 from wsbench.master.interval_spill import IntervalSpill
 from wsbench.master.measurement import Measurement
+from wsbench.master.phase_control import Ending
 from wsbench.master.result_writer import print_summary
 from wsbench.master.worker_registry import WorkerRegistry
 from wsbench.measure.phases import FOREVER_NS, PhasePlan
@@ -79,7 +80,7 @@ def _measure(reports: Iterable[Report], spill: IntervalSpill, plan: PhasePlan, t
         latest_ns = max((delta.start_ns for delta in report.deltas), default=0)
         spill.spill(totals, latest_ns - timeout_ns - SETTLING_NS)
     totals.settle_groups(FOREVER_NS)
-    return Measurement(plan, totals, spill, workers, False, TargetResult(), totals.counters())
+    return Measurement(plan, totals, spill, workers, Ending.ERROR, False, TargetResult(), totals.counters())
 
 
 def _share(described: RunDescription, worker: int, connections: int) -> RunDescription:

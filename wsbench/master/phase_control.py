@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from enum import StrEnum
 
 import gevent
 
@@ -20,6 +21,15 @@ _LATECOMERS_NS = 3 * NS_PER_S
 """No user asks for a connection any more this long after the last one was started."""
 
 
+class Ending(StrEnum):
+    """What ends a run; the values are those of `ended_by` in run.json."""
+
+    DURATION = "duration"
+    STOP = "stop"
+    INTERRUPT = "interrupt"
+    ERROR = "error"
+
+
 class PhaseControl:
     """The phases of one run, as far as they are known, and the sampling of the target where they begin."""
 
@@ -30,7 +40,7 @@ class PhaseControl:
         target: TargetSampler,
         host: RunHost,
         *,
-        on_end: Callable[[], None],
+        on_end: Callable[[Ending], None],
     ) -> None:
         """Start the ramp; `on_end` is called in a new greenlet when measuring is over or cannot begin."""
         self.plan = PhasePlan()
@@ -62,6 +72,11 @@ class PhaseControl:
         """Return the workers of this run that the master has lost."""
         return self._host.missing_workers() & {worker.index for worker in self._registry}
 
+    def all_workers_lost(self) -> bool:
+        """Return whether nothing of the run is left."""
+        lost = self.lost_workers()
+        return bool(lost) and len(lost) == len(self._registry)
+
     def end(self) -> None:
         """Begin the drain now, if it has not begun."""
         self._greenlet.kill()
@@ -72,7 +87,7 @@ class PhaseControl:
         self._target.sample_before_ramp()
         while not self._ramp_is_over():
             if self._hopeless():
-                gevent.spawn(self._on_end)
+                gevent.spawn(self._on_end, Ending.ERROR)
                 return
             self._changed.wait(1.0)
             self._changed.clear()
@@ -86,7 +101,7 @@ class PhaseControl:
         if drain != FOREVER_NS:
             _sleep_until(drain)
             self._target.sample_measure_end()
-            gevent.spawn(self._on_end)
+            gevent.spawn(self._on_end, Ending.DURATION)
 
     def _update(self, plan: PhasePlan) -> None:
         self.plan = plan

@@ -15,18 +15,21 @@ from wsbench.measure.series import MESSAGE_COUNTS
 from wsbench.results import run_result
 from wsbench.results.environment import environment
 from wsbench.results.percentile_fields import PERCENTILES
+from wsbench.run import outcome
 from wsbench.run.options import RunOptions
 from wsbench.run.protocol import RunDescription
 from wsbench.units import NS_PER_S, format_utc
 
 
 def build(described: RunDescription, measured: Measurement) -> run_result.Run:
-    """Return the document of run.json, its gates checked."""
-    run = _without_gates(described, measured)
-    return msgspec.structs.replace(run, gates=[condition.check(run) for condition in described.options.gates])
+    """Return the document of run.json, its gates checked and its outcome judged."""
+    options, run = described.options, _figures(described, measured)
+    run = msgspec.structs.replace(run, gates=[condition.check(run) for condition in options.gates])
+    judged = outcome.judge(run, strict=options.strict, workers_lost=measured.workers_lost)
+    return msgspec.structs.replace(run, outcome=judged)
 
 
-def _without_gates(described: RunDescription, measured: Measurement) -> run_result.Run:
+def _figures(described: RunDescription, measured: Measurement) -> run_result.Run:
     counts, workers = measured.counts, measured.workers
     seconds = measured.measured_ns / NS_PER_S
     return run_result.Run(
@@ -34,6 +37,7 @@ def _without_gates(described: RunDescription, measured: Measurement) -> run_resu
         id=described.run_id,
         name=described.options.name,
         complete=measured.complete,
+        ended_by=measured.ended_by,
         started=format_utc(described.started),
         wsbench=wsbench.__version__,
         command=described.command,
@@ -54,6 +58,8 @@ def _without_gates(described: RunDescription, measured: Measurement) -> run_resu
         errors=workers.errors(),
         generator=_generator(described.options, measured),
         counters=measured.counters,
+        whole_run=measured.whole_run,
+        other_requests=measured.other_requests,
     )
 
 

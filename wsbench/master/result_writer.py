@@ -12,6 +12,7 @@ import msgspec
 from wsbench.errors import ExitCode, UsageError, WsbenchError
 from wsbench.master import result_builder, result_files
 from wsbench.master.measurement import Measurement
+from wsbench.master.phase_control import Ending
 from wsbench.report.text import summary
 from wsbench.results.directory import ResultNotStored, Staging
 from wsbench.results.run_result import Run
@@ -40,11 +41,12 @@ class WrittenResult:
     failure: WsbenchError | None = None
 
 
-def write(described: RunDescription, measured: Measurement, staging: Staging, *, interrupted: bool) -> WrittenResult:
-    """Store the result of a run; `interrupted` sets the exit code."""
+def write(described: RunDescription, measured: Measurement, staging: Staging) -> WrittenResult:
+    """Store the result of a run."""
     if measured.empty:
         failure = measured.failure()
         logger.error("Nothing was measured: %s", failure.what)
+        interrupted = measured.ended_by is Ending.INTERRUPT
         return WrittenResult(ExitCode.INTERRUPTED if interrupted else ExitCode.NOT_MEASURED, failure=failure)
     run = result_builder.build(described, measured)
     try:
@@ -56,8 +58,7 @@ def write(described: RunDescription, measured: Measurement, staging: Staging, *,
     if missing:
         logger.error("%s; `wsbench report` would make it again", missing)
     logger.info("Result: %s", staging.final)
-    code = exit_codes.of_run(run, strict=described.options.strict, interrupted=interrupted)
-    return WrittenResult(code, run, staging.final)
+    return WrittenResult(exit_codes.of_run(run), run, staging.final)
 
 
 def leave_failure(failure: WsbenchError, staging: Staging) -> None:

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from wsbench.errors import ExitCode
 from wsbench.measure.histogram import Buckets
 from wsbench.measure.phases import PhasePlan
+from wsbench.results.run_result import OtherRequests
 from wsbench.run.protocol import Report
 
 
@@ -24,6 +25,10 @@ class RunHost(ABC):
     @abstractmethod
     def show(self, report: Report, response: Buckets) -> None:
         """Add a report to the process's own statistics; `response` are its response times in coarse buckets."""
+
+    @abstractmethod
+    def other_requests(self) -> OtherRequests:
+        """Return the requests so far of users that are not wsbench's."""
 
     @abstractmethod
     def finalize_counters(self, counters: dict[str, int]) -> None:

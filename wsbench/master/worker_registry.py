@@ -184,6 +184,8 @@ class WorkerRegistry:
             dropped=sum(each.dropped for each in counts),
             reconnected=sum(each.reconnected for each in counts),
             tls_resumed=sum(each.tls_resumed for each in counts),
+            attempts=sum(each.attempts for each in counts),
+            attempts_failed=sum(each.attempts_failed for each in counts),
             close_codes=dict(sorted(codes.items())),
         )
 
@@ -192,8 +194,10 @@ class WorkerRegistry:
         merged: dict[tuple[str, str], ErrorCount] = {}
         for error in (error for worker in self for error in worker.report.errors):
             known = merged.get((error.kind, error.side))
-            total = error.count + (known.count if known else 0)
-            merged[error.kind, error.side] = msgspec.structs.replace(known or error, count=total)
+            if known is not None:
+                count, of_messages = known.count + error.count, known.of_messages + error.of_messages
+                error = msgspec.structs.replace(known, count=count, of_messages=of_messages)  # noqa: PLW2901
+            merged[error.kind, error.side] = error
         return sorted(merged.values(), key=lambda error: (-error.count, error.kind))
 
     def negotiated(self) -> NegotiatedWith:

@@ -80,6 +80,7 @@ class ConnectionCounts(msgspec.Struct):
     """Connections of the whole run, or of one worker so far.
 
     `close_codes` counts RFC 6455 close codes; `tls_resumed` connections resumed the TLS session of an earlier one.
+    `attempts` to open a connection include those to reopen one; `attempts_failed` of them did.
     """
 
     asked: int = 0
@@ -89,6 +90,8 @@ class ConnectionCounts(msgspec.Struct):
     reconnected: int = 0
     close_codes: dict[str, int] = {}
     tls_resumed: int = 0
+    attempts: int = 0
+    attempts_failed: int = 0
 
 
 class MessageCounts(msgspec.Struct, frozen=True):
@@ -115,6 +118,32 @@ class MessageCounts(msgspec.Struct, frozen=True):
     late: int = 0
     one_way: int = 0
     pushed: int = 0
+
+
+class OtherRequests(msgspec.Struct, frozen=True):
+    """Requests of users that are not wsbench's, such as HttpUser, as Locust counts them; an example of a failure."""
+
+    count: int = 0
+    failed: int = 0
+    example: str = ""
+
+
+class WholeRun(msgspec.Struct, frozen=True):
+    """What went wrong in the whole run: ramp, warm-up, drain and reconnections included.
+
+    Attributes:
+        attempts: attempts to open a connection, those to reopen one included.
+        failed: of these, the attempts that failed.
+        due: messages that were due: those sent and those missed.
+        lost: messages without a reply in time.
+        errors: all errors: the listed ones, messages lost, corrupted or missed, and failed requests of other users.
+    """
+
+    attempts: int = 0
+    failed: int = 0
+    due: int = 0
+    lost: int = 0
+    errors: int = 0
 
 
 class Bytes(msgspec.Struct, frozen=True):
@@ -176,13 +205,17 @@ class Timestamps(msgspec.Struct, frozen=True):
 
 
 class ErrorCount(msgspec.Struct, frozen=True):
-    """One kind of error with its count, and one example with its remedy."""
+    """One kind of error with its count, and one example with its remedy.
+
+    `of_messages` of them count among the lost or corrupted messages as well.
+    """
 
     kind: str
     side: str
     count: int
     example: str
     remedy: str = ""
+    of_messages: int = 0
 
 
 class Worker(msgspec.Struct, frozen=True):
@@ -227,10 +260,29 @@ class Gate(msgspec.Struct, frozen=True):
     value: str
 
 
+class Reason(msgspec.Struct, frozen=True):
+    """One reason for an outcome: a stable code, how often, and a sentence without a full stop."""
+
+    code: str
+    count: int
+    evidence: str
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What came of a run for its user: "passed", "failed" or "not-measured"; empty in a result of wsbench 0.1.
+
+    The reasons that decided come first, then what else went wrong.
+    """
+
+    result: str = ""
+    reasons: list[Reason] = []
+
+
 class Run(msgspec.Struct, frozen=True):
     """run.json.
 
     Attributes:
+        ended_by: "duration", "stop", "interrupt" or "error"; empty in a result of wsbench 0.1.
         latency: the series that every run has, and those that its scenario named.
         counters: the scenario's, over the whole run.
     """
@@ -257,6 +309,10 @@ class Run(msgspec.Struct, frozen=True):
     generator: Generator
     gates: list[Gate] = []
     counters: dict[str, int] = {}
+    outcome: Outcome = Outcome()
+    ended_by: str = ""
+    whole_run: WholeRun = WholeRun()
+    other_requests: OtherRequests = OtherRequests()
 
 
 def decode(text: bytes, where: str) -> Run:

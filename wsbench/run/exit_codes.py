@@ -4,7 +4,7 @@
 | ---- | -------------- | ------------ | -------------------------------- | -------------- | ----------------- |
 | 0    | measured       | not slower   | a load holds                     | measured       | all answers right |
 | 1    | a gate failed  | slower       | the lowest load does not hold    |                |                   |
-| 3    |                |              | none holds: the generator's side | nothing done   |                   |
+| 3    | not measured   |              | none holds: the generator's side | nothing done   |                   |
 | 4    | not trusted *  |              | the generator is the limit *     | not trusted *  | a wrong answer    |
 | 5    |                | inconclusive |                                  |                |                   |
 | 130  | interrupted    |              | interrupted                      | interrupted    |                   |
@@ -21,15 +21,19 @@ from wsbench.results.comparison_result import Comparison, Verdict
 from wsbench.results.experiment_result import Experiment
 from wsbench.results.overview_result import Overview, OverviewRow
 from wsbench.results.run_result import Run
+from wsbench.run import outcome
 
 
-def of_run(run: Run, *, strict: bool, interrupted: bool = False) -> ExitCode:
-    """Return the exit code of a run that left a result."""
-    if interrupted:
+def of_run(run: Run, *, interrupted: bool = False) -> ExitCode:
+    """Return the exit code of a run that left a result; `interrupted` after its end counts as well."""
+    if interrupted or run.ended_by == "interrupt":
         return ExitCode.INTERRUPTED
-    if any(gate.failed for gate in run.gates):
+    if run.outcome.result == outcome.NOT_MEASURED:
+        return ExitCode.NOT_MEASURED
+    codes = {reason.code for reason in run.outcome.reasons}
+    if outcome.GATE_FAILED in codes:
         return ExitCode.GATE_FAILED
-    return ExitCode.NOT_TRUSTED if strict and run.generator.verdict != "ok" else ExitCode.OK
+    return ExitCode.NOT_TRUSTED if outcome.NOT_TRUSTED in codes else ExitCode.OK
 
 
 def of_comparison(comparison: Comparison) -> ExitCode:

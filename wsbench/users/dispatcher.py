@@ -197,7 +197,8 @@ class MessageDispatcher:
         # Its tally may already have been reported and dropped.
         self._recorder.tally_at(request.due_ns).corrupted += 1
         what = f"{request.name}: {reason}"
-        self._engine.errors.count(WsbenchError(what, side=Side.TARGET, kind=rejected_reply_kind(request.name)))
+        error = WsbenchError(what, side=Side.TARGET, kind=rejected_reply_kind(request.name))
+        self._engine.errors.count(error, of_message=True)
 
     def _give_up(self, request: PendingRequest) -> None:
         if request not in self._requests:
@@ -210,11 +211,11 @@ class MessageDispatcher:
         """Return the error; if an unmatched message came, a wrong `match` is as likely as a lost reply."""
         what = f"{request.name}: no reply within {format_duration(request.deadline_ns - request.due_ns)}"
         if request.first_unmatched is None:
-            return NoReply(what)
+            return NoReply(what, of_message=True)
         what += f"; this came and matched nothing: {request.first_unmatched.excerpt}"
-        failure = NoReply(what, kind="no-match")
+        failure = NoReply(what, kind="no-match", of_message=True)
         if self._ready:  # in `on_open` the failure that ends it is counted instead
-            self._engine.errors.count(failure)
+            self._engine.errors.count(failure, of_message=True)
         return failure
 
     def _fail_request(self, request: PendingRequest, failure: TaskFailed) -> None:

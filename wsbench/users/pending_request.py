@@ -20,7 +20,22 @@ _now = time.time_ns
 
 
 class TaskFailed(WsbenchError, RescheduleTask):
-    """Base of errors that end one task. The error has been counted, and Locust starts the next task."""
+    """Base of errors that end one task. The error has been counted, and Locust starts the next task.
+
+    `of_message`: it is that of a request, which counts as lost.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        remedy: str = "",
+        side: Side | None = None,
+        kind: str | None = None,
+        of_message: bool = False,
+    ) -> None:
+        super().__init__(what, remedy=remedy, side=side, kind=kind)
+        self.of_message = of_message
 
 
 class NoReply(TaskFailed):

@@ -237,7 +237,7 @@ class WebSocket(MessageDispatcher):
                 self._on_open(self)
         except TaskFailed as error:
             if self.connection is opened:  # if not, the connection dropped: that is counted elsewhere
-                self._engine.errors.count(error)
+                self._engine.errors.count(error, of_message=error.of_message)
         except Exception as error:
             self._engine.errors.count_scenario_failure(error)
         if self._opening is me:  # if not, it dropped meanwhile and another greenlet has reopened it

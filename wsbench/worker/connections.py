@@ -87,6 +87,8 @@ class Connections:
         """Count a user of the scenario that ended before it registered a driver."""
         self.tally.asked += 1
         self.tally.failed += 1
+        self.tally.attempts += 1
+        self.tally.attempts_failed += 1
 
     def connect(self, driver: Driver, *, again: bool = False, options: ConnectOptions | None = None) -> None:
         """Open a connection for a driver, with its own `options` if given, and attach it.
@@ -101,6 +103,8 @@ class Connections:
             if error.kind == _TOO_LATE:
                 self.tally.asked -= not again
                 raise
+            self.tally.attempts += 1
+            self.tally.attempts_failed += 1
             self.tally.failed += not again
             self._errors.count(error)
             raise
@@ -141,6 +145,7 @@ class Connections:
         steps = {name: ns for name, ns in handshake.times_ns.items() if name != "dns"}
         self._recorder.connected({"connect": sum(steps.values()), **steps})
         self.tally.tls_resumed += handshake.tls is not None and handshake.tls.resumed
+        self.tally.attempts += 1
         self.tally.reconnected += again
         self.tally.opened += not again
         self.negotiated = self.negotiated or handshake.negotiated

@@ -32,12 +32,14 @@ class ErrorCounter:
         """All kinds so far."""
         return list(self._tallies.values())
 
-    def count(self, error: WsbenchError) -> None:
-        """Count an error."""
+    def count(self, error: WsbenchError, *, of_message: bool = False) -> None:
+        """Count an error; `of_message`: of a message that counts as lost or corrupted as well."""
         key = (error.kind, str(error.side))
         new = ErrorCount(*key, count=0, example=error.what, remedy=error.remedy)
         known = self._tallies.get(key, new)
-        self._tallies[key] = msgspec.structs.replace(known, count=known.count + 1)
+        self._tallies[key] = msgspec.structs.replace(
+            known, count=known.count + 1, of_messages=known.of_messages + of_message
+        )
 
     def count_scenario_failure(self, error: Exception, *, logged: bool = False) -> None:
         """Count an exception of the scenario's code, and log its traceback once unless it is `logged` already."""

@@ -1,0 +1,150 @@
+"""What came of a run for its user, from its figures: passed, failed, or not measured.
+
+The generator's verdict on itself is another matter: `measure.finding_rules`. docs/outcome.md lists what ends how.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from wsbench.measure.series import SERIES
+from wsbench.results.run_result import ErrorCount, MessageCounts, Outcome, Reason, Run
+from wsbench.run.protocol import rejected_reply_name
+from wsbench.units import format_count, format_duration
+
+PASSED, FAILED, NOT_MEASURED = "passed", "failed", "not-measured"
+GATE_FAILED, NOT_TRUSTED = "gate-failed", "not-trusted"
+_DROPS = ("closed", "closed-abruptly", "reset", "tls", "protocol-error", "flood")
+"""Kinds of errors of connections that the server ended."""
+_OTHERS = ("scenario", "no-reply", "no-pong", "protocol-on-top", "disconnected", "close-unanswered", "internal")
+"""Kinds of errors that are in no other count."""
+_AWAY = "away"
+"""Series of the time that connections were away: a failure, not a measurement."""
+
+
+def judge(run: Run, *, strict: bool, workers_lost: str = "") -> Outcome:
+    """Return the outcome of a run, its gates checked.
+
+    `strict` requires a verdict of ok; `workers_lost` is the sentence for a run that ended because all of its workers
+    were lost.
+    """
+    trouble = [*_trouble(run)]
+    if workers_lost:
+        return Outcome(NOT_MEASURED, [Reason("workers-lost", len(run.generator.workers), workers_lost), *trouble])
+    if nothing := [*_nothing_right(run)]:
+        return Outcome(NOT_MEASURED, [*nothing, *trouble])
+    if failures := [*_failures(run, strict=strict)]:
+        return Outcome(FAILED, [*failures, *trouble])
+    return Outcome(PASSED, trouble)
+
+
+def due(counts: MessageCounts) -> int:
+    """Return how many messages should have got a reply."""
+    return counts.sent - counts.one_way + counts.missed
+
+
+def right(counts: MessageCounts) -> int:
+    """Return how many replies were right."""
+    return counts.received - counts.pushed - counts.corrupted
+
+
+def _failures(run: Run, *, strict: bool) -> Iterator[Reason]:
+    for gate in run.gates:
+        if gate.failed:
+            yield Reason(GATE_FAILED, 1, f"--fail-if '{gate.expression}': was {gate.value}")
+    if strict and run.generator.verdict != "ok":
+        yield Reason(NOT_TRUSTED, 1, f"--strict: the generator was {run.generator.verdict}")
+
+
+# -- nothing was measured ----------------------------------------------------------------------------------------------
+
+
+def _nothing_right(run: Run) -> Iterator[Reason]:
+    """Yield why a run has measured nothing, if so."""
+    requests = run.other_requests
+    if requests.count and requests.failed == requests.count:
+        evidence = f"not one of {format_count(requests.count)} requests of other users succeeded: {requests.example}"
+        yield Reason("requests-failed", requests.failed, evidence)
+    for counts, where in ((run.messages_all_phases, ""), (run.messages, " of the measure phase")):
+        if due(counts) > 0 and right(counts) <= 0:
+            yield _no_right_reply(run, counts, where)
+            return
+    if due(run.messages_all_phases) == 0 and not requests.count and not _has_values(run):
+        yield _nothing_due(run)
+
+
+def _has_values(run: Run) -> bool:
+    """Return whether a run without requests has measured something: its scenario's values, or what the server sent."""
+    custom = any(latency.count for name, latency in run.latency.items() if name not in (*SERIES, _AWAY))
+    return custom or any(run.counters.values()) or (run.messages_all_phases.pushed > 0 and not run.errors)
+
+
+def _no_right_reply(run: Run, counts: MessageCounts, where: str) -> Reason:
+    messages = f"{format_count(due(counts))} messages{where}"
+    wrong = counts.corrupted + counts.unexpected
+    if rejected := _worst(run, lambda error: rejected_reply_name(error.kind) is not None):
+        return Reason("refused", rejected.count, f"the scenario rejected every reply: {rejected.example}")
+    if wrong:
+        evidence = f"the server does not echo: not one of {format_count(wrong)} replies to {messages} was right"
+        return Reason("answers-otherwise", wrong, evidence)
+    if closed := _closes_everything(run):
+        return Reason("closes-at-once", run.connections.dropped, f"not one of {messages} was answered: {closed}")
+    if counts.sent == counts.one_way:
+        evidence = f"not one of {messages} could be sent"
+        worst = run.errors[0].example if run.errors else ""
+        return Reason("never-sent", counts.missed, f"{evidence}: {worst}" if worst else evidence)
+    evidence = f"not one of {messages} was answered within {format_duration(run.conditions.timeout_ns)}"
+    return Reason("never-answers", counts.lost, evidence)
+
+
+def _nothing_due(run: Run) -> Reason:
+    if closed := _closes_everything(run):
+        return Reason("closes-at-once", run.connections.dropped, f"no message was sent: {closed}")
+    if run.errors:
+        worst = run.errors[0]
+        return Reason("never-sent", worst.count, f"no message was sent: {worst.example}")
+    return Reason("nothing-due", 0, "no message was due: the run was too short for its rate, or its scenario sent none")
+
+
+def _closes_everything(run: Run) -> str:
+    """Return how the server ended most of the connections that it had accepted; empty if it did not."""
+    connections = run.connections
+    accepted = connections.opened + connections.reconnected
+    worst = _worst(run, lambda error: error.kind in _DROPS)
+    most = connections.dropped > 0 and 2 * connections.dropped >= accepted
+    return worst.example if worst is not None and most else ""
+
+
+# -- trouble -----------------------------------------------------------------------------------------------------------
+
+
+def _trouble(run: Run) -> Iterator[Reason]:
+    """Yield what went wrong in the whole run."""
+    whole, counts, connections = run.whole_run, run.messages_all_phases, run.connections
+    if whole.failed:
+        tried = f"{format_count(whole.failed)} of {format_count(whole.attempts)} attempts to connect failed"
+        yield Reason("connect-failed", whole.failed, tried)
+    if connections.dropped:
+        yield Reason("dropped", connections.dropped, f"{_count(connections.dropped, 'connection')} dropped")
+    for code in ("lost", "missed"):
+        if count := getattr(counts, code):
+            yield Reason(code, count, f"{format_count(count)} of {_count(whole.due, 'message')} {code}")
+    for code in ("corrupted", "unexpected", "duplicated", "reordered"):
+        if count := getattr(counts, code):
+            yield Reason(code, count, f"{_count(count, 'reply', 'replies')} {code}")
+    if run.other_requests.failed:
+        failed, requests = run.other_requests.failed, run.other_requests.count
+        evidence = f"{format_count(failed)} of {_count(requests, 'request')} of other users failed"
+        yield Reason("requests-failed", failed, evidence)
+    for error in run.errors:
+        if error.kind in _OTHERS and error.count > error.of_messages:
+            count = error.count - error.of_messages
+            yield Reason(error.kind, count, f"{format_count(count)} × {error.example}")
+
+
+def _worst(run: Run, concerns: Callable[[ErrorCount], bool]) -> ErrorCount | None:
+    return next((error for error in run.errors if concerns(error)), None)
+
+
+def _count(count: int, one: str, many: str = "") -> str:
+    return f"{format_count(count)} {one if count == 1 else many or one + 's'}"
