@@ -14,6 +14,7 @@ from wsbench.units import (
     NS_PER_S,
     NS_PER_US,
     format_bytes,
+    format_cores,
     format_count,
     format_duration,
     format_seconds,
@@ -200,6 +201,11 @@ def test_a_duration_as_read_is_right_to_three_digits(duration_ns: float) -> None
 def test_configured_durations_as_a_person_writes_them(duration_ns: int, text: str) -> None:
     assert format_seconds(duration_ns) == text
     assert parse_duration(text) == duration_ns
+
+
+@pytest.mark.parametrize(("cores", "text"), [(0.5, "0.5 cores"), (1, "1 core"), (1.0, "1 core"), (2, "2 cores")])
+def test_cores_as_read(cores: float, text: str) -> None:
+    assert format_cores(cores) == text
 
 
 @pytest.mark.parametrize(("count", "text"), [(None, "–"), (0, "0"), (999, "999"), (128_400, "128,400"), (1.6, "2")])

@@ -138,6 +138,11 @@ def format_count(count: float | None) -> str:
     return "–" if count is None else f"{count:,.0f}"
 
 
+def format_cores(cores: float) -> str:
+    """Format a number of cores, or a share of one: '2 cores', '1 core', '0.5 cores'."""
+    return f"{cores:g} {'core' if cores == 1 else 'cores'}"
+
+
 def format_rate(per_s: float | None) -> str:
     """Format with separated thousands: '128,400/s'; '–' for None."""
     return "–" if per_s is None else f"{per_s:,.0f}/s"

@@ -162,3 +162,13 @@ def test_a_calibration_that_cannot_be_planned_with(capsys: Capture) -> None:
     Path("results/calibration.json").write_text('{"schema": 1}')
     assert main.run([*LOAD, "--rate-per-process", "10"]) == 2
     assert "is not a whole calibration" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("quota", "processes"), [(2.5, 2), (0.5, 1), (16.0, 4)])
+def test_a_cpu_quota_limits_the_processes_of_a_machine(quota: float, processes: int, capsys: Capture) -> None:
+    store(environment=replace(CALIBRATION.environment, cpu_quota=quota))
+    document = planned(capsys)
+    per_machine = document["costs"]["processes_per_machine"]
+    assert per_machine["value"] == document["sizing"]["processes_per_machine"] == processes
+    assert per_machine["how"].endswith(f"calibrated, within its CPU quota ({quota:g} cores)")
+    assert document["like"] == f"Some CPU, 4 cores (CPU quota: {quota:g} cores), 6.1, 3.11"

@@ -44,6 +44,7 @@ RUN: dict[str, Any] = {
     },
     "environment": {
         "cpu": str, "cores": int, "kernel": str, "python": str, "packages": {str: str}, "nofile": int, "host_id": str,
+        "cpu_quota": number_or_null,
     },
     "connections": {
         "asked": int, "opened": int, "failed": int, "dropped": int, "reconnected": int, "close_codes": {str: int},

@@ -90,7 +90,7 @@ def test_notes() -> None:
     new = replace(
         run_with(duration_ns=5_000_000_000),
         wsbench="0.2.0",
-        environment=replace(HERE, kernel="6.2", python="3.13", cores=4),
+        environment=replace(HERE, kernel="6.2", python="3.13", cores=4, cpu_quota=0.5),
         timestamps=Timestamps("user", 0, 5),
         negotiated=NegotiatedWith(tls_version="TLSv1.2"),
         messages=MessageCounts(sent=1_000, received=990, lost=10, corrupted=1),
@@ -98,6 +98,7 @@ def test_notes() -> None:
     assert differences([RUN], [new]) == []
     assert notes([RUN], [new]) == [
         "cores: 2 against 4",
+        "CPU quota: none against 0.5 cores",
         "kernel: 6.1 against 6.2",
         "Python: 3.11 against 3.13",
         "wsbench: 0.1.0 against 0.2.0",

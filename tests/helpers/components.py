@@ -14,6 +14,8 @@ from pathlib import Path
 
 from wsbench.targets import catalogue, servers
 
+from . import cpu_cgroup
+
 NODE_SERVERS = Path(servers.__file__).parent / "node"
 
 
@@ -95,6 +97,7 @@ COMPONENTS = {
     "chromium": Component(_no_chromium, "apt-get install chromium && pip install playwright"),
     "openssl": Component(lambda: _no_tool("openssl"), "apt-get install openssl"),
     "netns": Component(_no_netns, "apt-get install iproute2, then as root, in a container with --privileged"),
+    "cpu-quota": Component(cpu_cgroup.problem, "as root, with a cgroup file system that may be written"),
     "tun": Component(_no_tun, "modprobe tun, then as root, in a container with --device /dev/net/tun"),
 }
 # every server of the catalogue, by its name there

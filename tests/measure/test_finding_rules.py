@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from wsbench.cgroup_cpu import Throttling
 from wsbench.measure.finding_rules import judge
 from wsbench.measure.findings import LATE, NOTE, SATURATED, Evidence, Finding, WorkerFitness
 from wsbench.measure.histogram import Buckets, record
@@ -22,6 +23,11 @@ GOOD = Evidence(
     users=50,
     opened=50,
 )
+
+
+def stopped(ns: int, throttled_periods: int = 40, cores: float = 0.5) -> dict[str, Any]:
+    """Return the fitness of a worker that its CPU quota stopped for so long in 10 s."""
+    return {"throttling": Throttling(cores, 100, throttled_periods, ns), "measured_ns": 10 * S}
 
 
 def spread(*values_ns: tuple[int, int]) -> Buckets:
@@ -84,6 +90,11 @@ CASES: list[tuple[str, dict[str, Any], str, str]] = [
     ("a stall", {"worker": {"stall_max_ns": 51 * MS}}, "ok", "hub-stalled"),
     ("a long stall", {"worker": {"stall_max_ns": 101 * MS}}, "late", "hub-stalled"),
     ("a pause of the collector", {"worker": {"gc_pause_max_ns": 21 * MS}}, "ok", "gc-pause"),
+    ("stopped by a CPU quota", {"worker": stopped(101 * MS)}, "late", "cpu-throttled"),
+    ("a CPU quota used up", {"worker": stopped(101 * MS, 90)}, "saturated", "cpu-throttled"),
+    ("a CPU quota, closed loop", {"worker": stopped(101 * MS), "closed_loop": True}, "saturated", "cpu-throttled"),
+    ("seldom stopped by a CPU quota", {"worker": stopped(100 * MS)}, "ok", "cpu-throttled"),
+    ("seldom stopped, closed loop", {"worker": stopped(MS, 1), "closed_loop": True}, "ok", "cpu-throttled"),
     ("a clock step", {"worker": {"clock_steps": 1, "clock_step_max_ns": 3 * S}}, "late", "clock-stepped"),
     ("few descriptors left", {"worker": {"descriptors": 18_001}}, "ok", "descriptors"),
     ("no timerfd", {"worker": {"exact_timer": False}}, "ok", "coarse-timer"),
@@ -140,6 +151,8 @@ QUIET: list[tuple[str, dict[str, Any]]] = [
     ("replies read a little late", {"series": {"read_lag": spread((190 * US, 9)), "service": spread((US, 9))}}),
     ("stalls at the limit", {"worker": {"stall_max_ns": 50 * MS, "gc_pause_max_ns": 20 * MS}}),
     ("descriptors at the limit", {"worker": {"descriptors": 18_000}}),
+    ("a CPU quota that was enough", {"worker": stopped(0, 0)}),
+    ("no measure phase", {"worker": {**stopped(5 * S), "measured_ns": 0}}),
     ("no limit of descriptors known", {"worker": {"descriptors": 18_000, "nofile": 0}}),
     ("no timerfd, but nothing to time", {"closed_loop": True, "worker": {"exact_timer": False}}),
     ("a few user timestamps", {"counts": {"sent": 10**6, "received": 10**6, "user_stamped": 10**6 - 1}}),
@@ -186,6 +199,24 @@ def test_every_worker_is_examined_and_named() -> None:
         ("hub-stalled", LATE, "worker 2"),
         ("hub-stalled", NOTE, "worker 1"),
     ]
+
+
+def test_workers_in_one_cgroup_see_the_same_quota_and_it_counts_once() -> None:
+    workers = [replace(FIT, index=index, **stopped((3 + (index == 1)) * S)) for index in range(3)]
+    workers.append(replace(FIT, index=3, **stopped(0, 0)))
+    _, findings = judge(replace(GOOD, workers=workers))
+    (finding,) = findings
+    assert finding.evidence == (
+        "the CPU quota (0.5 cores) stopped worker 1 (and 2 more) in 40 of 100 periods of the measure phase, for 4.00 s "
+        "summed over its cores"
+    )
+
+
+def test_more_processes_are_advised_within_the_cpu_quota() -> None:
+    _, findings = judged(worker={"cpu_percent_mean": 99.0})
+    assert "more --processes (one per core), " in findings["cpu-saturated"].remedy
+    _, findings = judged(worker={"cpu_percent_mean": 99.0, **stopped(0, 0, cores=1.0)})
+    assert "(one per core, within the CPU quota of 1 core), " in findings["cpu-saturated"].remedy
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,10 +12,12 @@ import msgspec
 import pytest
 
 from wsbench.cli.main import COMMANDS
+from wsbench.measure import finding_rules
+from wsbench.measure.findings import READ_LATE
 from wsbench.results.run_result import Run
 
 REFERENCE = (Path(__file__).parents[2] / "docs" / "reference.md").read_text()
-FIELDS = REFERENCE.partition("### run.json")[2]
+FIELDS, _, FINDINGS = REFERENCE.partition("### run.json")[2].partition("### Findings")
 
 
 def _members(model: type[msgspec.Struct], prefix: str = "") -> Iterator[tuple[str, list[str]]]:
@@ -52,3 +55,10 @@ def test_the_fields_of_a_run_all_have_a_row() -> None:
 
 def test_every_command_has_a_row() -> None:
     assert set(re.findall(r"^\| `wsbench (\w+)", REFERENCE, re.MULTILINE)) == set(COMMANDS)
+
+
+def test_every_finding_has_a_row() -> None:
+    rows = re.findall(r"^\| (`[^|]*) \|", FINDINGS, re.MULTILINE)
+    named = [code for row in rows for code in re.findall(r"`([\w-]+)`", row)]
+    codes = re.findall(r"Finding\(\s*\"([\w-]+)\"", inspect.getsource(finding_rules))
+    assert sorted(named) == sorted({*codes, READ_LATE})

@@ -34,7 +34,7 @@ FIELDS: dict[str, str] = {
     "duration_ns warmup_ns timeout_ns",
     "negotiated": "compression subprotocol tls_version tls_cipher",
     "target": "name version started_by_wsbench cpu_s cpu_us_per_message rss_bytes bytes_per_connection",
-    "environment": "cpu cores kernel python packages nofile host_id",
+    "environment": "cpu cores kernel python packages nofile host_id cpu_quota",
     "connections": "asked opened failed dropped reconnected close_codes",
     "messages": "sent received lost duplicated reordered corrupted unexpected",
     "messages_all_phases": "sent received lost duplicated reordered corrupted unexpected",

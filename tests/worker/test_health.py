@@ -12,6 +12,7 @@ import gevent
 import pytest
 from helpers.peer import until
 
+from wsbench.cgroup_cpu import CpuQuota, Throttling
 from wsbench.units import NS_PER_MS
 from wsbench.worker.clocks import OffsetWatch
 from wsbench.worker.health import HealthMonitor
@@ -92,3 +93,24 @@ def test_the_clock_is_read_again_with_every_sample(watching: HealthMonitor) -> N
     health = watching.sample(0)
     assert health.clock_steps == 1
     assert abs(health.clock_step_max_ns - 10**9) < 10 * NS_PER_MS
+
+
+def test_a_cpu_quota_counts_from_the_measure_phase_to_the_end_of_watching(tmp_path: Path) -> None:
+    def stopped(periods: int) -> None:
+        text = f"nr_periods {2 * periods}\nnr_throttled {periods}\nthrottled_time {periods * NS_PER_MS}\n"
+        (tmp_path / "cpu.stat").write_text(text)
+
+    stopped(100)
+    monitor = HealthMonitor(OffsetWatch(), kernel_timestamps=True, exact_timer=True, quotas=[CpuQuota(0.5, tmp_path)])
+    stopped(105)  # in the ramp
+    monitor.reset_maxima()
+    stopped(112)
+    monitor.stop_watching()
+    stopped(190)  # in the drain
+    assert monitor.sample(0).throttling == Throttling(0.5, 14, 7, 7 * NS_PER_MS)
+    monitor.unfreeze()
+
+
+def test_without_a_cpu_quota_nothing_is_said_of_it(watching: HealthMonitor) -> None:
+    watching.reset_maxima()
+    assert watching.sample(0).throttling is None

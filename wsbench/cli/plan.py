@@ -20,6 +20,7 @@ from wsbench.results.calibration_result import CALIBRATION_FILE, Calibration
 from wsbench.results.environment import environment
 from wsbench.results.json_files import encode_json
 from wsbench.source_addresses import ephemeral_ports
+from wsbench.units import format_cores
 
 _SCHEMA = 1
 _CONNECTIONS = 20_000
@@ -95,7 +96,10 @@ def _costs(calibration: Calibration | None, values: dict[str, Any]) -> Costs:
     here = environment()
     tls = calibration.cpu_factor(calibration.tls) if calibration else None
     compression = calibration.cpu_factor(calibration.compression) if calibration else None
-    cores = calibration.environment.cores if calibration else here.cores
+    like = calibration.environment if calibration else here
+    per_core = f"one a core of {'the machine that was calibrated' if calibration else 'this one'}"
+    if like.cpu_quota is not None:
+        per_core += f", within its CPU quota ({format_cores(like.cpu_quota)})"
     like_here = calibration is None or calibration.environment.host_id == here.host_id
     memory = Basis(psutil.virtual_memory().total, MEASURED, "this machine's") if like_here else None
     return Costs(
@@ -113,7 +117,7 @@ def _costs(calibration: Calibration | None, values: dict[str, Any]) -> Costs:
         ),
         ports=Basis(ephemeral_ports(), MEASURED, "net.ipv4.ip_local_port_range here"),
         processes_per_machine=_stated(values["processes"], "--processes")
-        or Basis(cores, MEASURED, f"one a core of {'the machine that was calibrated' if calibration else 'this one'}"),
+        or Basis(like.usable_cores, MEASURED, per_core),
         memory=_stated(values["memory"], "--memory") or memory,
     )
 
@@ -153,7 +157,7 @@ def _like(calibration: Calibration | None) -> str | None:
     if calibration is None:
         return None
     environment = calibration.environment
-    return f"{environment.cpu}, {environment.cores} cores, {environment.kernel}, {environment.python}"
+    return f"{environment.cpu}, {environment.cores_text}, {environment.kernel}, {environment.python}"
 
 
 def _notes(wanted: WantedLoad, calibration: Calibration | None, values: dict[str, Any]) -> Iterator[str]:

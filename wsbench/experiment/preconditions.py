@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from wsbench.results.run_result import Run
-from wsbench.units import format_count, format_seconds
+from wsbench.units import format_cores, format_count, format_seconds
 
 Named = tuple[str, Callable[[Run], str]]
 """Name of a condition, and function from a run to its text; an empty text where it does not apply."""
@@ -28,6 +28,7 @@ _CONDITIONS: Sequence[Named] = (
 )
 _CIRCUMSTANCES: Sequence[Named] = (
     ("cores", lambda run: str(run.environment.cores)),
+    ("CPU quota", lambda run: "none" if (quota := run.environment.cpu_quota) is None else format_cores(quota)),
     ("kernel", lambda run: run.environment.kernel),
     ("Python", lambda run: run.environment.python),
     ("wsbench", lambda run: run.wsbench),

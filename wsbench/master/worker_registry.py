@@ -132,6 +132,8 @@ class WorkerState:
             descriptors=health.descriptors,
             nofile=health.nofile,
             exact_timer=health.exact_timer,
+            throttling=health.throttling,
+            measured_ns=self._measured["wall_ns"],
         )
 
     def _percent_of(self, key: tuple[str, int]) -> float:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from wsbench.measure.findings import LATE, NOTE, READ_LATE, SATURATED, Evidence, Finding, verdict_of
+from wsbench.measure.findings import LATE, NOTE, READ_LATE, SATURATED, Evidence, Finding, WorkerFitness, verdict_of
 from wsbench.measure.histogram import PERCENTS, out_of_range, percentile, samples_needed
-from wsbench.units import NS_PER_MS, format_count, format_duration
+from wsbench.units import NS_PER_MS, format_cores, format_count, format_duration
 
 CPU_LIMIT_PERCENT = 90.0
 """A worker with a higher mean CPU had no time left to be punctual."""
@@ -18,6 +18,8 @@ LAG_SHARE = 0.5
 """Lateness above this share of the response time at the same percentile invalidates the response time."""
 STALL_LIMIT_NS = 50 * NS_PER_MS
 GC_LIMIT_NS = 20 * NS_PER_MS
+THROTTLED_SHARE = 0.01
+"""A CPU quota that stops the generator for a larger share of the measure phase delays more than 1 % of the messages."""
 QUEUE_RATIO = 10
 """Replies that wait this many times longer for the generator than for the server queue in the generator."""
 DESCRIPTOR_SHARE = 0.9
@@ -40,16 +42,43 @@ def _cpu(evidence: Evidence) -> Iterator[Finding]:
         yield Finding(
             "cpu-busy",
             f"{shown} in the measure phase, and was punctual: 90 % of the messages left within {format_duration(lag)}",
-            "Expect lateness at a higher --rate; more --processes (one per core) would give room.",
+            f"Expect lateness at a higher --rate; more --processes ({_one_per_core(busy)}) would give room.",
             NOTE,
         )
     else:
         yield Finding(
             "cpu-saturated",
             f"{shown} in the measure phase: the generator was the limit",
-            "Use more --processes (one per core), fewer messages, or a closed loop with fewer connections.",
+            f"Use more --processes ({_one_per_core(busy)}), fewer messages, or a closed loop with fewer connections.",
             SATURATED,
         )
+
+
+def _one_per_core(workers: Iterable[WorkerFitness]) -> str:
+    quotas = [worker.throttling.cores for worker in workers if worker.throttling]
+    return f"one per core, within the CPU quota of {format_cores(min(quotas))}" if quotas else "one per core"
+
+
+def _throttled(evidence: Evidence) -> Iterator[Finding]:
+    stopped = [worker for worker in evidence.workers if worker.throttled_share]
+    if not stopped:
+        return
+    # The figures of one worker: those in the same cgroup all report its counters, and a sum would count them again.
+    worst = max(stopped, key=lambda worker: worker.throttled_share)
+    by = worst.throttling
+    assert by is not None
+    # Out of CPU in nearly every period: the generator needs more than the quota, in an open loop as well.
+    exhausted = by.throttled_periods >= CPU_LIMIT_PERCENT / 100 * by.periods
+    grave = SATURATED if evidence.closed_loop or exhausted else LATE
+    more = f" (and {len(stopped) - 1} more)" if len(stopped) > 1 else ""
+    yield Finding(
+        "cpu-throttled",
+        f"the CPU quota ({format_cores(by.cores)}) stopped worker {worst.index}{more} in "
+        f"{format_count(by.throttled_periods)} of {format_count(by.periods)} periods of the measure phase, for "
+        f"{format_duration(by.throttled_ns)} summed over its cores",
+        "Give the container more CPU, or use a lower --rate. A target in the same container was stopped as well.",
+        grave if worst.throttled_share > THROTTLED_SHARE else NOTE,
+    )
 
 
 def _sent_late(evidence: Evidence) -> Iterator[Finding]:
@@ -231,6 +260,7 @@ def _samples(evidence: Evidence) -> Iterator[Finding]:
 
 RULES: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
     _cpu,
+    _throttled,
     _sent_late,
     _unscheduled,
     _read_late,

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from wsbench.cgroup_cpu import Throttling
 from wsbench.measure.histogram import Buckets
 
 SATURATED, LATE, NOTE = "saturated", "late", "note"
@@ -46,6 +47,13 @@ class WorkerFitness:
     descriptors: int = 0
     nofile: int = 0
     exact_timer: bool = True
+    throttling: Throttling | None = None
+    measured_ns: int = 0
+
+    @property
+    def throttled_share(self) -> float:
+        """The time for which a CPU quota stopped the worker, as a share of the measure phase."""
+        return self.throttling.throttled_ns / self.measured_ns if self.throttling and self.measured_ns else 0.0
 
 
 @dataclass(frozen=True)

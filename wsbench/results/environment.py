@@ -8,6 +8,7 @@ import resource
 from importlib import metadata
 from pathlib import Path
 
+from wsbench.cgroup_cpu import strictest_quota
 from wsbench.machine import host_id
 from wsbench.results.run_result import Environment
 
@@ -24,6 +25,7 @@ def environment() -> Environment:
         packages={name: version for name in _PACKAGES if (version := _version(name))},
         nofile=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
         host_id=host_id(),
+        cpu_quota=strictest_quota(),
     )
 
 

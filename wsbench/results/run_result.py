@@ -13,6 +13,7 @@ from wsbench.errors import ResultError
 from wsbench.measure.findings import Finding
 from wsbench.measure.series import SERIES
 from wsbench.results.json_files import decode_json, read_document
+from wsbench.units import format_cores
 
 SCHEMA = 1
 RUN_FILE = "run.json"
@@ -65,7 +66,10 @@ class TargetResult(msgspec.Struct, frozen=True):
 
 
 class Environment(msgspec.Struct, frozen=True):
-    """The machine and software that generated the load."""
+    """The machine and software that generated the load.
+
+    `cpu_quota` is the number of cores that the strictest quota of its cgroups allows; None without a quota.
+    """
 
     cpu: str
     cores: int
@@ -74,6 +78,18 @@ class Environment(msgspec.Struct, frozen=True):
     packages: dict[str, str]
     nofile: int
     host_id: str
+    cpu_quota: float | None = None
+
+    @property
+    def usable_cores(self) -> int:
+        """The number of whole cores that processes can use at the same time; at least 1."""
+        return max(1, min(self.cores, int(self.cpu_quota or self.cores)))
+
+    @property
+    def cores_text(self) -> str:
+        """The cores with their limit, for people: '4 cores (CPU quota: 0.5 cores)'."""
+        quota = "" if self.cpu_quota is None else f" (CPU quota: {format_cores(self.cpu_quota)})"
+        return f"{format_cores(self.cores)}{quota}"
 
 
 class ConnectionCounts(msgspec.Struct):

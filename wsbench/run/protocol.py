@@ -7,6 +7,7 @@ from datetime import datetime
 
 import msgspec
 
+from wsbench.cgroup_cpu import Throttling
 from wsbench.measure.delta import IntervalDelta
 from wsbench.measure.phases import PhasePlan
 from wsbench.results.run_result import ConnectionCounts, ErrorCount, NegotiatedWith
@@ -26,6 +27,8 @@ class Health(msgspec.Struct):
         ramp_bytes: growth of its memory in the ramp, in which `ramp_connections` were opened.
         kernel_timestamps: whether the kernel timestamps messages.
         exact_timer: whether the pacer runs on a timerfd.
+        throttling: by the CPU quota that stopped it longest; workers in one cgroup all report the same. None without a
+            quota.
         clock_offset_ns: lead of the master's clock; 0 on the same machine.
     """
 
@@ -42,6 +45,7 @@ class Health(msgspec.Struct):
     descriptors: int = 0
     kernel_timestamps: bool = False
     exact_timer: bool = False
+    throttling: Throttling | None = None
 
 
 SCENARIO_FAILED = "scenario"

@@ -14,6 +14,7 @@ from typing import TypeVar, cast
 import gevent
 from gevent.event import Event
 
+from wsbench.cgroup_cpu import cpu_quotas
 from wsbench.errors import WsbenchError
 from wsbench.measure.phases import Phase, PhasePlan
 from wsbench.measure.recorder import Recorder
@@ -99,7 +100,12 @@ class Engine:
             handshakes=handshakes,
             handshake_patience_s=handshake_patience_s,
         )
-        self._health = HealthMonitor(clock, kernel_timestamps=self._stamping.available, exact_timer=self._pacer.exact)
+        self._health = HealthMonitor(
+            clock,
+            kernel_timestamps=self._stamping.available,
+            exact_timer=self._pacer.exact,
+            quotas=cpu_quotas(),
+        )
         self._reporter = Reporter(
             send,
             worker=worker,

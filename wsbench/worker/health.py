@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gc
 import time
+from collections.abc import Sequence
 
 import gevent
 import psutil
 
+from wsbench.cgroup_cpu import CpuQuota, ThrottleWatch
 from wsbench.machine import raise_descriptor_limit
 from wsbench.run.protocol import Health
 from wsbench.units import NS_PER_S
@@ -20,13 +22,17 @@ _STALL_PROBE_S = 0.05
 class HealthMonitor:
     """Watches the process, and keeps the garbage collector away from objects that live as long as the run."""
 
-    def __init__(self, clock: OffsetWatch, *, kernel_timestamps: bool, exact_timer: bool) -> None:
+    def __init__(
+        self, clock: OffsetWatch, *, kernel_timestamps: bool, exact_timer: bool, quotas: Sequence[CpuQuota] = ()
+    ) -> None:
         self.clock = clock
         self._health = Health(
             nofile=raise_descriptor_limit(), kernel_timestamps=kernel_timestamps, exact_timer=exact_timer
         )
         self._process = psutil.Process()
         self._gc = GcWatch()
+        self._throttle = ThrottleWatch(quotas)
+        self._watching = True
         self._ramping = True
         self._base_descriptors = self._process.num_fds()
         self._base_bytes = self._rss()
@@ -43,6 +49,7 @@ class HealthMonitor:
         # Computed, not listed: with thousands open, reading /proc/self/fd stops everything for 10 ms.
         health.descriptors = self._base_descriptors + open_connections
         health.gc_pause_max_ns, health.gc_pause_total_ns = self._gc.pause_max_ns, self._gc.pause_total_ns
+        self._note_throttling()
         health.clock_steps, health.clock_step_max_ns = self.clock.steps, self.clock.step_max_ns
         return health
 
@@ -57,11 +64,14 @@ class HealthMonitor:
     def reset_maxima(self) -> None:
         """Forget interruptions so far: those before the measure phase affect no figure."""
         self._gc.reset()
+        self._throttle.reset()
         self._health.stall_max_ns = 0
 
     def stop_watching(self) -> None:
         """Ignore further interruptions: closing thousands of connections is one, and affects no figure."""
         self._gc.close()
+        self._note_throttling()
+        self._watching = False
         self._stall_watch.kill()
 
     def unfreeze(self) -> None:
@@ -74,6 +84,10 @@ class HealthMonitor:
             return int(self._process.memory_info().rss)
         except OSError:  # no descriptor left to read it: keep the last value
             return self._health.rss_bytes
+
+    def _note_throttling(self) -> None:
+        if self._watching:
+            self._health.throttling = self._throttle.worst()
 
     def _watch_stalls(self) -> None:
         """Measure how late the hub runs a timer: all its other work is at best as punctual."""

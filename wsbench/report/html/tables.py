@@ -103,7 +103,7 @@ def environment(run: Run) -> list[Fact]:
     mixed = f"mixed ({format_count(t.kernel)} kernel, {format_count(t.user)} wsbench)"
     stamps = {"kernel": "from the kernel", "user": "from wsbench", "mixed": mixed}
     return [
-        ("CPU", f"{e.cpu}, {_some(e.cores, 'core', 'cores')}"),
+        ("CPU", f"{e.cpu}, {e.cores_text}"),
         ("kernel", e.kernel),
         ("Python", e.python),
         ("packages", ", ".join(f"{name} {version}" for name, version in e.packages.items()) or "–"),

@@ -18,7 +18,7 @@ def _rows(calibration: Calibration) -> Iterator[tuple[str, str]]:
     m, environment = calibration.machine, calibration.environment
     closed, held = calibration.closed_loop, calibration.open_loop
     timer, plain, trip = m["timer"], m["plain_timer"], m["round_trip"]
-    yield "machine", f"{environment.cpu}, {environment.cores} cores, {environment.kernel}, {environment.python}"
+    yield "machine", f"{environment.cpu}, {environment.cores_text}, {environment.kernel}, {environment.python}"
     yield (
         "timer",
         f"{'timerfd' if m['exact_timer'] else 'plain timer'}: {format_duration(timer['p50_ns'])} late at p50, "

@@ -1,0 +1,166 @@
+"""CPU quotas of this process's cgroups, version 1 or 2 (cgroups(7)), and how long they have stopped it.
+
+A container with half a core has 50 ms of CPU time in every period of 100 ms. When its processes have used them, the
+kernel stops ("throttles") them all until the period ends. A quota of a cgroup holds for those below it, too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import msgspec
+
+_THIS_PROCESS = Path("/proc/self")
+_V1, _V2 = "cgroup", "cgroup2"
+"""The types of their file systems stand for the versions."""
+_QUOTA_FILES = {_V1: ("cpu.cfs_quota_us", "cpu.cfs_period_us"), _V2: ("cpu.max",)}
+_US = 1_000
+
+
+class Throttling(msgspec.Struct, frozen=True):
+    """Effect of a CPU quota on its cgroup.
+
+    Attributes:
+        cores: the quota.
+        periods: number of periods in which the cgroup was active.
+        throttled_periods: those in which it was stopped.
+        throttled_ns: the time for which it was stopped, summed over the cores that it ran on.
+    """
+
+    cores: float
+    periods: int = 0
+    throttled_periods: int = 0
+    throttled_ns: int = 0
+
+    def since(self, earlier: Throttling) -> Throttling:
+        """Return what was added since an earlier reading."""
+        return Throttling(
+            self.cores,
+            self.periods - earlier.periods,
+            self.throttled_periods - earlier.throttled_periods,
+            self.throttled_ns - earlier.throttled_ns,
+        )
+
+
+@dataclass(frozen=True)
+class CpuQuota:
+    """The CPU quota of one cgroup, in cores."""
+
+    cores: float
+    directory: Path
+
+    def throttling(self) -> Throttling:
+        """Return its effect since the cgroup was created; raise OSError or ValueError if that cannot be read."""
+        lines = (self.directory / "cpu.stat").read_text().splitlines()
+        counts = {name: int(value) for name, value in map(str.split, lines)}
+        return Throttling(
+            self.cores,
+            counts.get("nr_periods", 0),
+            counts.get("nr_throttled", 0),
+            counts.get("throttled_usec", 0) * _US + counts.get("throttled_time", 0),  # version 2, version 1
+        )
+
+
+class ThrottleWatch:
+    """Watch over quotas, for their effect since `reset`."""
+
+    def __init__(self, quotas: Sequence[CpuQuota]) -> None:
+        self._quotas = quotas
+        self._latest = tuple(Throttling(quota.cores) for quota in quotas)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the effect so far."""
+        self._read()
+        self._begin = self._latest
+
+    def worst(self) -> Throttling | None:
+        """Return the effect of the quota that stopped its cgroup longest, or of the strictest; None without quotas."""
+        self._read()
+        added = [latest.since(begin) for latest, begin in zip(self._latest, self._begin, strict=True)]
+        return max(added, key=lambda each: (each.throttled_ns, -each.cores), default=None)
+
+    def _read(self) -> None:
+        with contextlib.suppress(OSError, ValueError):  # no descriptor left to read it: keep the last reading
+            self._latest = tuple(quota.throttling() for quota in self._quotas)
+
+
+def strictest_quota() -> float | None:
+    """Return the cores that this process may use by the strictest of its quotas; None without a quota."""
+    return min((quota.cores for quota in cpu_quotas()), default=None)
+
+
+def cpu_quotas(process: Path = _THIS_PROCESS) -> list[CpuQuota]:
+    """Return the quotas that hold for a process: of its cgroup, and of those above it that are visible here.
+
+    Args:
+        process: the directory of the process in /proc.
+    """
+    try:
+        kind, path = _membership(os.fsdecode((process / "cgroup").read_bytes()))
+        mounts = list(_mounts(os.fsdecode((process / "mountinfo").read_bytes()), kind))
+        quotas = [_quota(directory, kind) for directory in _directories(path, mounts)]
+    except (OSError, ValueError):  # no Linux, or no cgroups
+        return []
+    return [quota for quota in quotas if quota is not None]
+
+
+def _membership(text: str) -> tuple[str, str]:
+    """Return the version that has the process's CPU controller, and the path of the process's cgroup.
+
+    Where both versions are mounted, a controller belongs to one of them: to version 2 if version 1 does not name it.
+    """
+    unified = None
+    for line in text.splitlines():
+        _, controllers, path = line.split(":", 2)
+        if "cpu" in controllers.split(","):
+            return _V1, path
+        if not controllers:
+            unified = path
+    if unified is None:
+        raise ValueError("no cgroup with a CPU controller")
+    return _V2, unified
+
+
+def _mounts(text: str, kind: str) -> Iterator[tuple[str, Path]]:
+    """Yield each mount of the hierarchy with the CPU controller: the cgroup at its root, and where it is mounted."""
+    for line in text.splitlines():
+        mount, _, system = line.partition(" - ")
+        root, mount_point = map(_unescape, mount.split()[3:5])
+        mounted, *_, options = system.split()
+        if mounted == kind and (kind == _V2 or "cpu" in options.split(",")):
+            yield root, Path(mount_point)
+
+
+def _unescape(text: str) -> str:
+    """Resolve the octal escapes of proc_pid_mountinfo(5)."""
+    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), text)
+
+
+def _directories(path: str, mounts: Sequence[tuple[str, Path]]) -> list[Path]:
+    """Return the directories of a cgroup and of those above it, up to the root of the mount.
+
+    A container may not see its own path ("/..", or one of the host's): then its cgroup is the root of the mount.
+    """
+    for root, mount_point in mounts:
+        with contextlib.suppress(ValueError):  # not below this root
+            inner = PurePosixPath(path).relative_to(root)
+            if ".." not in inner.parts and (mount_point / inner).is_dir():
+                return [mount_point / part for part in (inner, *inner.parents)]
+    return [mount_point for _, mount_point in mounts[:1]]
+
+
+def _quota(directory: Path, kind: str) -> CpuQuota | None:
+    """Return the quota of a cgroup; None if it has none, as the root of a hierarchy."""
+    try:
+        quota, period = " ".join((directory / name).read_text() for name in _QUOTA_FILES[kind]).split()
+        if quota == "max" or int(quota) <= 0:
+            return None
+        return CpuQuota(round(int(quota) / int(period), 3), directory)
+    except (OSError, ValueError, ZeroDivisionError):
+        return None
