@@ -8,7 +8,7 @@ import msgspec
 
 from wsbench.measure.histogram import Buckets, merge, percentile, record
 
-Groups = dict[int, Buckets]
+Groups = dict[int | str, Buckets]
 """Values that belong together, by a common key: for example the deliveries of one message to many receivers."""
 OF_GROUP = {"first": 0.0, "median": 50.0, "last": 100.0}
 """Series made of a group's values: suffix of the name, and percentile within the group."""

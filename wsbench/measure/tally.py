@@ -120,7 +120,7 @@ class Tally:
         """Count an awaited message that did not arrive, in the custom series `name`."""
         self.extra_counts[LOST + name] = self.extra_counts.get(LOST + name, 0) + 1
 
-    def grouped(self, name: str, key: int, value_ns: int) -> None:
+    def grouped(self, name: str, key: int | str, value_ns: int) -> None:
         """Record a duration in the group `key`, which may have values in other processes too."""
         record(self.groups.setdefault(name, {}).setdefault(key, {}), value_ns)
 

@@ -57,7 +57,7 @@ class Message:
         return f"Message({self.excerpt})"
 
 
-Sendable = str | bytes | Mapping[str, Any] | list[Any]
+Sendable = str | bytes | bytearray | memoryview | Mapping[str, Any] | list[Any]
 """Text, bytes (a binary message), or a value that is sent as JSON."""
 
 Match = Callable[[Message], bool] | Mapping[str, Any] | None
@@ -65,11 +65,14 @@ Match = Callable[[Message], bool] | Mapping[str, Any] | None
 
 
 def encode(message: Sendable) -> tuple[bytes, int]:
-    """Return the payload and the first byte of the frame of a message; raise TypeError if it cannot be JSON either."""
+    """Return the payload and the first byte of the frame of a message.
+
+    Raise UnicodeEncodeError for a text that is not Unicode, and TypeError for a value that JSON cannot hold.
+    """
     if isinstance(message, str):
         return message.encode(), TEXT
-    if isinstance(message, bytes):
-        return message, BINARY
+    if isinstance(message, bytes | bytearray | memoryview):
+        return bytes(message), BINARY
     return orjson.dumps(message), TEXT
 
 

@@ -15,8 +15,8 @@ import gevent
 
 from wsbench.errors import ConnectError, ConnectionLost, Side, UsageError
 from wsbench.measure.histogram import record
-from wsbench.measure.series import check_name
 from wsbench.measure.tally import Tally
+from wsbench.run import scenario_values
 from wsbench.transport.connection import Connection
 from wsbench.units import NS_PER_S, format_seconds
 from wsbench.users.dispatcher import Decoder, MessageDispatcher
@@ -82,7 +82,7 @@ class WebSocket(MessageDispatcher):
         due_ns: int | None = None,
     ) -> PendingRequest:
         """Send a request and return without waiting; `reply()` of the result waits. Arguments as for `request`."""
-        check_name(name)
+        name, timeout_ns = scenario_values.name_of(name), self._timeout_of(timeout_s)
         payload, opcode = encode(message)
         request = PendingRequest(match, name, self._give_up)
         sent = self._transmit(payload, opcode, due_ns)
@@ -90,7 +90,6 @@ class WebSocket(MessageDispatcher):
             request.resolve(failure=Disconnected("the socket is full", side=Side.TARGET))
             return request
         request.tally, request.due_ns, request.sent_ns = sent
-        timeout_ns = self._timeout_ns if timeout_s is None else int(timeout_s * NS_PER_S)
         request.deadline_ns = request.due_ns + timeout_ns
         request.tally.round_trips(name).sent(request.due_ns, request.sent_ns)
         self._requests.append(request)
@@ -136,11 +135,10 @@ class WebSocket(MessageDispatcher):
             Disconnected: the connection ended first.
         """
         if name is not None:
-            check_name(name)
+            name = scenario_values.name_of(name)
         called_ns = _now()
-        timeout = self._timeout_ns / NS_PER_S if timeout_s is None else timeout_s
         try:
-            message = self._await(match, timeout)
+            message = self._await(match, self._timeout_of(timeout_s) / NS_PER_S)
         except NoReply:
             if name is not None:
                 self._recorder.advance(_now()).unanswered(name)
@@ -154,7 +152,7 @@ class WebSocket(MessageDispatcher):
 
         Raise NoReply if none comes within `timeout_s` (default: no limit), Disconnected if the connection ends first.
         """
-        return self._await(None, timeout_s)
+        return self._await(None, None if timeout_s is None else scenario_values.timeout_s(timeout_s))
 
     def __iter__(self) -> Iterator[Message]:
         """Yield messages that answer no request, until the connection ends."""
@@ -170,20 +168,23 @@ class WebSocket(MessageDispatcher):
         It is called in the hub: it may `send`, record and count, but must not wait. Subscribing the same function
         again, as `on_open` does after every reconnection, replaces the earlier subscription.
         """
+        if not callable(callback):
+            raise TypeError(f"subscribe takes a function of a Message, and not {callback!r}")
+        accepts = matcher(match)
         self._subscribers = [known for known in self._subscribers if known[1] != callback]
-        self._subscribers.append((matcher(match), callback))
+        self._subscribers.append((accepts, callback))
 
     def ping(self, *, timeout_s: float | None = None, name: str = "ping") -> int:
         """Send a ping, wait for its pong, and return the round trip in ns.
 
         Raise NoReply if no pong comes in time, Disconnected if the connection ends first.
         """
-        check_name(name)
+        _check_may_wait()
+        name, timeout_ns = scenario_values.name_of(name), self._timeout_of(timeout_s)
         connection = self._usable()
         assert connection is not None
         payload = next(self._ping_numbers).to_bytes(8, "big")
         waiter = self._pings[payload] = Waiter(None)
-        timeout_ns = self._timeout_ns if timeout_s is None else int(timeout_s * NS_PER_S)
         sent_ns = _now()
         connection.ping(payload)
         try:
@@ -201,6 +202,7 @@ class WebSocket(MessageDispatcher):
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Close with the closing handshake. Requests without a reply are lost."""
+        code, reason = scenario_values.close_code(code), scenario_values.close_reason(reason)
         self._closed = True
         self._engine.connections.disconnect(self, code, reason)
         self._engine.connections.unregister(self)
@@ -281,8 +283,13 @@ class WebSocket(MessageDispatcher):
             self._changed.clear()
             self._changed.wait()
 
+    def _timeout_of(self, timeout_s: float | None) -> int:
+        """Return a timeout in ns; default: `--timeout`."""
+        return self._timeout_ns if timeout_s is None else int(scenario_values.timeout_s(timeout_s) * NS_PER_S)
+
     def _transmit(self, payload: bytes, opcode: int, due_ns: int | None) -> tuple[Tally, int, int] | None:
         """Send and return (tally of the due instant, due, sent); None if it was dropped and counted as missed."""
+        due_ns = None if due_ns is None else scenario_values.instant_ns(due_ns, "due_ns", _now())
         connection, recorder = self._usable(), self._recorder
         if connection is None:
             recorder.advance(_now()).missed += 1

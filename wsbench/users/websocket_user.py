@@ -16,9 +16,8 @@ from locust import User
 from wsbench.errors import ConnectError, ConnectionLost, UsageError
 from wsbench.locust_plugin import plugin
 from wsbench.measure.phases import Phase
-from wsbench.measure.series import check_name
 from wsbench.measure.tally import Tally
-from wsbench.run import settings
+from wsbench.run import scenario_values, settings
 from wsbench.run.options import RunOptions
 from wsbench.source_addresses import is_loopback
 from wsbench.users.dispatcher import Decoder
@@ -122,13 +121,15 @@ class WebSocketUser(User):
 
     def setting(self, name: str) -> Any:
         """Return the value of a setting, in the type of its default."""
+        if name not in self.settings:
+            raise ValueError(f"there is no setting {name!r}: `settings` has {', '.join(self.settings) or 'none'}")
         return settings.value_of(self.settings[name], name, self.options.settings)
 
     def connect(
         self,
         path: str | None = None,
         *,
-        headers: Iterable[tuple[str, str]] = (),
+        headers: Iterable[tuple[str, str]] | Mapping[str, str] = (),
         subprotocols: Iterable[str] | None = None,
         on_open: Callable[[WebSocket], None] | None = None,
     ) -> WebSocket:
@@ -136,7 +137,7 @@ class WebSocketUser(User):
 
         Args:
             path: another path, or a whole URL; default: the URL of the run.
-            headers: additional to those of `--header`.
+            headers: additional to those of `--header`; pairs, or a dict.
             subprotocols: instead of those of `--subprotocol`.
             on_open: called each time the connection has been opened; default: `self.on_open`.
 
@@ -176,7 +177,7 @@ class WebSocketUser(User):
             rate: messages a second of this user; default: its share of `--rate`.
         """
         users = self.options.users
-        total = rate * users if rate is not None else self.options.rate
+        total = scenario_values.rate_per_s(rate) * users if rate is not None else self.options.rate
         if total is None:
             raise UsageError("this scenario sends at a rate, and none was given", remedy="Give --rate.")
         ticks = _Ticks(self._engine)
@@ -188,6 +189,7 @@ class WebSocketUser(User):
 
     def sleep_until(self, instant_ns: int) -> None:
         """Sleep until an instant of CLOCK_REALTIME (ns), as exactly as `ticks`; return at once if it is past."""
+        instant_ns = scenario_values.duration_ns(instant_ns, "instant_ns")
         ticks = _Ticks(self._engine)
         self._engine.wake(ticks, instant_ns)
         try:
@@ -204,28 +206,30 @@ class WebSocketUser(User):
         if not being_stopped():  # Locust counts on users that run until it stops them
             gevent.sleep(2**31)
 
-    def record(self, name: str, value_ns: int) -> None:
-        """Record a duration in the scenario's series of that name.
+    def record(self, name: str, value_ns: float) -> None:
+        """Record a duration in the scenario's series of that name, rounded to whole ns.
 
         It belongs to the current second; in a callback, to the second of the message last received or sent, so that all
         records of one message stay together.
         """
-        check_name(name)
+        name, value_ns = scenario_values.name_of(name), scenario_values.duration_ns(value_ns, "value_ns")
         self._tally().value(name, value_ns)
         self._engine.fire_request(value_ns, 0, name=name)
 
     def count(self, name: str, count: int = 1) -> None:
-        """Add to a counter of the scenario: `counters` in run.json, over the whole run and all workers."""
-        check_name(name)
+        """Add a whole number to a counter: `counters` in run.json, over the whole run and all workers."""
+        name, count = scenario_values.name_of(name), scenario_values.count_of(count)
         self._tally().count(name, count)
 
-    def group(self, name: str, key: int, *, since_ns: int, value_ns: int) -> None:
+    def group(self, name: str, key: int | str, *, since_ns: int, value_ns: float) -> None:
         """Record a duration as one of the group `key`, which may have members on several workers.
 
         The first, median and last value of each group make the series `NAME.first`, `NAME.median` and `NAME.last`.
         They belong to the second of `since_ns`, which must be the same for the whole group.
         """
-        check_name(name)
+        name, key = scenario_values.name_of(name), scenario_values.group_key(key)
+        since_ns = scenario_values.instant_ns(since_ns, "since_ns", time.time_ns())
+        value_ns = scenario_values.duration_ns(value_ns, "value_ns")
         self._engine.recorder.tally_at(since_ns).grouped(name, key, value_ns)
 
     def _tally(self) -> Tally:
@@ -238,7 +242,7 @@ class WebSocketUser(User):
         """Run the tasks, with the connection opened before and closed after them."""
         try:
             if self.auto_connect:
-                self.ws = self._socket(self._connect_options(None, (), None))  # set first: callbacks may use it
+                self.ws = self._socket(self._connect_options())  # set first: callbacks may use it
                 self._open(self.ws)
             super().run()
         except TaskFailed:  # not connected, or raised in `on_start` or `on_stop`; already counted
@@ -252,19 +256,24 @@ class WebSocketUser(User):
                 socket.close()
 
     def _connect_options(
-        self, path: str | None, headers: Iterable[tuple[str, str]], subprotocols: Iterable[str] | None
+        self,
+        path: str | None = None,
+        headers: Iterable[tuple[str, str]] | Mapping[str, str] = (),
+        subprotocols: Iterable[str] | None = None,
     ) -> ConnectOptions:
         own = self.options.connect
         changes: dict[str, Any] = {}
         if path is not None:
+            if not isinstance(path, str):
+                raise TypeError(f"path {path!r} is neither a path nor a URL")
             changes["url"] = urljoin(own.url, path) if "://" not in path else path
         elif self.path and urlsplit(own.url).path in ("", "/"):
             own_settings = {name: self.setting(name) for name in self.settings}
             changes["url"] = urljoin(own.url, self.path.format(**own_settings))
-        if more := tuple(headers):
+        if more := scenario_values.header_pairs(headers):
             changes["headers"] = (*own.headers, *more)
         if subprotocols is not None:
-            changes["subprotocols"] = tuple(subprotocols)
+            changes["subprotocols"] = scenario_values.subprotocol_names(subprotocols)
         return dataclasses.replace(own, **changes) if changes else own
 
 
