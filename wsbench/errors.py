@@ -34,6 +34,33 @@ def printable(text: str) -> str:
     return text if text.isprintable() else "".join(char if char.isprintable() else "·" for char in text)
 
 
+def excerpt(payload: bytes, limit: int = 80, at: int = 0) -> str:
+    """Return at most `limit` bytes of a payload around the offset `at`, as one printable line.
+
+    Control characters and bytes that are not UTF-8 are escaped; `…` stands for what is left out.
+    """
+    start = max(0, min(at - limit // 3, len(payload) - limit))
+    end = start + limit
+    start, end = _character_at(payload, start), _character_at(payload, end)
+    shown = escape(payload[start:end].decode("utf-8", "backslashreplace"))
+    return f"{'…' if start else ''}{shown}{'…' if end < len(payload) else ''}"
+
+
+def escape(text: str) -> str:
+    """Escape control characters, separators and surrogates: the text is then one line and valid UTF-8."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def _character_at(payload: bytes, offset: int) -> int:
+    """Return the offset, moved back to the first byte of a UTF-8 character if it is within one."""
+    if offset >= len(payload):
+        return offset
+    starts = (at for at in range(offset, max(offset - 4, -1), -1) if payload[at] & 0xC0 != 0x80)
+    return next(starts, offset)
+
+
 class WsbenchError(Exception):
     """Base of all errors.
 

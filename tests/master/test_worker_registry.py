@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from wsbench.cgroup_cpu import Throttling
 from wsbench.master.worker_registry import WorkerRegistry, WorkerState
 from wsbench.measure.delta import IntervalDelta
 from wsbench.measure.phases import PhasePlan
-from wsbench.results.run_result import ConnectionCounts, ErrorCount, NegotiatedWith
+from wsbench.results.run_result import ConnectionCounts, ErrorCount, NegotiatedWith, ReplyExample
 from wsbench.run.packing import pack, unpack
 from wsbench.run.protocol import Health, Report
 
@@ -162,3 +163,17 @@ def test_a_report_arrives_as_it_was_sent() -> None:
 @pytest.mark.parametrize("plan", [PhasePlan(), PhasePlan(1_795_000_000 * S), PhasePlan(1, 2, 3)])
 def test_a_phase_update_arrives_as_it_was_sent(plan: PhasePlan) -> None:
     assert unpack(pack(plan), PhasePlan) == plan
+
+
+def test_the_first_example_of_each_kind_is_that_of_the_first_worker() -> None:
+    workers = WorkerRegistry()
+    corrupted, unexpected, rejected, other = (
+        ReplyExample(kind, None, "no", "no", name=name)
+        for kind, name in (("corrupted", ""), ("unexpected", ""), ("rejected", "order"), ("rejected", "quote"))
+    )
+    late, early = report(1, worker=2), report(1, worker=1)
+    late.examples = [msgspec.structs.replace(corrupted, received="later"), unexpected, other]
+    early.examples = [rejected, corrupted]
+    for each in (late, early):
+        workers.take(unpack(pack(each), Report))
+    assert workers.examples() == [corrupted, rejected, other, unexpected]

@@ -96,6 +96,16 @@ def test_a_reply_that_comes_twice(client: Client) -> None:
     ]
 
 
+def test_a_wrong_reply_is_compared_with_its_message_or_with_the_oldest_that_waits(client: Client) -> None:
+    assert client.verifier.awaited(None) is None
+    one, two, three = (client.send() for _ in range(3))
+    status, entry = client.verifier.match(two[:-3], True)
+    assert status is CORRUPTED and client.verifier.awaited(entry) == (two, True)
+    assert client.verifier.awaited(None) == (three, True)
+    client.receive(three)
+    assert client.verifier.awaited(None) == (one, True), "overtaken"
+
+
 @pytest.mark.parametrize("size", [SMALLEST_JSON, 64, 128, 300])
 @pytest.mark.parametrize("flipped_bit", [0x01, 0x04])
 def test_any_flipped_bit_is_a_corruption_of_that_very_message(size: int, flipped_bit: int) -> None:

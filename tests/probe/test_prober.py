@@ -105,7 +105,7 @@ def test_other_messages_are_distinguished_from_the_echo() -> None:
     assert error is None and result.ok
     assert result.echo is not None
     assert (result.echo.echoed, result.echo.identical) == (True, True)
-    assert (result.echo.others, result.echo.first_other) == (2, "welcome·")
+    assert (result.echo.others, result.echo.first_other) == (2, "welcome\\n")
 
 
 def test_fragments_and_pings_in_between() -> None:

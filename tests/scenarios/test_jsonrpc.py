@@ -102,7 +102,7 @@ def _broken(tmp_path: Path, old: str, new: str) -> Path:
 @pytest.mark.parametrize(
     ("old", "new", "kind", "said"),
     [
-        ('{"id": message["id"]}', '{"id": str(message["id"])}', "no-match", r"came and matched nothing: b'{\"id\":"),
+        ('{"id": message["id"]}', '{"id": str(message["id"])}', "no-match", r"came and matched nothing: '{\"id\":"),
         (
             'self.count("prices")',
             'self.call(self.ws, "quote")',

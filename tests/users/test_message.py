@@ -49,14 +49,14 @@ def test_what_may_be_sent(sendable: Any, sent: tuple[bytes, int]) -> None:
 
 
 def test_a_message_is_parsed_once_and_fails_once() -> None:
-    failures: list[str] = []
+    failures: list[tuple[Message, str]] = []
     reply = message(b'{"a": 1}')
     assert reply.json() is reply.json() and reply.text == '{"a": 1}'
     reply.fail("nobody minds")
-    reply._on_fail = failures.append
+    reply._on_fail = lambda rejected, reason: failures.append((rejected, reason))
     reply.fail("wrong")
     reply.fail("wrong again")
-    assert failures == ["wrong"]
+    assert failures == [(reply, "wrong")]
 
 
 def test_what_could_never_match_is_refused_at_once() -> None:

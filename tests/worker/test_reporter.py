@@ -20,6 +20,7 @@ from wsbench.websocket.connect_options import ConnectOptions
 from wsbench.worker.connections import Connections
 from wsbench.worker.error_counter import ErrorCounter
 from wsbench.worker.pacer import Pacer
+from wsbench.worker.reply_examples import ReplyExamples
 from wsbench.worker.reporter import Reporter
 
 
@@ -49,6 +50,7 @@ class Bench:
             recorder=self.recorder,
             connections=self.connections,
             errors=errors,
+            examples=ReplyExamples(),
             sample_health=Health,
         )
 

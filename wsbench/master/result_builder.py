@@ -60,6 +60,7 @@ def _figures(described: RunDescription, measured: Measurement) -> run_result.Run
         counters=measured.counters,
         whole_run=measured.whole_run,
         other_requests=measured.other_requests,
+        examples=workers.examples(),
     )
 
 

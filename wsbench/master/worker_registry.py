@@ -12,7 +12,7 @@ from wsbench.measure.delta import IntervalDelta
 from wsbench.measure.findings import Evidence, WorkerFitness
 from wsbench.measure.histogram import Buckets
 from wsbench.measure.phases import Phase
-from wsbench.results.run_result import ConnectionCounts, ErrorCount, NegotiatedWith, Worker
+from wsbench.results.run_result import ConnectionCounts, ErrorCount, NegotiatedWith, ReplyExample, Worker
 from wsbench.run.options import RunOptions
 from wsbench.run.protocol import Health, Report
 from wsbench.units import NS_PER_S
@@ -201,6 +201,13 @@ class WorkerRegistry:
                 error = msgspec.structs.replace(known, count=count, of_messages=of_messages)  # noqa: PLW2901
             merged[error.kind, error.side] = error
         return sorted(merged.values(), key=lambda error: (-error.count, error.kind))
+
+    def examples(self) -> list[ReplyExample]:
+        """Return the first example of each kind and name, by worker."""
+        first: dict[tuple[str, str], ReplyExample] = {}
+        for example in (example for worker in self for example in worker.report.examples):
+            first.setdefault((example.kind, example.name), example)
+        return [first[key] for key in sorted(first)]
 
     def negotiated(self) -> NegotiatedWith:
         """Return what the server granted to the first connection."""

@@ -12,8 +12,10 @@ from __future__ import annotations
 
 from collections import deque
 from enum import Enum
+from itertools import chain
 
 from wsbench.measure.payloads import Messages
+from wsbench.measure.reply_difference import Payload
 from wsbench.measure.tally import Tally
 
 _REMEMBERED = 100_000
@@ -85,6 +87,11 @@ class EchoVerifier:
             del self._expired[seq]
             return ReplyStatus.LATE, None
         return (ReplyStatus.DUPLICATED if 0 < seq <= self.last_seq else ReplyStatus.UNEXPECTED), None
+
+    def awaited(self, answered: Pending | None) -> Payload | None:
+        """Return the message to compare a wrong reply with: the answered one, or the oldest in flight; None if none."""
+        entry = answered or next(chain(self.pending, self.overtaken.values()), None)
+        return None if entry is None else Payload(self.messages.build(entry[3]), self._text)
 
     def expire(self, due_before_ns: int) -> list[Pending]:
         """Remove and return messages due before an instant. A later reply to one of them is late."""

@@ -89,7 +89,7 @@ def _of_grants(upgrade: Upgrade, options: ConnectOptions) -> Iterator[ProbeFindi
 
 def _of_echo(echo: EchoResult, waited: str) -> Iterator[ProbeFinding]:
     if not echo.echoed:
-        other = f"; the first message that it sent was {echo.first_other!r}" if echo.others else ""
+        other = f"; the first message that it sent was '{echo.first_other}'" if echo.others else ""
         yield ProbeFinding(
             "no-echo",
             f"the server did not echo the message within {waited}, but stayed open{other}",

@@ -14,7 +14,7 @@ import msgspec
 from gevent import socket as green
 from websockets.frames import Opcode
 
-from wsbench.errors import ConnectError, ConnectionLost, HandshakeError, WsbenchError, printable
+from wsbench.errors import ConnectError, ConnectionLost, HandshakeError, WsbenchError, excerpt
 from wsbench.probe import diagnosis
 from wsbench.probe.certificate import utc_now
 from wsbench.probe.document import SCHEMA, STEPS, Close, EchoResult, Ping, Probe, ProbeStep, Problem, Tcp, Tls, Upgrade
@@ -147,7 +147,7 @@ class _Prober:
         granted = attempt.result.negotiated if attempt.result is not None else None
         return Upgrade(
             request=self._lines(attempt.request.removesuffix(b"\r\n\r\n")),
-            answer=self._lines(head) if status is not None else [_excerpt(head)] if head else [],
+            answer=self._lines(head) if status is not None else [excerpt(head, _EXCERPT)] if head else [],
             status=status,
             body="" if status in (None, 101) else body[:_BODY].decode("utf-8", "replace"),
             extensions=granted.compression if granted else None,
@@ -243,7 +243,7 @@ class _Prober:
     def _record_other(self, arrival: Arrival) -> None:
         echo = self.result.echo
         assert echo is not None
-        first = echo.first_other if echo.first_other is not None else _excerpt(arrival.payload)
+        first = echo.first_other if echo.first_other is not None else excerpt(arrival.payload, _EXCERPT)
         self._update_echo(others=echo.others + 1, first_other=first)
 
     # -- the result ----------------------------------------------------------------------------------------------------
@@ -304,7 +304,3 @@ def _refusal(refused: tuple[str, OSError]) -> str:
 def _without_credentials(line: str) -> str:
     name, colon, value = line.partition(": ")
     return f"{name}{colon}{hide_header(name, value)}"
-
-
-def _excerpt(data: bytes) -> str:
-    return printable(data[:_EXCERPT].decode("utf-8", "replace"))

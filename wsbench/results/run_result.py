@@ -234,6 +234,25 @@ class ErrorCount(msgspec.Struct, frozen=True):
     of_messages: int = 0
 
 
+class ReplyExample(msgspec.Struct, frozen=True):
+    """The first wrong reply of its kind: "corrupted", "unexpected", or "rejected" by the scenario.
+
+    Attributes:
+        expected: the message that it should have been, or the oldest one that awaited a reply; an excerpt around `at`.
+        received: the reply; an excerpt around `at`. Control characters and bytes that are not UTF-8 are escaped.
+        difference: how the two differ, in words; the scenario's reason if it rejected the reply.
+        at: offset of the first byte that differs, from 0; None if there is none.
+        name: the name of the request, if the scenario rejected the reply.
+    """
+
+    kind: str
+    expected: str | None
+    received: str
+    difference: str
+    at: int | None = None
+    name: str = ""
+
+
 class Worker(msgspec.Struct, frozen=True):
     """One load-generating process, over the measure phase.
 
@@ -301,6 +320,7 @@ class Run(msgspec.Struct, frozen=True):
         ended_by: "duration", "stop", "interrupt" or "error"; empty in a result of wsbench 0.1.
         latency: the series that every run has, and those that its scenario named.
         counters: the scenario's, over the whole run.
+        examples: the first wrong reply of each kind, over the whole run.
     """
 
     schema: int
@@ -329,6 +349,7 @@ class Run(msgspec.Struct, frozen=True):
     ended_by: str = ""
     whole_run: WholeRun = WholeRun()
     other_requests: OtherRequests = OtherRequests()
+    examples: list[ReplyExample] = []
 
 
 def decode(text: bytes, where: str) -> Run:

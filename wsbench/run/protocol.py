@@ -10,7 +10,7 @@ import msgspec
 from wsbench.cgroup_cpu import Throttling
 from wsbench.measure.delta import IntervalDelta
 from wsbench.measure.phases import PhasePlan
-from wsbench.results.run_result import ConnectionCounts, ErrorCount, NegotiatedWith
+from wsbench.results.run_result import ConnectionCounts, ErrorCount, NegotiatedWith, ReplyExample
 from wsbench.run.options import RunOptions
 
 PHASE_UPDATE, REPORT, ACK = "wsbench-order", "wsbench-report", "wsbench-ack"
@@ -73,6 +73,7 @@ class Report(msgspec.Struct):
         final: whether it is the last one.
         connections, errors: running totals.
         negotiated: what the server granted its first connection; None before.
+        examples: the first wrong replies so far.
     """
 
     worker: int
@@ -83,6 +84,7 @@ class Report(msgspec.Struct):
     health: Health
     negotiated: NegotiatedWith | None = None
     final: bool = False
+    examples: list[ReplyExample] = []
 
 
 @dataclass(frozen=True)

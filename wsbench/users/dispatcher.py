@@ -190,15 +190,16 @@ class MessageDispatcher:
         self._count_received(request.tally, message)
         request.tally.round_trips(request.name).replied(request.due_ns, request.sent_ns, message.arrived_ns)
         self._engine.fire_request(message.arrived_ns - request.due_ns, len(message.payload), name=request.name)
-        message._on_fail = lambda reason: self._failed(request, reason)
+        message._on_fail = lambda rejected, reason: self._failed(request, rejected, reason)
         request.resolve(message)
 
-    def _failed(self, request: PendingRequest, reason: str) -> None:
+    def _failed(self, request: PendingRequest, message: Message, reason: str) -> None:
         # Its tally may already have been reported and dropped.
         self._recorder.tally_at(request.due_ns).corrupted += 1
         what = f"{request.name}: {reason}"
         error = WsbenchError(what, side=Side.TARGET, kind=rejected_reply_kind(request.name))
         self._engine.errors.count(error, of_message=True)
+        self._engine.examples.keep_rejected(request.name, message.payload, reason)
 
     def _give_up(self, request: PendingRequest) -> None:
         if request not in self._requests:
@@ -212,7 +213,7 @@ class MessageDispatcher:
         what = f"{request.name}: no reply within {format_duration(request.deadline_ns - request.due_ns)}"
         if request.first_unmatched is None:
             return NoReply(what, of_message=True)
-        what += f"; this came and matched nothing: {request.first_unmatched.excerpt}"
+        what += f"; this came and matched nothing: '{request.first_unmatched.excerpt}'"
         failure = NoReply(what, kind="no-match", of_message=True)
         if self._ready:  # in `on_open` the failure that ends it is counted instead
             self._engine.errors.count(failure, of_message=True)

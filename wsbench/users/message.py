@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from wsbench.errors import excerpt
 from wsbench.websocket.frames import BINARY, TEXT
 
 _NOT_PARSED: Any = object()
@@ -29,7 +30,7 @@ class Message:
         self.arrived_ns = arrived_ns
         self.handled_ns = handled_ns
         self._json: Any = _NOT_PARSED
-        self._on_fail: Callable[[str], None] | None = None
+        self._on_fail: Callable[[Message, str], None] | None = None
 
     @property
     def text(self) -> str:
@@ -45,16 +46,16 @@ class Message:
     def fail(self, reason: str) -> None:
         """Mark this reply as wrong: it is counted as corrupted, and the reason is listed among the errors."""
         if self._on_fail is not None:
-            self._on_fail(reason)
+            self._on_fail(self, reason)
             self._on_fail = None
 
     @property
     def excerpt(self) -> str:
         """The first bytes for people, always printable."""
-        return f"{self.payload[:80]!r}{'…' if len(self.payload) > 80 else ''}"
+        return excerpt(self.payload)
 
     def __repr__(self) -> str:
-        return f"Message({self.excerpt})"
+        return f"Message('{self.excerpt}')"
 
 
 Sendable = str | bytes | bytearray | memoryview | Mapping[str, Any] | list[Any]

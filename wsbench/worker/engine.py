@@ -34,6 +34,7 @@ from wsbench.worker.connections import Connections
 from wsbench.worker.error_counter import ErrorCounter
 from wsbench.worker.health import HealthMonitor
 from wsbench.worker.pacer import Paced, Pacer
+from wsbench.worker.reply_examples import ReplyExamples
 from wsbench.worker.reporter import Reporter
 
 T = TypeVar("T")
@@ -74,6 +75,7 @@ class Engine:
         self._stamping = TimestampingKeepalive()
         self.traffic = Traffic()
         self.errors = ErrorCounter()
+        self.examples = ReplyExamples()
         clock = OffsetWatch()
         self._pacer = Pacer(
             offset_ns=clock.offset_ns,
@@ -112,6 +114,7 @@ class Engine:
             recorder=self.recorder,
             connections=self.connections,
             errors=self.errors,
+            examples=self.examples,
             sample_health=self._sample_health,
         )
         self._singletons: dict[Callable[[Engine], object], object] = {}

@@ -17,6 +17,7 @@ from wsbench.units import NS_PER_S
 from wsbench.worker.background import yield_control
 from wsbench.worker.connections import Connections
 from wsbench.worker.error_counter import ErrorCounter
+from wsbench.worker.reply_examples import ReplyExamples
 
 
 class Reporter:
@@ -34,6 +35,7 @@ class Reporter:
         recorder: Recorder,
         connections: Connections,
         errors: ErrorCounter,
+        examples: ReplyExamples,
         sample_health: Callable[[], Health],
     ) -> None:
         self.clock_offset_ns = 0
@@ -42,6 +44,7 @@ class Reporter:
         self._recorder = recorder
         self._connections = connections
         self._errors = errors
+        self._examples = examples
         self._sample_health = sample_health
         self._numbers = itertools.count(1)
         self._reporting = BoundedSemaphore(1)
@@ -77,6 +80,7 @@ class Reporter:
                     health=health,
                     negotiated=self._connections.negotiated,
                     final=final,
+                    examples=self._examples.first,
                 )
             )
 

@@ -26,7 +26,7 @@ def render(run: Run, path: str) -> str:
         rows.append("INCOMPLETE: the run ended early; these are the results until then")
     rows += ["", *facts(_throughput(run)), "", *_latency(run), "", *text_histogram.rows(run)]
     errors = [("error", f"{error.count} × {error.example} [{error.side}]") for error in run.errors[:ERRORS_SHOWN]]
-    rows += [*facts([*_connections(run), *errors]), "", *_verdict(run)]
+    rows += [*facts([*_connections(run), *errors, *_examples(run)]), "", *_verdict(run)]
     gates = [("FAILED" if g.failed else "passed", f"--fail-if '{g.expression}'   was {g.value}") for g in run.gates]
     rows += [*facts(gates), "", f"result: {path}"]
     return "\n".join(rows) + "\n"
@@ -122,6 +122,14 @@ def _connections(run: Run) -> list[tuple[str, str]]:
     sizes = [f"{side} {format_bytes(size)}" for side, size in sides.items() if size is not None]
     memory = [("memory", f"{', '.join(sizes)} per connection")] if sizes and c.opened >= _MEMORY_FROM else []
     return [("connections", text), *memory]
+
+
+def _examples(run: Run) -> list[tuple[str, str]]:
+    """Return the first wrong reply of each kind: how it differs, and what it was."""
+    rows = []
+    for example in run.examples:
+        rows += [(example.kind, f"the first: {example.difference}"), ("", f"received '{example.received}'")]
+    return rows
 
 
 def _verdict(run: Run) -> list[str]:

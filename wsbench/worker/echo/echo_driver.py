@@ -18,6 +18,7 @@ from gevent.event import Event
 from wsbench.errors import ConnectionLost
 from wsbench.measure.histogram import record
 from wsbench.measure.payloads import FixedMessages, JsonMessages, Messages
+from wsbench.measure.reply_difference import Payload
 from wsbench.measure.tally import REPLY_BATCH, Tally, pack_reply
 from wsbench.measure.verifier import EchoVerifier, Pending, ReplyStatus
 from wsbench.transport.connection import Connection
@@ -26,6 +27,8 @@ from wsbench.websocket.frames import BINARY, TEXT
 
 if TYPE_CHECKING:
     from wsbench.worker.engine import Engine
+
+_WRONG = (ReplyStatus.CORRUPTED, ReplyStatus.UNEXPECTED)
 
 
 class EchoDriver(ABC):
@@ -140,6 +143,8 @@ class EchoDriver(ABC):
         """Match a reply that was not predicted."""
         made_room = self._give_up(arrived_ns - self._timeout_ns)
         status, entry = self._verifier.match(payload, text)
+        if status is not ReplyStatus.RECEIVED:
+            self._keep_example(status, entry, Payload(payload, text))
         if entry is None:
             _count(self._recorder.advance(handled_ns), status)
             if made_room:
@@ -161,6 +166,11 @@ class EchoDriver(ABC):
             problem = "corrupted" if status is ReplyStatus.CORRUPTED else None
             self._engine.fire_request(arrived_ns - due, len(payload), problem)
         self._refill()
+
+    def _keep_example(self, status: ReplyStatus, answered: Pending | None, reply: Payload) -> None:
+        examples = self._engine.examples
+        if status in _WRONG and examples.lacks(status.value):
+            examples.keep(status.value, self._verifier.awaited(answered), reply)
 
     def pong(self, payload: bytes, arrived_ns: int, handled_ns: int) -> None:  # noqa: B027 - echo users send no ping
         pass
