@@ -16,12 +16,20 @@ from wsbench.results.run_result import (
     Latency,
     MessageCounts,
     NegotiatedWith,
+    ReplyExample,
     Run,
     TargetResult,
     Throughput,
     Timestamps,
     Worker,
 )
+
+EXAMPLES = [
+    ReplyExample("corrupted", '{"id":7}', 'You said: {"id":7}', "10 bytes before the message: 'You said: '", 0),
+    ReplyExample("rejected", None, '{"error":"no funds"}', "no funds", name="order"),
+    ReplyExample("unexpected", None, "<b>welcome</b>", "no message awaited a reply"),
+]
+"""Examples of wrong replies, which a sound run has not."""
 
 RUN = Run(
     schema=SCHEMA,

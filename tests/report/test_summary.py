@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from helpers.sample_run import RUN
+from helpers.sample_run import EXAMPLES, RUN
 
 from wsbench.measure.findings import Finding
 from wsbench.report.text.summary import render
@@ -140,3 +140,14 @@ def test_errors_and_gates() -> None:
     gates = [Gate("p99 > 5ms", False, "1.20 ms"), Gate("lost > 0", True, "50")]
     text = render(msgspec.structs.replace(RUN, gates=gates), PATH)
     assert "passed       --fail-if 'p99 > 5ms'   was 1.20 ms\nFAILED       --fail-if 'lost > 0'   was 50\n" in text
+
+
+def test_the_first_wrong_replies_are_shown_after_the_errors() -> None:
+    text = render(msgspec.structs.replace(RUN, examples=EXAMPLES), PATH)
+    assert (
+        "[target]\n"
+        "corrupted    the first: 10 bytes before the message: 'You said: '\n"
+        "             received 'You said: {\"id\":7}'\n"
+        "rejected     order, the first: no funds\n"
+        '             received \'{"error":"no funds"}\'\n'
+    ) in text

@@ -13,7 +13,7 @@ LATENCY_COLUMNS = ("p50", "p90", "p99", "p99.9", "max")
 _MEMORY_FROM = 1000
 """Fewer connections give no meaningful memory per connection."""
 ERRORS_SHOWN = 5
-"""Number of error kinds shown, the most frequent first; run.json has all."""
+"""Number of error kinds shown, the most frequent first, and of examples of wrong replies; run.json has all."""
 _SIGNS = {"µ": "u", "–": "-", "×": "x", "…": "...", "✓": "+", "✗": "x", "·": "."}
 _ASCII = text_histogram.ASCII | {ord(sign): plain for sign, plain in _SIGNS.items()}
 
@@ -127,8 +127,9 @@ def _connections(run: Run) -> list[tuple[str, str]]:
 def _examples(run: Run) -> list[tuple[str, str]]:
     """Return the first wrong reply of each kind: how it differs, and what it was."""
     rows = []
-    for example in run.examples:
-        rows += [(example.kind, f"the first: {example.difference}"), ("", f"received '{example.received}'")]
+    for example in run.examples[:ERRORS_SHOWN]:
+        which = f"{example.name}, the first" if example.name else "the first"
+        rows += [(example.kind, f"{which}: {example.difference}"), ("", f"received '{example.received}'")]
     return rows
 
 
