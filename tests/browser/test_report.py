@@ -19,7 +19,7 @@ from wsbench.measure.findings import Finding
 from wsbench.report.html import run_page
 from wsbench.report.stored_report import of_capacity, of_experiment
 from wsbench.results.capacity_result import GENERATOR, Capacity
-from wsbench.results.run_result import ErrorCount, Generator, TargetResult
+from wsbench.results.run_result import ErrorCount, Generator, ReplyExample, TargetResult
 
 OpenPage = Callable[..., Page]
 LIMIT_BYTES = 6_000_000
@@ -78,6 +78,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         target=TargetResult(HOSTILE, HOSTILE),
         errors=[ErrorCount(HOSTILE, "target", 3, HOSTILE, HOSTILE)],
         generator=Generator("late", [Finding("sent-late", HOSTILE, HOSTILE, "late")]),
+        examples=[ReplyExample("corrupted", "x" * 160, HOSTILE, HOSTILE, 0, HOSTILE)],
     )
     documents = {
         "run": run_page.report(made.run, made.lines(), made.timeline),

@@ -11,6 +11,7 @@ from array import array
 
 import pytest
 from helpers.html_document import Document
+from helpers.sample_run import EXAMPLES
 from helpers.synthetic import Stored, stored
 from msgspec.structs import replace
 
@@ -25,6 +26,7 @@ from wsbench.results.run_result import (
     Generator,
     Latency,
     MessageCounts,
+    ReplyExample,
     Run,
     Throughput,
     Timestamps,
@@ -99,13 +101,31 @@ def test_text_from_outside_stays_text(minute: Stored) -> None:
         errors=[ErrorCount(HOSTILE, HOSTILE, 3, HOSTILE, HOSTILE)],
         generator=Generator(HOSTILE, [Finding(HOSTILE, HOSTILE, HOSTILE)]),
         gates=[Gate(HOSTILE, True, HOSTILE)],
+        examples=[ReplyExample(HOSTILE, HOSTILE, HOSTILE, HOSTILE, 0, HOSTILE)],
     )
     document, plain = report(minute, hostile), report(minute)
     assert len(document.scripts) == len(plain.scripts) == 3
     assert {tag for tag, _ in document.elements} <= {tag for tag, _ in plain.elements} | {"tr", "td", "ul", "li", "b"}
     assert not any(name.startswith("on") for _, attrs in document.elements for name in attrs)
-    assert document.text.count("<img src=x onerror=alert(2)>") >= 18
+    assert document.text.count("<img src=x onerror=alert(2)>") >= 23
     assert "{{ 7*7 }}" in document.text
+
+
+def test_the_first_wrong_replies_are_beside_the_expected_messages(minute: Stored) -> None:
+    assert "Wrong replies" not in report(minute).text
+    text = report(minute, replace(minute.run, examples=EXAMPLES)).text
+    order = [
+        "Wrong replies",
+        "corrupted : 10 bytes before the message: 'You said: '",
+        'expected {"id":7}',
+        'received You said: {"id":7}',
+        "rejected (order) : no funds",
+        'received {"error":"no funds"}',
+        "unexpected : no message awaited a reply",
+        "received <b>welcome</b>",
+    ]
+    places = [text.index(part) for part in order]
+    assert places == sorted(places) and text.count("expected {") == 1
 
 
 def test_no_plot_ends_its_script_element() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from helpers.sample_comparison import ANYWAY, COMPARISON, PAIRS
-from helpers.sample_run import RUN
+from helpers.sample_run import EXAMPLES, RUN
 from msgspec.structs import replace
 
 from wsbench.measure.findings import Finding
@@ -53,6 +53,14 @@ def test_a_run() -> None:
 )
 def test_the_heading_has_the_outcome(changes: dict[str, object], heading: str) -> None:
     assert run_summary(replace(RUN, **changes)).startswith(heading)
+
+
+def test_the_first_wrong_replies() -> None:
+    text = run_summary(replace(RUN, examples=EXAMPLES))
+    assert "\n\n**Wrong replies:**\n- corrupted, the first: 10 bytes before the message: 'You said: '; received" in text
+    assert '\n- rejected, order, the first: no funds; received \'\\{"error":"no funds"\\}\'\n' in text
+    assert "received '\\<b\\>welcome\\</b\\>'\n\n**Verdict" in text
+    assert "Wrong" not in run_summary(RUN)
 
 
 def test_findings_and_an_early_end() -> None:

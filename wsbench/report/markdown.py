@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 
 from wsbench.report import series_labels
 from wsbench.report.text.comparison_text import HEADINGS, basis, metric_cells, verdict_text
-from wsbench.report.text.summary import ERRORS_SHOWN, LATENCY_COLUMNS, describe_conditions, latency_cells
+from wsbench.report.text.summary import ERRORS_SHOWN, LATENCY_COLUMNS, describe_conditions, first_of, latency_cells
 from wsbench.results.comparison_result import Comparison, Pair, Verdict
-from wsbench.results.run_result import Run
+from wsbench.results.run_result import ReplyExample, Run
 from wsbench.units import format_count
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~!&])")
@@ -36,6 +36,8 @@ def run_summary(run: Run) -> str:
     if run.errors:
         errors = (f"- {e.count} × {_escape(e.example)} *({e.side})*" for e in run.errors[:ERRORS_SHOWN])
         rows += ["**Errors:**", *errors, ""]
+    if run.examples:
+        rows += ["**Wrong replies:**", *map(_example, run.examples[:ERRORS_SHOWN]), ""]
     rows.append(f"**Verdict: {_escape(run.generator.verdict)}**")
     rows += [f"- `{f.code}`: {_escape(f.evidence)} *{_escape(f.remedy)}*" for f in run.generator.findings]
     return "\n".join(rows) + "\n\n"
@@ -83,6 +85,11 @@ def _figures(run: Run) -> list[str]:
         f"{format_count(c.opened)} of {format_count(c.asked)}",
     )
     return _table(("throughput", "sent", "received", "lost", "connections"), [row])
+
+
+def _example(example: ReplyExample) -> str:
+    received = f"; received '{example.received}'"
+    return f"- {example.kind}, {_escape(first_of(example))}: {_escape(example.difference + received)}"
 
 
 def _table(head: Sequence[str], body: Iterable[Sequence[str]]) -> list[str]:

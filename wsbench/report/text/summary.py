@@ -6,7 +6,7 @@ from wsbench.report import series_labels
 from wsbench.report.text import text_histogram
 from wsbench.report.text.text_table import draw, facts, left, right
 from wsbench.results.percentile_fields import figure_of
-from wsbench.results.run_result import Latency, Run
+from wsbench.results.run_result import Latency, ReplyExample, Run
 from wsbench.units import format_bytes, format_count, format_duration, format_seconds
 
 LATENCY_COLUMNS = ("p50", "p90", "p99", "p99.9", "max")
@@ -128,9 +128,16 @@ def _examples(run: Run) -> list[tuple[str, str]]:
     """Return the first wrong reply of each kind: how it differs, and what it was."""
     rows = []
     for example in run.examples[:ERRORS_SHOWN]:
-        which = f"{example.name}, the first" if example.name else "the first"
-        rows += [(example.kind, f"{which}: {example.difference}"), ("", f"received '{example.received}'")]
+        rows += [
+            (example.kind, f"{first_of(example)}: {example.difference}"),
+            ("", f"received '{example.received}'"),
+        ]
     return rows
+
+
+def first_of(example: ReplyExample) -> str:
+    """Return of what the example is the first."""
+    return f"{example.name}, the first" if example.name else "the first"
 
 
 def _verdict(run: Run) -> list[str]:
