@@ -34,6 +34,7 @@ Document = dict[str, Any]
 
 LATENCIES = ("response", "service", "send_lag", "read_lag")
 CONNECTING = ("connect", "tcp", "tls", "upgrade")
+AWAY = "away"
 _PERCENTILES = {"p50_ns": 50.0, "p90_ns": 90.0, "p99_ns": 99.0, "p99.9_ns": 99.9, "p99.99_ns": 99.99}
 _HIGHEST_NS = 3_600_000_000_000
 
@@ -122,7 +123,7 @@ def read(directory: Path, *, echoed: bool = True) -> Document:
 
 def own(run: Document) -> list[str]:
     """Return the series that a scenario has named."""
-    return [name for name in run["latency"] if name not in (*LATENCIES, *CONNECTING)]
+    return [name for name in run["latency"] if name not in (*LATENCIES, *CONNECTING, AWAY)]
 
 
 def log_by_tag(path: Path) -> dict[str, HdrHistogram]:
@@ -200,7 +201,7 @@ def _check_latencies(run: Document, logged: Mapping[str, HdrHistogram]) -> None:
     counts["tls"] = counts["connect"] if run["conditions"]["tls"] else 0
     lost = {"response": messages["lost"] + messages["missed"]}
     lost |= dict.fromkeys(("service", "read_lag"), messages["lost"])
-    for name in own(run):
+    for name in (*own(run), *run["latency"].keys() & {AWAY}):
         counts[name], lost[name] = (run["latency"][name][key] for key in ("count", "lost"))
     assert run["latency"].keys() == counts.keys()
     assert set(logged) == {name for name, count in counts.items() if count}
@@ -229,7 +230,7 @@ def _check_distributions(run: Document, directory: Path) -> None:
     """The .hgrm of every series: its footer in ms, and as many values as run.json has."""
     for name, latency in run["latency"].items():
         path = directory / f"{name}.hgrm"
-        if name in CONNECTING and not latency["count"]:
+        if name in (*CONNECTING, AWAY) and not latency["count"]:
             assert not path.exists(), path
             continue
         text = path.read_text()

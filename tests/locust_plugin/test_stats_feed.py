@@ -7,7 +7,9 @@ from helpers.run_hosts import MS, delta, report
 from helpers.unpatched_locust import Environment, RequestStats
 
 from wsbench.locust_plugin.stats_feed import METHOD, StatsFeed, fire_request
+from wsbench.measure.delta import LOST
 from wsbench.measure.histogram import Buckets, merge_coarsely, record
+from wsbench.measure.series import AWAY
 from wsbench.results.run_result import ErrorCount
 from wsbench.run.protocol import Report, rejected_reply_kind
 from wsbench.worker.engine import ECHO
@@ -47,6 +49,16 @@ def test_lost_messages_are_failures_without_a_response_time() -> None:
     entry = fed.stats.entries[ECHO, METHOD]
     assert (entry.num_requests, entry.num_failures, entry.num_none_requests) == (3, 2, 2)
     assert fed.errors() == {(ECHO, "lost"): 2}
+
+
+def test_the_time_that_a_connection_was_away_is_no_request() -> None:
+    fed = Fed()
+    echoes = report(1, delta("measure", 0, 0.25, 0.25))
+    echoes.deltas[0].series[AWAY] = {8 * 10**9: 1}
+    echoes.deltas[0].counts[LOST + AWAY] = 3
+    fed.take(echoes)
+    assert [name for name, _ in fed.stats.entries] == [ECHO]
+    assert (fed.stats.total.num_requests, fed.stats.total.num_failures) == (2, 0)
 
 
 def test_running_totals_count_once() -> None:

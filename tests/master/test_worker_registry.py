@@ -177,3 +177,14 @@ def test_the_first_example_of_each_kind_is_that_of_the_first_worker() -> None:
     for each in (late, early):
         workers.take(unpack(pack(each), Report))
     assert workers.examples() == [corrupted, rejected, other, unexpected]
+
+
+def test_an_outage_is_one_of_all_workers_that_have_users() -> None:
+    registry = WorkerRegistry()
+    first, second, without_users = (report(1, worker=index, opened=opened) for index, opened in enumerate((5, 5, 0)))
+    first.outages, second.outages = [(10 * S, 18 * S), (30 * S, 31 * S)], [(12 * S, 20 * S), (40 * S, 50 * S)]
+    for each in (first, second, without_users):
+        registry.take(unpack(pack(each), Report))
+    assert registry.outage_ns() == 6 * S
+    registry.take(report(1, worker=3, opened=5))
+    assert registry.outage_ns() == 0, "one has connections all the time"

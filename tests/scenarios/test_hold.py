@@ -41,7 +41,7 @@ def test_who_dropped_when_and_why(tmp_path: Path) -> None:
     assert run["counters"] == {"closed_1001": 7}
     assert (run["connections"]["dropped"], run["connections"]["close_codes"]) == (7, {"1001": 7})
     assert run["latency"]["lived"]["count"] == 7 and run["latency"]["lived"]["min_ns"] > 0
-    assert "away" not in run["latency"]
+    assert (run["latency"]["away"]["count"], run["latency"]["away"]["lost"]) == (0, 7), "not one came back"
     assert [(error["kind"], error["count"]) for error in run["errors"]] == [("closed", 7)]
     said = re.findall(r"user (\d+) dropped after [\d.]+ s: (.+)", (directory / "locust.log").read_text())
     assert sorted(int(user) for user, _ in said) == list(range(7))

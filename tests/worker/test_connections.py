@@ -14,13 +14,17 @@ from helpers.frames import Request
 from helpers.peer import PATIENCE_S, Peer, until
 
 from wsbench.errors import ConnectError, ConnectionLost, Side
+from wsbench.measure.delta import LOST
+from wsbench.measure.histogram import lowest_value
 from wsbench.measure.phases import PhasePlan
 from wsbench.measure.recorder import Recorder
+from wsbench.measure.series import AWAY
 from wsbench.results.run_result import ConnectionCounts, NegotiatedWith
 from wsbench.transport.connect import Connector
 from wsbench.transport.traffic import Traffic
 from wsbench.units import NS_PER_S
 from wsbench.websocket.connect_options import ConnectOptions
+from wsbench.worker.connection_time import ConnectionTime
 from wsbench.worker.connections import Connections
 from wsbench.worker.error_counter import ErrorCounter
 from wsbench.worker.pacer import Pacer
@@ -38,6 +42,7 @@ class Bench:
             traffic=self.traffic,
             recorder=self.recorder,
             tally=self.tally,
+            connection_time=ConnectionTime(),
             errors=self.errors,
             pacer=self.pacer,
             timeout_ns=NS_PER_S // 5,
@@ -128,9 +133,49 @@ def test_a_close_that_is_not_answered_counts_an_error(bench: Bench) -> None:
 
 
 def test_a_dropped_connection_counts_its_code_and_its_error(bench: Bench) -> None:
-    bench.connect()
-    bench.connections.count_dropped(ConnectionLost("gone", side=Side.TARGET, code=1006, kind="dropped"))
+    driver = bench.connect()
+    bench.connections.count_dropped(driver, ConnectionLost("gone", side=Side.TARGET, code=1006, kind="dropped"))
     assert (bench.tally.dropped, bench.tally.close_codes, bench.error_kinds()) == (1, {"1006": 1}, {"dropped": 1})
+
+
+def dropped(bench: Bench) -> LoggedDriver:
+    """Return the driver of a connection that was opened and dropped."""
+    driver = bench.connect()
+    bench.connections.count_dropped(driver, ConnectionLost("gone", side=Side.TARGET, code=1006, kind="dropped"))
+    bench.peer.close()
+    driver.connection = None
+    return driver
+
+
+def test_the_time_that_a_connection_was_away_is_recorded_when_it_is_back(bench: Bench) -> None:
+    driver = dropped(bench)
+    assert AWAY not in bench.recorder.current.values
+    gevent.sleep(0.05)
+    connecting = gevent.spawn(bench.connections.connect, driver, again=True)
+    bench.peer.accept()
+    connecting.get(timeout=PATIENCE_S)
+    ((value, count),) = bench.recorder.current.values[AWAY].items()
+    assert count == 1 and lowest_value(value) > 0.04 * NS_PER_S
+    bench.connections.drain(0)
+    assert LOST + AWAY not in bench.recorder.current.extra_counts
+
+
+def test_a_connection_that_is_not_back_at_the_end_is_lost_in_that_series(bench: Bench) -> None:
+    dropped(bench)
+    bench.connections.drain(0)
+    assert bench.recorder.current.extra_counts[LOST + AWAY] == 1
+    assert AWAY not in bench.recorder.current.values
+
+
+def test_failed_attempts_to_reconnect_are_counted_apart(bench: Bench) -> None:
+    driver = dropped(bench)
+    for _ in range(2):
+        connecting = gevent.spawn(bench.connections.connect, driver, again=True)
+        bench.peer.accept(refuse)
+        bench.peer.close()
+        with pytest.raises(ConnectError):
+            connecting.get(timeout=PATIENCE_S)
+    assert (bench.tally.reconnects_failed, bench.tally.failed, bench.tally.reconnected) == (2, 0, 0)
 
 
 def test_drivers_with_waiters_make_the_pacer_yield(bench: Bench) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import gevent
 import pytest
+from helpers.driver import LoggedDriver
 from helpers.peer import until
 
 from wsbench.measure.phases import FOREVER_NS, PhasePlan
@@ -17,6 +18,7 @@ from wsbench.transport.connect import Connector
 from wsbench.transport.traffic import Traffic
 from wsbench.units import NS_PER_S
 from wsbench.websocket.connect_options import ConnectOptions
+from wsbench.worker.connection_time import ConnectionTime
 from wsbench.worker.connections import Connections
 from wsbench.worker.error_counter import ErrorCounter
 from wsbench.worker.pacer import Pacer
@@ -33,11 +35,13 @@ class Bench:
         self.recorder = Recorder(plan, time.time_ns(), closed_loop=True, sample=dict)
         self.pacer = Pacer(offset_ns=0, backlog_ns=NS_PER_S, on_error=lambda _: None)
         traffic, errors, self.tally = Traffic(), ErrorCounter(), ConnectionCounts()
+        self.connection_time = ConnectionTime()
         self.connections = Connections(
             Connector(ConnectOptions("ws://localhost"), context=None, traffic=traffic),
             traffic=traffic,
             recorder=self.recorder,
             tally=self.tally,
+            connection_time=self.connection_time,
             errors=errors,
             pacer=self.pacer,
             timeout_ns=NS_PER_S,
@@ -122,6 +126,19 @@ def test_intervals_begin_on_the_masters_clock(make: Make) -> None:
     (delta,) = [delta for report in bench.reports for delta in report.deltas if delta.counts.get("sent")]
     assert (delta.start_ns - now) % NS_PER_S == 500
     assert bench.reports[-1].health.clock_offset_ns == 500
+
+
+def test_outages_are_on_the_masters_clock_while_they_go_on(make: Make) -> None:
+    bench, driver = make(PhasePlan()), LoggedDriver()
+    bench.reporter.clock_offset_ns = 100 * NS_PER_S
+    bench.connection_time.opened(driver)
+    bench.reporter.finish()
+    assert bench.reports[-1].outages == []
+    before_ns = time.time_ns()
+    bench.connection_time.dropped(driver)
+    bench.reporter.finish()
+    ((start_ns, end_ns),) = bench.reports[-1].outages
+    assert before_ns - 10**6 < start_ns - 100 * NS_PER_S < end_ns - 100 * NS_PER_S < time.time_ns() + 10**6
 
 
 def test_intervals_of_the_ramp_begin_with_seconds_of_the_masters_clock(make: Make) -> None:

@@ -19,7 +19,7 @@ from wsbench.measure.histogram import (
     lowest_value,
     merge_coarsely,
 )
-from wsbench.measure.series import SERIES
+from wsbench.measure.series import AWAY, SERIES
 from wsbench.results.run_result import OtherRequests
 from wsbench.run.protocol import SCENARIO_FAILED, Report, rejected_reply_name
 from wsbench.units import NS_PER_MS
@@ -105,9 +105,9 @@ class StatsFeed:
         lost: dict[str, int] = {}
         for delta in report.deltas:
             for name, buckets in delta.series.items():
-                if name not in SERIES:
+                if name not in (*SERIES, AWAY):
                     merge_coarsely(series.setdefault(name, {}), buckets)
-            for name in delta.names_lost():
+            for name in set(delta.names_lost()) - {AWAY}:
                 series.setdefault(name, {})
                 lost[name] = lost.get(name, 0) + lost_of(name, delta.counts)
         for name, coarse in series.items():

@@ -12,7 +12,7 @@ from wsbench.master.worker_registry import WorkerRegistry
 from wsbench.measure.delta import IntervalDelta
 from wsbench.measure.histogram import Buckets
 from wsbench.measure.phases import FOREVER_NS, Phase, PhasePlan
-from wsbench.measure.series import CONNECT_SERIES, SERIES
+from wsbench.measure.series import AWAY, CONNECT_SERIES, SERIES
 from wsbench.measure.totals import Totals
 from wsbench.results.run_result import OtherRequests, TargetResult, WholeRun
 from wsbench.run.protocol import SCENARIO_FAILED
@@ -99,7 +99,7 @@ class Measurement:
     def whole_run_series(self) -> set[str]:
         """Series that cover all phases: those of connections, and a scenario's without a value in the measure phase."""
         measured = self.totals.names_in(Phase.MEASURE)
-        return {*CONNECT_SERIES, *(name for name in self.totals.names() if name not in measured)}
+        return {*CONNECT_SERIES, AWAY, *(name for name in self.totals.names() if name not in measured)}
 
     @cached_property
     def series(self) -> dict[str, Buckets]:

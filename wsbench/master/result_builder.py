@@ -61,6 +61,7 @@ def _figures(described: RunDescription, measured: Measurement) -> run_result.Run
         whole_run=measured.whole_run,
         other_requests=measured.other_requests,
         examples=workers.examples(),
+        availability=_availability(measured),
     )
 
 
@@ -127,6 +128,18 @@ def _generator(options: RunOptions, measured: Measurement) -> run_result.Generat
         polling_us_per_message=round(polled_ns / 1000 / received, 3) if received else None,
         bytes_per_connection=workers.bytes_per_connection(),
         workers=[worker.result() for worker in workers],
+    )
+
+
+def _availability(measured: Measurement) -> run_result.Availability:
+    counts = measured.totals.counts()
+    open_ns, away_ns = counts.get("open_ns", 0), counts.get("away_ns", 0)
+    wanted_ns = open_ns + away_ns
+    return run_result.Availability(
+        percent=100 * open_ns / wanted_ns if wanted_ns else None,
+        wanted_ns=wanted_ns,
+        away_ns=away_ns,
+        outage_ns=measured.workers.outage_ns(),
     )
 
 

@@ -11,6 +11,7 @@ from wsbench.errors import Side
 from wsbench.measure.delta import IntervalDelta
 from wsbench.measure.findings import Evidence, WorkerFitness
 from wsbench.measure.histogram import Buckets
+from wsbench.measure.overlap import longest_overlap
 from wsbench.measure.phases import Phase
 from wsbench.results.run_result import ConnectionCounts, ErrorCount, NegotiatedWith, ReplyExample, Worker
 from wsbench.run.options import RunOptions
@@ -185,6 +186,7 @@ class WorkerRegistry:
             failed=sum(each.failed for each in counts),
             dropped=sum(each.dropped for each in counts),
             reconnected=sum(each.reconnected for each in counts),
+            reconnects_failed=sum(each.reconnects_failed for each in counts),
             tls_resumed=sum(each.tls_resumed for each in counts),
             attempts=sum(each.attempts for each in counts),
             attempts_failed=sum(each.attempts_failed for each in counts),
@@ -208,6 +210,11 @@ class WorkerRegistry:
         for example in (example for worker in self for example in worker.report.examples):
             first.setdefault((example.kind, example.name), example)
         return [first[key] for key in sorted(first)]
+
+    def outage_ns(self) -> int:
+        """Return the longest time in which no worker had an open connection. Workers without users do not count."""
+        reports = [worker.report for worker in self]
+        return longest_overlap([each.outages for each in reports if each.connections.opened or each.outages])
 
     def negotiated(self) -> NegotiatedWith:
         """Return what the server granted to the first connection."""

@@ -22,7 +22,10 @@ TALLY_COUNTS = (*MESSAGE_COUNTS, "payload_sent", "payload_received", "user_stamp
 LATENCY_SERIES = ("response", "service", "send_lag", "read_lag")
 CONNECT_SERIES = ("connect", "tcp", "tls", "upgrade")
 SERIES = (*LATENCY_SERIES, *CONNECT_SERIES)
-"""The series of every run. Any other series is named by the scenario."""
+"""The series of every run."""
+AWAY = "away"
+"""The series of a run in which connections were dropped: from each drop until the connection was open again. Any other
+series is named by the scenario."""
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}")
 
 
@@ -34,6 +37,6 @@ def check_name(name: str) -> str:
     """
     if not _NAME.fullmatch(name):
         raise ValueError(f"{name!r} cannot name what is measured: use at most 64 letters, digits and _.+-")
-    if name in SERIES:
-        raise ValueError(f"{name!r} is the name of a series that every run has: use another")
+    if name in (*SERIES, AWAY):
+        raise ValueError(f"{name!r} is the name of a series of wsbench: use another")
     return name

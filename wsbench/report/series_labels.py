@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wsbench.measure.series import CONNECT_SERIES, LATENCY_SERIES, SERIES
+from wsbench.measure.series import AWAY, CONNECT_SERIES, LATENCY_SERIES, SERIES
 from wsbench.results.run_result import Run
 
 _LABELS = {"send_lag": "send lag", "read_lag": "read lag", "tcp": "TCP", "tls": "TLS"}
@@ -26,7 +26,7 @@ def message_series(run: Run) -> list[str]:
 
 def scenario_series(run: Run) -> list[str]:
     """Return the custom series of the scenario."""
-    return [name for name in run.latency if name not in SERIES]
+    return [name for name in run.latency if name not in (*SERIES, AWAY)]
 
 
 def has_own_scenario(run: Run) -> bool:
@@ -42,4 +42,4 @@ def headline_series(run: Run) -> str:
 
 def connect_series(run: Run) -> list[str]:
     """Return the series of opening connections that are not empty."""
-    return [name for name in CONNECT_SERIES if name in run.latency and run.latency[name].count]
+    return [name for name in (*CONNECT_SERIES, AWAY) if name in run.latency and run.latency[name].count]

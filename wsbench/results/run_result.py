@@ -96,7 +96,8 @@ class ConnectionCounts(msgspec.Struct):
     """Connections of the whole run, or of one worker so far.
 
     `close_codes` counts RFC 6455 close codes; `tls_resumed` connections resumed the TLS session of an earlier one.
-    `attempts` to open a connection include those to reopen one; `attempts_failed` of them did.
+    `attempts` to open a connection include those to reopen one; `attempts_failed` of them did, and of these
+    `reconnects_failed` were to reopen one.
     """
 
     asked: int = 0
@@ -108,6 +109,23 @@ class ConnectionCounts(msgspec.Struct):
     tls_resumed: int = 0
     attempts: int = 0
     attempts_failed: int = 0
+    reconnects_failed: int = 0
+
+
+class Availability(msgspec.Struct, frozen=True):
+    """Connection time until the drain: a connection is wanted from its first attempt on, unless its user closes it.
+
+    Attributes:
+        percent: the share of the wanted time in which the connections were open; None if none was wanted.
+        wanted_ns: the time that all connections were wanted, added up.
+        away_ns: the part of it in which they were not open: dropped and not open again, or never opened.
+        outage_ns: the longest time in which connections were wanted and not one was open.
+    """
+
+    percent: float | None = None
+    wanted_ns: int = 0
+    away_ns: int = 0
+    outage_ns: int = 0
 
 
 class MessageCounts(msgspec.Struct, frozen=True):
@@ -350,6 +368,7 @@ class Run(msgspec.Struct, frozen=True):
     whole_run: WholeRun = WholeRun()
     other_requests: OtherRequests = OtherRequests()
     examples: list[ReplyExample] = []
+    availability: Availability = Availability()
 
 
 def decode(text: bytes, where: str) -> Run:

@@ -74,6 +74,7 @@ class Report(msgspec.Struct):
         connections, errors: running totals.
         negotiated: what the server granted its first connection; None before.
         examples: the first wrong replies so far.
+        outages: spans in which its connections were away and none was open, on the master's clock.
     """
 
     worker: int
@@ -85,6 +86,7 @@ class Report(msgspec.Struct):
     negotiated: NegotiatedWith | None = None
     final: bool = False
     examples: list[ReplyExample] = []
+    outages: list[tuple[int, int]] = []
 
 
 @dataclass(frozen=True)

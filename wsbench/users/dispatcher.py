@@ -152,11 +152,11 @@ class MessageDispatcher:
     def dropped(self, error: ConnectionLost) -> None:
         """Fail all requests of a dropped connection, and reopen it if the options say so."""
         self._end(Disconnected(error.what, side=error.side))
-        self._engine.connections.count_dropped(error)
+        self._engine.connections.count_dropped(self, error)
         if self._engine.options.reconnect and not self._closed:
-            gevent.spawn(self._reopen, _now())
+            gevent.spawn(self._reopen)
 
-    def _reopen(self, dropped_ns: int) -> None:
+    def _reopen(self) -> None:
         """Open the connection again; called in a new greenlet."""
         raise NotImplementedError
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import gevent
 
-from wsbench.errors import ConnectError, ConnectionLost, Side, UsageError
+from wsbench.errors import ConnectionLost, Side, UsageError
 from wsbench.measure.histogram import record
 from wsbench.measure.tally import Tally
 from wsbench.run import scenario_values
@@ -213,6 +213,11 @@ class WebSocket(MessageDispatcher):
         """Whether a message can be sent now."""
         return self.connection is not None and self.connection.is_open
 
+    @property
+    def closed(self) -> bool:
+        """Whether the scenario closed it."""
+        return self._closed
+
     def __enter__(self) -> WebSocket:
         return self
 
@@ -222,13 +227,9 @@ class WebSocket(MessageDispatcher):
     # -- opening ---------------------------------------------------------------------------------------------------
 
     def open(self) -> None:
-        """Open the connection and call `on_open`, or count and raise the ConnectError."""
+        """Open the connection and call `on_open`, or count and raise the ConnectError. Call `close` in both cases."""
         self._engine.connections.register(self)
-        try:
-            self._engine.connections.connect(self, options=self._options)
-        except ConnectError:
-            self._engine.connections.unregister(self)
-            raise
+        self._engine.connections.connect(self, options=self._options)
         self._opened()
 
     def _opened(self) -> None:
@@ -247,13 +248,11 @@ class WebSocket(MessageDispatcher):
             if self.connection is opened is not None:
                 self._make_ready()
 
-    def _reopen(self, dropped_ns: int) -> None:
+    def _reopen(self) -> None:
         if self._engine.connections.reconnect(self, self._options, wanted=lambda: not self._closed):
             if self._closed:  # closed while it was being opened
                 self._engine.connections.disconnect(self)
                 return
-            now = _now()
-            self._recorder.advance(now).value("away", now - dropped_ns)
             self._opened()
 
     def dropped(self, error: ConnectionLost) -> None:

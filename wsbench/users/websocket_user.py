@@ -71,6 +71,7 @@ class WebSocketUser(User):
         self._engine.connections.quiet_s = max(self._engine.connections.quiet_s, self.quiet_s)
         self.number = self._engine.new_user()
         self._sockets: list[WebSocket] = []
+        self._unopened: list[WebSocket] = []
         if not self.tasks:  # the scenario consists of callbacks
             self.tasks = [WebSocketUser.idle]
 
@@ -156,11 +157,16 @@ class WebSocketUser(User):
         )
 
     def _open(self, socket: WebSocket) -> WebSocket:
+        tried_before, self._unopened = self._unopened, []
         try:
             socket.open()
         except ConnectError as error:
+            self._unopened.append(socket)  # away until this user tries again
             raise Disconnected(error.what, remedy=error.remedy, side=error.side) from error
-        self._sockets = [known for known in self._sockets if known.connection is not None]
+        finally:
+            for earlier in tried_before:
+                earlier.close()
+        self._sockets = [known for known in self._sockets if not known.closed]
         self._sockets.append(socket)
         return socket
 
@@ -252,7 +258,7 @@ class WebSocketUser(User):
                 self._engine.connections.count_failed_user()
             raise
         finally:
-            for socket in self._sockets:
+            for socket in (*self._sockets, *self._unopened):
                 socket.close()
 
     def _connect_options(

@@ -12,6 +12,7 @@ from gevent.pool import Pool
 from wsbench.errors import ConnectError, ConnectionLost, Side
 from wsbench.measure.delta import merge_counts
 from wsbench.measure.recorder import Recorder
+from wsbench.measure.series import AWAY
 from wsbench.results.run_result import ConnectionCounts, NegotiatedWith
 from wsbench.transport.connect import Connector
 from wsbench.transport.connect_attempt import HandshakeResult
@@ -19,6 +20,7 @@ from wsbench.transport.connection import Connection
 from wsbench.transport.traffic import Traffic
 from wsbench.websocket.connect_options import ConnectOptions
 from wsbench.worker.background import resume_closed_loops, sweep_timeouts
+from wsbench.worker.connection_time import ConnectionTime
 from wsbench.worker.driver import Driver
 from wsbench.worker.error_counter import ErrorCounter
 from wsbench.worker.handshake_limiter import HandshakeLimiter
@@ -37,6 +39,7 @@ class Connections:
     Attributes:
         negotiated: what the server granted the first connection; None before.
         quiet_s: at the end, connections are closed when nothing has arrived for this long.
+        time: how long connections were open, and how long they were away.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class Connections:
         traffic: Traffic,
         recorder: Recorder,
         tally: ConnectionCounts,
+        connection_time: ConnectionTime,
         errors: ErrorCounter,
         pacer: Pacer,
         timeout_ns: int,
@@ -53,6 +57,7 @@ class Connections:
         handshake_patience_s: float,
     ) -> None:
         self.tally = tally
+        self.time = connection_time
         self.negotiated: NegotiatedWith | None = None
         self.quiet_s = 0.0
         self._connector = connector
@@ -81,6 +86,7 @@ class Connections:
 
     def unregister(self, driver: Driver) -> None:
         """Remove a driver whose connection is closed and will not be opened again."""
+        self.time.released(driver)
         self._drivers.pop(driver, None)
 
     def count_failed_user(self) -> None:
@@ -103,12 +109,9 @@ class Connections:
             if error.kind == _TOO_LATE:
                 self.tally.asked -= not again
                 raise
-            self.tally.attempts += 1
-            self.tally.attempts_failed += 1
-            self.tally.failed += not again
-            self._errors.count(error)
+            self._count_failed(driver, error, again)
             raise
-        self._count_opened(handshake, again)
+        self._count_opened(driver, handshake, again)
         driver.attach(Connection(handshake, driver, self._traffic))
 
     def reconnect(
@@ -141,9 +144,21 @@ class Connections:
         finally:
             self._opening -= 1
 
-    def _count_opened(self, handshake: HandshakeResult, again: bool) -> None:
+    def _count_failed(self, driver: Driver, error: ConnectError, again: bool) -> None:
+        self._errors.count(error)
+        self.tally.attempts += 1
+        self.tally.attempts_failed += 1
+        if again:
+            self.tally.reconnects_failed += 1
+        else:
+            self.tally.failed += 1
+            self.time.failed(driver)
+
+    def _count_opened(self, driver: Driver, handshake: HandshakeResult, again: bool) -> None:
         steps = {name: ns for name, ns in handshake.times_ns.items() if name != "dns"}
-        self._recorder.connected({"connect": sum(steps.values()), **steps})
+        away_ns = self.time.opened(driver)
+        away = {} if away_ns is None else {AWAY: away_ns}
+        self._recorder.connected({"connect": sum(steps.values()), **steps, **away})
         self.tally.tls_resumed += handshake.tls is not None and handshake.tls.resumed
         self.tally.attempts += 1
         self.tally.reconnected += again
@@ -154,18 +169,21 @@ class Connections:
         """Close a driver's connection with a closing handshake, and count how it closed."""
         connection = driver.connection
         if connection is None:
+            self.time.released(driver)
             return
         driver.abandon()
         # After this many closes without an answer the server answers none: the others get little time.
         hopeless = self._unanswered_closes >= _CLOSES_AT_A_TIME
         connection.close(code, reason, timeout_s=_CLOSE_TIMEOUT_S / 50 if hopeless else _CLOSE_TIMEOUT_S)
+        self.time.closed()
         self._count_closed(connection.close_code)
         if connection.unanswered is not None:
             self._unanswered_closes += 1
             self._errors.count(connection.unanswered)
 
-    def count_dropped(self, error: ConnectionLost) -> None:
-        """Count a connection that ended without our closing it."""
+    def count_dropped(self, driver: Driver, error: ConnectionLost) -> None:
+        """Count a driver's connection that ended without our closing it."""
+        self.time.dropped(driver)
         self.tally.dropped += 1
         self._count_closed(error.code)
         self._errors.count(error)
@@ -193,6 +211,8 @@ class Connections:
     def drain(self, patience_s: float) -> None:
         """Open no more connections; wait up to `patience_s` for replies in flight and for `quiet_s` of silence."""
         self._ending = True
+        for _ in range(self.time.end()):
+            self._recorder.current.unanswered(AWAY)
         with gevent.Timeout(patience_s, False):
             while any(driver.outstanding for driver in self._drivers):
                 gevent.sleep(_CHECK_S)

@@ -30,6 +30,7 @@ from wsbench.transport.traffic import Traffic
 from wsbench.units import NS_PER_S
 from wsbench.websocket.tls import client_context
 from wsbench.worker.clocks import OffsetWatch
+from wsbench.worker.connection_time import ConnectionTime
 from wsbench.worker.connections import Connections
 from wsbench.worker.error_counter import ErrorCounter
 from wsbench.worker.health import HealthMonitor
@@ -84,6 +85,7 @@ class Engine:
             read=hub_poller().poll_once,
         )
         self._connection_tally = ConnectionCounts()
+        self._connection_time = ConnectionTime()
         self.recorder = Recorder(
             PhasePlan(),
             time.time_ns(),
@@ -96,6 +98,7 @@ class Engine:
             traffic=self.traffic,
             recorder=self.recorder,
             tally=self._connection_tally,
+            connection_time=self._connection_time,
             errors=self.errors,
             pacer=self._pacer,
             timeout_ns=options.timeout_ns,
@@ -243,14 +246,18 @@ class Engine:
     # -- watching --------------------------------------------------------------------------------------------------
 
     def _running_totals(self) -> dict[str, int]:
+        connections = self._connection_tally
         return {
             "cpu_ns": time.process_time_ns(),
             "polled_ns": self._pacer.polled_ns,
             "wall_ns": time.monotonic_ns(),
             "wire_sent": self.traffic.sent,
             "wire_received": self.traffic.received,
-            "connections_opened": self._connection_tally.opened + self._connection_tally.reconnected,
-            "connections_closed": sum(self._connection_tally.close_codes.values()),
+            "connections_opened": connections.opened + connections.reconnected,
+            "connections_closed": sum(connections.close_codes.values()),
+            "connect_failed": connections.attempts_failed,
+            "dropped": connections.dropped,
+            **self._connection_time.totals(),
         }
 
     def _sample_health(self) -> Health:

@@ -15,6 +15,7 @@ from wsbench.measure.recorder import Recorder
 from wsbench.run.protocol import Health, Report
 from wsbench.units import NS_PER_S
 from wsbench.worker.background import yield_control
+from wsbench.worker.clocks import realtime_offset_ns
 from wsbench.worker.connections import Connections
 from wsbench.worker.error_counter import ErrorCounter
 from wsbench.worker.reply_examples import ReplyExamples
@@ -81,8 +82,14 @@ class Reporter:
                     negotiated=self._connections.negotiated,
                     final=final,
                     examples=self._examples.first,
+                    outages=self._outages(),
                 )
             )
+
+    def _outages(self) -> list[tuple[int, int]]:
+        spans = self._connections.time.outages()
+        shift_ns = realtime_offset_ns() + self.clock_offset_ns if spans else 0
+        return [(start + shift_ns, end + shift_ns) for start, end in spans]
 
     def _on_masters_clock(self, delta: IntervalDelta) -> IntervalDelta:
         delta.start_ns += self.clock_offset_ns

@@ -180,7 +180,7 @@ class EchoDriver(ABC):
 
     def dropped(self, error: ConnectionLost) -> None:
         self.abandon()
-        self._engine.connections.count_dropped(error)
+        self._engine.connections.count_dropped(self, error)
         self.drop_event.set()
 
     def _give_up(self, due_before_ns: int) -> bool:
