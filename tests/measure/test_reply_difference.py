@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsbench.measure.payloads import JsonMessages
-from wsbench.measure.reply_difference import Payload, compare
+from wsbench.measure.reply_difference import Payload, describe, first_difference
 
 MESSAGE = JsonMessages(7, 128).build(1)
 NEXT = JsonMessages(7, 128).build(2)
@@ -19,7 +19,7 @@ TEXT = MESSAGE.decode()
 
 
 def difference(expected: bytes, received: bytes) -> str:
-    return compare(Payload(expected, True), Payload(received, True)).words
+    return describe(Payload(expected, True), Payload(received, True))
 
 
 def _json(members: object, **options: Any) -> bytes:
@@ -72,9 +72,9 @@ WRONG: dict[str, tuple[bytes, str, int]] = {
 @pytest.mark.parametrize("name", WRONG)
 def test_a_difference_is_named(name: str) -> None:
     received, words, at = WRONG[name]
-    found = compare(Payload(MESSAGE, True), Payload(received, True))
-    assert found.words == words if not words.endswith(": ") else found.words.startswith(words)
-    assert found.at == at
+    found = difference(MESSAGE, received)
+    assert found == words if not words.endswith(": ") else found.startswith(words)
+    assert first_difference(MESSAGE, received) == at
 
 
 @pytest.mark.parametrize(
@@ -100,20 +100,17 @@ def test_a_custom_message_is_compared_like_any_other(expected: bytes, received: 
 
 def test_the_type_of_the_message_is_named_alone_or_before_the_difference() -> None:
     text, binary = Payload(MESSAGE, True), Payload(MESSAGE, False)
-    assert compare(text, binary) == ("a binary message instead of a text", None)
-    assert compare(binary, text) == ("a text message instead of a binary", None)
-    both = compare(text, Payload(MESSAGE + b"\n", False))
-    assert both == ("a binary message instead of a text, and a line break after the message", 128)
-
-
-def test_nothing_was_expected() -> None:
-    assert compare(None, Payload(b"welcome", True)) == ("no message awaited a reply", None)
+    assert describe(text, binary) == "a binary message instead of a text"
+    assert describe(binary, text) == "a text message instead of a binary"
+    both = describe(text, Payload(MESSAGE + b"\n", False))
+    assert both == "a binary message instead of a text, and a line break after the message"
+    assert describe(text, text) == "no difference" and first_difference(MESSAGE, MESSAGE) is None
 
 
 def test_large_messages_are_compared_by_bytes() -> None:
     large = JsonMessages(7, 1 << 20).build(1)
-    found = compare(Payload(large, True), Payload(large[:-9] + b"!" + large[-8:], True))
-    assert found == (f"byte {len(large) - 9} is '!' instead of '{chr(large[-9])}'", len(large) - 9)
+    found = difference(large, large[:-9] + b"!" + large[-8:])
+    assert found == f"byte {len(large) - 9} is '!' instead of '{chr(large[-9])}'"
 
 
 DOCUMENTS = st.recursive(
@@ -130,20 +127,19 @@ PAYLOADS = (
 )
 
 
-@given(st.none() | st.builds(Payload, PAYLOADS, st.booleans()), st.builds(Payload, PAYLOADS, st.booleans()))
-def test_any_difference_is_one_short_printable_line(expected: Payload | None, received: Payload) -> None:
-    words, at = compare(expected, received)
+@given(st.builds(Payload, PAYLOADS, st.booleans()), st.builds(Payload, PAYLOADS, st.booleans()))
+def test_any_difference_is_one_short_printable_line(expected: Payload, received: Payload) -> None:
+    words = describe(expected, received)
     assert 0 < len(words) <= 400 and words.isprintable()
     words.encode()
-    if expected is not None:
-        alike = at is None
-        assert alike is (expected.data == received.data)
-        if at is not None:
-            assert expected.data[:at] == received.data[:at] and expected.data[at : at + 1] != received.data[at : at + 1]
+    assert (words == "no difference") is (expected == received)
 
 
 @given(PAYLOADS, st.integers(0, 100), PAYLOADS)
 def test_a_changed_part_of_a_message(expected: bytes, place: int, inserted: bytes) -> None:
-    words, at = compare(Payload(expected, True), Payload(expected[:place] + inserted + expected[place + 1 :], True))
-    assert words
-    assert at is None or at >= min(place, len(expected))
+    received = expected[:place] + inserted + expected[place + 1 :]
+    assert difference(expected, received).isprintable()
+    at = first_difference(expected, received)
+    assert at is None if expected == received else at is not None and at >= min(place, len(expected))
+    if at is not None:
+        assert expected[:at] == received[:at] and expected[at : at + 1] != received[at : at + 1]

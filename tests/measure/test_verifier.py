@@ -283,6 +283,22 @@ def test_custom_json_in_other_bytes_is_received() -> None:
     assert client.receive_all(b'{"b":2,"a":1}', b'{"b":2,"a":1}') == [(RECEIVED, 1), (DUPLICATED, None)]
 
 
+@pytest.mark.parametrize(
+    ("sent", "received", "status"),
+    [
+        (b'{"admin":true,"n":1}', b'{"n":1.0, "admin":true}', RECEIVED),
+        (b'{"admin":true,"n":1}', b'{"admin":1,"n":1}', CORRUPTED),
+        (b'{"admin":[{"is":0}]}', b'{"admin":[{"is":false}]}', CORRUPTED),
+        (b"[" * 1000 + b"true" + b"]" * 1000, b"[" * 1000 + b" true" + b"]" * 1000, CORRUPTED),
+    ],
+    ids=["same", "number-for-boolean", "boolean-for-number", "too-deep"],
+)
+def test_a_boolean_is_no_number(sent: bytes, received: bytes, status: ReplyStatus) -> None:
+    client = Client(FixedMessages(sent))
+    client.send()
+    assert client.receive(received)[0] is status
+
+
 # What a server may do next; the number chooses the message it does it to, among those it can be done to.
 ACTIONS = st.tuples(
     st.sampled_from(

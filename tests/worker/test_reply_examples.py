@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import re
+
+import pytest
+
 from wsbench.measure.payloads import JsonMessages
 from wsbench.measure.reply_difference import Payload
 from wsbench.results.run_result import ReplyExample
 from wsbench.worker.reply_examples import ReplyExamples
 
+SECRET = "geheim-und-lang"
+
+
+def hide(text: str) -> str:
+    return text.replace(SECRET, "***")
+
+
 SENT = Payload(b'{"id":0,"seq":1,"pad":"..."}', True)
 
 
 def test_the_first_reply_of_a_kind_is_shown_beside_the_expected_message() -> None:
-    examples = ReplyExamples()
+    examples = ReplyExamples(hide)
     assert examples.lacks("corrupted") and examples.lacks("unexpected")
     examples.keep("corrupted", SENT, Payload(b"You said: " + SENT.data, True))
     assert not examples.lacks("corrupted") and examples.lacks("unexpected")
@@ -25,7 +36,7 @@ def test_the_first_reply_of_a_kind_is_shown_beside_the_expected_message() -> Non
 
 def test_both_are_shown_around_the_first_byte_that_differs() -> None:
     sent = JsonMessages(0, 5000).build(1)
-    examples = ReplyExamples()
+    examples = ReplyExamples(hide)
     examples.keep("corrupted", Payload(sent, True), Payload(sent[:3000] + b"!!" + sent[3002:], True))
     [example] = examples.first
     assert example.at == 3000
@@ -35,7 +46,7 @@ def test_both_are_shown_around_the_first_byte_that_differs() -> None:
 
 
 def test_a_rejected_reply_has_the_scenarios_reason_and_is_the_first_of_its_name() -> None:
-    examples = ReplyExamples()
+    examples = ReplyExamples(hide)
     for number in range(3):
         for name in ("order", "quote"):
             examples.keep_rejected(name, b'{"n":%d}' % number, f"bad\n{number}" + "!" * 1000)
@@ -46,13 +57,44 @@ def test_a_rejected_reply_has_the_scenarios_reason_and_is_the_first_of_its_name(
 
 
 def test_many_names_leave_few_examples() -> None:
-    examples = ReplyExamples()
+    examples = ReplyExamples(hide)
     for number in range(1000):
         examples.keep_rejected(f"request-{number}", b"no", "no")
     assert 1 < len(examples.first) <= 20
 
 
-def test_credentials_are_hidden() -> None:
-    examples = ReplyExamples()
-    examples.keep("unexpected", SENT, Payload(b"see /chat?token=geheim&room=1", True))
-    assert "geheim" not in str(examples.first) and "room=1" in examples.first[0].received
+@pytest.mark.parametrize("at", [0, 30, 158, 165, 4000])
+def test_secrets_are_hidden_wherever_they_are_cut(at: int) -> None:
+    examples = ReplyExamples(hide)
+    reply = b"." * at + SECRET.encode() + b"." * 4000
+    sent = b"." * at + SECRET[:6].encode() + b"." * 4000
+    examples.keep("corrupted", Payload(sent, True), Payload(reply, False))
+    examples.keep("unexpected", None, Payload(reply, True))
+    examples.keep_rejected("order", reply, f"got {reply!r}")
+    for example in examples.first:
+        parts = example.received.split("heim"), example.difference.split("heim-")
+        assert all(len(each) == 1 for each in parts), example
+
+
+def test_a_difference_that_is_hidden_is_no_difference_to_be_shown() -> None:
+    examples = ReplyExamples(lambda text: re.sub(r"\d+", "***", text))
+    examples.keep("corrupted", Payload(b"token 1", True), Payload(b"token 2", True))
+    assert examples.first == [
+        ReplyExample("corrupted", "token ***", "token ***", "the difference is in a value that is hidden", 6)
+    ]
+
+
+def test_the_offset_is_that_of_the_whole_reply() -> None:
+    examples = ReplyExamples(hide)
+    examples.keep("corrupted", *(Payload(f"{SECRET} and {end}".encode(), True) for end in "ab"))
+    assert examples.first == [
+        ReplyExample("corrupted", "*** and a", "*** and b", "byte 8 is 'b' instead of 'a'", len(SECRET) + 5)
+    ]
+
+
+def test_a_reply_that_is_not_utf_8_is_kept() -> None:
+    examples = ReplyExamples(hide)
+    examples.keep("corrupted", Payload(b"\xff\0ab", False), Payload(b"\xff\0a\xfe", False))
+    assert examples.first == [
+        ReplyExample("corrupted", "\\xff\\x00ab", "\\xff\\x00a\\xfe", "byte 3 is '\\xfe' instead of 'b'", 3)
+    ]

@@ -54,7 +54,7 @@ class Bench:
             recorder=self.recorder,
             connections=self.connections,
             errors=errors,
-            examples=ReplyExamples(),
+            examples=ReplyExamples(str),
             sample_health=Health,
         )
 

@@ -23,6 +23,11 @@ _DEPTH = 4
 _KINDS = {bool: "a boolean", int: "a number", float: "a number", str: "a string", list: "an array", dict: "an object"}
 
 
+def same(old: Any, new: Any) -> bool:
+    """Return whether two documents have the same members and values; `1` is `1.0`, but not `true`."""
+    return next(_differences(old, new, _equal), None) is None
+
+
 def wrapped(expected: bytes, received: bytes) -> str:
     """Say where in the received document the expected message is; return "" if it is not in one."""
     try:
@@ -66,7 +71,7 @@ def _place(document: Any, message: Any, text: str) -> str:
     if isinstance(document, list) and len(document) > 1 and _among(message, document):
         return f"{len(document)} messages in one array"
     for path, value in _inside(document, _DEPTH):
-        if value == text or _same(message, value):
+        if value == text or same(message, value):
             kind = " as a string" if value == text and message != text else ""
             return f"the message{kind} wrapped in {_KINDS[type(document)]}, at {_path(path)}"
     return ""
@@ -75,7 +80,7 @@ def _place(document: Any, message: Any, text: str) -> str:
 def _among(message: Any, values: list[Any]) -> bool:
     """Return whether the message is one of the values, and the others could be messages, too."""
     alike = all(type(value) is type(message) for value in values)
-    return alike and any(_same(message, value) for value in values)
+    return alike and any(same(message, value) for value in values)
 
 
 def _inside(document: Any, depth: int, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -127,10 +132,6 @@ def _change(old: Any, new: Any) -> str:
     kind = _KINDS.get(type(new), "")
     other_kind = f"{kind}, " if isinstance(new, str | list | dict) and kind != _KINDS.get(type(old)) else ""
     return f"is {other_kind}{_value(new)} instead of {_value(old)}"
-
-
-def _same(old: Any, new: Any) -> bool:
-    return next(_differences(old, new, _equal), None) is None
 
 
 def _equal(old: Any, new: Any) -> bool:

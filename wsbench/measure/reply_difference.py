@@ -30,32 +30,31 @@ class Payload(NamedTuple):
     text: bool
 
 
-class Difference(NamedTuple):
-    """A difference in words, and the offset of the first byte that differs; None if there is none."""
-
-    words: str
-    at: int | None
-
-
-def compare(expected: Payload | None, received: Payload) -> Difference:
-    """Describe in one short line how `received` differs; `expected` is None if no message awaited a reply."""
-    if expected is None:
-        return Difference("no message awaited a reply", None)
+def describe(expected: Payload, received: Payload) -> str:
+    """Describe in one short line how `received` differs."""
     words = [] if expected.text is received.text else [f"{_type(received)} message instead of {_type(expected)}"]
-    at = None
     if expected.data != received.data:
-        at = _alike(expected.data, received.data)
-        words.append(_differing(expected.data, received.data, at))
+        words.append(_differing(expected.data, received.data))
     line = ", and ".join(words) or "no difference"
-    return Difference(line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…", at)
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
+
+
+def first_difference(one: bytes, other: bytes) -> int | None:
+    """Return the offset of the first byte that differs; None if the payloads are the same."""
+    if one == other:
+        return None
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if one[low:middle] == other[low:middle] else (low, middle - 1)
+    return low
 
 
 def _type(payload: Payload) -> str:
     return "a text" if payload.text else "a binary"
 
 
-def _differing(expected: bytes, received: bytes, at: int) -> str:
-    """Describe the difference between payloads whose first `at` bytes are the same."""
+def _differing(expected: bytes, received: bytes) -> str:
     if not received:
         return "an empty message"
     if not expected:
@@ -66,7 +65,7 @@ def _differing(expected: bytes, received: bytes, at: int) -> str:
         or (small and json_difference.wrapped(expected, received))
         or _partly(expected, received)
         or (small and json_difference.differing(expected, received))
-        or _by_bytes(expected, received, at)
+        or _by_bytes(expected, received)
     )
 
 
@@ -97,8 +96,9 @@ def _partly(expected: bytes, received: bytes) -> str:
     return ""
 
 
-def _by_bytes(expected: bytes, received: bytes, at: int) -> str:
-    same = min(_alike(expected[::-1], received[::-1]), min(len(expected), len(received)) - at)  # at the end
+def _by_bytes(expected: bytes, received: bytes) -> str:
+    at = first_difference(expected, received) or 0
+    same = first_difference(expected[at:][::-1], received[at:][::-1]) or 0  # at the end
     old, new = expected[at : len(expected) - same], received[at : len(received) - same]
     if at + same < min(_SIMILAR, len(expected) / 4):
         return f"another message: {_quoted(received)}"
@@ -109,15 +109,6 @@ def _by_bytes(expected: bytes, received: bytes, at: int) -> str:
     if len(old) == len(new) == 1:
         return f"byte {at} is {_quoted(new)} instead of {_quoted(old)}"
     return f"differs from byte {at} on: {_quoted(new)} instead of {_quoted(old)}"
-
-
-def _alike(one: bytes, other: bytes) -> int:
-    """Return the length of the common beginning."""
-    low, high = 0, min(len(one), len(other))
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if one[low:middle] == other[low:middle] else (low, middle - 1)
-    return low
 
 
 def _bytes(count: int) -> str:
