@@ -230,7 +230,7 @@ def _check_distributions(run: Document, directory: Path) -> None:
     """The .hgrm of every series: its footer in ms, and as many values as run.json has."""
     for name, latency in run["latency"].items():
         path = directory / f"{name}.hgrm"
-        if name in (*CONNECTING, AWAY) and not latency["count"]:
+        if name not in LATENCIES and not latency["count"]:
             assert not path.exists(), path
             continue
         text = path.read_text()

@@ -16,11 +16,13 @@ from wsbench.results.run_result import (
     Latency,
     MessageCounts,
     NegotiatedWith,
+    Outcome,
     ReplyExample,
     Run,
     TargetResult,
     Throughput,
     Timestamps,
+    WholeRun,
     Worker,
 )
 
@@ -74,4 +76,7 @@ RUN = Run(
     errors=[ErrorCount("closed", "target", 1, "the server closed the connection with 1011")],
     generator=Generator("ok", [Finding("few-samples", "…", "…")], 11.5, workers=[Worker(0, 40.0, 70.0, 10**8, 9_950)]),
     gates=[Gate("p99 > 5ms", False, "1.20 ms")],
+    outcome=Outcome("passed"),
+    ended_by="duration",
+    whole_run=WholeRun(50, 0, 12_000, 50, 51),
 )

@@ -49,12 +49,13 @@ def unpacked(values: dict[str, str]) -> list[float]:
     return array("f", base64.b64decode(values["bdata"])).tolist()
 
 
-def test_verdict_and_findings_come_first(minute: Stored) -> None:
+def test_outcome_verdict_and_findings_come_first(minute: Stored) -> None:
     findings = [Finding("sent-late", "1 % were 5 ms late", "Lower --rate.", "late")]
     text = report(minute, replace(minute.run, generator=Generator("late", findings))).text
     order = [
         "echo",
-        "Verdict: ▲ late",
+        "✓ passed",
+        "Generator: ▲ late",
         "sent-late : 1 % were 5 ms late",
         "Lower --rate.",
         "throughput",

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from wsbench.measure.findings import Finding
 from wsbench.report.markdown import comparison_summary, run_summary
-from wsbench.results.run_result import Gate, Generator
+from wsbench.results.run_result import Gate, Generator, Outcome, Reason
 
 
 def tables(markdown: str) -> list[list[list[str]]]:
@@ -33,22 +33,29 @@ def tables(markdown: str) -> list[list[list[str]]]:
 def test_a_run() -> None:
     text = run_summary(RUN)
     latency, figures, gates = tables(text)
-    assert text.startswith("### ✅ wsbench run: echo\n")
+    assert text.startswith("### ✅ wsbench run: echo\n\n**passed**\n\nws://")
     assert latency[0] == ["latency", "p50", "p90", "p99", "p99.9", "max"]
     assert latency[1] == ["response", "24.1 µs", "40.0 µs", "67.6 µs", "–", "1.78 ms"]
     assert figures[1] == ["995 replies/s", "10,000", "9,950", "50", "50 of 50"]
     assert gates[1] == ["✅ passed", "p99 \\> 5ms", "1.20 ms"]
     assert "\n\n**Errors:**\n- 1 × the server closed the connection with 1011 *(target)*\n\n" in text
-    assert "**Verdict: ok**" in text
+    assert "**Generator: ok**" in text
     assert "50 connections, open loop, 1,000 messages/s" in text
     assert text.endswith("\n\n"), "what another step appends is a paragraph of its own"
+
+
+LOST = Reason("lost", 50, "50 lost")
 
 
 @pytest.mark.parametrize(
     ("changes", "heading"),
     [
-        ({"generator": Generator("late")}, "### ⚠️ "),
-        ({"generator": Generator("late"), "gates": [Gate("lost > 0", True, "50")]}, "### ❌ "),
+        ({"generator": Generator("late")}, "### ⚠️ wsbench run: echo\n\n**passed**"),
+        ({"outcome": Outcome("passed", [LOST])}, "### ⚠️ wsbench run: echo\n\n**passed: 50 lost**"),
+        ({"outcome": Outcome("failed", [LOST])}, "### ❌ wsbench run: echo\n\n**FAILED: 50 lost**"),
+        ({"outcome": Outcome("not-measured", [LOST])}, "### ❌ wsbench run: echo\n\n**NOT MEASURED: 50 lost**"),
+        ({"outcome": Outcome()}, "### ✅ wsbench run: echo\n\nws://"),
+        ({"outcome": Outcome(), "gates": [Gate("lost > 0", True, "50")]}, "### ❌ wsbench run: echo\n\nws://"),
     ],
 )
 def test_the_heading_has_the_outcome(changes: dict[str, object], heading: str) -> None:

@@ -33,7 +33,7 @@ def conditions(**changes: object) -> Run:
 
 def test_the_summary_has_the_conditions_and_the_results_path() -> None:
     text = render(RUN, PATH)
-    assert text.startswith("ws://127.0.0.1:8765/echo")
+    assert text.startswith("passed\n\nws://127.0.0.1:8765/echo")
     assert "50 connections, open loop, 1,000 messages/s, constant, 128 bytes text, compression none, 10s" in text
     assert "995 replies/s" in rows(RUN)["throughput"]
     assert rows(RUN)["messages"].endswith("10,000 sent, 9,950 received, 50 lost")
@@ -131,7 +131,7 @@ def test_memory_of_many_connections() -> None:
 def test_the_verdict_has_its_findings_and_their_remedies() -> None:
     finding = Finding("cpu-saturated", "worker 0 used 100 % of a core", "Use more --processes.", "saturated")
     text = render(msgspec.structs.replace(RUN, generator=Generator("saturated", [finding], 11.54)), PATH)
-    assert "verdict      saturated   generator 11.5 µs CPU per message, kernel timestamps\n" in text
+    assert "generator    saturated   11.5 µs CPU per message, kernel timestamps\n" in text
     assert "  cpu-saturated: worker 0 used 100 % of a core\n    Use more --processes.\n" in text
 
 

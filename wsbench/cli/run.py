@@ -13,13 +13,15 @@ import click
 
 from wsbench import machine
 from wsbench.cli.params import Parsed, ci_options, option, run_options, run_request, texts_of, write_for_ci
+from wsbench.errors import ExitCode
 from wsbench.launcher.execution import RunRequest, execute
 from wsbench.launcher.local_target import start_target
 from wsbench.launcher.locust_process import FinishedRun
 from wsbench.launcher.progress_display import ProgressLine
-from wsbench.report import junit, markdown
+from wsbench.report import junit, markdown, outcome_text
 from wsbench.report.text import summary
 from wsbench.results.json_files import encode_json
+from wsbench.results.run_result import Run
 from wsbench.run import exit_codes
 from wsbench.run.options import DEFAULT_DURATION_NS, RunOptions, describe
 from wsbench.units import NS_PER_S, parse_positive_duration
@@ -75,9 +77,23 @@ def _print(finished: FinishedRun, options: RunOptions, *, as_json: bool) -> int:
     if as_json:
         click.echo(encode_json(finished.run), nl=False)
     elif not options.quiet or finished.path is None:  # then it is nowhere else
-        text = summary.render(finished.run, str(finished.path or "not stored"))
-        click.echo(summary.legible(text, sys.stdout.encoding), nl=False)
-    return exit_codes.of_run(finished.run, interrupted=finished.interrupted)
+        text = summary.legible(summary.render(finished.run, str(finished.path or "not stored")), sys.stdout.encoding)
+        first, _, rest = text.partition("\n")
+        click.echo(_styled(first, finished.run))
+        click.echo(rest, nl=False)
+    code = exit_codes.of_run(finished.run, interrupted=finished.interrupted)
+    if (as_json or options.quiet) and code is not ExitCode.OK:
+        click.echo(_styled(outcome_text.headline(finished.run), finished.run), err=True)
+    return code
+
+
+def _styled(headline: str, run: Run) -> str:
+    """Return the outcome in the colour of its kind; a stream that is no terminal gets the text alone."""
+    if "NO_COLOR" in os.environ:
+        return headline
+    return click.style(
+        headline, fg={"good": "green", "warn": "yellow", "bad": "red"}[outcome_text.kind(run)], bold=True
+    )
 
 
 command = click.Command(

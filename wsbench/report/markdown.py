@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from wsbench.report import series_labels
+from wsbench.report import outcome_text, series_labels
 from wsbench.report.text.comparison_text import HEADINGS, basis, metric_cells, verdict_text
 from wsbench.report.text.summary import ERRORS_SHOWN, LATENCY_COLUMNS, describe_conditions, first_of, latency_cells
 from wsbench.results.comparison_result import Comparison, Pair, Verdict
@@ -23,9 +23,13 @@ _MARKS = {
 
 
 def run_summary(run: Run) -> str:
-    """Return a run's key figures, its gates and its verdict."""
-    mark = "❌" if any(gate.failed for gate in run.gates) else "⚠️" if run.generator.verdict != "ok" else "✅"
-    rows = [f"### {mark} wsbench run: {_escape(run.name)}", "", f"{_escape(run.conditions.url)}  "]
+    """Return a run's outcome, its key figures, its gates and the generator's verdict."""
+    kind = outcome_text.kind(run)
+    mark = "❌" if kind == "bad" else "⚠️" if kind == "warn" or run.generator.verdict != "ok" else "✅"
+    rows = [f"### {mark} wsbench run: {_escape(run.name)}", ""]
+    if headline := outcome_text.headline(run):
+        rows += [f"**{_escape(headline)}**", ""]
+    rows.append(f"{_escape(run.conditions.url)}  ")
     rows += [_escape(describe_conditions(run)), ""]
     if not run.complete:
         rows += ["**Incomplete:** the run ended early; these are the results until then.", ""]
@@ -38,7 +42,7 @@ def run_summary(run: Run) -> str:
         rows += ["**Errors:**", *errors, ""]
     if run.examples:
         rows += ["**Wrong replies:**", *map(_example, run.examples[:ERRORS_SHOWN]), ""]
-    rows.append(f"**Verdict: {_escape(run.generator.verdict)}**")
+    rows.append(f"**Generator: {_escape(run.generator.verdict)}**")
     rows += [f"- `{f.code}`: {_escape(f.evidence)} *{_escape(f.remedy)}*" for f in run.generator.findings]
     return "\n".join(rows) + "\n\n"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from wsbench.report import hlog, series_labels
+from wsbench.report import hlog, outcome_text, series_labels
 from wsbench.report.html import run_plots, tables
 from wsbench.report.html.heat_map import collect_latencies, heat_map
 from wsbench.report.html.page import render
@@ -30,6 +30,7 @@ def report(run: Run, lines: Iterable[hlog.Line], timeline: bytes) -> bytes:
         version=run.wsbench,
         run=run,
         description=describe_conditions(run),
+        kind=outcome_text.kind(run),
         meaning=tables.VERDICTS.get(run.generator.verdict, ""),
         tables=tables,
         main=main,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wsbench.report import series_labels
+from wsbench.report import outcome_text, series_labels
 from wsbench.report.text import text_histogram
 from wsbench.report.text.text_table import draw, facts, left, right
 from wsbench.results.percentile_fields import figure_of
@@ -21,7 +21,8 @@ _ASCII = text_histogram.ASCII | {ord(sign): plain for sign, plain in _SIGNS.item
 def render(run: Run, path: str) -> str:
     """Return the summary. `path` is the result's directory."""
     target = f"  ({run.target.name} {run.target.version})" if run.target.name else ""
-    rows = [f"{run.conditions.url}{target}", describe_conditions(run)]
+    rows = [outcome_text.headline(run), ""] if run.outcome.result else []
+    rows += [f"{run.conditions.url}{target}", describe_conditions(run)]
     if not run.complete:
         rows.append("INCOMPLETE: the run ended early; these are the results until then")
     rows += ["", *facts(_throughput(run)), "", *_latency(run), "", *text_histogram.rows(run)]
@@ -142,13 +143,13 @@ def first_of(example: ReplyExample) -> str:
 
 def _verdict(run: Run) -> list[str]:
     g = run.generator
-    cpu = f"   generator {g.cpu_us_per_message:.1f} µs CPU per message" if g.cpu_us_per_message is not None else ""
+    cpu = f"   {g.cpu_us_per_message:.1f} µs CPU per message" if g.cpu_us_per_message is not None else ""
     if g.polling_us_per_message:
         cpu += f" ({g.polling_us_per_message:.1f} µs of it waiting)"
     if run.target.cpu_us_per_message is not None:
         cpu += f", target {run.target.cpu_us_per_message:.1f} µs"
     stamps = f", {run.timestamps.source} timestamps" if run.timestamps.source else ""
-    rows = facts([("verdict", f"{g.verdict}{cpu}{stamps}")])
+    rows = facts([("generator", f"{g.verdict}{cpu}{stamps}")])
     for finding in g.findings:
         rows += [f"  {finding.code}: {finding.evidence}", f"    {finding.remedy}"]
     return rows
