@@ -11,7 +11,8 @@ _SHOWN = 5
 def headline(run: Run) -> str:
     """Return the outcome and its reasons in a line; empty for a result of wsbench 0.1, which has no outcome."""
     outcome = run.outcome
-    reasons = [reason.evidence for reason in outcome.reasons[:_SHOWN]]
+    shown = 1 if outcome.result == "not-measured" else _SHOWN
+    reasons = [reason.evidence for reason in outcome.reasons[:shown]]
     if len(outcome.reasons) > _SHOWN:
         reasons.append(f"{len(outcome.reasons) - _SHOWN} more in run.json")
     return ": ".join(filter(None, (_WORDS.get(outcome.result, outcome.result), "; ".join(reasons))))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from wsbench.measure.series import SERIES
+from wsbench.measure.series import AWAY, SERIES
 from wsbench.results.run_result import ErrorCount, MessageCounts, Outcome, Reason, Run
 from wsbench.run.protocol import rejected_reply_name
 from wsbench.units import format_count, format_duration
@@ -18,8 +18,6 @@ _DROPS = ("closed", "closed-abruptly", "reset", "tls", "protocol-error", "flood"
 """Kinds of errors of connections that the server ended."""
 _OTHERS = ("scenario", "no-reply", "no-pong", "protocol-on-top", "disconnected", "close-unanswered", "internal")
 """Kinds of errors that are in no other count."""
-_AWAY = "away"
-"""Series of the time that connections were away: a failure, not a measurement."""
 
 
 def judge(run: Run, *, strict: bool, workers_lost: str = "") -> Outcome:
@@ -75,7 +73,7 @@ def _nothing_right(run: Run) -> Iterator[Reason]:
 
 def _has_values(run: Run) -> bool:
     """Return whether a run without requests has measured something: its scenario's values, or what the server sent."""
-    custom = any(latency.count for name, latency in run.latency.items() if name not in (*SERIES, _AWAY))
+    custom = any(latency.count for name, latency in run.latency.items() if name not in (*SERIES, AWAY))
     return custom or any(run.counters.values()) or (run.messages_all_phases.pushed > 0 and not run.errors)
 
 
@@ -86,6 +84,9 @@ def _no_right_reply(run: Run, counts: MessageCounts, where: str) -> Reason:
         return Reason("refused", rejected.count, f"the scenario rejected every reply: {rejected.example}")
     if wrong:
         evidence = f"the server does not echo: not one of {format_count(wrong)} replies to {messages} was right"
+        example = next((example for example in run.examples if not example.name), None)
+        if example is not None:
+            evidence += f"; the first: {example.difference}"
         return Reason("answers-otherwise", wrong, evidence)
     if closed := _closes_everything(run):
         return Reason("closes-at-once", run.connections.dropped, f"not one of {messages} was answered: {closed}")
