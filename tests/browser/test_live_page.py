@@ -134,10 +134,11 @@ def test_the_tab_and_the_form_of_locusts_page(open_page: OpenPage, ui: WebUi, ta
 
 @pytest.fixture
 def rude_server() -> Iterator[str]:
-    """Closes every connection at its first message, with markup for a reason."""
+    """Answers the first message of every connection with markup, and closes it with markup for a reason."""
 
     def handler(connection: ServerConnection) -> None:
         connection.recv()
+        connection.send(MARKUP)
         connection.close(4001, MARKUP)
 
     with serve(handler, "127.0.0.1", 0) as server:
@@ -153,7 +154,8 @@ def test_what_a_server_says_stays_text(open_page: OpenPage, ui: WebUi, rude_serv
     ui.post("/swarm", user_count=2, spawn_rate=100, host=rude_server, rate="20", duration="2s", warmup="0s")
     page = open_page()
     page.goto(home(ui) + "wsbench/")
-    expect(page.locator("#errors")).to_contain_text(MARKUP)
+    expect(page.locator("#errors")).to_contain_text(f"with 4001 (private use) {MARKUP}")
+    expect(page.locator("#errors")).to_contain_text(f"unexpected, the first: another message: '{MARKUP[:40]}")
     expect(page.locator("#connections")).to_contain_text("closed with 4001")
     assert page.locator("#errors img, #errors b").count() == 0
     ui.wait_until(lambda: ui.finished() > known, "the result")

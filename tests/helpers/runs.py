@@ -115,6 +115,7 @@ def read(directory: Path, *, echoed: bool = True) -> Document:
     run: Document = json.loads((directory / "run.json").read_bytes())
     assert directory.name == run["id"]
     _check_counts(run, echoed=echoed)
+    _check_examples(run)
     _check_latencies(run, log_by_tag(directory / "latency.hlog"))
     _check_distributions(run, directory)
     _check_timeline(run, timeline(directory / "timeline.csv"))
@@ -167,6 +168,17 @@ def mean_and_deviation(histogram: HdrHistogram) -> tuple[float, float]:
     mean = sum(middle * count for middle, count in middles) / histogram.total_count
     square = sum((middle - mean) ** 2 * count for middle, count in middles) / histogram.total_count
     return mean, math.sqrt(square)
+
+
+def _check_examples(run: Document) -> None:
+    """There is one example of every kind of wrong reply that was counted, in whatever phase; none of others."""
+    messages, kinds = run["messages_all_phases"], [example["kind"] for example in run["examples"]]
+    assert kinds.count("unexpected") == min(messages["unexpected"], 1)
+    if own(run):
+        assert messages["corrupted"] >= kinds.count("rejected") and (messages["corrupted"] == 0) is (kinds == [])
+    else:
+        assert kinds.count("corrupted") == min(messages["corrupted"], 1) and "rejected" not in kinds
+    assert all(example["difference"] for example in run["examples"])
 
 
 def _check_counts(run: Document, *, echoed: bool) -> None:

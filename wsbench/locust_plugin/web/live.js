@@ -164,12 +164,18 @@
       percent(worker.polling_percent), megabytes(worker.rss_bytes), count(worker.messages),
     ]));
     byId("facts").hidden = false;
-    byId("errors-of-run").hidden = update.errors.length === 0;
-    byId("errors").replaceChildren(...update.errors.map((error) => {
-      const item = element("li", `${count(error.count)} × ${error.example} [${error.side}]`);
-      if (error.remedy) item.append(element("p", error.remedy, "faint"));
-      return item;
-    }));
+    byId("errors-of-run").hidden = update.errors.length + update.examples.length === 0;
+    const item = (text, below) => {
+      const shown = element("li", text);
+      if (below) shown.append(element("p", below, "faint"));
+      return shown;
+    };
+    byId("errors").replaceChildren(
+      ...update.errors.map((error) => item(`${count(error.count)} × ${error.example} [${error.side}]`, error.remedy)),
+      ...update.examples.map(({ kind, name, difference, received }) => (
+        item(`${kind}${name && ` ${name}`}, the first: ${difference}`, `received '${received}'`)
+      )),
+    );
   }
 
   let resultsShown = "";

@@ -90,7 +90,7 @@ def _description(options: RunOptions) -> str:
 
 
 def _totals(director: Director) -> dict[str, Any]:
-    """Return connections, messages, errors, negotiated features and workers."""
+    """Return connections, messages, errors, wrong replies, negotiated features and workers."""
     workers, live = director.collector.registry, director.collector.live
     connections = workers.connections(director.described.options.users)
     counts = live.counts()
@@ -98,6 +98,7 @@ def _totals(director: Director) -> dict[str, Any]:
         "connections": {**asdict(connections), "open": live.connections_open},
         "messages": {name: counts.get(name, 0) for name in MESSAGE_COUNTS},
         "errors": workers.errors()[:_SHOWN_ERRORS],
+        "examples": workers.examples(),
         "negotiated": workers.negotiated(),
         "workers": [{**asdict(worker.result()), "cpu_percent": worker.cpu_now} for worker in workers],
     }
