@@ -49,6 +49,9 @@ def agree(run: runs.Document, did: Stats) -> None:
     (error,) = run["errors"]
     assert (error["kind"], error["side"], error["count"]) == ("check-order", "target", did["refused"])
     assert error["example"] == "order: no funds"
+    (rejected,) = run["examples"]
+    assert (rejected["kind"], rejected["name"], rejected["difference"]) == ("rejected", "order", "no funds")
+    assert '"no funds"' in rejected["received"] and rejected["expected"] is None
 
 
 def test_run_with_two_processes_and_gates_as_in_ci(server: str, run_cli: RunCli, tmp_path: Path) -> None:
