@@ -10,7 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 from wsbench.errors import UsageError
+from wsbench.units import format_bytes
 
 OWN_DESCRIPTORS = 64
 """Files that a process needs besides its connections: libraries, logs, gevent's hub, Locust's sockets."""
@@ -53,6 +56,13 @@ def check_descriptors(connections: int, processes: int) -> None:
             f"a process may open here ({room + OWN_DESCRIPTORS})",
             remedy=f"Use --processes {-(-connections // max(room, 1))}, or raise the hard limit (ulimit -Hn).",
         )
+
+
+def check_memory(needed: int, what: str) -> None:
+    """Raise UsageError if `what` needs more bytes than this machine has: its kernel would kill the generator."""
+    total = psutil.virtual_memory().total
+    if needed > total:
+        raise UsageError(f"{what} take {format_bytes(needed)} of memory, and this machine has {format_bytes(total)}")
 
 
 def connections_of_a_process() -> int | None:

@@ -34,6 +34,8 @@ _SIZE = re.compile(r"(\d+)\s*([a-z]*)", re.IGNORECASE | re.ASCII)
 _RATE = re.compile(r"(\d+(?:\.\d+)?(?:e\d+)?)\s*(k?)\s*(?:/\s*(s|min|m|h))?", re.IGNORECASE | re.ASCII)
 _LONGEST_NS = 2**62
 """The sum of an instant and a duration must fit 64 bits."""
+_LOWEST_RATE = 1e-9
+"""Events a second: the periods of lower rates overflow."""
 
 
 def parse_duration(text: str) -> int:
@@ -86,6 +88,8 @@ def parse_rate(text: str) -> float:
     rate = float(match[1]) * (1000 if match[2] else 1) / seconds
     if not math.isfinite(rate) or rate <= 0:
         raise ValueError(f"{text!r} is not a rate: it must be above zero")
+    if rate < _LOWEST_RATE:
+        raise ValueError(f"{text!r} is not a rate: it must be at least {_LOWEST_RATE:.9f}, which is once in 31 years")
     return rate
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import statistics
+from collections import Counter
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsbench.measure.schedule import Schedule, Slots, constant, slots
+from wsbench.measure.schedule import Constant, Schedule, Slots, slots
 
 S = 1_000_000_000
 TWO_WEEKS_UP = 1_209_600_123_456_789  # what CLOCK_MONOTONIC says on a machine that has been up for long
@@ -105,7 +106,7 @@ def test_slots_are_at_least_a_nanosecond_apart(arrivals: str) -> None:
 @pytest.mark.parametrize(("rate", "connections"), [(3.0, 1), (1000.0, 7), (1e9 / 7, 1)])
 def test_nothing_drifts_in_a_thousand_million_messages(rate: float, connections: int) -> None:
     exact = 10**9 * connections * S / rate
-    its_slots = constant(connections * S / rate, 0, passed=10**9)
+    its_slots = Constant(connections * S / rate, 0).onwards(int(exact) - 1)
     # a double has 53 bits; adding up periods that were rounded to whole ns would be off by a third of a second
     assert abs(next(its_slots) - exact) <= max(1, exact * 2**-51)
 
@@ -173,7 +174,7 @@ def test_due_slots_are_taken_oldest_first_and_never_more_than_the_limit() -> Non
 def test_connections_due_at_the_same_instant_take_turns() -> None:
     schedule: Schedule[str] = Schedule()
     for name in "abc":
-        schedule.add(name, constant(100.0, 0))
+        schedule.add(name, Constant(100.0, 0))
     assert [name for _, name in schedule.take(200, 100)] == list("abcabcabc")
 
 
@@ -182,3 +183,54 @@ def test_a_schedule_without_connections_has_nothing_due() -> None:
     schedule.clear()
     assert schedule.next_due_ns is None
     assert schedule.take(10**18, 10) == []
+
+
+# -- skipping --------------------------------------------------------------------------------------------------------
+
+
+def end_of_second(instant_ns: int) -> int:
+    return instant_ns - instant_ns % S + S
+
+
+@given(
+    rate=st.floats(0.1, 2000),
+    connections=st.integers(1, 4),
+    taken=st.integers(0, 50),
+    length_ns=st.integers(0, 3 * S),
+    start_ns=st.sampled_from([0, TWO_WEEKS_UP]),
+)
+@settings(max_examples=100, deadline=None)
+def test_skipped_slots_are_counted_as_if_they_were_taken(
+    rate: float, connections: int, taken: int, length_ns: int, start_ns: int
+) -> None:
+    one_by_one, at_once = Schedule[int](), Schedule[int]()
+    for index, schedule in itertools.product(range(connections), (one_by_one, at_once)):
+        schedule.add(index, slots(rate=rate, connections=connections, index=index, now_ns=start_ns))
+    for schedule in (one_by_one, at_once):
+        schedule.take(start_ns + length_ns, taken)
+    until = start_ns + length_ns
+    expected = Counter((end_of_second(due), key) for due, key in one_by_one.take(until - 1, 10**6))
+    found: Counter[tuple[int, int]] = Counter()
+    for due, key, count in at_once.skip(until, end_of_second):
+        assert count > 0
+        found[end_of_second(due), key] += count
+    assert found == expected
+    assert at_once.next_due_ns == one_by_one.next_due_ns
+    assert at_once.take(until + S, 10**6) == one_by_one.take(until + S, 10**6)
+
+
+def test_skipped_poisson_arrivals_have_the_rate_and_go_on() -> None:
+    schedule: Schedule[int] = Schedule()
+    schedule.add(0, slots(rate=1e6, connections=1, index=0, now_ns=0, arrivals="poisson"))
+    counts = [count for _, _, count in schedule.skip(100 * S, end_of_second)]
+    assert len(counts) == 100
+    assert statistics.fmean(counts) == pytest.approx(1e6, rel=0.001)
+    assert statistics.stdev(counts) == pytest.approx(1000, rel=0.3)  # the root of the mean
+    assert schedule.next_due_ns is not None and schedule.next_due_ns >= 100 * S
+    assert len(schedule.take(101 * S, 10**7)) == pytest.approx(1e6, rel=0.01)
+
+
+def test_slots_of_a_connection_that_is_gone_are_not_skipped() -> None:
+    schedule = _four_connections()
+    schedule.remove(1)
+    assert [key for _, key, _ in schedule.skip(S, end_of_second)] == [0, 2, 3]

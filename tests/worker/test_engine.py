@@ -71,7 +71,7 @@ class Ticks:
     def fire(self, due_ns: int) -> None:
         self.fired.append(due_ns)
 
-    def miss(self, due_ns: int) -> None:
+    def miss(self, due_ns: int, count: int) -> None:
         pass
 
 

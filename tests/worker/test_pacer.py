@@ -26,7 +26,7 @@ class Noted:
         self.has_waiters = has_waiters
         self.news = Event()
         self.fired: list[tuple[int, int]] = []
-        self.missed: list[int] = []
+        self.missed: list[tuple[int, int]] = []
         self.fail_at = -1
 
     def fire(self, due_ns: int) -> None:
@@ -35,12 +35,16 @@ class Noted:
         if len(self.fired) == self.fail_at:
             raise RuntimeError("as asked")
 
-    def miss(self, due_ns: int) -> None:
-        self.missed.append(due_ns - OFFSET_NS)
+    def miss(self, due_ns: int, count: int) -> None:
+        self.missed.append((due_ns - OFFSET_NS, count))
 
     @property
     def dues(self) -> list[int]:
         return [due for due, _ in self.fired]
+
+    @property
+    def misses(self) -> int:
+        return sum(count for _, count in self.missed)
 
 
 class Bench:
@@ -120,10 +124,11 @@ def test_messages_overdue_by_more_than_the_backlog_are_missed() -> None:
         gevent.sleep(0.05)
     finally:
         bench.pacer.stop()
-    seen = sorted(noted.missed + noted.dues)
-    expected = slots(rate=1000, connections=1, index=0, now_ns=start)
-    assert seen == list(itertools.islice(expected, len(seen)))
-    assert len(noted.missed) > 900
+    seen = noted.misses + len(noted.fired)
+    expected = list(itertools.islice(slots(rate=1000, connections=1, index=0, now_ns=start), seen))
+    assert {*noted.dues, *(due for due, _ in noted.missed)} <= {*expected}
+    assert noted.missed[0][0] == expected[0]
+    assert noted.misses > 900
     assert all(at - due <= 10**7 + 5 * 10**8 for due, at in noted.fired)
 
 
@@ -131,9 +136,21 @@ def test_messages_due_when_it_stops_are_missed_and_none_follow() -> None:
     bench = Bench()
     noted = bench.add(1000, start_ns=time.monotonic_ns() - 10**8)
     bench.pacer.stop()
-    assert len(noted.missed) >= 100
+    assert noted.misses >= 100
     assert noted.fired == []
     gevent.sleep(0.02)
+    assert noted.fired == []
+
+
+@pytest.mark.parametrize("arrivals", ["constant", "poisson"])
+def test_a_rate_beyond_all_means_is_missed_by_the_interval(arrivals: str) -> None:
+    bench = Bench()
+    start = time.monotonic_ns() - 10**10
+    noted = Noted()
+    bench.pacer.add(noted, slots(rate=10**9, connections=1, index=0, now_ns=start, arrivals=arrivals))
+    bench.pacer.stop()
+    assert noted.misses >= 0.999 * 10**10
+    assert len(noted.missed) < 20
     assert noted.fired == []
 
 

@@ -11,8 +11,8 @@ import click
 from wsbench.errors import UsageError
 from wsbench.launcher.execution import RAMP_S, RunRequest
 from wsbench.launcher.local_target import DEFAULT_TARGET, PLACEHOLDER_URL, check_target
-from wsbench.run.option_table import OPTIONS, Option
-from wsbench.run.options import DEFAULT_SPAWN_RATE, DEFAULT_USERS, RunOptions
+from wsbench.run.option_table import HIGHEST_COUNT, OPTIONS, Option
+from wsbench.run.options import DEFAULT_SPAWN_RATE, DEFAULT_USERS, MOST_WORKERS, RunOptions
 from wsbench.units import (
     parse_duration,
     parse_positive_duration,
@@ -48,7 +48,7 @@ class Parsed(_ParamType):
             self.fail(str(exc), param, ctx)
 
 
-COUNT = click.IntRange(1)
+COUNT = click.IntRange(1, HIGHEST_COUNT)
 FILE = click.Path(path_type=Path)
 DURATION = Parsed("duration", parse_duration)  # nanoseconds; '0' is one
 POSITIVE_DURATION = Parsed("duration", parse_positive_duration)  # nanoseconds
@@ -139,7 +139,7 @@ def run_options() -> list[click.Parameter]:
             f"Connections opened a second (default: {DEFAULT_SPAWN_RATE:g}, or more, for all within {RAMP_S} s).",
             RATE,
         ),
-        option("--processes N", "Locust workers on this machine.", COUNT, 1),
+        option("--processes N", "Locust workers on this machine.", click.IntRange(1, MOST_WORKERS), 1),
         option(
             "--scenario FILE",
             "Your locustfile, in place of users that send messages to an echo server.",

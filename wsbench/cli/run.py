@@ -44,6 +44,7 @@ def _run(ctx: click.Context, /, url: str | None, **values: Any) -> int:
         request = replace(request, options=replace(request.options, duration_ns=DEFAULT_DURATION_NS))
     options = request.options
     machine.check_descriptors(options.users, options.processes)
+    machine.check_memory(options.bytes_in_flight, "the messages in flight")
     with ProgressLine(enabled=not options.quiet) as line, _reachable(request, url, values) as request:
         options = request.options
         line.say(f"{options.connect.url}: {describe(options, request.scenario.stem if request.scenario else None)}")

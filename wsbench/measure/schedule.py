@@ -11,30 +11,87 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 import random
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from numpy.random import default_rng
 
 from wsbench.units import NS_PER_S
 
 K = TypeVar("K")
 
-Slots = Iterator[int]
-"""Due instants of one connection, increasing, without end."""
+
+class Slots(ABC):
+    """Due instants of one connection, increasing, without end."""
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[int]:
+        """Iterate over the slots, from the first one on."""
+
+    @abstractmethod
+    def skip(self, due_ns: int, until_ns: int) -> tuple[int, Iterator[int]]:
+        """Return the number of slots from `due_ns`, which is one, until before `until_ns`, and the slots from there on.
+
+        It takes the same time for any number of slots.
+        """
 
 
-def constant(period_ns: float, first_ns: int, passed: int = 0) -> Slots:
-    """Yield `first_ns` and every `period_ns` another, without the first `passed` ones."""
-    # Multiplied, not added up: rounding must not accumulate.
-    return (first_ns + int(count * period_ns) for count in itertools.count(passed))
+@dataclass(frozen=True)
+class Constant(Slots):
+    """`first_ns`, and another slot every `period_ns`."""
+
+    period_ns: float
+    first_ns: int
+
+    def __iter__(self) -> Iterator[int]:
+        return self._after(0)
+
+    def skip(self, due_ns: int, until_ns: int) -> tuple[int, Iterator[int]]:
+        passed = self._before(until_ns)
+        return passed - self._before(due_ns), self._after(passed)
+
+    def onwards(self, instant_ns: int) -> Iterator[int]:
+        """Iterate over the slots at `instant_ns` and later."""
+        return self._after(self._before(instant_ns))
+
+    def _after(self, passed: int) -> Iterator[int]:
+        """Iterate over the slots without the first `passed` ones."""
+        first, period = self.first_ns, self.period_ns
+        # Multiplied, not added up: rounding must not accumulate.
+        return (first + int(count * period) for count in itertools.count(passed))
+
+    def _before(self, instant_ns: int) -> int:
+        """Return the number of slots before an instant."""
+        # The quotient is rounded, as the slots are: begin below it.
+        passed = max(0, math.floor((instant_ns - self.first_ns) / self.period_ns) - 1)
+        return next(passed + n for n, due in enumerate(self._after(passed)) if due >= instant_ns)
 
 
-def poisson(period_ns: float, start_ns: int, rng: random.Random) -> Slots:
-    """Yield instants after `start_ns` with exponentially distributed gaps of `period_ns` on average."""
-    due = start_ns
-    while True:
-        due += max(1, round(rng.expovariate(1.0) * period_ns))
-        yield due
+@dataclass(frozen=True)
+class Poisson(Slots):
+    """Slots after `start_ns` with exponentially distributed gaps of `period_ns` on average."""
+
+    period_ns: float
+    start_ns: int
+    rng: random.Random
+
+    def __iter__(self) -> Iterator[int]:
+        return self._after(self.start_ns)
+
+    def skip(self, due_ns: int, until_ns: int) -> tuple[int, Iterator[int]]:
+        # The process has no memory: a number is drawn in place of the slots.
+        mean = (until_ns - due_ns) / self.period_ns
+        return 1 + int(default_rng(self.rng.getrandbits(64)).poisson(mean)), self._after(until_ns)
+
+    def _after(self, instant_ns: int) -> Iterator[int]:
+        due, period, draw = instant_ns, self.period_ns, self.rng.expovariate
+        while True:
+            due += max(1, round(draw(1.0) * period))
+            yield due
 
 
 def slots(
@@ -48,24 +105,24 @@ def slots(
     if period < 1:
         raise ValueError(f"{rate:g} messages a second on {connections} connections cannot be scheduled in nanoseconds")
     if arrivals == "poisson":
-        return poisson(period, now_ns, random.Random(seed * 1_000_003 + index))
-    shift = int(index % connections * period / connections)
-    passed = int(max(0, now_ns - shift) / period)
-    return constant(period, next(due for due in constant(period, shift, passed) if due >= now_ns))
+        return Poisson(period, now_ns, random.Random(seed * 1_000_003 + index))
+    grid = Constant(period, int(index % connections * period / connections))
+    return Constant(period, next(grid.onwards(now_ns)))
 
 
 class Schedule(Generic[K]):
     """The slots of many connections, merged in order of time."""
 
     def __init__(self) -> None:
-        self._heap: list[tuple[int, int, K, Slots]] = []
+        self._heap: list[tuple[int, int, K, Iterator[int], Slots]] = []
         self._entries = 0
         self._gone: set[K] = set()
 
     def add(self, key: K, its_slots: Slots) -> None:
         """Add a connection."""
         self._entries += 1
-        heapq.heappush(self._heap, (next(its_slots), self._entries, key, its_slots))
+        upcoming = iter(its_slots)
+        heapq.heappush(self._heap, (next(upcoming), self._entries, key, upcoming, its_slots))
 
     def remove(self, key: K) -> None:
         """Remove a connection; its slots are dropped when they are due."""
@@ -86,7 +143,7 @@ class Schedule(Generic[K]):
         heap, gone = self._heap, self._gone
         due: list[tuple[int, K]] = []
         while heap and len(due) < limit:
-            instant, entry, key, its_slots = heap[0]
+            instant, entry, key, upcoming, its_slots = heap[0]
             if instant > now_ns:
                 break
             if gone and key in gone:
@@ -94,5 +151,22 @@ class Schedule(Generic[K]):
                 gone.discard(key)
                 continue
             due.append((instant, key))
-            heapq.heapreplace(heap, (next(its_slots), entry, key, its_slots))
+            heapq.heapreplace(heap, (next(upcoming), entry, key, upcoming, its_slots))
         return due
+
+    def skip(self, until_ns: int, end_of: Callable[[int], int]) -> Iterator[tuple[int, K, int]]:
+        """Skip all slots before `until_ns`: yield the first of some of a connection, its key, and their number.
+
+        They lie in one interval: `end_of` returns the end of the interval of an instant. The cost is that of intervals
+        and connections, not of slots.
+        """
+        heap, gone = self._heap, self._gone
+        while heap and heap[0][0] < until_ns:
+            instant, entry, key, _, its_slots = heap[0]
+            if key in gone:
+                heapq.heappop(heap)
+                gone.discard(key)
+                continue
+            count, upcoming = its_slots.skip(instant, min(until_ns, end_of(instant)))
+            heapq.heapreplace(heap, (next(upcoming), entry, key, upcoming, its_slots))
+            yield instant, key, count

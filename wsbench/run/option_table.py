@@ -12,10 +12,13 @@ from wsbench.measure.payloads import SMALLEST_JSON
 from wsbench.run import settings
 from wsbench.run.gates import parse as parse_gate
 from wsbench.source_addresses import parse_sources
-from wsbench.units import one_of, parse_duration, parse_positive_duration, parse_rate, parse_size
+from wsbench.units import format_bytes, one_of, parse_duration, parse_positive_duration, parse_rate, parse_size
 from wsbench.websocket.compression import parse_compression
 from wsbench.websocket.connect_options import parse_header, parse_origin, parse_subprotocol
 
+HIGHEST_COUNT = 1_000_000_000
+LARGEST_MESSAGE = 1_000_000_000
+"""Bytes."""
 _LONGEST_NAME = 200
 """Bytes. File systems allow 255, and a directory's name has a time and other parts besides."""
 
@@ -24,6 +27,8 @@ def _count(text: str) -> int:
     value = int(text) if text.strip().isdecimal() else 0
     if value < 1:
         raise ValueError(f"{text!r} is not a whole number of at least 1")
+    if value > HIGHEST_COUNT:
+        raise ValueError(f"{text!r} is more than {HIGHEST_COUNT}")
     return value
 
 
@@ -34,6 +39,8 @@ def _compression(text: str) -> str:
 
 def _payload_size(text: str) -> int:
     size = parse_size(text)
+    if size > LARGEST_MESSAGE:
+        raise ValueError(f"a message has at most {format_bytes(LARGEST_MESSAGE)}")
     if size < SMALLEST_JSON:
         raise ValueError(f"a JSON message with id and seq has at least {SMALLEST_JSON} bytes: for less, --payload-file")
     return size

@@ -14,9 +14,9 @@ from typing import Any
 
 from wsbench.errors import UsageError
 from wsbench.run.gates import Condition
-from wsbench.run.option_table import DEFAULTS, OPTIONS
+from wsbench.run.option_table import DEFAULTS, LARGEST_MESSAGE, OPTIONS
 from wsbench.source_addresses import SourceRange, check_sources, for_loopback
-from wsbench.units import NS_PER_S, format_seconds
+from wsbench.units import NS_PER_S, format_bytes, format_seconds
 from wsbench.websocket.connect_options import ConnectOptions
 from wsbench.websocket.tls import client_context
 
@@ -24,7 +24,11 @@ DEFAULT_USERS = 50
 DEFAULT_SPAWN_RATE = 100.0
 DEFAULT_DURATION_NS = 10 * NS_PER_S
 """The default of `wsbench run` and of experiments; under Locust the measure phase is open-ended."""
+MOST_WORKERS = 256
+"""Connections of a run are numbered by worker, in one byte."""
 _MAX_SIZE = 64 * 1024 * 1024
+_MESSAGE_BYTES = 300
+"""Memory of a message in flight beside its bytes, which are kept as frame and as expected reply."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,12 @@ class RunOptions:
     def closed_loop(self) -> bool:
         """True if the next message waits for a reply."""
         return self.rate is None
+
+    @property
+    def bytes_in_flight(self) -> int:
+        """Memory that the messages in flight take at least, in bytes: in an open loop, one on each connection."""
+        window = self.in_flight if self.closed_loop else 1
+        return self.users * window * (2 * self.payload_size + _MESSAGE_BYTES)
 
     @property
     def sources(self) -> Sequence[SourceRange]:
@@ -155,11 +165,14 @@ def _payload(path: str | None) -> bytes | None:
     if path is None:
         return None
     try:
-        payload = Path(path).read_bytes()
+        with Path(path).open("rb") as file:
+            payload = file.read(LARGEST_MESSAGE + 1)  # /dev/zero has no end
     except OSError as error:
         raise UsageError(f"--payload-file {path}: {error.strerror or error}") from error
     if not payload:
         raise UsageError(f"--payload-file {path}: the file is empty")
+    if len(payload) > LARGEST_MESSAGE:
+        raise UsageError(f"--payload-file {path}: a message has at most {format_bytes(LARGEST_MESSAGE)}")
     return payload
 
 

@@ -298,9 +298,9 @@ class _Ticks:
         self._due.append(due_ns)
         self._news.set()
 
-    def miss(self, due_ns: int) -> None:
-        """Count an instant that passed too long ago to send for it."""
-        self._engine.recorder.tally_at(due_ns).missed += 1
+    def miss(self, due_ns: int, count: int) -> None:
+        """Count instants that passed too long ago to send for them."""
+        self._engine.recorder.tally_at(due_ns).missed += count
 
     def __iter__(self) -> Iterator[int]:
         while True:

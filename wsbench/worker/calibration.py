@@ -59,9 +59,10 @@ class _Lateness:
         self.seen: Buckets = {}
 
     def fire(self, due_ns: int) -> None:
-        record(self.seen, max(0, time.monotonic_ns() - due_ns))
+        self.miss(due_ns, 1)
 
-    miss = fire
+    def miss(self, due_ns: int, count: int) -> None:
+        record(self.seen, max(0, time.monotonic_ns() - due_ns), count)
 
 
 def measure(payload_size: int) -> Machine:

@@ -18,9 +18,9 @@ from wsbench.cgroup_cpu import cpu_quotas
 from wsbench.errors import WsbenchError
 from wsbench.measure.phases import Phase, PhasePlan
 from wsbench.measure.recorder import Recorder
-from wsbench.measure.schedule import constant, slots
+from wsbench.measure.schedule import Constant, slots
 from wsbench.results.run_result import ConnectionCounts
-from wsbench.run.options import RunOptions
+from wsbench.run.options import MOST_WORKERS, RunOptions
 from wsbench.run.protocol import Health, Report
 from wsbench.source_addresses import round_robin
 from wsbench.transport.connect import Connector
@@ -83,6 +83,7 @@ class Engine:
             offset_ns=clock.offset_ns,
             backlog_ns=options.timeout_ns,
             on_error=self._pacer_failed,
+            interval_end=lambda due_ns: self.recorder.plan.interval_at(due_ns).end_ns,
             read=hub_poller().poll_once,
         )
         self._connection_tally = ConnectionCounts()
@@ -133,7 +134,7 @@ class Engine:
 
     def new_id(self) -> int:
         """Return a number that no other connection of the run has."""
-        return next(self._ids) * 256 + self.worker
+        return next(self._ids) * MOST_WORKERS + self.worker
 
     def new_user(self) -> int:
         """Return the number of one more user: from 0 on, over all workers."""
@@ -173,7 +174,7 @@ class Engine:
     def wake(self, paced: Paced, instant_ns: int) -> None:
         """Put `paced` on the schedule for one instant of CLOCK_REALTIME, in ns; call `unpace` afterwards."""
         self._paced.add(paced)
-        self._pacer.add(paced, constant(_NEVER_AGAIN_NS, instant_ns - self._pacer.offset_ns))
+        self._pacer.add(paced, Constant(_NEVER_AGAIN_NS, instant_ns - self._pacer.offset_ns))
 
     def unpace(self, paced: Paced) -> None:
         """Take `paced` off the schedule."""

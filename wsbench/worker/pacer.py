@@ -10,7 +10,8 @@ import ctypes
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any, Protocol
 
 import gevent
@@ -95,16 +96,16 @@ class Paced(Protocol):
     def fire(self, due_ns: int) -> None:
         """Send a message that is due, now or shortly before."""
 
-    def miss(self, due_ns: int) -> None:
-        """Count a message that is not sent because it was due too long ago."""
+    def miss(self, due_ns: int, count: int) -> None:
+        """Count messages that are not sent because they were due too long ago: in the interval of `due_ns`."""
 
 
 class Pacer:
     """Fires each connection when a message of it is due.
 
     Due instants are on CLOCK_MONOTONIC; `offset_ns` converts them to CLOCK_REALTIME, and the engine keeps it current.
-    They never move: an overdue message is sent at once and counted as late; one overdue by more than `backlog_ns` is
-    missed.
+    They never move: an overdue message is sent at once and counted as late; those overdue by more than `backlog_ns` are
+    missed. Missed ones are counted by their number, not one by one, so a rate beyond all means does not stop the hub.
 
     While the next message is due soon, the pacer polls: it reads replies and checks the clock. In between, the hub runs
     without sleeping, because an expired timerfd stays readable until it is set again. So a wake-up costs one system
@@ -122,14 +123,21 @@ class Pacer:
         offset_ns: int,
         backlog_ns: int,
         on_error: Callable[[Exception], None],
+        interval_end: Callable[[int], int] = lambda due_ns: due_ns + NS_PER_S,
         read: Callable[[], bool] | None = None,
     ) -> None:
-        """`read` reads the replies that have arrived and returns whether there were any; without it, the hub reads."""
+        """Prepare to pace.
+
+        Args:
+            interval_end: returns the end of an instant's interval, of CLOCK_REALTIME.
+            read: reads the replies that have arrived and returns whether there were any; without it, the hub reads.
+        """
         self.offset_ns = offset_ns
         self.has_waiters = False
         self._backlog_ns = backlog_ns
         self._schedule: Schedule[Paced] = Schedule()
         self._on_error = on_error
+        self._interval_end = interval_end
         self._read = read
         self._next: int | None = None
         self._expired = False
@@ -157,10 +165,8 @@ class Pacer:
 
     def stop(self) -> None:
         """Stop firing and release the timer. Messages that are due and unsent are missed."""
-        now, offset = time.monotonic_ns(), self.offset_ns
-        while overdue := self._schedule.take(now, _BATCH):
-            for due, paced in overdue:
-                paced.miss(due + offset)
+        for due_ns, paced, count in self._overdue(time.monotonic_ns()):
+            paced.miss(due_ns, count)
         self._schedule.clear()
         self._timer.close()
 
@@ -188,16 +194,23 @@ class Pacer:
         if self._next is None or now < self._next:
             return False
         try:
-            offset, stale = self.offset_ns, now - self._backlog_ns
-            for due, paced in self._schedule.take(now, _BATCH):
-                if due >= stale:
+            if self._next < now - self._backlog_ns:
+                for due_ns, paced, count in islice(self._overdue(now - self._backlog_ns), _BATCH):
+                    paced.miss(due_ns, count)
+            else:
+                offset = self.offset_ns
+                for due, paced in self._schedule.take(now, _BATCH):
                     paced.fire(due + offset)
-                else:
-                    paced.miss(due + offset)
         except Exception as error:  # in a hub callback: gevent would print it and stop pacing
             self._on_error(error)
         self._next = self._schedule.next_due_ns
         return True
+
+    def _overdue(self, until_ns: int) -> Iterator[tuple[int, Paced, int]]:
+        """Skip slots before `until_ns`: yield the first of some (of CLOCK_REALTIME), their connection, their number."""
+        offset, interval_end = self.offset_ns, self._interval_end
+        for due, paced, count in self._schedule.skip(until_ns, lambda due: interval_end(due + offset) - offset):
+            yield due + offset, paced, count
 
     def _set_timer(self) -> None:
         self._timer.arm(_NEVER_NS if self._next is None else self._next - _LEAD_NS)

@@ -6,6 +6,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
+from wsbench.measure.delta import merge_counts
 from wsbench.measure.tally import REPLY_BATCH, pack_reply
 from wsbench.measure.verifier import Pending
 from wsbench.transport.connection import Connection
@@ -63,16 +64,16 @@ class OpenLoop(EchoDriver):
             return
         self._send(connection, due_ns)
 
-    def miss(self, due_ns: int) -> None:
-        """Count a message that the generator did not send in time."""
-        self._miss(due_ns, overdue=True)
+    def miss(self, due_ns: int, count: int) -> None:
+        """Count messages that the generator did not send in time."""
+        self._miss(due_ns, count, overdue=count)
 
-    def _miss(self, due_ns: int, *, overdue: bool = False) -> None:
+    def _miss(self, due_ns: int, count: int = 1, *, overdue: int = 0) -> None:
         if due_ns < self._recorder.plan.drain_ns:
             tally = self._recorder.tally_at(due_ns)
-            tally.missed += 1
+            tally.missed += count
             if overdue:
-                tally.extra_counts["overdue"] = tally.extra_counts.get("overdue", 0) + 1
+                merge_counts(tally.extra_counts, {"overdue": overdue})
 
     def _send(self, connection: Connection, due_ns: int) -> None:
         recorder, verifier = self._recorder, self._verifier
