@@ -26,8 +26,9 @@ class LoggedDriver(Log):
         connection.start()
         self.calls.append("attach")
 
-    def expire(self, now_ns: int) -> None:
+    def expire(self, now_ns: int) -> int:
         self.calls.append("expire")
+        return now_ns
 
     def resume(self) -> None:
         self.calls.append("resume")

@@ -233,3 +233,14 @@ def test_an_overdue_reply_is_late_and_the_loop_goes_on() -> None:
     conversation.end()
     assert (conversation.counts["lost"], conversation.counts["late"]) == (1, 1)
     assert conversation.counts["sent"] == conversation.counts["received"] + 1
+
+
+@pytest.mark.parametrize("kind", [ClosedLoop, OneInFlight])
+def test_a_lost_reply_delays_a_closed_loop_by_little_more_than_the_timeout(kind: type[ClosedLoop]) -> None:
+    conversation = Conversation(kind, timeout="200ms")
+    much_later = gevent.spawn_later(1, lambda: None)
+    for _ in range(3):
+        conversation.hear()  # and do not answer
+    assert not much_later.ready()
+    conversation.end()
+    assert conversation.counts["lost"] >= 2

@@ -103,6 +103,11 @@ class EchoVerifier:
         self._remember(expired)
         return expired
 
+    def oldest_due_ns(self, default_ns: int) -> int:
+        """Return when the oldest message was due; `default_ns` if none awaits a reply."""
+        first = [self.pending[0][1]] if self.pending else []
+        return min([*first, *(entry[1] for entry in self.overtaken.values())], default=default_ns)
+
     def abandon(self) -> list[Pending]:
         """Remove and return all messages. A reply that arrives while the connection closes is late."""
         waiting = [*self.overtaken.values(), *self.pending]

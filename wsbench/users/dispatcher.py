@@ -82,11 +82,12 @@ class MessageDispatcher:
         self._given_up.clear()
         connection.start()
 
-    def expire(self, now_ns: int) -> None:
-        """Give up on overdue requests."""
-        if self._requests:
-            for request in [request for request in self._requests if request.deadline_ns < now_ns]:
-                self._give_up(request)
+    def expire(self, now_ns: int) -> int:
+        """Give up on overdue requests; return the next deadline."""
+        for request in [request for request in self._requests if request.deadline_ns < now_ns]:
+            self._give_up(request)
+        later = now_ns + self._engine.options.timeout_ns
+        return min((request.deadline_ns for request in self._requests), default=later)
 
     def resume(self) -> None:
         """Do nothing: the scenario alone decides when to send."""

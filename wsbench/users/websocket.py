@@ -93,6 +93,8 @@ class WebSocket(MessageDispatcher):
         request.deadline_ns = request.due_ns + timeout_ns
         request.tally.round_trips(name).sent(request.due_ns, request.sent_ns)
         self._requests.append(request)
+        if timeout_s is not None:
+            self._engine.connections.expect(self, request.deadline_ns)
         return request
 
     ask = send_request

@@ -19,12 +19,13 @@ from wsbench.transport.connect_attempt import HandshakeResult
 from wsbench.transport.connection import Connection
 from wsbench.transport.traffic import Traffic
 from wsbench.websocket.connect_options import ConnectOptions
-from wsbench.worker.background import resume_closed_loops, sweep_timeouts
+from wsbench.worker.background import resume_closed_loops
 from wsbench.worker.connection_time import ConnectionTime
 from wsbench.worker.driver import Driver
 from wsbench.worker.error_counter import ErrorCounter
 from wsbench.worker.handshake_limiter import HandshakeLimiter
 from wsbench.worker.pacer import Pacer
+from wsbench.worker.timeout_sweep import TimeoutSweep
 
 _CLOSES_AT_A_TIME = 256
 _CLOSE_TIMEOUT_S = 2.0
@@ -71,7 +72,7 @@ class Connections:
         self._unanswered_closes = 0
         self._ramping = True
         self._ending = False
-        self._sweep = gevent.spawn(sweep_timeouts, self._drivers, timeout_ns)
+        self._sweep = TimeoutSweep(timeout_ns)
 
     @property
     def open_now(self) -> int:
@@ -81,6 +82,7 @@ class Connections:
     def register(self, driver: Driver) -> None:
         """Add a driver, whose connection will be opened next."""
         self._drivers[driver] = None
+        self._sweep.add(driver)
         self._pacer.has_waiters |= driver.has_waiters
         self.tally.asked += 1
 
@@ -88,6 +90,11 @@ class Connections:
         """Remove a driver whose connection is closed and will not be opened again."""
         self.time.released(driver)
         self._drivers.pop(driver, None)
+        self._sweep.remove(driver)
+
+    def expect(self, driver: Driver, deadline_ns: int) -> None:
+        """Note a deadline of a driver's message that is earlier than the run's timeout would have it."""
+        self._sweep.expect(driver, deadline_ns)
 
     def count_failed_user(self) -> None:
         """Count a user of the scenario that ended before it registered a driver."""
@@ -232,4 +239,4 @@ class Connections:
         for driver in list(self._drivers):
             closing.spawn(self.disconnect, driver)
         closing.join()
-        self._sweep.kill()
+        self._sweep.stop()

@@ -26,8 +26,8 @@ class Driver(Receiver, Protocol):
     def attach(self, connection: Connection) -> None:
         """Begin on an open connection."""
 
-    def expire(self, now_ns: int) -> None:
-        """Give up messages that are overdue at `now_ns`."""
+    def expire(self, now_ns: int) -> int:
+        """Give up messages that are overdue at `now_ns`; return the earliest instant at which another one may be."""
 
     def resume(self) -> None:
         """Continue after a pause of closed loops (`Recorder.closed_loops_active`); others ignore it."""

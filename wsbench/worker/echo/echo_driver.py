@@ -98,9 +98,10 @@ class EchoDriver(ABC):
     def outstanding(self) -> int:
         return self._verifier.outstanding
 
-    def expire(self, now_ns: int) -> None:
+    def expire(self, now_ns: int) -> int:
         if self._give_up(now_ns - self._timeout_ns):
             self._refill()
+        return self._verifier.oldest_due_ns(now_ns) + self._timeout_ns
 
     def resume(self) -> None:  # noqa: B027 - for closed loops only
         pass

@@ -43,11 +43,12 @@ class OneInFlight(ClosedLoop):
     def outstanding(self) -> int:
         return super().outstanding + self._on_lane
 
-    def expire(self, now_ns: int) -> None:
+    def expire(self, now_ns: int) -> int:
         # A message that is not overdue stays on the lane.
-        if not self._on_lane or now_ns - self._lane.sent_ns(self._fd) > self._timeout_ns:
-            self._recall()
-            super().expire(now_ns)
+        if self._on_lane and now_ns - (sent_ns := self._lane.sent_ns(self._fd)) <= self._timeout_ns:
+            return sent_ns + self._timeout_ns
+        self._recall()
+        return super().expire(now_ns)
 
     def abandon(self) -> None:
         self._recall()
