@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from wsbench.cli.params import FILE, option
+from wsbench.cli.standard_streams import note_stored
 from wsbench.launcher.calibration_runs import calibrate
 from wsbench.launcher.progress_display import ProgressLine
 from wsbench.report.text import calibration_text
@@ -37,6 +38,7 @@ def command(results: Path, json: bool, quiet: bool) -> int:
         replace_file(results / CALIBRATION_FILE, document)
     except OSError as error:
         raise ResultNotStored(results, error) from error
+    note_stored(results / CALIBRATION_FILE)
     if not json:
         click.echo(f"stored: {results / CALIBRATION_FILE}")
     return exit_codes.of_calibration(calibration)

@@ -12,6 +12,7 @@ import click
 from wsbench import machine
 from wsbench.cli.params import POSITIVE_DURATION, Parsed, option, run_options, run_request, share_between
 from wsbench.cli.params import RATE as RATE_TYPE
+from wsbench.cli.standard_streams import note_stored
 from wsbench.errors import UsageError, WsbenchError
 from wsbench.experiment.capacity_search import Search
 from wsbench.launcher.interruptions import interruptible
@@ -37,6 +38,7 @@ def _capacity(url: str | None, **values: Any) -> int:
     spec, search = _checked(url, values)
     with ProgressLine(enabled=not values["quiet"]) as line, interruptible():
         capacity, directory = search_capacity(spec, search, values["name"] or _NAME, line)
+    note_stored(directory)
     _print(capacity, directory, as_json=values["json"], quiet=values["quiet"])
     if capacity.stopped not in (None, capacity_result.INTERRUPTED):
         raise WsbenchError(f"the search could not go on: {capacity.stopped}", remedy=capacity_text.so_far(capacity))

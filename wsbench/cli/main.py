@@ -6,26 +6,23 @@ code, and raises `WsbenchError` or click's errors.
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import importlib
 import os
 import re
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import click
 
 from wsbench import __version__
+from wsbench.cli.standard_streams import StandardStreams
 from wsbench.errors import ExitCode, UsageError, WsbenchError
 from wsbench.launcher.interruptions import ignore_interruptions
 
 _DEBUG = "WSBENCH_DEBUG"  # the processes we start inherit it
-# the shell's exit code for a program that SIGPIPE ended
-_READER_GONE = 141
 
 
 @dataclass(frozen=True)
@@ -62,10 +59,6 @@ COMMANDS = {
 }
 
 
-class ReaderGoneError(Exception):
-    """The reader of our standard output has closed it."""
-
-
 class Commands(click.Group):
     """The subcommands of `COMMANDS`, imported on first use."""
 
@@ -94,23 +87,6 @@ class Commands(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl([(name, lazy.summary) for name, lazy in COMMANDS.items()])
-
-    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
-        with _detecting_reader_gone():
-            return super().make_context(*args, **kwargs)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        with _detecting_reader_gone():
-            return super().invoke(ctx)
-
-
-@contextlib.contextmanager
-def _detecting_reader_gone() -> Iterator[None]:
-    """Raise ReaderGoneError, since click would exit with 1, the code of a failed gate."""
-    try:
-        yield
-    except BrokenPipeError as exc:
-        raise ReaderGoneError from exc
 
 
 def _set_debug(_ctx: click.Context, _param: click.Parameter, value: bool) -> None:
@@ -146,23 +122,21 @@ click.version_option(__version__, prog_name="wsbench", message="%(prog)s %(versi
 
 def main() -> None:
     """Run the command line and exit with one of `ExitCode`."""
-    sys.exit(run(sys.argv[1:]))
+    streams = StandardStreams()
+    code = run(sys.argv[1:])
+    ignore_interruptions()  # the command is over: a press must not replace its exit code
+    sys.exit(streams.end(code))
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command line `arguments` and return its exit code."""
     if not arguments:
-        with contextlib.suppress(BrokenPipeError), group.make_context("wsbench", [], resilient_parsing=True) as ctx:
+        with group.make_context("wsbench", [], resilient_parsing=True) as ctx:
             click.echo(group.get_help(ctx), err=True)
         return ExitCode.USAGE
     try:
         _check_encoding(arguments)
         returned = group.main(list(arguments), prog_name="wsbench", standalone_mode=False)
-        sys.stdout.flush()
-    except (ReaderGoneError, BrokenPipeError):
-        # Python flushes standard output once more when it exits
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _READER_GONE
     except (click.Abort, KeyboardInterrupt):
         ignore_interruptions()  # a second press must not replace the exit code
         _print_error("error: interrupted")
@@ -213,5 +187,4 @@ def _usage_message(exc: click.ClickException) -> str:
 
 
 def _print_error(text: str) -> None:
-    with contextlib.suppress(BrokenPipeError):
-        click.echo(f"wsbench: {text}", err=True)
+    click.echo(f"wsbench: {text}", err=True)

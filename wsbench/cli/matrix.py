@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from wsbench.cli.params import COUNT, FILE, Parsed, option
+from wsbench.cli.standard_streams import note_stored
 from wsbench.errors import UsageError, WsbenchError
 from wsbench.experiment.order import missing_runs
 from wsbench.launcher.experiment_runs import ExperimentRuns
@@ -29,6 +30,7 @@ def _matrix(file: Path | None, **values: Any) -> int:
             interrupted = runs.run(line)
         overview = runs.finish()
     experiment = runs.experiment
+    note_stored(runs.path)
     _print(experiment, overview, runs.path, as_json=values["json"], quiet=values["quiet"])
     if interrupted or not experiment.complete:
         _print_how_to_go_on(experiment, runs.path)

@@ -13,6 +13,7 @@ import click
 
 from wsbench import machine
 from wsbench.cli.params import Parsed, ci_options, option, run_options, run_request, texts_of, write_for_ci
+from wsbench.cli.standard_streams import note_stored
 from wsbench.errors import ExitCode
 from wsbench.launcher.execution import RunRequest, execute
 from wsbench.launcher.local_target import start_target
@@ -51,6 +52,8 @@ def _run(ctx: click.Context, /, url: str | None, **values: Any) -> int:
         if request.form is not None:
             line.say(f"live page: http://127.0.0.1:{os.environ.get('LOCUST_WEB_PORT', '8089')}/wsbench/")
         finished = execute(request, on_progress=line.update)
+    if finished.path is not None:
+        note_stored(finished.path)
     code = _print(finished, options, as_json=values["json"])
     write_for_ci(
         summary=values["summary"],
