@@ -64,7 +64,7 @@ def test_version_2(machine: Machine) -> None:
     machine.v2("fs/job", "50000 100000")
     process = machine.process("0::/job\n", V2_MOUNT)
     (quota,) = cpu_quotas(process)
-    assert quota.throttling() == Throttling(0.5, 10, 4, 200 * MS)
+    assert quota.throttling() == Throttling(0.5, quota.cgroup, 10, 4, 200 * MS)
 
 
 def test_version_1(machine: Machine) -> None:
@@ -72,7 +72,7 @@ def test_version_1(machine: Machine) -> None:
     machine.v1("cpu,cpuacct", -1)
     process = machine.process(V1_LINES, "30 23 0:27 / {}/pids rw - cgroup cgroup rw,pids", V1_MOUNT)
     (quota,) = cpu_quotas(process)
-    assert quota.throttling() == Throttling(1.5, 10, 4, 200 * MS)
+    assert quota.throttling() == Throttling(1.5, quota.cgroup, 10, 4, 200 * MS)
 
 
 def test_with_both_versions_mounted_the_one_with_the_cpu_controller_counts(machine: Machine) -> None:
@@ -111,6 +111,17 @@ def test_a_container_that_does_not_see_its_path_is_at_the_root_of_the_mount(
     machine.v2("elsewhere", "10000 100000")  # outside of the mount
     mount = V2_MOUNT.replace(" / ", f" {mount_root} ").replace("/fs", "/elsewhere/fs")
     assert cores(machine.process(f"0::{cgroup}\n", mount)) == [0.5]
+
+
+def test_a_cgroup_has_one_id_in_all_its_containers(machine: Machine) -> None:
+    pod, box = machine.v2("fs/pod", "400000 100000"), machine.v2("fs/pod/box", "50000 100000")
+    machine.v2("fs/pod/other", "50000 100000")
+    known = {quota.directory: quota.cgroup for quota in cpu_quotas(machine.process("0::/pod/box\n", V2_MOUNT))}
+    assert known.keys() == {pod, box} and known[pod] != known[box]
+    inside = cpu_quotas(machine.process("0::/\n", V2_MOUNT.replace("/fs", "/fs/pod/box")))
+    beside = cpu_quotas(machine.process("0::/pod/other\n", V2_MOUNT))
+    assert [quota.cgroup for quota in inside] == [known[box]]
+    assert [quota.cgroup for quota in beside][1:] == [known[pod]] and beside[0].cgroup not in known.values()
 
 
 def test_a_cgroup_below_that_of_the_mount(machine: Machine) -> None:
@@ -174,9 +185,9 @@ def test_what_happened_before_does_not_count(machine: Machine) -> None:
     throttled(box, 30, 14, 900_000)
     watch.reset()
     throttled(box, 50, 24, 1_000_000)
-    assert watch.worst() == Throttling(0.5, 20, 10, 100 * MS)
+    assert watch.worst() == Throttling(0.5, "", 20, 10, 100 * MS)
     throttled(box, 60, 24, 1_000_000)
-    assert watch.worst() == Throttling(0.5, 30, 10, 100 * MS)
+    assert watch.worst() == Throttling(0.5, "", 30, 10, 100 * MS)
 
 
 def test_the_quota_that_stopped_longest_counts_or_else_the_strictest(machine: Machine) -> None:
@@ -185,7 +196,7 @@ def test_the_quota_that_stopped_longest_counts_or_else_the_strictest(machine: Ma
     assert watch.worst() == Throttling(0.5)
     throttled(pod, 20, 9, 300_000)
     throttled(box, 20, 10, 250_000)
-    assert watch.worst() == Throttling(2.0, 10, 5, 100 * MS)
+    assert watch.worst() == Throttling(2.0, "", 10, 5, 100 * MS)
     assert ThrottleWatch([]).worst() is None
 
 

@@ -27,12 +27,14 @@ class Throttling(msgspec.Struct, frozen=True):
 
     Attributes:
         cores: the quota.
+        cgroup: id of the cgroup; unique over all machines.
         periods: number of periods in which the cgroup was active.
         throttled_periods: those in which it was stopped.
         throttled_ns: the time for which it was stopped, summed over the cores that it ran on.
     """
 
     cores: float
+    cgroup: str = ""
     periods: int = 0
     throttled_periods: int = 0
     throttled_ns: int = 0
@@ -41,6 +43,7 @@ class Throttling(msgspec.Struct, frozen=True):
         """Return what was added since an earlier reading."""
         return Throttling(
             self.cores,
+            self.cgroup,
             self.periods - earlier.periods,
             self.throttled_periods - earlier.throttled_periods,
             self.throttled_ns - earlier.throttled_ns,
@@ -49,10 +52,11 @@ class Throttling(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class CpuQuota:
-    """The CPU quota of one cgroup, in cores."""
+    """The CPU quota, in cores, of one cgroup, with its directory and its id."""
 
     cores: float
     directory: Path
+    cgroup: str = ""
 
     def throttling(self) -> Throttling:
         """Return its effect since the cgroup was created; raise OSError or ValueError if that cannot be read."""
@@ -60,6 +64,7 @@ class CpuQuota:
         counts = {name: int(value) for name, value in map(str.split, lines)}
         return Throttling(
             self.cores,
+            self.cgroup,
             counts.get("nr_periods", 0),
             counts.get("nr_throttled", 0),
             counts.get("throttled_usec", 0) * _US + counts.get("throttled_time", 0),  # version 2, version 1
@@ -71,7 +76,7 @@ class ThrottleWatch:
 
     def __init__(self, quotas: Sequence[CpuQuota]) -> None:
         self._quotas = quotas
-        self._latest = tuple(Throttling(quota.cores) for quota in quotas)
+        self._latest = tuple(Throttling(quota.cores, quota.cgroup) for quota in quotas)
         self.reset()
 
     def reset(self) -> None:
@@ -161,6 +166,11 @@ def _quota(directory: Path, kind: str) -> CpuQuota | None:
         quota, period = " ".join((directory / name).read_text() for name in _QUOTA_FILES[kind]).split()
         if quota == "max" or int(quota) <= 0:
             return None
-        return CpuQuota(round(int(quota) / int(period), 3), directory)
+        return CpuQuota(round(int(quota) / int(period), 3), directory, f"{_boot()}/{directory.stat().st_ino}")
     except (OSError, ValueError, ZeroDivisionError):
         return None
+
+
+def _boot() -> str:
+    """Return the id of the machine's running kernel, which is the same in all its containers."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

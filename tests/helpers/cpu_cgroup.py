@@ -14,6 +14,7 @@ from pathlib import Path
 from .process import eventually
 
 _PERIOD_US = 100_000
+"""The kernel's default period."""
 _numbers = itertools.count()
 
 
@@ -29,10 +30,10 @@ def _hierarchy() -> tuple[Path, bool]:
 
 
 @contextlib.contextmanager
-def cpu_quota(cores: float) -> Iterator[list[str]]:
-    """Create a cgroup with this quota during the block; yield the prefix of a command to run in it.
+def cpu_cgroup(quota: float | None = None) -> Iterator[list[str]]:
+    """Create a cgroup, with a quota in cores, during the block; yield the prefix of a command to run in it.
 
-    Its weight is the highest there is, so that the quota, and not another program, is what limits it.
+    Its weight is the highest there is: other programs of a busy machine take little from it.
     """
     root, unified = _hierarchy()
     if unified:
@@ -40,14 +41,12 @@ def cpu_quota(cores: float) -> Iterator[list[str]]:
     group = root / f"wsbench-test-{os.getpid()}-{next(_numbers)}"
     group.mkdir()
     try:
-        quota_us = round(cores * _PERIOD_US)
-        if unified:
-            (group / "cpu.max").write_text(f"{quota_us} {_PERIOD_US}")
-            (group / "cpu.weight").write_text("10000")
-        else:
-            (group / "cpu.cfs_period_us").write_text(str(_PERIOD_US))
-            (group / "cpu.cfs_quota_us").write_text(str(quota_us))
-            (group / "cpu.shares").write_text("262144")
+        settings = {"cpu.weight": 10_000} if unified else {"cpu.shares": 262_144}
+        if quota is not None:
+            quota_us = round(quota * _PERIOD_US)
+            settings |= {"cpu.max": quota_us} if unified else {"cpu.cfs_quota_us": quota_us}
+        for name, value in settings.items():
+            (group / name).write_text(str(value))
         yield ["sh", "-c", 'echo $$ > "$0" && exec "$@"', str(group / "cgroup.procs")]
     finally:
         eventually(lambda: not (group / "cgroup.procs").read_text())
@@ -57,7 +56,7 @@ def cpu_quota(cores: float) -> Iterator[list[str]]:
 def problem() -> str:
     """Return why no cgroup with a quota can be created here, or an empty text."""
     try:
-        with cpu_quota(1):
+        with cpu_cgroup(1):
             return ""
     except OSError as error:
         return str(error)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from wsbench.cgroup_cpu import Throttling
 from wsbench.master.live import LiveView
 from wsbench.master.worker_registry import WorkerRegistry
 from wsbench.measure.delta import IntervalDelta
@@ -46,9 +47,9 @@ class Reports:
         self.registry = WorkerRegistry()
         self.live = LiveView(options(**given), self.registry, yield_control=yield_control)
 
-    def send(self, *deltas: IntervalDelta, worker: int = 0, **tally: int) -> None:
+    def send(self, *deltas: IntervalDelta, worker: int = 0, throttling: Throttling | None = None, **tally: int) -> None:
         number = self.registry.expect(worker).report.number + 1
-        report = Report(worker, number, list(deltas), ConnectionCounts(**tally), [], Health())
+        report = Report(worker, number, list(deltas), ConnectionCounts(**tally), [], Health(throttling=throttling))
         self.live.take(report)
         self.registry.take(report)
 
@@ -164,6 +165,16 @@ def test_the_verdict_follows_the_rules_of_the_result(lag_ms: float, cpu_ns: int,
     assert "worker-lost" not in [finding.code for finding in found]
     reports.live.judge({0})
     assert "worker-lost" in [finding.code for finding in reports.live.verdict[1]]
+
+
+def test_a_cpu_quota_that_stops_the_generator_is_seen_while_it_runs() -> None:
+    reports = Reports(rate=100.0)
+    for worker in (0, 1):
+        reports.send(second(1, *[1.0] * 100), worker=worker, throttling=Throttling(0.5, "", 10, 4, 100 * MS))
+    reports.live.judge(set())
+    assert reports.live.verdict is not None
+    word, found = reports.live.verdict
+    assert (word, [finding.code for finding in found if finding.severity == word]) == ("late", ["cpu-throttled"])
 
 
 def verdict_of(live: LiveView) -> str | None:

@@ -153,7 +153,7 @@ def test_a_report_arrives_as_it_was_sent() -> None:
         deltas=[IntervalDelta("measure", 5 * S, {"sent": 2, "late": 1}, {"service": {0: 1, 2**40: 3, -5: 1}})],
         connections=ConnectionCounts(opened=3, close_codes={"1006": 1}),
         errors=[ErrorCount("reset", "target", 1, "the connection broke: …")],
-        health=Health(rss_bytes=5, nofile=20_000, exact_timer=True, throttling=Throttling(0.5, 10, 4, 5)),
+        health=Health(rss_bytes=5, nofile=20_000, exact_timer=True, throttling=Throttling(0.5, "", 10, 4, 5)),
         negotiated=NegotiatedWith(subprotocol="chat"),
         final=True,
     )

@@ -25,9 +25,9 @@ GOOD = Evidence(
 )
 
 
-def stopped(ns: int, throttled_periods: int = 40, cores: float = 0.5) -> dict[str, Any]:
-    """Return the fitness of a worker that its CPU quota stopped for so long in 10 s."""
-    return {"throttling": Throttling(cores, 100, throttled_periods, ns), "measured_ns": 10 * S}
+def stopped(ns: int, throttled_periods: int = 40, cores: float = 0.5, cgroup: str = "a") -> dict[str, Any]:
+    """Return the fitness of a worker whose CPU quota stopped its cgroup for so long in 10 s."""
+    return {"throttling": Throttling(cores, cgroup, 100, throttled_periods, ns), "measured_ns": 10 * S}
 
 
 def spread(*values_ns: tuple[int, int]) -> Buckets:
@@ -201,14 +201,24 @@ def test_every_worker_is_examined_and_named() -> None:
     ]
 
 
-def test_workers_in_one_cgroup_see_the_same_quota_and_it_counts_once() -> None:
-    workers = [replace(FIT, index=index, **stopped((3 + (index == 1)) * S)) for index in range(3)]
-    workers.append(replace(FIT, index=3, **stopped(0, 0)))
-    _, findings = judge(replace(GOOD, workers=workers))
-    (finding,) = findings
+def test_workers_in_one_cgroup_share_the_time_for_which_it_was_stopped() -> None:
+    workers = [replace(FIT, index=index, **stopped(800 * MS - index * MS)) for index in range(8)]
+    workers.append(replace(FIT, index=8, **stopped(90 * MS, cgroup="b")))
+    _, (finding,) = judge(replace(GOOD, workers=workers))
+    assert finding.severity == NOTE  # 1 % of the time: not more than that
     assert finding.evidence == (
-        "the CPU quota (0.5 cores) stopped worker 1 (and 2 more) in 40 of 100 periods of the measure phase, for 4.00 s "
-        "summed over its cores"
+        "the CPU quota (0.5 cores) stopped worker 0, worker 1, worker 2, worker 3 and 4 more in 40 of 100 periods of "
+        "the measure phase, for 100 ms each"
+    )
+
+
+def test_the_cgroup_that_was_stopped_longest_is_named() -> None:
+    workers = [replace(FIT, index=index, **stopped(800 * MS, cgroup=f"of host {index}")) for index in range(8)]
+    workers[5] = replace(FIT, index=5, **stopped(900 * MS, cgroup="of host 5", cores=2))
+    _, (finding,) = judge(replace(GOOD, workers=workers))
+    assert finding.severity == LATE
+    assert finding.evidence == (
+        "the CPU quota (2 cores) stopped worker 5 in 40 of 100 periods of the measure phase, for 900 ms"
     )
 
 

@@ -107,7 +107,7 @@ def test_a_cpu_quota_counts_from_the_measure_phase_to_the_end_of_watching(tmp_pa
     stopped(112)
     monitor.stop_watching()
     stopped(190)  # in the drain
-    assert monitor.sample(0).throttling == Throttling(0.5, 14, 7, 7 * NS_PER_MS)
+    assert monitor.sample(0).throttling == Throttling(0.5, "", 14, 7, 7 * NS_PER_MS)
     monitor.unfreeze()
 
 

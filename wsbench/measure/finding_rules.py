@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
-from wsbench.measure.findings import LATE, NOTE, READ_LATE, SATURATED, Evidence, Finding, WorkerFitness, verdict_of
+from wsbench.measure.cpu_rules import cpu_throttled, cpu_used
+from wsbench.measure.findings import LATE, NOTE, READ_LATE, SATURATED, Evidence, Finding, verdict_of
 from wsbench.measure.histogram import PERCENTS, out_of_range, percentile, samples_needed
-from wsbench.units import NS_PER_MS, format_cores, format_count, format_duration
+from wsbench.units import NS_PER_MS, format_count, format_duration
 
-CPU_LIMIT_PERCENT = 90.0
-"""A worker with a higher mean CPU had no time left to be punctual."""
-PUNCTUAL_NS = 500_000
-"""An open loop that sent 90 % of its messages within this time was punctual, however busy."""
 LAG_FLOOR_NS = 2 * NS_PER_MS
 """Lateness below this is normal on shared machines; above, it is compared with the response time."""
 LAG_SHARE = 0.5
 """Lateness above this share of the response time at the same percentile invalidates the response time."""
 STALL_LIMIT_NS = 50 * NS_PER_MS
 GC_LIMIT_NS = 20 * NS_PER_MS
-THROTTLED_SHARE = 0.01
-"""A CPU quota that stops the generator for a larger share of the measure phase delays more than 1 % of the messages."""
 QUEUE_RATIO = 10
 """Replies that wait this many times longer for the generator than for the server queue in the generator."""
 DESCRIPTOR_SHARE = 0.9
@@ -28,57 +23,6 @@ DESCRIPTOR_SHARE = 0.9
 def judge(evidence: Evidence) -> tuple[str, list[Finding]]:
     """Return the verdict and its findings, the most severe first."""
     return verdict_of(finding for rule in RULES for finding in rule(evidence))
-
-
-def _cpu(evidence: Evidence) -> Iterator[Finding]:
-    # Time spent polling for the next due message was available for messages.
-    busy = [w for w in evidence.workers if w.cpu_percent_mean - w.polling_percent >= CPU_LIMIT_PERCENT]
-    if not busy:
-        return
-    shown = ", ".join(f"worker {w.index} used {w.cpu_percent_mean:.0f} % of a core" for w in busy[:4])
-    # At low load little is handled per wake-up: an open loop near 100 % has more room than it seems.
-    lag = None if evidence.closed_loop else percentile(evidence.series.get("send_lag", {}), 90)
-    if lag is not None and lag <= PUNCTUAL_NS:
-        yield Finding(
-            "cpu-busy",
-            f"{shown} in the measure phase, and was punctual: 90 % of the messages left within {format_duration(lag)}",
-            f"Expect lateness at a higher --rate; more --processes ({_one_per_core(busy)}) would give room.",
-            NOTE,
-        )
-    else:
-        yield Finding(
-            "cpu-saturated",
-            f"{shown} in the measure phase: the generator was the limit",
-            f"Use more --processes ({_one_per_core(busy)}), fewer messages, or a closed loop with fewer connections.",
-            SATURATED,
-        )
-
-
-def _one_per_core(workers: Iterable[WorkerFitness]) -> str:
-    quotas = [worker.throttling.cores for worker in workers if worker.throttling]
-    return f"one per core, within the CPU quota of {format_cores(min(quotas))}" if quotas else "one per core"
-
-
-def _throttled(evidence: Evidence) -> Iterator[Finding]:
-    stopped = [worker for worker in evidence.workers if worker.throttled_share]
-    if not stopped:
-        return
-    # The figures of one worker: those in the same cgroup all report its counters, and a sum would count them again.
-    worst = max(stopped, key=lambda worker: worker.throttled_share)
-    by = worst.throttling
-    assert by is not None
-    # Out of CPU in nearly every period: the generator needs more than the quota, in an open loop as well.
-    exhausted = by.throttled_periods >= CPU_LIMIT_PERCENT / 100 * by.periods
-    grave = SATURATED if evidence.closed_loop or exhausted else LATE
-    more = f" (and {len(stopped) - 1} more)" if len(stopped) > 1 else ""
-    yield Finding(
-        "cpu-throttled",
-        f"the CPU quota ({format_cores(by.cores)}) stopped worker {worst.index}{more} in "
-        f"{format_count(by.throttled_periods)} of {format_count(by.periods)} periods of the measure phase, for "
-        f"{format_duration(by.throttled_ns)} summed over its cores",
-        "Give the container more CPU, or use a lower --rate. A target in the same container was stopped as well.",
-        grave if worst.throttled_share > THROTTLED_SHARE else NOTE,
-    )
 
 
 def _sent_late(evidence: Evidence) -> Iterator[Finding]:
@@ -259,8 +203,8 @@ def _samples(evidence: Evidence) -> Iterator[Finding]:
 
 
 RULES: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
-    _cpu,
-    _throttled,
+    cpu_used,
+    cpu_throttled,
     _sent_late,
     _unscheduled,
     _read_late,

@@ -50,11 +50,6 @@ class WorkerFitness:
     throttling: Throttling | None = None
     measured_ns: int = 0
 
-    @property
-    def throttled_share(self) -> float:
-        """The time for which a CPU quota stopped the worker, as a share of the measure phase."""
-        return self.throttling.throttled_ns / self.measured_ns if self.throttling and self.measured_ns else 0.0
-
 
 @dataclass(frozen=True)
 class Evidence:
