@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -67,6 +68,8 @@ with socket.create_server(("127.0.0.1", int(sys.argv[1]))) as server:
 sys.exit(4)
 """
 """One that dies of the first connection."""
+
+SILENT = f"{sys.executable} {process.TESTS}/helpers/wrong_echo.py silent {{port}}"
 
 
 def own(name: str, url: str) -> str:
@@ -176,10 +179,11 @@ def test_ones_own_servers_and_those_that_fail(tmp_path: Path, run_cli: Cli, embe
         (tmp_path / f"{name}.py").write_text(program)
         mortal += f"\n[[target]]\nname = '{name}'\ncommand = '{sys.executable} {tmp_path}/{name}.py {{port}}'\n"
     elsewhere = own("elsewhere", embedded) + own("refusing", embedded.replace("/echo", "/healthz"))
+    elsewhere += f"\n[[target]]\nname = 'silent'\ncommand = '{SILENT}'\n"
     settings = "repetitions = 1\n" + SHORT.replace("500ms", "3s")
     file = write(tmp_path, MINE + DEAD + mortal + elsewhere, settings=settings)
     ended = run_cli("matrix", file, timeout=120)
-    assert ended.returncode == 0, ended.stderr
+    assert ended.returncode == 3, ended.stderr
     process.no_leftovers(ended)
     experiment, runs = stored(tmp_path)
     assert experiment.complete
@@ -192,18 +196,20 @@ def test_ones_own_servers_and_those_that_fail(tmp_path: Path, run_cli: Cli, embe
         "fatal": FAILED,
         "elsewhere": DONE,
         "refusing": FAILED,
+        "silent": FAILED,
     }
     assert "no licence for port" in (made["dead"].reason or "")
     assert "target brief died in the run: brief ended with exit code 3" in (made["brief"].reason or "")
     assert "target fatal died in the run: fatal ended with exit code 4" in (made["fatal"].reason or "")
     assert run_result.load(only_experiment(tmp_path) / str(made["brief"].run)).connections.dropped > 0
     assert "answered 200 OK to the upgrade" in (made["refusing"].reason or "")
+    assert re.search(r"not one of \d+ messages was answered", made["silent"].reason or "")
     by_target = {cell.target: runs[cell.key] for cell in experiment.cells}
     (mine,), (elsewhere,) = by_target["mine"], by_target["elsewhere"]
     assert mine.target.cpu_s is not None
     assert (elsewhere.target.started_by_wsbench, elsewhere.target.cpu_s) == (False, None)
-    assert ended.stdout.count("– FAILED") == 4
-    assert f"4 runs failed; to try again:\n  wsbench matrix --resume results/{experiment.id}" in ended.stderr
+    assert ended.stdout.count("– FAILED") == 5
+    assert f"5 runs failed; to try again:\n  wsbench matrix --resume results/{experiment.id}" in ended.stderr
 
 
 def test_nothing_could_be_measured(tmp_path: Path, run_cli: Cli) -> None:

@@ -11,7 +11,16 @@ from msgspec.structs import replace
 from wsbench.experiment.judge_step import judge_step, keeps_to_rate
 from wsbench.measure.findings import READ_LATE, Finding
 from wsbench.results.capacity_result import GENERATOR, HELD, TARGET, CapacityStep
-from wsbench.results.run_result import ConnectionCounts, Generator, Latency, MessageCounts, Run, Throughput
+from wsbench.results.run_result import (
+    ConnectionCounts,
+    Generator,
+    Latency,
+    MessageCounts,
+    Outcome,
+    Reason,
+    Run,
+    Throughput,
+)
 from wsbench.run.gates import parse_objective
 
 MS = 1_000_000
@@ -153,6 +162,12 @@ def test_what_lateness_explains_is_the_generators(objective: str, longest_ms: in
 
 def test_what_the_target_took_is_not_its_own_where_replies_lay_unread() -> None:
     assert step(late_reader(service=SLOW, lag=FAST), "service.p99 < 10ms").outcome == GENERATOR
+
+
+def test_a_target_that_gives_no_right_reply_holds_nothing() -> None:
+    made = replace(run(), outcome=Outcome("not-measured", [Reason("answers-otherwise", 9, "it does not echo")]))
+    assert (step(made).outcome, step(made).why) == (TARGET, "it does not echo")
+    assert step(replace(made, generator=Generator("saturated"))).outcome == GENERATOR
 
 
 def test_all_that_went_wrong_is_said() -> None:

@@ -7,7 +7,16 @@ from helpers.comparisons import run_with
 from msgspec.structs import replace
 
 from wsbench.experiment.preconditions import differences, notes, remedy
-from wsbench.results.run_result import Environment, Generator, MessageCounts, NegotiatedWith, Run, Timestamps
+from wsbench.results.run_result import (
+    Environment,
+    Generator,
+    MessageCounts,
+    NegotiatedWith,
+    Outcome,
+    Reason,
+    Run,
+    Timestamps,
+)
 
 RUN = run_with()
 HERE = RUN.environment
@@ -42,6 +51,10 @@ def _fields(environment: Environment) -> dict[str, object]:
         (run_with(processes=2), "processes: 1 against 2"),
         (replace(RUN, generator=Generator("late")), "verdict of NEW: late"),
         (replace(RUN, complete=False), "NEW is incomplete"),
+        (
+            replace(RUN, outcome=Outcome("not-measured", [Reason("never-answers", 9, "not one reply")])),
+            "NEW has measured nothing: not one reply",
+        ),
     ],
 )
 def test_every_difference_is_named_and_nothing_else(new: Run, named: str) -> None:

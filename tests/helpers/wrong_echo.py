@@ -1,6 +1,6 @@
 """A WebSocket server that accepts every connection and then does one thing wrong, on the library websockets.
 
-    cd tests && python -m helpers.wrong_echo MODE        ends on SIGTERM
+    cd tests && python -m helpers.wrong_echo MODE [PORT]        ends on SIGTERM
 
 Unlike the faulty echo server, whose faults concern some messages, this one never does anything right.
 """
@@ -64,11 +64,11 @@ async def _ping(connection: ServerConnection) -> None:
         await asyncio.sleep(0.1)
 
 
-async def _main(mode: str) -> None:
-    async with serve(lambda connection: _serve(connection, mode), "127.0.0.1", 0, compression=None) as server:
+async def _main(mode: str, port: int = 0) -> None:
+    async with serve(lambda connection: _serve(connection, mode), "127.0.0.1", port, compression=None) as server:
         print(f"listening on ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/", flush=True)
         await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(_main(sys.argv[1]))
+    asyncio.run(_main(sys.argv[1], *map(int, sys.argv[2:])))

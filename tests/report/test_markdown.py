@@ -66,7 +66,7 @@ def test_the_first_wrong_replies() -> None:
     text = run_summary(replace(RUN, examples=EXAMPLES))
     assert "\n\n**Wrong replies:**\n- corrupted, the first: 10 bytes before the message: 'You said: '; received" in text
     assert '\n- rejected, order, the first: no funds; received \'\\{"error":"no funds"\\}\'\n' in text
-    assert "received '\\<b\\>welcome\\</b\\>'\n\n**Verdict" in text
+    assert "received '\\<b\\>welcome\\</b\\>'\n\n**Generator" in text
     assert "Wrong" not in run_summary(RUN)
 
 

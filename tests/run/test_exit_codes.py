@@ -59,14 +59,16 @@ ROW = OverviewRow("key", "target", "conditions", open_loop=True, asked=2, done=2
         ({}, True, True, False, ExitCode.OK),
         ({"verdicts": {"late": 1}}, True, False, False, ExitCode.OK),
         ({"verdicts": {"late": 1}}, True, True, False, ExitCode.NOT_TRUSTED),
+        ({"done": 1}, True, False, False, ExitCode.OK),
         ({"done": 0}, True, False, False, ExitCode.NOT_MEASURED),
+        ({"asked": 0, "done": 0}, True, False, False, ExitCode.OK),
         ({}, True, False, True, ExitCode.INTERRUPTED),
         ({}, False, False, False, ExitCode.INTERRUPTED),
     ],
 )
 def test_of_an_experiment(row: dict[str, Any], complete: bool, strict: bool, interrupted: bool, code: ExitCode) -> None:
     experiment = Experiment(1, "id", "name", complete, "2026-11-22T09:15:00.000Z", "0.1.0", 1, "target", [])
-    overview = Overview("target", 0.95, [msgspec.structs.replace(ROW, **row)])
+    overview = Overview("target", 0.95, [ROW, msgspec.structs.replace(ROW, **row)])
     assert exit_codes.of_experiment(experiment, overview, strict=strict, interrupted=interrupted) is code
 
 

@@ -8,6 +8,7 @@ from wsbench.measure.findings import LATE, READ_LATE
 from wsbench.results.capacity_result import GENERATOR, HELD, TARGET, CapacityStep, Objective
 from wsbench.results.run_result import Run
 from wsbench.run.gates import NO_VALUE, Condition
+from wsbench.run.outcome import NOT_MEASURED
 from wsbench.units import NS_PER_S, format_count, format_duration
 
 SHORTFALL = 0.03
@@ -35,7 +36,7 @@ def judge_step(
         for objective, held, value in checked
         if not held
     ]
-    why = "; ".join([*_not_opened(run), *_short(run, on_schedule), *broken])
+    why = "; ".join([*_nothing_right(run), *_not_opened(run), *_short(run, on_schedule), *broken])
     outcome = HELD
     if why:
         outcome, evidence = _whose(run, [objective for objective, held, _ in checked if not held])
@@ -56,6 +57,11 @@ def judge_step(
         p99_9_ns=response.p99_9_ns,
         run=where,
     )
+
+
+def _nothing_right(run: Run) -> Iterable[str]:
+    if run.outcome.result == NOT_MEASURED:
+        yield run.outcome.reasons[0].evidence
 
 
 def _not_opened(run: Run) -> Iterable[str]:
@@ -95,7 +101,11 @@ def _whose(run: Run, broken: Iterable[Condition]) -> tuple[str, str]:
         grave = [finding.evidence for finding in run.generator.findings if finding.severity == verdict]
         return GENERATOR, f"generator {verdict}: {''.join(grave[:1])}"
     # A generator in time misses messages only if their sockets are full or their connections closed.
-    if run.messages.missed or any(_not_opened(run)) or any(_beyond_lateness(run, each) for each in broken):
+    if (
+        run.messages.missed
+        or any((*_nothing_right(run), *_not_opened(run)))
+        or any(_beyond_lateness(run, each) for each in broken)
+    ):
         return TARGET, ""
     own_ns = max(_ns_of(run, "send_lag", "p99_ns"), _ns_of(run, "read_lag", "p99_ns"))
     # Of several replies in a socket, only the last has its own arrival time: the p99 of `service` is then distorted.

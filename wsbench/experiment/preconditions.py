@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from wsbench.results.run_result import Run
+from wsbench.run.outcome import NOT_MEASURED
 from wsbench.units import format_cores, format_count, format_seconds
 
 Named = tuple[str, Callable[[Run], str]]
@@ -49,6 +50,8 @@ def differences(base: Sequence[Run], new: Sequence[Run]) -> list[str]:
         differing += [f"{_VERDICT}{side}: {verdict}" for verdict in untrusted]
         if not all(run.complete for run in runs):
             differing.append(f"{side} is incomplete")
+        nothing = [run.outcome.reasons[0].evidence for run in runs if run.outcome.result == NOT_MEASURED]
+        differing += [f"{side} has measured nothing: {evidence}" for evidence in nothing[:1]]
     return differing
 
 

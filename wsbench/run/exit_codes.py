@@ -4,12 +4,12 @@
 | ---- | -------------- | ------------ | -------------------------------- | -------------- | ----------------- |
 | 0    | measured       | not slower   | a load holds                     | measured       | all answers right |
 | 1    | a gate failed  | slower       | the lowest load does not hold    |                |                   |
-| 3    | not measured   |              | none holds: the generator's side | nothing done   |                   |
+| 3    | not measured   |              | none holds: the generator's side | a cell failed ‡|                   |
 | 4    | not trusted *  |              | the generator is the limit *     | not trusted *  | a wrong answer    |
 | 5    |                | inconclusive |                                  |                |                   |
 | 130  | interrupted    |              | interrupted                      | interrupted    |                   |
 
-* with --strict
+* with --strict; ‡ all runs of a cell, or there is none
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def of_experiment(experiment: Experiment, overview: Overview, *, strict: bool, i
     """Return the exit code of an experiment."""
     if interrupted or not experiment.complete:
         return ExitCode.INTERRUPTED
-    if not any(row.done for row in overview.rows):
+    if any(row.asked and not row.done for row in overview.rows) or not any(row.done for row in overview.rows):
         return ExitCode.NOT_MEASURED
     return ExitCode.NOT_TRUSTED if strict and not all(map(trusted, overview.rows)) else ExitCode.OK
 
