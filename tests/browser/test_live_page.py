@@ -68,6 +68,7 @@ def test_a_run_from_the_form_to_its_files(open_page: OpenPage, ui: WebUi, target
     expect(page.locator("#asked")).to_contain_text("4 connections, 300 messages/s (constant), 256 bytes")
     expect(page.locator("#asked")).to_contain_text("compression on")
     page.wait_for_selector("#verdict:not([hidden])")
+    expect(page.locator("#result")).to_have_text("so far: nothing went wrong")
     before = int(page.locator("#messages tr", has_text="sent").first.locator("td").inner_text().replace(",", ""))
     version = page.evaluate("Number(document.documentElement.dataset.version)")
     page.wait_for_function("known => Number(document.documentElement.dataset.version) > known + 1", arg=version)
@@ -97,7 +98,8 @@ def test_a_run_from_the_form_to_its_files(open_page: OpenPage, ui: WebUi, target
         page.locator(".result").first.locator("text=run.json").click()
     assert json.loads(download.value.path().read_bytes())["id"] == directory.name
     verdict = page.locator("#word").inner_text()
-    assert verdict.startswith(f"{run['generator']['verdict']}: ")
+    assert verdict.startswith(f"generator {run['generator']['verdict']}: ")
+    assert page.locator("#result").inner_text() == run["outcome"]["result"] == "passed"
 
 
 @pytest.mark.parametrize(("width", "dark"), [(NARROW, True), (WIDE, False)])

@@ -18,7 +18,10 @@ from wsbench.master.progress_feed import ProgressFeed
 from wsbench.master.result_writer import WrittenResult
 from wsbench.master.run_host import RunHost
 from wsbench.master.target_usage import TargetSampler
+from wsbench.measure.series import MESSAGE_COUNTS
 from wsbench.results.directory import Staging
+from wsbench.results.run_result import MessageCounts, Reason
+from wsbench.run import outcome
 from wsbench.run.handoff import Handoff
 from wsbench.run.protocol import RunDescription
 from wsbench.units import NS_PER_S
@@ -63,6 +66,13 @@ class Director:
             self.phases,
             on_launcher_gone=lambda: self.finish(Ending.INTERRUPT),
         )
+
+    def trouble(self) -> list[Reason]:
+        """Return what has gone wrong so far."""
+        workers, counts, requests = self.collector.registry, self.collector.totals.counts(), self._host.other_requests()
+        messages = MessageCounts(**{name: counts[name] for name in MESSAGE_COUNTS})
+        whole = workers.whole_run(counts, requests)
+        return [*outcome.trouble(whole, messages, workers.connections(), workers.errors(), requests)]
 
     def finish(self, ending: Ending) -> None:
         """End the run, collect what the workers still have, and write the result; later calls wait for the first."""

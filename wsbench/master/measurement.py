@@ -14,7 +14,7 @@ from wsbench.measure.histogram import Buckets
 from wsbench.measure.phases import FOREVER_NS, Phase, PhasePlan
 from wsbench.measure.series import AWAY, CONNECT_SERIES, SERIES
 from wsbench.measure.totals import Totals
-from wsbench.results.run_result import OtherRequests, TargetResult, WholeRun
+from wsbench.results.run_result import OtherRequests, TargetResult
 from wsbench.run.protocol import SCENARIO_FAILED
 
 
@@ -65,20 +65,6 @@ class Measurement:
             return ""
         count = len(self.workers)
         return f"{'the worker was' if count == 1 else f'all {count} workers were'} lost: the load ended before its time"
-
-    @cached_property
-    def whole_run(self) -> WholeRun:
-        """What went wrong in the whole run."""
-        counts, connections, errors = self.totals.counts(), self.workers.connections(), self.workers.errors()
-        listed = sum(error.count - error.of_messages for error in errors)
-        wrong = counts["lost"] + counts["corrupted"] + counts["missed"]
-        return WholeRun(
-            attempts=connections.attempts,
-            failed=connections.attempts_failed,
-            due=counts["sent"] + counts["missed"],
-            lost=counts["lost"],
-            errors=listed + wrong + self.other_requests.failed,
-        )
 
     @property
     def measured_ns(self) -> int:

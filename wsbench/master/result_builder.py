@@ -58,7 +58,7 @@ def _figures(described: RunDescription, measured: Measurement) -> run_result.Run
         errors=workers.errors(),
         generator=_generator(described.options, measured),
         counters=measured.counters,
-        whole_run=measured.whole_run,
+        whole_run=workers.whole_run(measured.totals.counts(), measured.other_requests),
         other_requests=measured.other_requests,
         examples=workers.examples(),
         availability=_availability(measured),

@@ -13,7 +13,15 @@ from wsbench.measure.findings import Evidence, WorkerFitness
 from wsbench.measure.histogram import Buckets
 from wsbench.measure.overlap import longest_overlap
 from wsbench.measure.phases import Phase
-from wsbench.results.run_result import ConnectionCounts, ErrorCount, NegotiatedWith, ReplyExample, Worker
+from wsbench.results.run_result import (
+    ConnectionCounts,
+    ErrorCount,
+    NegotiatedWith,
+    OtherRequests,
+    ReplyExample,
+    WholeRun,
+    Worker,
+)
 from wsbench.run.options import RunOptions
 from wsbench.run.protocol import Health, Report
 from wsbench.units import NS_PER_S
@@ -215,6 +223,18 @@ class WorkerRegistry:
         """Return the longest time in which no worker had an open connection. Workers without users do not count."""
         reports = [worker.report for worker in self]
         return longest_overlap([each.outages for each in reports if each.connections.opened or each.outages])
+
+    def whole_run(self, counts: Mapping[str, int], requests: OtherRequests) -> WholeRun:
+        """Return what went wrong in the whole run so far; `counts` are those of all phases."""
+        connections = self.connections()
+        listed = sum(error.count - error.of_messages for error in self.errors())
+        return WholeRun(
+            attempts=connections.attempts,
+            failed=connections.attempts_failed,
+            due=counts["sent"] + counts["missed"],
+            lost=counts["lost"],
+            errors=listed + counts["lost"] + counts["corrupted"] + counts["missed"] + requests.failed,
+        )
 
     def negotiated(self) -> NegotiatedWith:
         """Return what the server granted to the first connection."""

@@ -5,10 +5,19 @@ The generator's verdict on itself is another matter: `measure.finding_rules`. do
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from wsbench.measure.series import AWAY, SERIES
-from wsbench.results.run_result import ErrorCount, MessageCounts, Outcome, Reason, Run
+from wsbench.results.run_result import (
+    ConnectionCounts,
+    ErrorCount,
+    MessageCounts,
+    OtherRequests,
+    Outcome,
+    Reason,
+    Run,
+    WholeRun,
+)
 from wsbench.run.protocol import rejected_reply_name
 from wsbench.units import format_count, format_duration
 
@@ -26,14 +35,14 @@ def judge(run: Run, *, strict: bool, workers_lost: str = "") -> Outcome:
     `strict` requires a verdict of ok; `workers_lost` is the sentence for a run that ended because all of its workers
     were lost.
     """
-    trouble = [*_trouble(run)]
+    troubles = [*trouble(run.whole_run, run.messages_all_phases, run.connections, run.errors, run.other_requests)]
     if workers_lost:
-        return Outcome(NOT_MEASURED, [Reason("workers-lost", len(run.generator.workers), workers_lost), *trouble])
+        return Outcome(NOT_MEASURED, [Reason("workers-lost", len(run.generator.workers), workers_lost), *troubles])
     if nothing := [*_nothing_right(run)]:
-        return Outcome(NOT_MEASURED, [*nothing, *trouble])
+        return Outcome(NOT_MEASURED, [*nothing, *troubles])
     if failures := [*_failures(run, strict=strict)]:
-        return Outcome(FAILED, [*failures, *trouble])
-    return Outcome(PASSED, trouble)
+        return Outcome(FAILED, [*failures, *troubles])
+    return Outcome(PASSED, troubles)
 
 
 def due(counts: MessageCounts) -> int:
@@ -91,11 +100,16 @@ def _no_right_reply(run: Run, counts: MessageCounts, where: str) -> Reason:
     if closed := _closes_everything(run):
         return Reason("closes-at-once", run.connections.dropped, f"not one of {messages} was answered: {closed}")
     if counts.sent == counts.one_way:
-        evidence = f"not one of {messages} could be sent"
-        worst = run.errors[0].example if run.errors else ""
-        return Reason("never-sent", counts.missed, f"{evidence}: {worst}" if worst else evidence)
-    evidence = f"not one of {messages} was answered within {format_duration(run.conditions.timeout_ns)}"
-    return Reason("never-answers", counts.lost, evidence)
+        worst = f": {run.errors[0].example}" if run.errors else _blame(run)
+        return Reason("never-sent", counts.missed, f"not one of {messages} could be sent{worst}")
+    evidence = f"not one of {messages} was answered in time (--timeout {format_duration(run.conditions.timeout_ns)})"
+    return Reason("never-answers", counts.lost, evidence + _blame(run))
+
+
+def _blame(run: Run) -> str:
+    """Return a warning that the server may not be to blame; empty if the generator kept up."""
+    verdict = run.generator.verdict
+    return "" if verdict == "ok" else f"; the generator was {verdict}: the fault may be its own"
 
 
 def _nothing_due(run: Run) -> Reason:
@@ -119,9 +133,14 @@ def _closes_everything(run: Run) -> str:
 # -- trouble -----------------------------------------------------------------------------------------------------------
 
 
-def _trouble(run: Run) -> Iterator[Reason]:
-    """Yield what went wrong in the whole run."""
-    whole, counts, connections = run.whole_run, run.messages_all_phases, run.connections
+def trouble(
+    whole: WholeRun,
+    counts: MessageCounts,
+    connections: ConnectionCounts,
+    errors: Iterable[ErrorCount],
+    requests: OtherRequests,
+) -> Iterator[Reason]:
+    """Yield what went wrong so far in the whole run."""
     if whole.failed:
         tried = f"{format_count(whole.failed)} of {format_count(whole.attempts)} attempts to connect failed"
         yield Reason("connect-failed", whole.failed, tried)
@@ -133,11 +152,10 @@ def _trouble(run: Run) -> Iterator[Reason]:
     for code in ("corrupted", "unexpected", "duplicated", "reordered"):
         if count := getattr(counts, code):
             yield Reason(code, count, f"{_count(count, 'reply', 'replies')} {code}")
-    if run.other_requests.failed:
-        failed, requests = run.other_requests.failed, run.other_requests.count
-        evidence = f"{format_count(failed)} of {_count(requests, 'request')} of other users failed"
-        yield Reason("requests-failed", failed, evidence)
-    for error in run.errors:
+    if requests.failed:
+        evidence = f"{format_count(requests.failed)} of {_count(requests.count, 'request')} of other users failed"
+        yield Reason("requests-failed", requests.failed, evidence)
+    for error in errors:
         if error.kind in _OTHERS and error.count > error.of_messages:
             count = error.count - error.of_messages
             yield Reason(error.kind, count, f"{format_count(count)} × {error.example}")

@@ -98,13 +98,22 @@
     setText("trouble", update.failure ?? "");
   }
 
+  function showOutcome(outcome) {
+    const kind = outcome.kind || (outcome.reasons.length > 0 ? "warn" : "good");
+    byId("outcome").hidden = false;
+    byId("outcome").className = `verdict ${kind}`;
+    const nothing = outcome.kind ? "" : ": nothing went wrong";
+    setText("result", outcome.result.replace("-", " ") + (outcome.reasons.length > 0 ? "" : nothing));
+    byId("reasons").replaceChildren(...outcome.reasons.map((reason) => element("li", reason.evidence)));
+  }
+
   function showVerdict(verdict) {
     const section = byId("verdict");
     section.hidden = verdict === null;
     if (verdict === null) return;
     const [className, meaning] = VERDICTS[verdict.verdict];
-    section.className = `verdict ${className}`;
-    setText("word", `${verdict.verdict}${verdict.final ? "" : " so far"}: ${meaning}`);
+    section.className = `verdict ${className === "good" ? "" : className}`;
+    setText("word", `generator ${verdict.verdict}${verdict.final ? "" : " so far"}: ${meaning}`);
     byId("findings").replaceChildren(...verdict.findings.map((finding) => {
       const item = element("li");
       item.append(element("b", `${finding.code}: `), finding.evidence, element("p", finding.remedy, "faint"));
@@ -303,6 +312,7 @@
       points.delete(key);
     }
     showRun(update);
+    if (update.outcome) showOutcome(update.outcome);
     showVerdict(update.verdict);
     showTiles(update);
     showTables(update);

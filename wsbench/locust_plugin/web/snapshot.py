@@ -16,6 +16,7 @@ from msgspec.structs import asdict
 from wsbench.master.director import Director
 from wsbench.master.live import ChartPoint
 from wsbench.measure.series import MESSAGE_COUNTS
+from wsbench.report import outcome_text
 from wsbench.run.options import RunOptions, describe
 from wsbench.units import format_count, format_duration, format_seconds
 
@@ -65,6 +66,7 @@ def document(director: Director | None, finished: Sequence[Path], *, run_id: str
     shown["throughput"] = result.run.throughput if result.run is not None else None
     if live.verdict is None and result.run is None:
         live.judge(set())
+    shown["outcome"] = _outcome(director)
     shown["verdict"] = _verdict(director)
     return shown
 
@@ -72,6 +74,14 @@ def document(director: Director | None, finished: Sequence[Path], *, run_id: str
 def files_of(path: Path) -> list[str]:
     """Return the files of a result that can be downloaded, the most interesting first."""
     return [name for name in DOWNLOADS if (path / name).is_file()]
+
+
+def _outcome(director: Director) -> dict[str, Any]:
+    """Return the outcome; of a run in progress, what has gone wrong so far."""
+    run = director.result.run
+    if run is None:
+        return {"kind": "", "result": "so far", "reasons": director.trouble()}
+    return {"kind": outcome_text.kind(run), **asdict(run.outcome)}
 
 
 def _verdict(director: Director) -> dict[str, Any] | None:
