@@ -150,6 +150,33 @@ def test_colours_follow_the_reader(open_page: OpenPage, pages: dict[str, Path]) 
         page.wait_for_timeout(20)
 
 
+PLACES = """() => ["heat", "throughput", "errors", "connections", "cpu"].map((id) => {
+  const plot = document.querySelector(`#${id} .nsewdrag`).getBoundingClientRect();
+  return [plot.left, plot.right, ...document.getElementById(id).layout.xaxis.range].map(Math.round).join(" ");
+})"""
+
+
+@pytest.mark.parametrize("width", [browser.WIDE, browser.NARROW])
+def test_an_instant_is_at_the_same_place_in_all_plots_over_time(
+    open_page: OpenPage, pages: dict[str, Path], width: int
+) -> None:
+    page = open_page(width=width, offline=True)
+    show(page, pages["run"])
+    whole = page.evaluate(PLACES)
+    assert len(set(whole)) == 1 and whole[0].endswith(" 0 66")
+    page.evaluate("Plotly.relayout(document.getElementById('errors'), {'xaxis.range': [20, 30]})")
+    until_all_show(page, " 20 30")
+    page.evaluate("Plotly.relayout(document.getElementById('cpu'), {'xaxis.range': [0, 66]})")
+    until_all_show(page, " 0 66")
+
+
+def until_all_show(page: Page, stretch: str) -> None:
+    deadline = time.monotonic() + scaled(20)
+    while not all(place.endswith(stretch) for place in page.evaluate(PLACES)):
+        assert time.monotonic() < deadline
+        page.wait_for_timeout(20)
+
+
 def test_it_can_be_printed(open_page: OpenPage, pages: dict[str, Path], tmp_path: Path) -> None:
     page = open_page(dark=True, offline=True)
     show(page, pages["run"])

@@ -82,7 +82,8 @@ def stored(
 
     Args:
         samples_per_s: messages that are drawn; each stands for so many that there are `per_s`.
-        lost_per_stall: of every stall, which comes after each third of the run.
+        lost_per_stall: of every stall, which comes after each third of the run. If any are, the stall also drops ten
+            connections, which are open again a second later.
     """
     rng = random.Random(seed)
     intervals = [_connecting(rng, 0, 25), _connecting(rng, 1, 25)]
@@ -94,8 +95,12 @@ def stored(
         intervals.append(
             _interval(rng, "measure", 5 + n, per_s, samples_per_s, slow * (40 if n in stalls else 1), lost)
         )
+    for stall in stalls if lost_per_stall else ():
+        dropped, reopened = (intervals[place].counts for place in (5 + stall, 6 + stall))
+        dropped |= {"connections_closed": 10, "dropped": 10, "connect_failed": 12, "away_ns": 5 * _S}
+        reopened |= {"connections_opened": 10, "away_ns": 5 * _S}
     intervals.append(
-        IntervalDelta("drain", BEGIN_NS + (5 + seconds) * _S, {"connections_closed": 50, "sent": 0, "received": 0})
+        IntervalDelta("drain", BEGIN_NS + (5 + seconds) * _S, {"connections_closed": 50, "connections_wanted": -50})
     )
     busy = {(each.phase, each.start_ns): rng.uniform(35, 55) for each in intervals}
     lines = [
@@ -121,7 +126,8 @@ def _connecting(rng: random.Random, second: int, count: int) -> IntervalDelta:
         }
         for name, value in {**parts, "connect": sum(parts.values())}.items():
             record(series[name], int(value))
-    return IntervalDelta("ramp", BEGIN_NS + second * _S, {"connections_opened": count}, series)
+    counts = {"connections_opened": count, "connections_wanted": count}
+    return IntervalDelta("ramp", BEGIN_NS + second * _S, counts, series)
 
 
 def _interval(

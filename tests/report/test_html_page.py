@@ -67,7 +67,8 @@ def test_outcome_verdict_and_findings_come_first(minute: Stored) -> None:
 
 def test_all_plots_of_a_run_are_there(minute: Stored) -> None:
     document = report(minute)
-    assert document.figures() == ["percentiles", "heat", "throughput", "connections", "cpu", "connecting"]
+    over_time = ["heat", "throughput", "errors", "connections", "cpu"]
+    assert document.figures() == ["percentiles", *over_time, "connecting"]
     places = [attrs["id"] for tag, attrs in document.elements if tag == "figure"]
     assert places == document.figures()
 
@@ -86,6 +87,36 @@ def test_plots_show_the_figures_of_the_result(minute: Stored) -> None:
     rows = list(csv.DictReader(io.StringIO(minute.timeline.decode())))
     received = unpacked(rates["received"]["y"])[::2]  # type: ignore[arg-type]
     assert received == [float(row["received"]) for row in rows]
+
+
+def test_plots_over_time_share_an_axis_that_covers_the_whole_run(minute: Stored) -> None:
+    document = report(minute)
+    layouts = [document.figure(name)["layout"] for name in ("heat", "throughput", "errors", "connections", "cpu")]
+    assert layouts[0]["xaxis"]["range"] == [0, 2 + 3 + 60 + 1]  # type: ignore[call-overload]
+    for name in ("xaxis", "shapes", "annotations", "meta"):
+        assert all(each[name] == layouts[0][name] for each in layouts), name  # type: ignore[call-overload]
+
+
+def test_errors_and_the_gap_between_open_and_wanted_connections_are_drawn(minute: Stored) -> None:
+    document = report(minute)
+    errors = {str(line["name"]): unpacked(line["customdata"]) for line in document.figure("errors")["data"]}  # type: ignore[arg-type]
+    assert {name: max(rates) for name, rates in errors.items()} == {"lost": 50, "failed to connect": 12, "dropped": 10}
+    assert [second for second, rate in enumerate(errors["dropped"][::2]) if rate] == [25, 45]
+    open_, wanted = (unpacked(line["y"])[::2] for line in document.figure("connections")["data"])  # type: ignore[arg-type]
+    assert [second for second, pair in enumerate(zip(open_, wanted, strict=True)) if pair == (40, 50)] == [25, 45]
+    assert (open_[-1], wanted[-1]) == (0, 0)
+
+
+def test_a_timeline_of_an_earlier_version_has_a_report(minute: Stored) -> None:
+    rows = list(csv.reader(io.StringIO(minute.timeline.decode())))
+    text = "\n".join(",".join(row[: rows[0].index("missed")]) for row in rows)
+    document = Document(run_page.report(minute.run, minute.lines(), text.encode()).decode())
+    assert [line["name"] for line in document.figure("errors")["data"]] == ["lost"]
+    assert [line["name"] for line in document.figure("connections")["data"]] == ["open"]
+
+
+def test_without_an_error_there_is_no_plot_of_them() -> None:
+    assert "errors" not in report(stored(3)).figures()
 
 
 def test_text_from_outside_stays_text(minute: Stored) -> None:

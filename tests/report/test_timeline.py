@@ -42,7 +42,8 @@ def test_the_columns() -> None:
     names = """
         time elapsed_s phase connections sent received lost bytes_sent bytes_received
         response_p50_ns response_p99_ns response_max_ns service_p50_ns service_p99_ns service_max_ns
-        send_lag_p99_ns read_lag_p99_ns worker_cpu_percent"""
+        send_lag_p99_ns read_lag_p99_ns worker_cpu_percent
+        missed corrupted connect_failed dropped wanted away_s"""
     assert list(COLUMNS) == names.split()
 
 
@@ -67,6 +68,12 @@ def test_a_row_has_the_figures_of_its_interval() -> None:
         "send_lag_p99_ns": "10",
         "read_lag_p99_ns": "80",
         "worker_cpu_percent": "41.3",
+        "missed": "1",
+        "corrupted": "0",
+        "connect_failed": "0",
+        "dropped": "0",
+        "wanted": "0",
+        "away_s": "0.000",
     }
 
 
@@ -92,6 +99,22 @@ def test_connections_are_those_open_at_the_intervals_end() -> None:
         IntervalDelta("drain", T + 3 * S, {"connections_closed": 45}),
     )
     assert [row["connections"] for row in found] == ["30", "45", "45", "0"]
+
+
+def test_connections_that_are_away_are_wanted_all_the_same() -> None:
+    found = rows(
+        IntervalDelta("ramp", T, {"connections_opened": 5, "connections_wanted": 5}),
+        IntervalDelta("measure", T + S, {"connections_closed": 4, "dropped": 4, "away_ns": 2 * S + S // 2}),
+        IntervalDelta("measure", T + 2 * S, {"connections_opened": 3, "connect_failed": 7, "away_ns": S // 1000}),
+        IntervalDelta("drain", T + 3 * S, {"connections_closed": 4, "connections_wanted": -5}),
+    )
+    names = ("connections", "wanted", "dropped", "connect_failed", "away_s")
+    assert [tuple(row[name] for name in names) for row in found] == [
+        ("5", "5", "0", "0", "0.000"),
+        ("1", "5", "4", "0", "2.500"),
+        ("4", "5", "0", "7", "0.001"),
+        ("0", "0", "0", "0", "0.000"),
+    ]
 
 
 def test_lines_end_in_a_newline_alone() -> None:

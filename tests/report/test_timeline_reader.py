@@ -7,7 +7,7 @@ import math
 import pytest
 
 from wsbench.errors import ResultError
-from wsbench.report.html.timeline_reader import COLUMNS, read_timeline
+from wsbench.report.html.timeline_reader import COLUMNS, ERRORS, read_timeline
 
 
 def test_an_hour_becomes_columns_without_losing_a_count() -> None:
@@ -16,9 +16,19 @@ def test_an_hour_becomes_columns_without_losing_a_count() -> None:
     over_time = read_timeline("\n".join(intervals).encode(), "timeline.csv")
     assert over_time.every_s == 7
     assert len(over_time.moments) == math.ceil(3600 / 7) <= COLUMNS
-    assert sum(moment.lost for moment in over_time.moments) == 3600
+    assert sum(moment.errors["lost"] for moment in over_time.moments) == 3600
     assert {round(moment.sent_per_s, 6) for moment in over_time.moments} == {10.0}
     assert over_time.moments[0].cpu_percent == 6
+    assert {moment.wanted for moment in over_time.moments} == {None}, "a file of an earlier version has no such column"
+
+
+def test_errors_are_summed_by_kind() -> None:
+    kinds = ",".join(ERRORS)
+    intervals = [f"time,elapsed_s,phase,connections,sent,received,worker_cpu_percent,wanted,{kinds}"]
+    intervals += [f"2026-11-22T09:15:00.000Z,{n},measure,5,10,9,,7,1,2,3,4,5" for n in range(1200)]
+    first, *_ = read_timeline("\n".join(intervals).encode(), "timeline.csv").moments
+    assert list(first.errors.values()) == [2, 4, 6, 8, 10] and first.unanswered == 6
+    assert (first.per_s("dropped"), first.connections, first.wanted) == (5.0, 5, 7)
 
 
 @pytest.mark.parametrize("text", [b"\xff\xfe", b"time,elapsed_s\n2026,x\n", b"time,phase\n1,2\n", b"elapsed_s\n1\n"])

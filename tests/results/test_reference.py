@@ -1,4 +1,4 @@
-"""docs/reference.md names the commands and the fields of run.json that there are, in its tables."""
+"""docs/reference.md names the commands, fields of run.json, findings and columns of timeline.csv that there are."""
 
 from __future__ import annotations
 
@@ -14,10 +14,14 @@ import pytest
 from wsbench.cli.main import COMMANDS
 from wsbench.measure import cpu_rules, finding_rules
 from wsbench.measure.findings import READ_LATE
+from wsbench.report.timeline import COLUMNS
 from wsbench.results.run_result import Run
 
 REFERENCE = (Path(__file__).parents[2] / "docs" / "reference.md").read_text()
-FIELDS, _, FINDINGS = REFERENCE.partition("### run.json")[2].partition("### Findings")
+FIELDS, TIMELINE, FINDINGS = (
+    REFERENCE.partition(f"\n### {heading}\n")[2].partition("\n### ")[0]
+    for heading in ("run.json", "timeline.csv", "Findings")
+)
 
 
 def _members(model: type[msgspec.Struct], prefix: str = "") -> Iterator[tuple[str, list[str]]]:
@@ -51,6 +55,11 @@ def test_the_fields_of_a_run_all_have_a_row() -> None:
     for line in re.findall(r"^\| (`[^|]*) \|", FIELDS, re.MULTILINE):
         names += re.findall(r"`(\w+)`", line)
     assert set(names) == {field.encode_name for field in msgspec.structs.fields(Run)}
+
+
+def test_the_columns_of_the_timeline_all_have_a_row() -> None:
+    first_cells = re.findall(r"^\| (`[^|]*) \|", TIMELINE, re.MULTILINE)
+    assert sorted(re.findall(r"`(\w+)`", " ".join(first_cells))) == sorted(COLUMNS)
 
 
 def test_every_command_has_a_row() -> None:

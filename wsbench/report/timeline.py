@@ -17,12 +17,12 @@ COLUMNS = (
     *("time", "elapsed_s", "phase", "connections", "sent", "received", "lost", "bytes_sent", "bytes_received"),
     *(f"{series}_{figure}_ns" for series in _SERIES for figure in ("p50", "p99", "max")),
     *(f"{lag}_p99_ns" for lag in _LAGS),
-    "worker_cpu_percent",
+    *("worker_cpu_percent", "missed", "corrupted", "connect_failed", "dropped", "wanted", "away_s"),
 )
-_COUNTED = (
-    *("connections_opened", "connections_closed", "sent", "received", "lost", "missed"),
-    *("payload_sent", "payload_received"),
-)
+_MESSAGES = ("sent", "received", "lost", "payload_sent", "payload_received")
+_WRONG = ("missed", "corrupted", "connect_failed", "dropped")
+_CONNECTIONS = ("connections_opened", "connections_closed", "connections_wanted", "away_ns")
+_COUNTED = (*_MESSAGES, *_WRONG, *_CONNECTIONS)
 
 
 class TimelineRow(NamedTuple):
@@ -60,14 +60,16 @@ def encode(rows: Sequence[TimelineRow], cpu_percent: Mapping[tuple[str, int], fl
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
-    connections = 0
+    connections = wanted = 0
     for row in rows:
-        opened, closed, sent, received, lost, _, *payload = row.counted
-        connections += opened - closed
+        counts = dict(zip(_COUNTED, row.counted, strict=True))
+        connections += counts["connections_opened"] - counts["connections_closed"]
+        wanted += counts["connections_wanted"]
         elapsed = f"{(row.start_ns - rows[0].start_ns) / NS_PER_S:.3f}"
         start = format_utc(datetime.fromtimestamp(row.start_ns / NS_PER_S, UTC))
         latencies = ("" if value is None else value for value in row.latencies_ns)
         cpu = cpu_percent.get((row.phase, row.start_ns))
-        cells = (start, elapsed, row.phase, connections, sent, received, lost, *payload, *latencies)
-        writer.writerow((*cells, "" if cpu is None else f"{cpu:.1f}"))
+        messages, wrong = ([counts[name] for name in names] for names in (_MESSAGES, _WRONG))
+        cells = (start, elapsed, row.phase, connections, *messages, *latencies, "" if cpu is None else f"{cpu:.1f}")
+        writer.writerow((*cells, *wrong, wanted, f"{counts['away_ns'] / NS_PER_S:.3f}"))
     return out.getvalue().encode()

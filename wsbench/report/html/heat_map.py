@@ -56,11 +56,12 @@ class HeatMap:
 
 
 def heat_map(columns: Mapping[int, Buckets], timeline: Timeline) -> HeatMap | None:
-    """Return the heat map; None without messages. A percentile among the lost messages of its column is None."""
+    """Return the heat map; None without messages. A percentile among lost or missed messages is None."""
     filled = [buckets for buckets in columns.values() if buckets]
     if not filled:
         return None
-    lost = {timeline.column(moment.start_s): moment.lost for moment in timeline.moments if moment.phase == "measure"}
+    measured = [moment for moment in timeline.moments if moment.phase == "measure"]
+    lost = {timeline.column(moment.start_s): moment.unanswered for moment in measured}
     first, last = min(columns), max(columns)
     low, high = _octave(min(map(min, filled))), _octave(max(map(max, filled))) + 1
     steps = next((steps for steps in _STEPS if (high - low) * steps <= ROWS), 1)

@@ -16,13 +16,20 @@ COLUMNS = 600
 _INTERVAL_S = 1.0
 _ROUNDING_S = 0.002
 """Times in the files are rounded to milliseconds."""
+ERRORS = ("lost", "missed", "corrupted", "connect_failed", "dropped")
+"""Columns that count what went wrong; files of earlier versions have `lost` alone."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
 class Moment:
-    """Some seconds of one phase. Times are from the run's start, rates are means, `connections` is the last count, and
-    `cpu_percent` is the maximum of the busiest worker."""
+    """Some seconds of one phase. Times are from the run's start, rates are means, `cpu_percent` is the maximum of the
+    busiest worker.
+
+    Attributes:
+        connections, wanted: the last counts; `wanted` is None in files of earlier versions.
+        errors: counts by kind, of all `ERRORS`.
+    """
 
     phase: str
     start_s: float
@@ -30,8 +37,18 @@ class Moment:
     connections: int
     sent_per_s: float
     received_per_s: float
-    lost: int
+    errors: dict[str, int]
     cpu_percent: float | None
+    wanted: int | None
+
+    @property
+    def unanswered(self) -> int:
+        """Number of messages that are the slowest of `response`: lost, or due and not sent."""
+        return self.errors["lost"] + self.errors["missed"]
+
+    def per_s(self, kind: str) -> float:
+        """Return the errors of a kind per second."""
+        return self.errors[kind] / (self.end_s - self.start_s or _INTERVAL_S)
 
 
 @dataclass(frozen=True)
@@ -98,7 +115,8 @@ def _column(after_s: float, every_s: int) -> int:
 def _moment(rows: Sequence[_Row]) -> Moment:
     seconds = sum(row.end_s - row.start_s for row in rows) or _INTERVAL_S
     busy = [float(row.cells["worker_cpu_percent"]) for row in rows if row.cells["worker_cpu_percent"]]
-    sent, received, lost = (sum(int(row.cells[name]) for row in rows) for name in ("sent", "received", "lost"))
+    sent, received = (sum(int(row.cells[name]) for row in rows) for name in ("sent", "received"))
+    wanted = rows[-1].cells.get("wanted")
     return Moment(
         phase=rows[0].cells["phase"],
         start_s=rows[0].start_s,
@@ -106,6 +124,7 @@ def _moment(rows: Sequence[_Row]) -> Moment:
         connections=int(rows[-1].cells["connections"]),
         sent_per_s=sent / seconds,
         received_per_s=received / seconds,
-        lost=lost,
+        errors={kind: sum(int(row.cells.get(kind, 0)) for row in rows) for kind in ERRORS},
         cpu_percent=max(busy, default=None),
+        wanted=None if wanted is None else int(wanted),
     )

@@ -63,6 +63,16 @@
     Plotly.react(place, coloured(figure.data, colours), layout, config);
   }
 
+  // charts with the same `meta` show the same stretch of their common axis
+  function zoomTogether(figure) {
+    const range = document.getElementById(figure.id).layout.xaxis.range;
+    figures
+      .filter((other) => other !== figure && other.layout.meta === figure.layout.meta)
+      .map((other) => document.getElementById(other.id))
+      .filter((place) => String(place.layout.xaxis.range) !== String(range))
+      .forEach((place) => Plotly.relayout(place, { "xaxis.range": [...range] }));
+  }
+
   let printing = false;
 
   function drawAll() {
@@ -81,7 +91,11 @@
       root.dataset.drawn = "yes";
       return;
     }
-    draw(figures[index], printing);
+    const figure = figures[index];
+    draw(figure, printing);
+    if (figure.layout.meta) {
+      document.getElementById(figure.id).on("plotly_relayout", () => zoomTogether(figure));
+    }
     setTimeout(drawFrom, 0, index + 1);
   }
 
