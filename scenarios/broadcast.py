@@ -11,7 +11,7 @@ Series: `delivery`, from the publisher's send to a receiver's kernel, for every 
 delivery of each message make `delivery.first`, `delivery.median` and `delivery.last`. Publisher and receivers must
 share a clock, so all workers must run on one machine (--processes).
 Counters of the whole run: `published`, `receivers`, `expected` = published x receivers, `delivered` (each once),
-`missing`, `repeated`, and `dropped`: how often a receiver's connection dropped, so that it missed messages.
+`missing`, `repeated`, and `drops`: how often a receiver's connection dropped, so that it missed messages.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Broadcast(WebSocketUser):
 
     def on_drop(self, ws: WebSocket, error: ConnectionLost) -> None:
         """Count the drop: messages until the connection is reopened will be missing."""
-        self.count("dropped")
+        self.count("drops")
 
     @classmethod
     def finalize_counters(cls, counters: dict[str, int]) -> None:

@@ -266,8 +266,8 @@ def test_a_closed_port(tmp_path: Path, run_cli: RunCli) -> None:
     ("arguments", "said"),
     [
         (["--slo", "p99 > 10ms"], "an objective is what must hold, such as 'p99 < ...'"),
-        (["--slo", "p98 < 10ms"], "'p98' is no metric"),
-        (["--slo", "lunch < 10"], "--slo 'lunch < 10': 'lunch' is no metric of this run"),
+        (["--slo", "avg < 10ms"], "'avg' is no figure"),
+        (["--slo", "lunch < 10"], "--slo 'lunch < 10': 'lunch' is no figure of this run"),
         (["--slo", "tls.p99 < 10ms"], "a connection without TLS has no tls series"),
         (["--start", "5", "--min", "10"], "are not in this order"),
         (["--start", "0"], "must be above zero"),

@@ -24,7 +24,7 @@ from wsbench.report.html.timeline_reader import read_timeline
 from wsbench.report.text import summary
 from wsbench.results import experiment_result, run_result
 from wsbench.results.json_files import decode_json, encode_json
-from wsbench.run import gates
+from wsbench.run import gate_parser
 from wsbench.run.option_table import OPTIONS
 from wsbench.source_addresses import parse_sources
 from wsbench.targets.echo.delays import parse_stall
@@ -221,7 +221,7 @@ def experiment_file(data: bytes) -> None:
 
 _TEXTS: list[tuple[Callable[[str], object], type[Exception]]] = [
     *((parse, ValueError) for parse in (option.parse for option in OPTIONS) if parse is not None),
-    (gates.parse, ValueError),
+    (gate_parser.parse_objective, ValueError),
     (parse_header, ValueError),
     (parse_compression, ValueError),
     (parse_sources, ValueError),
@@ -280,6 +280,7 @@ def seeds(subject: str) -> Iterator[bytes]:
             yield file.read_bytes()
     else:
         yield from (
-            b"10s", b"1m30s", b"250ms", b"64k", b"2.5k/s", b"p99.9 > 5ms", b"lost > 0.1%", b"ws://[::1]:80/a?b#c",
+            b"10s", b"1m30s", b"250ms", b"64k", b"2.5k/s", b"p99.9 > 5ms", b"lost > 0.1%",
+            b'measure."GET /api".p95 < 1s', b"ramp.missing.garden / expected > 1%", b"ws://[::1]:80/a?b#c",
             b"Name: value", b"client_max_window_bits=12; server_no_context_takeover", b"127.0.0.0/8", b"1s every 5s",
         )  # fmt: skip

@@ -128,7 +128,7 @@ def test_faults_of_the_scenario_are_its_own(run_cli: RunCli, tmp_path: Path, tar
     assert result.returncode == 1
     run = result.json()
     assert [gate["failed"] for gate in run["gates"]] == [True, False, True, False]
-    assert run["gates"][2]["value"] == "– (nothing is called aks; there are ask, login, opened)"
+    assert run["gates"][2]["value"] == "– (no series is called aks; there are ask, login, opened)"
     assert errors(run)["check-ask"] == ("target", run["messages_all_phases"]["corrupted"])
     assert run["messages"]["lost"] == 0 and run["latency"]["ask"]["count"] > 20
 

@@ -24,7 +24,8 @@ from wsbench.results import capacity_result
 from wsbench.results.capacity_result import CONNECTIONS, RATE, Bounds, Capacity
 from wsbench.results.json_files import encode_json
 from wsbench.run import exit_codes
-from wsbench.run.gates import check_known, parse_objective
+from wsbench.run.gate_parser import parse_objective
+from wsbench.run.gates import check_known
 
 DEFAULT_OBJECTIVES = ("p99 < 100ms", "errors == 0")
 _NAME = "capacity"
@@ -56,7 +57,7 @@ def _checked(url: str | None, values: dict[str, Any]) -> tuple[StepSpec, Search]
     if values["scenario"] is None:
         check_known(objectives, "--slo")
     tls = values["tls"] if url is None else url.lower().startswith("wss:")
-    if "tls" in {objective.series for objective in objectives} and not tls:
+    if not tls and any(quantity.series == "tls" for objective in objectives for quantity in objective.quantities):
         raise UsageError("--slo: a connection without TLS has no tls series", remedy="Use a wss:// URL, or --tls.")
     spec = StepSpec(
         request=request,
@@ -116,7 +117,8 @@ def _options() -> Iterator[click.Parameter]:
     yield url
     yield option(
         "--slo 'EXPR'",
-        "An objective that must hold: 'p99 < 10ms', 'service.p99.9 < 20ms', 'lost == 0', 'errors < 0.1%'. "
+        "An objective that must hold, written like a --fail-if of `wsbench run`: 'p99 < 10ms', 'service.p99.9 < 20ms', "
+        "'lost == 0', 'errors < 0.1%'. "
         f"Repeatable. Default: {' and '.join(map(repr, DEFAULT_OBJECTIVES))}.",
         Parsed("objective", parse_objective),
         multiple=True,

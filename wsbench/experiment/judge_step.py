@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from wsbench.measure.figures import Unit
 from wsbench.measure.findings import LATE, READ_LATE
 from wsbench.results.capacity_result import GENERATOR, HELD, TARGET, CapacityStep, Objective
 from wsbench.results.run_result import Run
-from wsbench.run.gates import NO_VALUE, Condition
+from wsbench.run.gate_checker import NO_VALUE
+from wsbench.run.gates import Condition
 from wsbench.run.outcome import NOT_MEASURED
 from wsbench.units import NS_PER_S, format_count, format_duration
 
@@ -20,7 +22,7 @@ _EDGE_MESSAGES = 3
 def judge_step(
     run: Run, objectives: Sequence[Condition], *, load: float, where: str, on_schedule: bool = True
 ) -> CapacityStep:
-    """Return the step for a run.
+    """Return the step for a run whose gates are the opposites of the `objectives`, in their order.
 
     A step holds if every objective does, all connections were opened and the rate was reached. Otherwise it is the
     generator's limit if its verdict is `saturated`, or if a latency is at fault and the generator's own lateness (of
@@ -30,16 +32,14 @@ def judge_step(
         where: the run's directory.
         on_schedule: False for users that send at times of their own choice.
     """
-    checked = [(objective, *objective.hold(run)) for objective in objectives]
-    broken = [
-        f"{objective.metric_name} " + ("has no value: too much was lost" if value == NO_VALUE else f"was {value}")
-        for objective, held, value in checked
-        if not held
-    ]
-    why = "; ".join([*_nothing_right(run), *_not_opened(run), *_short(run, on_schedule), *broken])
+    checked = list(zip(objectives, run.gates, strict=True))
+    broken = [(objective, gate.value) for objective, gate in checked if gate.failed]
+    why = "; ".join(
+        [*_nothing_right(run), *_not_opened(run), *_short(run, on_schedule), *(_said(*each) for each in broken)]
+    )
     outcome = HELD
     if why:
-        outcome, evidence = _whose(run, [objective for objective, held, _ in checked if not held])
+        outcome, evidence = _whose(run, [objective for objective, _ in broken])
         why = "; ".join(filter(None, [why, evidence]))
     response = run.latency["response"]
     return CapacityStep(
@@ -48,7 +48,7 @@ def judge_step(
         connections=run.conditions.users,
         outcome=outcome,
         why=why,
-        objectives=[Objective(objective.expression, held, value) for objective, held, value in checked],
+        objectives=[Objective(objective.expression, not gate.failed, gate.value) for objective, gate in checked],
         verdict=run.generator.verdict,
         due=_due(run),
         received_per_s=run.throughput.received_per_s,
@@ -62,6 +62,12 @@ def judge_step(
 def _nothing_right(run: Run) -> Iterable[str]:
     if run.outcome.result == NOT_MEASURED:
         yield run.outcome.reasons[0].evidence
+
+
+def _said(objective: Condition, value: str) -> str:
+    """Return what an objective that did not hold was instead."""
+    reason = value.removeprefix(NO_VALUE)
+    return f"{objective.metric} was {value}" if reason == value else f"{objective.metric} has no value{reason}"
 
 
 def _not_opened(run: Run) -> Iterable[str]:
@@ -122,8 +128,8 @@ def _read_late(run: Run) -> bool:
 
 def _beyond_lateness(run: Run, broken: Condition) -> bool:
     """Return whether the generator's lateness cannot be the cause: `service` excludes it, and lost is not late."""
-    if broken.series is not None or broken.metric == "throughput":
-        return broken.series == "service" and not _read_late(run)
+    if broken.unit is not Unit.COUNT:
+        return broken.quantity.series == "service" and not _read_late(run)
     longest_ns = max(run.latency[series].max_ns or 0 for series in ("send_lag", "read_lag"))
     waited_ns = min(filter(None, (run.conditions.timeout_ns, run.conditions.drain_ns)), default=0)
     return longest_ns < waited_ns / 2

@@ -55,6 +55,7 @@ class StepSpec:
             users=round(load) if connections else self.request.options.users,
             duration_ns=step_ns(samples, rate, shortest_ns=self.shortest_ns, longest_ns=self.longest_ns),
             name=f"{'connections' if connections else 'rate'}-{load:.9g}",
+            gates=tuple(objective.opposite for objective in self.objectives),
         )
         return replace(self.request, options=options)
 

@@ -12,8 +12,9 @@ Groups = dict[int | str, Buckets]
 """Values that belong together, by a common key: for example the deliveries of one message to many receivers."""
 OF_GROUP = {"first": 0.0, "median": 50.0, "last": 100.0}
 """Series made of a group's values: suffix of the name, and percentile within the group."""
-LOST, COUNTER = "lost:", "counter:"
-"""Prefixes of a scenario's custom counts: values lost from a custom series, and counters."""
+LOST, REJECTED, COUNTER = "lost:", "rejected:", "counter:"
+"""Prefixes of a scenario's custom counts: messages of a custom series that were lost, replies that the scenario
+rejected, and counters."""
 
 
 class IntervalDelta(msgspec.Struct):
@@ -64,6 +65,11 @@ def lost_of(series: str, counts: Mapping[str, int]) -> int:
         # A message that was due and could not be sent has no reply either.
         return counts.get("lost", 0) + counts.get("missed", 0)
     return counts.get("lost" if series in ("service", "read_lag") else LOST + series, 0)
+
+
+def rejected_of(series: str, counts: Mapping[str, int]) -> int:
+    """Return how many replies of a series were wrong."""
+    return counts.get("corrupted" if series in ("response", "service") else REJECTED + series, 0)
 
 
 def merge_counts(into: dict[str, int], other: Mapping[str, int]) -> None:

@@ -8,7 +8,7 @@ from struct import Struct
 import numpy as np
 
 from wsbench.measure.bucket_arrays import DenseBuckets
-from wsbench.measure.delta import COUNTER, LOST, Groups, IntervalDelta, merge_counts
+from wsbench.measure.delta import COUNTER, LOST, REJECTED, Groups, IntervalDelta, merge_counts
 from wsbench.measure.histogram import Buckets, merge, merged, record
 from wsbench.measure.phases import Interval
 from wsbench.measure.series import LATENCY_SERIES, TALLY_COUNTS
@@ -119,6 +119,11 @@ class Tally:
     def unanswered(self, name: str) -> None:
         """Count an awaited message that did not arrive, in the custom series `name`."""
         self.extra_counts[LOST + name] = self.extra_counts.get(LOST + name, 0) + 1
+
+    def rejected(self, name: str) -> None:
+        """Count a reply in the custom series `name` that the scenario found wrong."""
+        self.corrupted += 1
+        self.extra_counts[REJECTED + name] = self.extra_counts.get(REJECTED + name, 0) + 1
 
     def grouped(self, name: str, key: int | str, value_ns: int) -> None:
         """Record a duration in the group `key`, which may have values in other processes too."""

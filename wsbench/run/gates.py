@@ -1,209 +1,107 @@
-"""--fail-if: a small grammar for conditions under which a run has failed.
+"""Conditions on the figures of a run: gates (--fail-if) and objectives (--slo), in one grammar.
 
-    gate    =  metric  comparison  value
-    metric  =  [ series "." ] figure  |  count
-    series  =  "response" (when none is given) | "service" | "send_lag" | "read_lag"
-            |  "connect" | "tcp" | "tls" | "upgrade"  |  one that the scenario names
-    figure  =  "p50" | "p90" | "p99" | "p99.9" | "p99.99" | "min" | "mean" | "max"
-    count   =  "lost" | "errors" | "duplicated" | "reordered" | "corrupted" | "unexpected" | "missed" | "dropped"
-            |  "throughput"  |  a counter of the scenario's own
-    value   =  a duration for a figure, a number or a percentage of the messages for a count, a rate for throughput
+    condition  =  quantity [ "/" quantity ]  comparison  value
+    quantity   =  [ scope "." ] [ series "." ] figure  |  [ scope "." ] counter
+    scope      =  "ramp" | "warmup" | "measure" | "drain"  |  "stage" and a number, which no run has yet
+    figure     =  a percentile ("p50", "p95", "p99.9"), or one of `measure.figures`
+    value      =  a duration with its unit, a number or a percentage for a count or a ratio of two, or a rate
 
-A figure has no value when too many messages were lost, or none was answered: then a gate that bounds it from above
-fails. A gate on a series or a counter that the run does not have fails as well.
+Names of series and counters may have dots in them. A name in double quotes may have any characters in it, a quote and
+a backslash after a backslash.
 
-An objective (`wsbench capacity --slo`) is the opposite of a gate in the same grammar: a condition that must hold. It
-bounds a figure or a count from above, and throughput from below. It does not hold for a figure without a value.
+A gate fails if its condition is true. A quantity has no value where too many messages were lost, or nothing was
+measured: then a gate that bounds it from above fails. A gate on a series or a counter that the run does not have fails.
+
+An objective must be true. It bounds a figure from above, and throughput from below: it is checked as the gate that is
+its opposite.
 """
 
 from __future__ import annotations
 
-import operator
-import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from wsbench.errors import UsageError
+from wsbench.measure.figures import RUN_FIGURES, SERIES_FIGURES, Unit, suggestion
 from wsbench.measure.histogram import samples_needed
-from wsbench.measure.series import SERIES
-from wsbench.results.percentile_fields import FIELDS, PERCENTILES, figure_of
-from wsbench.results.run_result import Gate, Run
-from wsbench.units import format_count, format_duration, format_rate, parse_duration, parse_rate
+from wsbench.measure.quantity import Quantity
+from wsbench.measure.series import AWAY, CONNECT_SERIES, SERIES
 
-_COUNTS = ("lost", "errors", "duplicated", "reordered", "corrupted", "unexpected", "missed", "dropped")
-_KNOWN = ", ".join((*FIELDS, *_COUNTS, "throughput"))
-_COMPARISONS: dict[str, Callable[[float, float], bool]] = {
-    ">=": operator.ge,
-    "<=": operator.le,
-    "==": operator.eq,
-    "!=": operator.ne,
-    ">": operator.gt,
-    "<": operator.lt,
-}
-NO_VALUE = "–"
-"""Shown in place of a figure that has no value."""
-_UPPER, _LOWER = ("<", "<="), (">", ">=")
-_PERCENTILE_OF_OTHERS = PERCENTILES["p99"]
-"""Counts, means and the series of connecting need as many samples as this percentile."""
-_TOKENS = re.compile(r"\s*([A-Za-z_][\w.]*)\s*(>=|<=|==|!=|>|<)?\s*(.*?)\s*")
+OPPOSITES = {">": "<=", ">=": "<", "<": ">=", "<=": ">", "==": "!=", "!=": "=="}
+"""The comparisons, each with the one that is true when it is false."""
+_SAMPLES = samples_needed(0.01)
+"""Counts, means and the series of connecting need as many messages as p99."""
 
 
 @dataclass(frozen=True)
 class Condition:
-    """A parsed gate: `value` in ns, messages, a fraction of the messages (`share`), or messages a second."""
+    """A parsed condition.
 
-    expression: str
-    series: str | None
-    metric: str
+    Attributes:
+        divisor: the second quantity of a ratio; None for a condition on one quantity.
+        limit: the value as text.
+        value: in ns, as a number, as a fraction (`share`), or a second.
+        share: whether the limit is a percentage: of `divisor`, or of the counts that the figure's definition names.
+    """
+
+    quantity: Quantity
+    divisor: Quantity | None
     comparison: str
+    limit: str
     value: float
     share: bool = False
 
     @property
-    def name(self) -> str | None:
-        """The series or counter of a scenario that the condition is about; None if every run has it."""
-        if self.series is not None:
-            return None if self.series in SERIES else self.series
-        return None if self.metric in (*_COUNTS, "throughput") else self.metric
-
-    def check(self, run: Run) -> Gate:
-        """Return the gate's outcome for a run."""
-        if self.name is not None and self.name not in run.latency and self.name not in run.counters:
-            return Gate(self.expression, True, f"– (nothing is called {self.name}; {_scenario_names(run)})")
-        actual = self._actual(run)
-        if actual is None:
-            return Gate(self.expression, self.comparison in (">", ">=", "!="), NO_VALUE)
-        shown = self._shown(actual)
-        return Gate(self.expression, _COMPARISONS[self.comparison](actual, self.value), shown)
-
-    def hold(self, run: Run) -> tuple[bool, str]:
-        """Return whether the objective holds for a run, and the value that decided."""
-        if self.name is not None and self.name not in run.latency and self.name not in run.counters:
-            return False, NO_VALUE
-        actual = self._actual(run)
-        if actual is None:
-            return False, NO_VALUE
-        return _COMPARISONS[self.comparison](actual, self.value), self._shown(actual)
+    def metric(self) -> str:
+        """The condition's left side: `p99`, `service.p99`, `missing / expected`."""
+        return " / ".join(map(str, self.quantities))
 
     @property
-    def metric_name(self) -> str:
-        """The metric as it was written: `p99`, `service.p99`, `lost`."""
-        return self.expression.partition(self.comparison)[0].strip()
+    def expression(self) -> str:
+        """The condition as text; `parse` returns the same condition for it."""
+        return f"{self.metric} {self.comparison} {self.limit}"
+
+    def __str__(self) -> str:
+        return self.expression
+
+    @property
+    def quantities(self) -> list[Quantity]:
+        """The quantity, and the divisor of a ratio."""
+        return [self.quantity] if self.divisor is None else [self.quantity, self.divisor]
+
+    @property
+    def unit(self) -> Unit:
+        """The unit of the value."""
+        return self.quantity.unit
+
+    @property
+    def opposite(self) -> Condition:
+        """The condition that is true when this one is false."""
+        return replace(self, comparison=OPPOSITES[self.comparison])
 
     @property
     def samples(self) -> int:
         """Messages needed to decide the condition: 10 / (1 - q) for a percentile, 10 / s for a share s."""
         if self.share and self.value:
             return samples_needed(self.value)
-        if self.series in (None, "connect", "tcp", "tls", "upgrade"):
-            return _PERCENTILE_OF_OTHERS.samples
-        return PERCENTILES.get(self.metric, _PERCENTILE_OF_OTHERS).samples
-
-    def _actual(self, run: Run) -> float | None:
-        if self.series is not None:
-            return figure_of(run.latency[self.series], self.metric)
-        if self.metric == "throughput":
-            return run.throughput.received_per_s
-        count = _count(run, self.metric)
-        if not self.share:
-            return count
-        due = run.messages.sent + run.messages.missed
-        return count / due if due else None
-
-    def _shown(self, actual: float) -> str:
-        if self.series is not None:
-            return format_duration(actual)
-        if self.metric == "throughput":
-            return format_rate(actual)
-        return f"{100 * actual:.3g}%" if self.share else format_count(actual)
-
-
-def _scenario_names(run: Run) -> str:
-    names = sorted({*run.latency, *run.counters}.difference(SERIES))
-    return f"there are {', '.join(names)}" if names else "the scenario names none"
-
-
-def _count(run: Run, name: str) -> int:
-    if name == "errors":
-        wrong = run.messages.lost + run.messages.corrupted + run.messages.missed
-        return wrong + run.connections.failed + run.connections.dropped
-    if name == "dropped":
-        return run.connections.dropped
-    if name not in _COUNTS:
-        return run.counters[name]
-    count: int = getattr(run.messages, name)
-    return count
-
-
-def parse(expression: str) -> Condition:
-    """Parse a condition; a ValueError names the error and its character (from 1)."""
-    match = _TOKENS.fullmatch(expression)
-    if match is None:
-        raise ValueError(f"{expression!r}: a metric is expected at character 1, as in 'p99 > 5ms'")
-    name, comparison, value = match.groups()
-    if comparison is None:
-        at = match.end(1) + 1
-        raise ValueError(f"{expression!r}: a comparison (> >= < <= == !=) is expected at character {at}")
-    series, metric = _metric(expression, name, match.start(1))
-    if not value:
-        raise ValueError(f"{expression!r}: a value is expected at character {match.end(2) + 1}")
-    try:
-        number, share = _value(series, metric, value)
-    except ValueError as error:
-        raise ValueError(f"{expression!r}, character {match.start(3) + 1}: {error}") from error
-    return Condition(expression.strip(), series, metric, comparison, number, share)
-
-
-def parse_objective(expression: str) -> Condition:
-    """Parse an objective; raise ValueError as `parse`, or if it bounds from the wrong side, like a --fail-if."""
-    condition = parse(expression)
-    if condition.metric == "throughput":
-        allowed: tuple[str, ...] = _LOWER
-    else:
-        allowed = _UPPER if condition.series is not None else (*_UPPER, "==")
-    if condition.comparison not in allowed:
-        better = f"{condition.metric_name} {allowed[0]} ..."
-        raise ValueError(f"{expression!r}: an objective is what must hold, such as '{better}'")
-    return condition
-
-
-def _metric(expression: str, name: str, at: int) -> tuple[str | None, str]:
-    if name in _COUNTS or name == "throughput":
-        return None, name
-    series, dot, figure = name.partition(".")
-    if name in FIELDS:
-        return "response", name
-    if dot and figure in FIELDS:
-        return series, figure
-    # p99.9 has a dot of its own, and so may a name
-    for each in FIELDS:
-        if name.endswith(f".{each}") and name != each:
-            return name.removesuffix(f".{each}"), each
-    if not dot and not re.fullmatch(r"p\d+", name):
-        return None, name
-    raise ValueError(f"{expression!r}, character {at + 1}: {name!r} is no metric: use {_KNOWN}, or SERIES.FIGURE")
+        percent = self.quantity.percent
+        if percent is None or self.quantity.series in CONNECT_SERIES:
+            return _SAMPLES
+        return samples_needed(1 - percent / 100)
 
 
 def check_known(conditions: Iterable[Condition], option: str = "--fail-if") -> None:
-    """Raise UsageError if a metric is a scenario's; for a run whose users have no series or counters of their own."""
+    """Raise UsageError if a condition names a series or a counter; for a run whose users have none of their own."""
     for condition in conditions:
-        if condition.name is not None:
-            raise UsageError(
-                f"{option} {condition.expression!r}: {condition.name!r} is no metric of this run",
-                remedy=f"Use {_KNOWN}, or SERIES.FIGURE.",
-            )
+        for name in (quantity.name for quantity in condition.quantities):
+            if name is not None and name not in (*SERIES, AWAY):
+                raise UsageError(
+                    f"{option} {condition.expression!r}: {name!r} is no figure of this run{hint(name)}",
+                    remedy=f"Use {', '.join(RUN_FIGURES)}, or [SERIES.] and p99, {', '.join(SERIES_FIGURES)}.",
+                )
 
 
-def _value(series: str | None, metric: str, text: str) -> tuple[float, bool]:
-    if series is not None:
-        return parse_duration(text), False
-    if metric == "throughput":
-        return parse_rate(text), False
-    number, percent = (text[:-1], True) if text.endswith("%") else (text, False)
-    try:
-        value = float(number)
-    except ValueError:
-        raise ValueError(f"{text!r} is neither a number nor a percentage") from None
-    if not 0 <= value < float("inf"):
-        raise ValueError(f"{text!r} is neither a number nor a percentage")
-    return (value / 100, True) if percent else (value, False)
+def hint(word: str) -> str:
+    """Return the question whether a figure was meant, to be put after an error; empty if none is similar."""
+    meant = suggestion(word)
+    return f"; did you mean {meant}?" if meant else ""

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from wsbench.errors import UsageError
+from wsbench.measure.figures import RUN_FIGURES, SERIES_FIGURES
 from wsbench.measure.payloads import SMALLEST_JSON
+from wsbench.measure.phases import Phase
 from wsbench.run import settings
-from wsbench.run.gates import parse as parse_gate
+from wsbench.run.gate_parser import parse as parse_gate
 from wsbench.source_addresses import parse_sources
 from wsbench.units import format_bytes, one_of, parse_duration, parse_positive_duration, parse_rate, parse_size
 from wsbench.websocket.compression import parse_compression
@@ -194,7 +196,10 @@ OPTIONS: tuple[Option, ...] = (
     Option(("--set",), "Change a setting of the scenario.", settings.parse, metavar="NAME=VALUE", repeatable=True),
     Option(
         ("--fail-if",),
-        "Exit with 1 if this condition holds: 'p99 > 5ms', 'lost > 0', 'errors > 0.1%', 'throughput < 1000/s'.",
+        "Exit with 1 if this condition is true: 'p99 > 5ms', 'order.p99.5 > 80ms', 'errors > 0.1%', "
+        "'measure.lost > 0', 'missing / expected > 1%', 'throughput < 1000/s'. It compares [SCOPE.][SERIES.]FIGURE, "
+        f"[SCOPE.]COUNTER, or a ratio of two, with a value. SCOPE: {', '.join(Phase)}. FIGURE of a run: "
+        f"{', '.join(RUN_FIGURES)}; of a series: any percentile, {', '.join(SERIES_FIGURES)}. See docs/gates.md.",
         parse_gate,
         metavar="'EXPR'",
         repeatable=True,

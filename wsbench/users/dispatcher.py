@@ -196,7 +196,7 @@ class MessageDispatcher:
 
     def _failed(self, request: PendingRequest, message: Message, reason: str) -> None:
         # Its tally may already have been reported and dropped.
-        self._recorder.tally_at(request.due_ns).corrupted += 1
+        self._recorder.tally_at(request.due_ns).rejected(request.name)
         what = f"{request.name}: {reason}"
         error = WsbenchError(what, side=Side.TARGET, kind=rejected_reply_kind(request.name))
         self._engine.errors.count(error, of_message=True)

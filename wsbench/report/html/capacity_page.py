@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 
 from wsbench.experiment.load_curve import LoadPoint, load_curve
+from wsbench.measure.figures import Unit
 from wsbench.report.html import tables
 from wsbench.report.html.page import render
 from wsbench.report.html.plots import Json, Plot, latency_axis, scatter, seconds, vertical_line
@@ -12,7 +14,8 @@ from wsbench.report.text import capacity_text
 from wsbench.results.capacity_result import GENERATOR, TARGET, Capacity
 from wsbench.results.percentile_fields import figure_of
 from wsbench.results.run_result import Run
-from wsbench.run.gates import parse_objective
+from wsbench.run.gate_parser import parse_objective
+from wsbench.run.gates import Condition
 from wsbench.units import NS_PER_S, format_count, format_duration
 
 _SERIES = (("p50", "--a", "solid"), ("p99", "--c", "dash"), ("p99.9", "--d", "dot"))
@@ -101,11 +104,19 @@ def _line(points: Sequence[LoadPoint], name: str, colour: str, dash: str) -> Jso
 
 def _objectives(capacity: Capacity, points: Sequence[LoadPoint]) -> Iterator[Json]:
     """Yield a horizontal line for each objective that limits latency."""
-    for objective in map(parse_objective, capacity.objectives):
-        if objective.series in ("response", "service") and objective.value:
-            name, level = f"objective {objective.metric_name}", objective.value / NS_PER_S
+    for objective in _limits(capacity.objectives):
+        if objective.quantity.series in ("response", "service") and objective.value:
+            name, level = f"objective {objective.metric}", objective.value / NS_PER_S
             style = {"color": "--faint", "dash": "longdash", "width": 1.5}
             yield scatter("lines", name, [0, points[-1].load], [level, level], line=style, hoverinfo="skip")
+
+
+def _limits(objectives: Sequence[str]) -> Iterator[Condition]:
+    """Yield the objectives on durations."""
+    for text in objectives:
+        with contextlib.suppress(ValueError):  # wsbench 0.1 took durations without a unit
+            if (objective := parse_objective(text)).unit is Unit.DURATION:
+                yield objective
 
 
 def _failed(capacity: Capacity, points: Sequence[LoadPoint]) -> Iterator[Json]:
