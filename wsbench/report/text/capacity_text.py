@@ -90,7 +90,10 @@ def describe_limit(capacity: Capacity) -> str:
 def remedy(capacity: Capacity) -> str:
     """Return what to do to measure a higher load; empty when the target was the limit."""
     if capacity.limited_by == GENERATOR:
-        return "The target may hold more: use more --processes (one per core), or more machines (`wsbench plan`)."
+        return (
+            "The target may hold more: use more --processes (one per core, as far as a CPU quota allows), or more "
+            "machines (`wsbench plan`)."
+        )
     return "The target may hold more: use a higher --max." if capacity.limited_by == BOUND else ""
 
 
