@@ -169,7 +169,8 @@ class MessageDispatcher:
         try:
             return self._decode(message)
         except Exception as error:
-            what = f"the server broke the protocol on top of WebSocket: {type(error).__name__}: {error}"
+            problem = f"{type(error).__name__}: {error}, in '{message.excerpt}'"
+            what = f"the server broke the protocol on top of WebSocket: {problem}"
             self._engine.errors.count(WsbenchError(what, side=Side.TARGET, kind="protocol-on-top"))
             return None
 
