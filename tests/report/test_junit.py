@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from wsbench.measure.findings import Finding
 from wsbench.report.junit import encode_comparison, encode_run
-from wsbench.results.run_result import Gate, Generator
+from wsbench.results.run_result import Gate, Generator, Outcome, Reason
 
 NASTY = "\x00\x1b[1m<b>&\"']]>\ud800\ufffe p99 > 5ms"
 LATE = Generator("late", [Finding("sent-late", "1 % < 2 & more", "Lower --rate.")])
@@ -35,7 +35,7 @@ def outcome(case: TestCase) -> tuple[type, str] | None:
 def test_a_case_for_every_gate() -> None:
     run = replace(RUN, gates=[Gate("p99 > 5ms", False, "1.20 ms"), Gate("lost > 0", True, "50")])
     found = cases(encode_run(run))
-    assert list(found) == ["verdict", "--fail-if 'p99 > 5ms'", "--fail-if 'lost > 0'"]
+    assert list(found) == ["outcome", "generator", "--fail-if 'p99 > 5ms'", "--fail-if 'lost > 0'"]
     assert outcome(found["--fail-if 'p99 > 5ms'"]) is None
     assert found["--fail-if 'p99 > 5ms'"].system_out == "was 1.20 ms"
     assert outcome(found["--fail-if 'lost > 0'"]) == (Failure, "lost > 0: was 50")
@@ -44,17 +44,24 @@ def test_a_case_for_every_gate() -> None:
 
 def test_the_verdict_fails_only_a_strict_run() -> None:
     late = replace(RUN, generator=LATE)
-    assert outcome(cases(encode_run(late))["verdict"]) is None
-    assert "sent-late: 1 % < 2 & more" in cases(encode_run(late))["verdict"].system_out
-    strict = cases(encode_run(late, strict=True))["verdict"]
+    assert outcome(cases(encode_run(late))["generator"]) is None
+    assert "sent-late: 1 % < 2 & more" in cases(encode_run(late))["generator"].system_out
+    judged = Outcome("failed", [Reason("not-trusted", 1, "--strict: the generator was late")])
+    strict = cases(encode_run(replace(late, outcome=judged)))["generator"]
     assert outcome(strict) == (Failure, "the generator was late")
     assert "Lower --rate." in strict.result[0].text
-    assert outcome(cases(encode_run(RUN, strict=True))["verdict"]) is None
 
 
 def test_a_run_that_ended_early_is_an_error() -> None:
-    ended = cases(encode_run(replace(RUN, complete=False)))["verdict"]
+    ended = cases(encode_run(replace(RUN, complete=False)))["outcome"]
     assert outcome(ended) == (Error, "the run ended early")
+
+
+def test_a_service_that_gave_no_right_reply_is_an_error() -> None:
+    nothing = Outcome("not-measured", [Reason("never-answers", 9, "not one reply"), Reason("lost", 9, "9 lost")])
+    found = cases(encode_run(replace(RUN, outcome=nothing)))["outcome"]
+    assert outcome(found) == (Error, "NOT MEASURED: not one reply")
+    assert found.result[0].text == "not one reply\n9 lost"
 
 
 def test_a_case_for_every_metric_of_a_comparison() -> None:

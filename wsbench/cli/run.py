@@ -59,7 +59,7 @@ def _run(ctx: click.Context, /, url: str | None, **values: Any) -> int:
         summary=values["summary"],
         markdown=markdown.run_summary(finished.run),
         junit=values["junit"],
-        xml=junit.encode_run(finished.run, strict=options.strict),
+        xml=junit.encode_run(finished.run),
     )
     if finished.not_stored is not None:
         raise finished.not_stored

@@ -1,4 +1,4 @@
-"""JUnit XML for CI servers: one test case per gate and for a run's verdict, or one per metric of a comparison.
+"""JUnit XML for CI servers: a test case for a run's outcome, its generator and each gate, or per metric compared.
 
 Only a failed gate or a regression is a failure. Undecided metrics are skipped, with the reason.
 """
@@ -13,9 +13,11 @@ from junitparser import Error, Failure, JUnitXml, Skipped, TestCase
 from junitparser.junitparser import FinalResult
 from junitparser.xunit2 import TestSuite
 
+from wsbench.report import outcome_text
 from wsbench.report.text.comparison_text import HEADINGS, metric_cells, verdict_text
 from wsbench.results.comparison_result import Comparison, Metric, Verdict
 from wsbench.results.run_result import Run
+from wsbench.run.outcome import NOT_MEASURED, NOT_TRUSTED
 from wsbench.units import NS_PER_S
 
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -23,11 +25,12 @@ _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 _KINDS = {Verdict.SLOWER: Failure, Verdict.INCONCLUSIVE: Skipped, Verdict.NOT_COMPARED: Skipped}
 
 
-def encode_run(run: Run, *, strict: bool = False) -> bytes:
-    """Encode a run's gates and its verdict. A verdict other than ok is a failure when `strict`."""
+def encode_run(run: Run) -> bytes:
+    """Encode a run's outcome, the generator's verdict and the gates; the verdict fails a strict run alone."""
     suite = TestSuite(_clean(f"wsbench run {run.name}"))
     suite.timestamp = run.started.removesuffix("Z")
-    _add_verdict(suite, run, strict=strict)
+    _add_outcome(suite, run)
+    _add_verdict(suite, run)
     for gate in run.gates:
         failure = _result(Failure, f"{gate.expression}: was {gate.value}") if gate.failed else None
         _add_case(suite, f"--fail-if '{gate.expression}'", failure, f"was {gate.value}")
@@ -47,16 +50,23 @@ def encode_comparison(comparison: Comparison) -> bytes:
     return _encode(suite)
 
 
-def _add_verdict(suite: TestSuite, run: Run, *, strict: bool) -> None:
+def _add_outcome(suite: TestSuite, run: Run) -> None:
+    """Add the case that is an error where nothing was measured; what failed has a case of its own."""
+    headline = outcome_text.headline(run)
+    result = None
+    if run.outcome.result == NOT_MEASURED:
+        result = _result(Error, headline, (reason.evidence for reason in run.outcome.reasons))
+    elif not run.complete:
+        result = _result(Error, "the run ended early")
+    _add_case(suite, "outcome", result, headline, time_s=run.conditions.duration_ns / NS_PER_S)
+
+
+def _add_verdict(suite: TestSuite, run: Run) -> None:
     verdict = run.generator.verdict
     findings = [f"{finding.code}: {finding.evidence}\n  {finding.remedy}" for finding in run.generator.findings]
-    result = None
-    if not run.complete:
-        result = _result(Error, "the run ended early", findings)
-    elif verdict != "ok" and strict:
-        result = _result(Failure, f"the generator was {verdict}", findings)
-    output = "\n".join([f"verdict: {verdict}", *findings])
-    _add_case(suite, "verdict", result, output, time_s=run.conditions.duration_ns / NS_PER_S)
+    strict = any(reason.code == NOT_TRUSTED for reason in run.outcome.reasons)
+    result = _result(Failure, f"the generator was {verdict}", findings) if strict else None
+    _add_case(suite, "generator", result, "\n".join([verdict, *findings]))
 
 
 def _add_metric(suite: TestSuite, key: str, metric: Metric) -> None:
