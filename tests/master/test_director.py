@@ -6,6 +6,7 @@ import os
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import gevent
 import msgspec
@@ -120,14 +121,24 @@ def test_the_scenario_s_counters_are_in_the_result(tmp_path: Path) -> None:
     assert result is not None and result.counters == {"deliveries": 7}
 
 
-def test_a_scenario_that_fails_at_the_end_loses_its_counters_only(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("counters", "said"),
+    [
+        (None, "ZeroDivisionError: an error of the scenario"),
+        ({"errors": 5}, "'errors' is a figure in gates"),
+        ({"missing": 0.5}, "count 0.5: a counter takes whole numbers"),
+    ],
+)
+def test_a_scenario_that_fails_at_the_end_loses_its_counters_only(tmp_path: Path, counters: Any, said: str) -> None:
     run = Run(tmp_path)
-    run.host.counters = None
+    run.host.counters = counters
     run.open()
     run.until_phase(Phase.DRAIN)
     run.send_last()
     result = run.wait()
     assert result is not None and result.counters == {} and run.host.code is ExitCode.OK
+    assert [(error.kind, error.count) for error in result.errors] == [("scenario", 1)]
+    assert said in result.errors[0].example and result.whole_run.errors == 1
 
 
 @pytest.mark.parametrize("launched", [True, False])

@@ -28,7 +28,8 @@ def evenly(count: int, step_ns: int) -> Buckets:
 RAMP = IntervalDelta(
     Phase.RAMP,
     0,
-    {"sent": 20, "received": 10, "lost": 10, "lost:login": 1, "counter:prices": 7, "corrupted": 2, "rejected:login": 2},
+    {"sent": 20, "received": 10, "lost": 10, "lost:login": 1, "counter:prices": 7, "corrupted": 2}
+    | {"rejected:login": 2, "connections_opened": 50, "connect_failed": 6, "errors_listed": 7},
     {"response": evenly(10, 100 * MS), "login": evenly(9, MS), "connect": evenly(4, MS)},
 )
 MEASURE = IntervalDelta(
@@ -88,7 +89,12 @@ CHECKER = GateChecker(*measured())
         ("warmup.lost != 0", False, "0"),
         ("errors > 128", True, "129"),
         ("measure.errors == 109", True, "109"),
+        ("ramp.errors == 19", True, "19"),
+        ("ramp.errors > 25%", False, "25% (19 of 76)"),
         ("failed == 8", True, "8"),
+        ("ramp.failed >= 10%", True, "10.7% (6 of 56)"),
+        ("measure.failed > 0", False, "0"),
+        ("measure.dropped > 0", False, "0"),
         ("dropped > 3", False, "3"),
         ("sent < 1020", False, "1,020"),
         ("corrupted > 11", False, "11"),

@@ -10,6 +10,7 @@ import logging
 
 from gevent.event import Event
 
+from wsbench.errors import Side, printable
 from wsbench.master import result_writer
 from wsbench.master.collector import Collector
 from wsbench.master.measurement import Measurement
@@ -20,10 +21,11 @@ from wsbench.master.run_host import RunHost
 from wsbench.master.target_usage import TargetSampler
 from wsbench.measure.series import MESSAGE_COUNTS
 from wsbench.results.directory import Staging
-from wsbench.results.run_result import MessageCounts, Reason
+from wsbench.results.run_result import ErrorCount, MessageCounts, Reason
 from wsbench.run import outcome
 from wsbench.run.handoff import Handoff
-from wsbench.run.protocol import RunDescription
+from wsbench.run.protocol import SCENARIO_FAILED, RunDescription
+from wsbench.run.scenario_values import count_of, name_of
 from wsbench.units import NS_PER_S
 
 logger = logging.getLogger(__name__)
@@ -118,12 +120,17 @@ class Director:
             self.progress.hand_over(result.run, result.failure)
 
     def _counters(self) -> dict[str, int]:
-        counters = self.collector.totals.counters()
+        counted = self.collector.totals.counters()
         try:
+            counters = dict(counted)
             self._host.finalize_counters(counters)
-        except Exception:  # the scenario's own code
-            logger.exception("The scenario could not finalize its counters")
-        return counters
+            return {name_of(name): count_of(count) for name, count in counters.items()}
+        except Exception as error:  # the scenario's own code
+            what = f"the scenario failed in finalize_counters: {type(error).__name__}: {error}"
+            logger.exception("%s", what)
+            remedy = "The log of the run has its traceback. The counters are as they were before."
+            self.collector.registry.add_error(ErrorCount(SCENARIO_FAILED, Side.GENERATOR, 1, printable(what), remedy))
+            return counted
 
     def _complete(self) -> bool:
         plan, asked_ns = self.phases.plan, self.described.options.duration_ns

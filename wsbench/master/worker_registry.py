@@ -159,6 +159,7 @@ class WorkerRegistry:
 
     def __init__(self) -> None:
         self._workers: dict[int, WorkerState] = {}
+        self._own_errors: list[ErrorCount] = []
 
     def __len__(self) -> int:
         return len(self._workers)
@@ -202,9 +203,10 @@ class WorkerRegistry:
         )
 
     def errors(self) -> list[ErrorCount]:
-        """Return the errors of all workers, the most frequent first."""
+        """Return the errors of all workers and of the master, the most frequent first."""
         merged: dict[tuple[str, str], ErrorCount] = {}
-        for error in (error for worker in self for error in worker.report.errors):
+        of_workers = (error for worker in self for error in worker.report.errors)
+        for error in (*of_workers, *self._own_errors):
             known = merged.get((error.kind, error.side))
             if known is not None:
                 count, of_messages = known.count + error.count, known.of_messages + error.of_messages
@@ -235,6 +237,10 @@ class WorkerRegistry:
             lost=counts["lost"],
             errors=listed + counts["lost"] + counts["corrupted"] + counts["missed"] + requests.failed,
         )
+
+    def add_error(self, error: ErrorCount) -> None:
+        """Add an error that no worker has counted."""
+        self._own_errors.append(error)
 
     def negotiated(self) -> NegotiatedWith:
         """Return what the server granted to the first connection."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections import ChainMap
+from collections import ChainMap, Counter
 from collections.abc import Callable, Mapping
 
 import msgspec
@@ -104,9 +104,16 @@ class GateChecker:
         if phase is None:
             whole = ChainMap(*map(msgspec.structs.asdict, (run.whole_run, run.messages_all_phases)))
             return {**whole, **throughput, "dropped": run.connections.dropped}
-        counts = self._totals.counts(phase)
-        errors = counts["lost"] + counts["missed"] + counts["corrupted"]
-        return {**counts, **throughput, "due": counts["sent"] + counts["missed"], "errors": errors}
+        counts = Counter(self._totals.counts(phase))
+        return {
+            **counts,
+            **throughput,
+            "attempts": counts["connections_opened"] + counts["connect_failed"],
+            "failed": counts["connect_failed"],
+            "dropped": counts["dropped"],
+            "due": counts["sent"] + counts["missed"],
+            "errors": counts["errors_listed"] + counts["lost"] + counts["missed"] + counts["corrupted"],
+        }
 
     def _counter(self, quantity: Quantity) -> int:
         name = quantity.name or ""

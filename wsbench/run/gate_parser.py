@@ -143,8 +143,8 @@ def _check(path: _Path, *, ratio: bool) -> None:
     if quantity.percent is not None and not 0 < quantity.percent < 100:
         raise _Wrong(at, f"{figure.name!r} is no percentile: use min or max")
     if quantity.scope is not None and quantity.scope not in figure.scopes:
-        known = f"{' and '.join(figure.scopes)} phase" if figure.scopes else "whole run"
-        raise _Wrong(path.places[0], f"{figure.name!r} is known of the {known} only: leave out '{quantity.scope}.'")
+        known = " and ".join(figure.scopes)
+        raise _Wrong(path.places[0], f"{figure.name!r} is known of the {known} phase only")
     if quantity.series in _WITHOUT_LOSSES and figure.percent_of:
         raise _Wrong(at, f"{quantity.series!r} has no {figure.name!r}: use 'lost', 'failed' or 'errors' of the run")
     if ratio and figure.unit is not Unit.COUNT:

@@ -259,6 +259,7 @@ class Engine:
             "connections_closed": sum(connections.close_codes.values()),
             "connect_failed": connections.attempts_failed,
             "dropped": connections.dropped,
+            "errors_listed": self.errors.total,
             **self._connection_time.totals(),
         }
 

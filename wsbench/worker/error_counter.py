@@ -32,6 +32,11 @@ class ErrorCounter:
         """All kinds so far."""
         return list(self._tallies.values())
 
+    @property
+    def total(self) -> int:
+        """Number of errors, without those of messages that count as lost or corrupted as well."""
+        return sum(tally.count - tally.of_messages for tally in self._tallies.values())
+
     def count(self, error: WsbenchError, *, of_message: bool = False) -> None:
         """Count an error; `of_message`: of a message that counts as lost or corrupted as well."""
         key = (error.kind, str(error.side))
