@@ -90,8 +90,9 @@ def test_pairs_without_runs_and_ignored_differences() -> None:
 @pytest.mark.parametrize("strict", [True, False])
 def test_text_that_xml_cannot_hold(strict: bool) -> None:
     finding = Finding(NASTY, NASTY, NASTY)
-    run = replace(RUN, name=NASTY, gates=[Gate(NASTY, True, NASTY)], generator=Generator("late", [finding]))
-    document = encode_run(run, strict=strict)
+    judged = Outcome("not-measured", [Reason("not-trusted" if strict else "lost", 1, NASTY)])
+    gates, generator = [Gate(NASTY, True, NASTY)], Generator("late", [finding])
+    document = encode_run(replace(RUN, name=NASTY, gates=gates, generator=generator, outcome=judged))
     cleaned = "\ufffd\ufffd[1m<b>&\"']]>\ufffd\ufffd p99 > 5ms"
     suite = ElementTree.fromstring(document)[0]
     assert suite.get("name") == f"wsbench run {cleaned}"
