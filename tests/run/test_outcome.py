@@ -136,6 +136,18 @@ def test_nothing_but_failures_is_no_measurement(changes: dict[str, Any]) -> None
     assert judge(run, strict=False).result == "not-measured"
 
 
+def test_replies_that_came_too_late_are_told() -> None:
+    outcome = judge(silent(messages_all_phases=replace(LOST, late=3)), strict=False)
+    assert outcome.reasons[0].evidence == (
+        "not one of 10 messages was answered in time (--timeout 10s); 3 replies came later"
+    )
+
+
+def test_the_generator_may_be_to_blame() -> None:
+    outcome = judge(silent(generator=Generator("saturated")), strict=False)
+    assert outcome.reasons[0].evidence.endswith("; the generator was saturated: the fault may be its own")
+
+
 def test_a_run_of_which_no_worker_is_left_is_not_measured() -> None:
     outcome = judge(CLEAN, strict=False, workers_lost="all 2 workers were lost")
     assert outcome == Outcome("not-measured", [Reason("workers-lost", 1, "all 2 workers were lost")])

@@ -19,7 +19,7 @@ from wsbench.results.run_result import (
     WholeRun,
 )
 from wsbench.run.protocol import rejected_reply_name
-from wsbench.units import format_count, format_duration
+from wsbench.units import format_count, format_seconds
 
 PASSED, FAILED, NOT_MEASURED = "passed", "failed", "not-measured"
 GATE_FAILED, NOT_TRUSTED = "gate-failed", "not-trusted"
@@ -102,7 +102,9 @@ def _no_right_reply(run: Run, counts: MessageCounts, where: str) -> Reason:
     if counts.sent == counts.one_way:
         worst = f": {run.errors[0].example}" if run.errors else _blame(run)
         return Reason("never-sent", counts.missed, f"not one of {messages} could be sent{worst}")
-    evidence = f"not one of {messages} was answered in time (--timeout {format_duration(run.conditions.timeout_ns)})"
+    evidence = f"not one of {messages} was answered in time (--timeout {format_seconds(run.conditions.timeout_ns)})"
+    if late := run.messages_all_phases.late:
+        evidence += f"; {_count(late, 'reply', 'replies')} came later"
     return Reason("never-answers", counts.lost, evidence + _blame(run))
 
 
