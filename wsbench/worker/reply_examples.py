@@ -13,6 +13,8 @@ REJECTED = "rejected"
 _SHOWN = 160
 """Maximum number of bytes of a payload in an example."""
 _REASON = 200
+_NEAR = 2048
+"""Number of bytes on either side of a difference that are searched for secrets: nothing farther away is shown."""
 _MOST = 10
 """Maximum number of examples: a scenario may have any number of names."""
 
@@ -36,29 +38,31 @@ class ReplyExamples:
 
     def keep(self, kind: str, expected: Payload | None, received: Payload) -> None:
         """Keep a reply, with its difference from the expected message; None if no message awaited a reply."""
-        shown = self._without_secrets(received.data)
         if expected is None:
-            self._add(ReplyExample(kind, None, excerpt(shown, _SHOWN), "no message awaited a reply"))
+            shown = excerpt(self._without_secrets(received.data), _SHOWN)
+            self._add(ReplyExample(kind, None, shown, "no message awaited a reply"))
             return
-        sent, at = self._without_secrets(expected.data), first_difference(expected.data, received.data)
-        shown_at = first_difference(sent, shown)
-        words = describe(expected._replace(data=sent), received._replace(data=shown))
+        at = first_difference(expected.data, received.data)
+        one, other = (each._replace(data=self._without_secrets(each.data, at or 0)) for each in (expected, received))
+        shown_at = first_difference(one.data, other.data)
+        words = self._hide(describe(one, other))
         if shown_at is None and at is not None:
             words = "the difference is in a value that is hidden"
-        before, after = (excerpt(each, _SHOWN, shown_at or 0) for each in (sent, shown))
+        before, after = (excerpt(each.data, _SHOWN, shown_at or 0) for each in (one, other))
         self._add(ReplyExample(kind, before, after, words, at))
 
     def keep_rejected(self, name: str, received: bytes, reason: str) -> None:
         """Keep a reply that the scenario rejected, and its reason, if it is the first of its name."""
         if self.lacks(REJECTED, name) and len(self._first) < _MOST:
-            shown, why = (
-                self._without_secrets(each) for each in (received, str(reason).encode(errors="backslashreplace"))
-            )
-            self._add(ReplyExample(REJECTED, None, excerpt(shown, _SHOWN), excerpt(why, _REASON), name=name))
+            shown = excerpt(self._without_secrets(received), _SHOWN)
+            why = excerpt(self._without_secrets(str(reason).encode(errors="backslashreplace")), _REASON)
+            self._add(ReplyExample(REJECTED, None, shown, why, name=name))
 
-    def _without_secrets(self, payload: bytes) -> bytes:
-        """Hide secrets before anything is compared or cut: a part of one could not be recognised."""
-        return self._hide(payload.decode(errors="surrogateescape")).encode(errors="surrogateescape")
+    def _without_secrets(self, payload: bytes, at: int = 0) -> bytes:
+        """Hide secrets around an offset, before anything is cut: a part of one could not be recognised."""
+        start, end = max(0, at - _NEAR), at + _NEAR
+        text = self._hide(payload[start:end].decode(errors="surrogateescape"))
+        return payload[:start] + text.encode(errors="surrogateescape") + payload[end:]
 
     def _add(self, example: ReplyExample) -> None:
         self._first[example.kind, example.name] = example
