@@ -60,14 +60,15 @@ class CpuQuota:
 
     def throttling(self) -> Throttling:
         """Return its effect since the cgroup was created; raise OSError or ValueError if that cannot be read."""
-        lines = (self.directory / "cpu.stat").read_text().splitlines()
-        counts = {name: int(value) for name, value in map(str.split, lines)}
+        with (self.directory / "cpu.stat").open("rb", buffering=0) as file:  # half of the time that a text file takes
+            lines = file.read().splitlines()
+        counts = {name: int(value) for name, value in map(bytes.split, lines)}
         return Throttling(
             self.cores,
             self.cgroup,
-            counts.get("nr_periods", 0),
-            counts.get("nr_throttled", 0),
-            counts.get("throttled_usec", 0) * _US + counts.get("throttled_time", 0),  # version 2, version 1
+            counts.get(b"nr_periods", 0),
+            counts.get(b"nr_throttled", 0),
+            counts.get(b"throttled_usec", 0) * _US + counts.get(b"throttled_time", 0),  # version 2, version 1
         )
 
 

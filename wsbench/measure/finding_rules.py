@@ -68,7 +68,7 @@ def _interruptions(evidence: Evidence) -> Iterator[Finding]:
             yield Finding(
                 "hub-stalled",
                 f"worker {worker.index}'s event loop was blocked for {format_duration(worker.stall_max_ns)}",
-                "Look for blocking code in the scenario, or for other load on the machine.",
+                "Look for blocking code in the scenario, other load on the machine, or a CPU quota that is used up.",
                 LATE if worker.stall_max_ns > 2 * STALL_LIMIT_NS else NOTE,
             )
         if worker.gc_pause_max_ns > GC_LIMIT_NS:
