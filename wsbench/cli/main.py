@@ -14,11 +14,13 @@ import sys
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import click
 
 from wsbench import __version__
 from wsbench.cli.standard_streams import StandardStreams
+from wsbench.credentials import Secrets
 from wsbench.errors import ExitCode, UsageError, WsbenchError
 from wsbench.launcher.interruptions import ignore_interruptions
 
@@ -142,7 +144,7 @@ def run(arguments: Sequence[str]) -> int:
         _print_error("error: interrupted")
         return ExitCode.INTERRUPTED
     except Exception as exc:
-        return _report(exc)
+        return _report(exc, _secrets(arguments))
     return returned if isinstance(returned, int) else ExitCode.OK
 
 
@@ -155,20 +157,29 @@ def _check_encoding(arguments: Sequence[str]) -> None:
             raise UsageError(f"{text!r} is not valid {sys.getfilesystemencoding().upper()}") from error
 
 
-def _report(exc: Exception) -> int:
+def _secrets(arguments: Sequence[str]) -> Secrets:
+    """Return the secrets of a command line that perhaps cannot be parsed."""
+    following = [value for flag, value in pairwise(arguments) if flag == "--secret"]
+    joined = [text.removeprefix("--secret=") for text in arguments if text.startswith("--secret=")]
+    names = (*following, *joined, *os.environ.get("WSBENCH_SECRET", "").splitlines())
+    shown = os.environ.get("WSBENCH_SHOW_CREDENTIALS", "").lower() in ("1", "true", "on", "yes")
+    return Secrets(names, shown or "--show-credentials" in arguments)
+
+
+def _report(exc: Exception, secrets: Secrets) -> int:
     """Print an error in one or two lines and return its exit code."""
     debug = os.environ.get(_DEBUG) == "1"
     if debug:
-        traceback.print_exception(exc)
+        click.echo(secrets.text("".join(traceback.format_exception(exc))), err=True, nl=False)
     if isinstance(exc, WsbenchError):
-        _print_error(f"error: {exc}")
+        _print_error(secrets.text(f"error: {exc}"))
         return exc.exit_code
     if isinstance(exc, click.ClickException):
-        _print_error(f"error: {_usage_message(exc)}")
+        _print_error(secrets.text(f"error: {_usage_message(exc)}"))
         return ExitCode.USAGE
     hint = "" if debug else " (run again with --debug for the traceback)"
     summary = " ".join(traceback.format_exception_only(exc)[-1].split())
-    _print_error(f"internal error: {summary}{hint}")
+    _print_error(secrets.text(f"internal error: {summary}{hint}"))
     return ExitCode.NOT_MEASURED
 
 

@@ -32,6 +32,8 @@ _OF_RUN = (
     "binary",
     "source_ip",
     "timeout",
+    "secret",
+    "show_credentials",
 )
 """Options of `wsbench run` that are about one connection and one message."""
 _HELP = {
@@ -47,7 +49,6 @@ def _options() -> list[click.Parameter]:
     return [
         click.Argument(["url"]),
         *chosen,
-        option("--show-credentials", "Do not mask Authorization, cookies and tokens."),
         option("--json", "Print the result as JSON on standard output."),
     ]
 
@@ -76,7 +77,6 @@ def _probe_options(url: str, values: dict[str, Any]) -> ProbeOptions:
         matches=lambda payload: messages.same(payload, 1),
         version=__version__,
         timeout_ns=options.timeout_ns,
-        show_credentials=values["show_credentials"],
     )
 
 

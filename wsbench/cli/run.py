@@ -48,7 +48,9 @@ def _run(ctx: click.Context, /, url: str | None, **values: Any) -> int:
     machine.check_memory(options.bytes_in_flight, "the messages in flight")
     with ProgressLine(enabled=not options.quiet) as line, _reachable(request, url, values) as request:
         options = request.options
-        line.say(f"{options.connect.url}: {describe(options, request.scenario.stem if request.scenario else None)}")
+        line.say(
+            f"{options.connect.shown_url}: {describe(options, request.scenario.stem if request.scenario else None)}"
+        )
         if request.form is not None:
             line.say(f"live page: http://127.0.0.1:{os.environ.get('LOCUST_WEB_PORT', '8089')}/wsbench/")
         finished = execute(request, on_progress=line.update)

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Self
 
+from wsbench.credentials import HIDDEN
 from wsbench.errors import UsageError
 from wsbench.results.directory import create_directory, replace_file, timed_id, unwritable
 from wsbench.results.experiment_result import EXPERIMENT_FILE, RUNS, TOML_FILE, Experiment
@@ -48,6 +49,11 @@ class ExperimentStore:
 
     def __exit__(self, *_: object) -> None:
         os.close(self._descriptor)
+
+    @property
+    def lacks_secrets(self) -> bool:
+        """Whether the copy of the experiment file is without secrets that the file has."""
+        return HIDDEN.encode() in self.toml.read_bytes()
 
     def save(self, experiment: Experiment) -> None:
         """Replace experiment.json atomically."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from wsbench.credentials import DEFAULT_SECRETS
 from wsbench.results.run_result import Run
 from wsbench.run.outcome import NOT_MEASURED
 from wsbench.units import format_cores, format_count, format_seconds
@@ -25,7 +26,7 @@ _CONDITIONS: Sequence[Named] = (
     ("compression requested", lambda run: run.conditions.compression),
     ("compression granted", lambda run: run.negotiated.compression or "none"),
     ("processes", lambda run: str(run.conditions.processes)),
-    ("settings", lambda run: ", ".join(f"{name}={value}" for name, value in run.conditions.settings.items())),
+    ("settings", lambda run: ", ".join(map("=".join, DEFAULT_SECRETS.settings(run.conditions.settings).items()))),
 )
 _CIRCUMSTANCES: Sequence[Named] = (
     ("cores", lambda run: str(run.environment.cores)),

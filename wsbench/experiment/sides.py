@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from wsbench.credentials import DEFAULT_SECRETS
 from wsbench.errors import UsageError
 from wsbench.results import experiment_result, run_result
 from wsbench.results.experiment_result import DONE, EXPERIMENT_FILE, FAILED, Cell, Experiment
@@ -38,7 +39,7 @@ class SideSource:
     def targets(self) -> list[str]:
         """Names of the targets, in order of first appearance; the URL for a run's target without a name."""
         if isinstance(self.content, Run):
-            return [self.content.target.name or self.content.conditions.url]
+            return [self.content.target.name or DEFAULT_SECRETS.url(self.content.conditions.url)]
         return list(dict.fromkeys(cell.target for cell in self.cells))
 
 

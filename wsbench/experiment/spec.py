@@ -21,15 +21,16 @@ Values of `wsbench run`'s options are parsed by its table.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import randbelow
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import msgspec
 
+from wsbench.credentials import DEFAULT_SECRETS, Secrets
 from wsbench.errors import UsageError
 from wsbench.experiment.experiment_target import WS, WSS, ExperimentTarget
 from wsbench.experiment.toml_reader import TomlFile, numbered
@@ -110,7 +111,7 @@ class Spec:
         settings: options of `wsbench run` that all cells share, parsed.
         connections_per_s: opened a second at the start of a run; None for the default of `wsbench run`.
         run_ns: length of the warm-up and the measure phase of one run.
-        text: the file's content.
+        text: the file's content, without secrets.
     """
 
     name: str
@@ -134,11 +135,11 @@ class Spec:
         return next(target for target in self.targets if target.name == name)
 
 
-def load(path: Path) -> Spec:
+def load(path: Path, secrets: Secrets = DEFAULT_SECRETS) -> Spec:
     """Read an experiment file; raise UsageError with the key and the allowed values if it is not valid."""
     file = TomlFile(path, _EXAMPLES)
     table = file.decode(ExperimentTable)
-    targets = tuple(_targets(file, table))
+    targets = tuple(_targets(file, table, secrets))
     names = [target.name for target in targets]
     _check_names(file, names)
     default_baseline = _BASELINE if _BASELINE in names else names[0]
@@ -148,18 +149,33 @@ def load(path: Path) -> Spec:
         targets=targets,
         baseline=file.parsed("baseline", table.baseline or default_baseline, one_of(*names)),
         repetitions=table.repetitions,
-        seed=secrets.randbelow(2**31) if table.seed is None else table.seed,
+        seed=randbelow(2**31) if table.seed is None else table.seed,
         transport=file.parsed_list("transport", table.transport, one_of(WS, WSS)),
         compression=file.parsed_list("compression", table.compression, _parser("compression")),
         payload_size=file.parsed_list("payload_size", table.payload_size, _parser("payload_size")),
         connections=file.parsed_list("connections", table.connections, int),
         load=tuple(_loads(file, table)),
-        settings={**settings, "binary": table.binary},
+        settings={
+            **settings,
+            "binary": table.binary,
+            "secret": secrets.names,
+            "show_credentials": secrets.shown,
+        },
         connections_per_s=None if table.spawn_rate is None else file.parsed("spawn_rate", table.spawn_rate, parse_rate),
         processes=table.processes,
         run_ns=settings["warmup"] + settings["duration"],
-        text=file.content,
+        text=_known(secrets, table, targets).text(file.content.decode()).encode(),
     )
+
+
+def _known(secrets: Secrets, table: ExperimentTable, targets: Iterable[ExperimentTarget]) -> Secrets:
+    """Return `secrets` and those of the custom targets."""
+    for _, each in numbered("target", table.target):
+        secrets = secrets.knowing(url=each.url)
+    for target in targets:
+        headers, subprotocols = (target.options.get(name, ()) for name in ("header", "subprotocol"))
+        secrets = secrets.knowing(headers=headers, subprotocols=subprotocols)
+    return secrets
 
 
 def _name_of(path: Path) -> str:
@@ -207,12 +223,12 @@ def _load(file: TomlFile, place: str, table: LoadTable) -> Load:
     return Load("closed", in_flight=table.in_flight)
 
 
-def _targets(file: TomlFile, table: ExperimentTable) -> Iterator[ExperimentTarget]:
+def _targets(file: TomlFile, table: ExperimentTable, secrets: Secrets) -> Iterator[ExperimentTarget]:
     if table.targets is not None:
         for target in file.parsed_list("targets", table.targets, catalogue.find):
             yield ExperimentTarget(target.name, target)
     for place, each in numbered("target", table.target):
-        yield _custom_target(file, place, each)
+        yield _custom_target(file, place, each, secrets)
 
 
 def _check_names(file: TomlFile, names: list[str]) -> None:
@@ -222,14 +238,14 @@ def _check_names(file: TomlFile, names: list[str]) -> None:
         raise file.error("targets", f"there are two of the name {min(twice)!r}", "Give a [[target]] another name.")
 
 
-def _custom_target(file: TomlFile, place: str, table: TargetTable) -> ExperimentTarget:
+def _custom_target(file: TomlFile, place: str, table: TargetTable, secrets: Secrets) -> ExperimentTarget:
     if not table.command and not table.url:
         raise file.error(place, "it needs a command with {port}, or a url")
     try:
         target: StartableTarget = (
             CommandTarget(table.command, *filter(None, [table.url]), name=table.name, version=table.version)
             if table.command
-            else UrlTarget(table.url, name=table.name, version=table.version)
+            else UrlTarget(table.url, name=table.name or secrets.url(table.url), version=table.version)
         )
     except UsageError as error:
         raise file.error(place, error.what, error.remedy) from error

@@ -59,9 +59,10 @@ def execute(request: RunRequest, *, on_progress: Callable[[Progress], None] = la
     staging = Staging.create(options.results, options.name)
     handoff = Handoff(
         staging=str(staging.path.absolute()),
-        command=["wsbench", *sys.argv[1:]],
+        command=options.secrets.command(["wsbench", *sys.argv[1:]]),
         options=None if request.form is not None else options,
         target=request.target,
+        secrets=options.secrets,
     )
     try:
         return run_locust(

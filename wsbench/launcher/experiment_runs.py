@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from wsbench import __version__, machine
+from wsbench.credentials import DEFAULT_SECRETS, Secrets
 from wsbench.errors import UsageError
 from wsbench.experiment import spec
 from wsbench.experiment.experiment_runner import RunStart, run_experiment
@@ -41,10 +42,17 @@ class ExperimentRuns:
 
     @classmethod
     def begin(
-        cls, file: Path, results: Path, *, name: str | None, seed: int | None, repetitions: int | None
+        cls,
+        file: Path,
+        results: Path,
+        *,
+        secrets: Secrets = DEFAULT_SECRETS,
+        name: str | None,
+        seed: int | None,
+        repetitions: int | None,
     ) -> ExperimentRuns:
         """Create an experiment's directory; None stands for the file's value. Raise UsageError if the file is wrong."""
-        checked = spec.load(file)
+        checked = spec.load(file, secrets)
         seed = checked.seed if seed is None else seed
         cells = plan_cells(checked, repetitions=repetitions or checked.repetitions, seed=seed)
         _check(checked, cells, str(file))
@@ -65,19 +73,27 @@ class ExperimentRuns:
         return cls(store, checked, experiment)
 
     @classmethod
-    def resume(cls, directory: Path | None, file: Path | None, results: Path) -> ExperimentRuns:
+    def resume(
+        cls, directory: Path | None, file: Path | None, results: Path, secrets: Secrets = DEFAULT_SECRETS
+    ) -> ExperimentRuns:
         """Open the experiment in a directory; without one, the latest in `results` that began with `file`.
 
         Raise UsageError if there is none, or if it cannot continue on this machine.
         """
-        store = ExperimentStore(directory or latest_experiment(results, None if file is None else _text(file)))
+        given = None if file is None else spec.load(file, secrets)
+        store = ExperimentStore(directory or latest_experiment(results, None if given is None else given.text))
         experiment = experiment_result.load(store.path)
-        checked = spec.load(store.toml)
-        if file is not None and _text(file) != checked.text:
+        if given is not None and given.text != store.toml.read_bytes():
             raise UsageError(
                 f"{file} is not what {store.path} was started with",
                 remedy="Leave FILE out to go on with that, or --resume to start a new experiment.",
             )
+        if given is None and store.lacks_secrets:
+            raise UsageError(
+                f"the secrets of {store.path} are not stored",
+                remedy=f"Name the file that it was started with: wsbench matrix FILE --resume {store.path}",
+            )
+        checked = given or spec.load(store.toml, secrets)
         _check(checked, experiment.cells, str(store.toml))
         _check_machine(experiment, store)
         return cls(store, checked, experiment)
@@ -93,6 +109,11 @@ class ExperimentRuns:
     def path(self) -> Path:
         """The experiment's directory."""
         return self._store.path
+
+    @property
+    def resume_command(self) -> str:
+        """The command that makes the runs that are missing."""
+        return f"wsbench matrix {'FILE ' * self._store.lacks_secrets}--resume {self.path}"
 
     def run(self, display: ProgressLine) -> bool:
         """Make the runs that are missing; return whether the user interrupted them."""
@@ -145,13 +166,6 @@ class _Announcer:
         if failure not in self._shown:
             self._display.say(f"failed: {cell.key}: {reason}")
         self._shown.add(failure)
-
-
-def _text(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{file}: {error.strerror or error}") from error
 
 
 def _check(checked: Spec, cells: list[Cell], file: str) -> None:

@@ -60,9 +60,10 @@ def run_locust(
     Raise WsbenchError if there is no result, with the reason that the process left.
     """
     reading, writing = os.pipe()
-    with (staging.path / LOG_FILE).open("ab") as log, replace(handoff, progress_fd=writing).file() as handed_over:
+    changed = replace(handoff, progress_fd=writing, arguments=[*arguments])
+    with (staging.path / LOG_FILE).open("ab") as log, changed.file() as handed_over:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "wsbench.locust_plugin.launched", *arguments],
+            [sys.executable, "-P", "-m", "wsbench.locust_plugin.launched"],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -53,8 +53,8 @@ def _begin(spec: StepSpec, search: Search, id_: str, name: str) -> Capacity:
         complete=False,
         started=format_utc(datetime.now(UTC)),
         wsbench=__version__,
-        command=["wsbench", *sys.argv[1:]],
-        url=None if spec.target else options.connect.url,
+        command=options.secrets.command(["wsbench", *sys.argv[1:]]),
+        url=None if spec.target else options.connect.shown_url,
         target=spec.target,
         conditions=capacity_result.SearchConditions(
             connections=None if searched == CONNECTIONS else options.users,

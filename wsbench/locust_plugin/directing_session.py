@@ -18,6 +18,7 @@ from locust.runners import STATE_MISSING
 from wsbench import machine
 from wsbench.errors import ExitCode
 from wsbench.locust_plugin import locust_options, stats_feed
+from wsbench.locust_plugin.log_secrets import hide_in_logs
 from wsbench.locust_plugin.session import Session
 from wsbench.locust_plugin.stats_feed import StatsFeed, fire_request
 from wsbench.master.director import Director
@@ -57,9 +58,10 @@ class DirectingSession(Session, RunHost):
         handoff = Handoff.from_environment()
         if handoff is None or not Path(handoff.staging).is_dir():  # the web UI can start one run after another
             staging = Staging.create(options.results, options.name)
-            command = handoff.command if handoff else ["locust", *sys.argv[1:]]
+            command = handoff.command if handoff else options.secrets.command(["locust", *sys.argv[1:]])
             handoff = Handoff(str(staging.path), command, target=handoff.target if handoff else None)
             self._log = RunLog(staging.path)
+        hide_in_logs(options.secrets)
         staging = Staging(Path(handoff.staging))
         # With --request-events Locust counts requests itself.
         self._stats = None if options.request_events else StatsFeed(self._environment.stats)
@@ -70,7 +72,7 @@ class DirectingSession(Session, RunHost):
                 run_id=staging.run_id,
                 started=datetime.now(UTC),
                 command=handoff.command,
-                settings=locust_options.settings_of(self._environment, options),
+                settings=options.secrets.settings(locust_options.settings_of(self._environment, options)),
             ),
             staging=staging,
             handoff=handoff,

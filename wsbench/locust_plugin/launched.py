@@ -15,6 +15,7 @@ from typing import Any, TextIO, cast
 from locust import argument_parser, events
 from locust.main import main as locust_main
 
+from wsbench.credentials import Secrets
 from wsbench.errors import UsageError, WsbenchError
 from wsbench.locust_plugin import plugin
 from wsbench.master.result_writer import leave_failure
@@ -31,17 +32,20 @@ class _FilelessParser(argument_parser.LocustArgumentParser):
         super().__init__(*args, **{**settings, "default_config_files": []})
 
 
-class _LastLine:
-    """A text stream that remembers the last line written: Locust's reason when it exits."""
+class _Output:
+    """A text stream without secrets. It remembers the last line written: Locust's reason when it exits."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, secrets: Secrets) -> None:
         self._stream = stream
+        self._secrets = secrets
         self.line = ""
 
     def write(self, text: str) -> int:
-        if lines := text.strip().splitlines():
+        shown = self._secrets.text(text)
+        if lines := shown.strip().splitlines():
             self.line = lines[-1].strip()
-        return self._stream.write(text)
+        self._stream.write(shown)
+        return len(text)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -50,9 +54,12 @@ class _LastLine:
 def main() -> None:
     """Run Locust; leave a `Failure` if it ends without a result or a failure of the run's own."""
     launched = os.getpid()
-    sys.argv[0] = "locust"
+    handoff = Handoff.from_environment()
+    assert handoff is not None
+    sys.argv = ["locust", *handoff.arguments]
     vars(argument_parser)["LocustArgumentParser"] = _FilelessParser
-    last = _LastLine(sys.stderr)
+    sys.stdout = cast("TextIO", _Output(sys.stdout, handoff.secrets))
+    last = _Output(sys.stderr, handoff.secrets)
     sys.stderr = cast("TextIO", last)
     begun: list[bool] = []
     events.init.add_listener(_require_plugin)

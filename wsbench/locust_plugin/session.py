@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 import gevent
 from locust.env import Environment
 
+from wsbench.credentials import DEFAULT_SECRETS
 from wsbench.errors import ExitCode, UsageError
 from wsbench.locust_plugin import locust_options
 from wsbench.master.director import Director
@@ -131,5 +132,5 @@ def _exit_with(error: UsageError) -> NoReturn:
     """End the process with an error message, also for the launcher if there is one."""
     if (handoff := Handoff.from_environment()) is not None:
         leave_failure(error, Staging(Path(handoff.staging)))
-    print(f"wsbench: error: {error}", file=sys.stderr)
+    print(DEFAULT_SECRETS.text(f"wsbench: error: {error}"), file=sys.stderr)
     sys.exit(int(error.exit_code))

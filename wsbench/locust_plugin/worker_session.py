@@ -20,6 +20,7 @@ from locust.env import Environment
 
 from wsbench import machine
 from wsbench.errors import ExitCode, UsageError
+from wsbench.locust_plugin.log_secrets import hide_in_logs
 from wsbench.locust_plugin.session import Session
 from wsbench.locust_plugin.stats_feed import fire_request
 from wsbench.master import orphan_result
@@ -68,6 +69,7 @@ class WorkerSession(Session):
         if not self._shares_sources:
             options = replace(options, connect=replace(options.connect, sources=self._sources))
         options.check_machine()
+        hide_in_logs(options.secrets)
         if self._reports is not None:
             self._reports.close()
         run = setup.run.run_id

@@ -94,7 +94,7 @@ def _share(described: RunDescription, worker: int, connections: int) -> RunDescr
         described,
         options=replace(options, users=max(connections, 1), processes=1, rate=rate, gates=()),
         run_id=f"{described.run_id}-worker-{worker}",
-        command=["locust", *sys.argv[1:]],
+        command=options.secrets.command(["locust", *sys.argv[1:]]),
     )
 
 

@@ -70,7 +70,7 @@ def _figures(described: RunDescription, measured: Measurement) -> run_result.Run
 def _conditions(described: RunDescription, measured_ns: int) -> run_result.Conditions:
     options = described.options
     return run_result.Conditions(
-        url=options.connect.url,
+        url=options.connect.shown_url,
         scenario=described.scenario,
         loop="closed" if options.closed_loop else "open",
         rate=options.rate,

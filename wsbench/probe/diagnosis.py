@@ -82,7 +82,7 @@ def _of_grants(upgrade: Upgrade, options: ConnectOptions) -> Iterator[ProbeFindi
     if options.subprotocols and upgrade.subprotocol is None:
         yield ProbeFinding(
             "no-subprotocol",
-            f"none of the requested subprotocols was granted ({', '.join(options.subprotocols)})",
+            f"none of the requested subprotocols was granted ({options.secrets.text(', '.join(options.subprotocols))})",
             "Browsers fail such a connection: let the server choose one of them.",
         )
 

@@ -27,7 +27,6 @@ from wsbench.transport.timestamps import TimestampingKeepalive
 from wsbench.transport.traffic import Traffic
 from wsbench.websocket import drop_errors
 from wsbench.websocket.connect_options import ConnectOptions
-from wsbench.websocket.credentials import hide_header, hide_in_target, hide_in_url
 from wsbench.websocket.handshake import new_protocol
 from wsbench.websocket.tls import client_context
 
@@ -46,7 +45,6 @@ class ProbeOptions:
         matches: whether a reply means the same as the payload, perhaps in other bytes.
         version: wsbench's version.
         timeout_ns: the timeout of each of echo, pong and close.
-        show_credentials: do not hide credentials in the request and the response.
     """
 
     connect: ConnectOptions
@@ -55,7 +53,6 @@ class ProbeOptions:
     matches: Callable[[bytes], bool]
     version: str
     timeout_ns: int
-    show_credentials: bool = False
 
 
 def probe(
@@ -91,7 +88,7 @@ class _Prober:
         self.result = Probe(
             schema=SCHEMA,
             wsbench=options.version,
-            url=connect.url if options.show_credentials else hide_in_url(connect.url),
+            url=connect.secrets.url(connect.url),
             started=utc_now(),
             steps=[ProbeStep(name) for name in STEPS if name != "tls" or connect.uri.secure],
         )
@@ -147,18 +144,24 @@ class _Prober:
         granted = attempt.result.negotiated if attempt.result is not None else None
         return Upgrade(
             request=self._lines(attempt.request.removesuffix(b"\r\n\r\n")),
-            answer=self._lines(head) if status is not None else [excerpt(head, _EXCERPT)] if head else [],
+            answer=self._lines(head) if status is not None else [excerpt(self._shown(head), _EXCERPT)] if head else [],
             status=status,
-            body="" if status in (None, 101) else body[:_BODY].decode("utf-8", "replace"),
+            body="" if status in (None, 101) else self._shown(body)[:_BODY].decode("utf-8", "replace"),
             extensions=granted.compression if granted else None,
             subprotocol=granted.subprotocol if granted else None,
         )
 
     def _lines(self, head: bytes) -> list[str]:
         first, *headers = head.decode("latin-1").split("\r\n")
-        if self._options.show_credentials:
-            return [first, *headers]
-        return [hide_in_target(first), *map(_without_credentials, headers)]
+        return [self._connect.secrets.url(first), *map(self._header, headers)]
+
+    def _header(self, line: str) -> str:
+        name, colon, value = line.partition(": ")
+        return f"{name}{colon}{self._connect.secrets.header(name, value)}"
+
+    def _shown(self, data: bytes) -> bytes:
+        """Return data of the server without secrets."""
+        return self._connect.secrets.text(data.decode(errors="surrogateescape")).encode(errors="surrogateescape")
 
     # -- open ----------------------------------------------------------------------------------------------------------
 
@@ -227,7 +230,9 @@ class _Prober:
         while connection.receive(fin_deadline_ns) is not None:
             pass
         received = protocol.close_rcvd
-        code, reason = (int(received.code), received.reason) if received is not None else (None, "")
+        code, reason = (
+            (int(received.code), self._connect.secrets.text(received.reason)) if received is not None else (None, "")
+        )
         self._update(close=Close(_NORMAL, code, reason, connection.ended))
         return took_ns
 
@@ -243,7 +248,7 @@ class _Prober:
     def _record_other(self, arrival: Arrival) -> None:
         echo = self.result.echo
         assert echo is not None
-        first = echo.first_other if echo.first_other is not None else excerpt(arrival.payload, _EXCERPT)
+        first = echo.first_other if echo.first_other is not None else excerpt(self._shown(arrival.payload), _EXCERPT)
         self._update_echo(others=echo.others + 1, first_other=first)
 
     # -- the result ----------------------------------------------------------------------------------------------------
@@ -260,6 +265,8 @@ class _Prober:
         self._finish(ProbeStep(name, True, duration_ns), findings=[*self.result.findings, *findings])
 
     def _fail(self, error: ConnectError | ConnectionLost, name: str, duration_ns: int) -> None:
+        hide = self._connect.secrets.text
+        error.what, error.remedy = hide(error.what), hide(error.remedy)
         problem = Problem(error.kind, str(error.side), name, error.what, error.remedy)
         self._finish(ProbeStep(name, False, duration_ns), problem=problem)
 
@@ -299,8 +306,3 @@ def _address(name: tuple[Any, ...]) -> str:
 def _refusal(refused: tuple[str, OSError]) -> str:
     address, error = refused
     return f"{address}: {error.strerror or error}"
-
-
-def _without_credentials(line: str) -> str:
-    name, colon, value = line.partition(": ")
-    return f"{name}{colon}{hide_header(name, value)}"

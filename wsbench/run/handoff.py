@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 import msgspec
 
+from wsbench.credentials import DEFAULT_SECRETS, Secrets
 from wsbench.results.run_result import Run
 from wsbench.run.options import RunOptions
 from wsbench.run.packing import pack, unpack
@@ -37,6 +38,8 @@ class Handoff(msgspec.Struct, frozen=True):
         options: of the run; None with --web, where the start form shows and changes them: they are then on Locust's
             command line.
         progress_fd: a pipe for one `Progress` a second, as lines of JSON, and for a `NotStored`.
+        arguments: Locust's command line, which no list of processes shows.
+        secrets: what locust.log must not contain.
     """
 
     staging: str
@@ -44,6 +47,8 @@ class Handoff(msgspec.Struct, frozen=True):
     options: RunOptions | None = None
     target: StartedTarget | None = None
     progress_fd: int | None = None
+    arguments: list[str] = []
+    secrets: Secrets = DEFAULT_SECRETS
 
     @contextmanager
     def file(self) -> Iterator[int]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from wsbench.credentials import parse_secret_name
 from wsbench.errors import UsageError
 from wsbench.measure.figures import RUN_FIGURES, SERIES_FIGURES
 from wsbench.measure.payloads import SMALLEST_JSON
@@ -206,6 +207,16 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(("--strict",), "Exit with 4 if the generator's verdict on itself is not ok.", None),
     Option(("--quiet",), "Print no summary.", None, web=False),
+    Option(
+        ("--secret",),
+        "A header, query parameter or setting with a secret value. It is stored and shown as ***, as are passwords, "
+        "Authorization, cookies, and values whose names contain token, secret, password, key and the like.",
+        parse_secret_name,
+        metavar="NAME",
+        repeatable=True,
+        web=False,
+    ),
+    Option(("--show-credentials",), "Do not hide secrets, neither in the result nor on the terminal.", None, web=False),
     Option(("--results",), "Directory in which results are stored.", metavar="DIR", default="results", web=False),
     Option(("--name",), "Name of the result (default: the scenario's).", parse_name, metavar="NAME"),
 )

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from wsbench.credentials import Secrets
 from wsbench.errors import UsageError
 from wsbench.run.gates import Condition
 from wsbench.run.option_table import DEFAULTS, LARGEST_MESSAGE, OPTIONS
@@ -82,6 +84,11 @@ class RunOptions:
         """True if the next message waits for a reply."""
         return self.rate is None
 
+    @cached_property
+    def secrets(self) -> Secrets:
+        """The secrets of the run."""
+        return self.connect.secrets.knowing(settings=self.settings)
+
     @property
     def bytes_in_flight(self) -> int:
         """Memory that the messages in flight take at least, in bytes: in an open loop, one on each connection."""
@@ -124,6 +131,8 @@ class RunOptions:
             # An echo is as long as its message; a reply that is somewhat longer is accepted.
             max_size=max(_MAX_SIZE, 2 * payload_size),
             message_size=payload_size,
+            secret_names=tuple(values["secret"]),
+            show_credentials=values["show_credentials"],
         )
         options = cls(
             connect=connect,

@@ -16,7 +16,7 @@ def parse(text: str) -> tuple[str, str]:
     """Parse 'NAME=VALUE'; raise ValueError if the text is not of that form."""
     name, equals, value = text.partition("=")
     if not equals or not name.strip().isidentifier():
-        raise ValueError(f"{text!r} is no setting: use NAME=VALUE")
+        raise ValueError(f"{name!r} is no setting: use NAME=VALUE")
     return name.strip(), value.strip()
 
 

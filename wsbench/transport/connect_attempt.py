@@ -215,7 +215,7 @@ class ConnectAttempt:
         tls = self.tls
         negotiated = NegotiatedWith(
             compression=response.headers.get("Sec-WebSocket-Extensions") if protocol.extensions else None,
-            subprotocol=protocol.subprotocol,
+            subprotocol=protocol.subprotocol and self._options.secrets.text(protocol.subprotocol),
             tls_version=tls.ssl_object.version() if tls else None,
             tls_cipher=tls.cipher if tls else None,
         )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from urllib.parse import quote, urlsplit
 
 from websockets.exceptions import InvalidURI
 from websockets.uri import WebSocketURI, parse_uri
 
+from wsbench.credentials import HIDDEN, Secrets
 from wsbench.errors import UsageError
 from wsbench.source_addresses import SourceRange
 
@@ -34,6 +36,8 @@ class ConnectOptions:
         connect_timeout_ns: for all steps from name resolution to the upgrade together.
         sources: addresses to connect from, in turn; none for the system's choice.
         resume_tls: later connections resume the TLS session of an earlier one.
+        secret_names: names of headers and query parameters with secret values, beside those that look so.
+        show_credentials: hide no secrets.
     """
 
     url: str
@@ -48,6 +52,8 @@ class ConnectOptions:
     connect_timeout_ns: int = 10_000_000_000
     sources: tuple[SourceRange, ...] = ()
     resume_tls: bool = False
+    secret_names: tuple[str, ...] = ()
+    show_credentials: bool = False
     uri: WebSocketURI = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -66,6 +72,17 @@ class ConnectOptions:
         """Host and port, as in a URL."""
         host = f"[{self.uri.host}]" if ":" in self.uri.host else self.uri.host
         return f"{host}:{self.uri.port}"
+
+    @property
+    def shown_url(self) -> str:
+        """The URL without secrets."""
+        return self.secrets.url(self.url)
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        """The secrets in the upgrade request."""
+        secrets = Secrets(self.secret_names, self.show_credentials)
+        return secrets.knowing(url=self.url, headers=self.headers, subprotocols=self.subprotocols)
 
 
 def parse_url(url: str) -> WebSocketURI:
@@ -92,7 +109,8 @@ def parse_header(text: str) -> tuple[str, str]:
     """Parse 'Name: value'; raise ValueError if it is not of this form, or no header can hold it."""
     name, _, value = text.partition(":")
     if ":" not in text or not _TOKEN.fullmatch(name.strip()):
-        raise ValueError(f"{text!r} is not a header: use 'Name: value'")
+        first, *others = text.split(maxsplit=1) or [text]
+        raise ValueError(f"{' '.join([first, *(HIDDEN for _ in others)])!r} is not a header: use 'Name: value'")
     header = name.strip(), value.strip(" \t")
     check_header(*header)
     return header

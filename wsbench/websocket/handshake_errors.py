@@ -14,7 +14,6 @@ from websockets.exceptions import InvalidHeader, InvalidHeaderValue, InvalidStat
 
 from wsbench.errors import HandshakeError, printable
 from wsbench.websocket.connect_options import ConnectOptions
-from wsbench.websocket.credentials import hide_in_target, hide_in_url
 from wsbench.websocket.http_response import HttpResponse
 
 _NGINX = (
@@ -50,9 +49,9 @@ def diagnose(error: Exception | None, raw: bytes, options: ConnectOptions) -> Ha
     response = HttpResponse.parse(raw)
     what, kind, remedy = _explain(error, response, raw, options)
     return HandshakeError(
-        printable(f"{options.where} {what}"),
+        printable(options.secrets.text(f"{options.where} {what}")),
         kind=kind,
-        remedy=printable(remedy),
+        remedy=printable(options.secrets.text(remedy)),
         status=response.status,
         headers=response.headers,
         body=response.body,
@@ -124,7 +123,7 @@ def _not_http(raw: bytes) -> Cause:
 
 def _rejected(response: HttpResponse, options: ConnectOptions) -> Cause:
     what, kind, remedy = next(filter(None, (rule(response, options) for rule in _RULES)), _REFUSED)
-    path = hide_in_target(options.uri.resource_name)
+    path = options.uri.resource_name
     what = f"answered {response.phrase} to the upgrade request for {path}: {what}{response.excerpt}"
     return Cause(what, kind, remedy)
 
@@ -134,7 +133,7 @@ def _redirected(response: HttpResponse, options: ConnectOptions) -> Cause | None
     if response.status not in (301, 302, 303, 307, 308) or not location:
         return None
     here = f"{'https' if options.uri.secure else 'http'}://{options.where}{options.uri.resource_name}"
-    target = hide_in_url(urljoin(here, location))
+    target = urljoin(here, location)
     there = "ws" + target.removeprefix("http") if target.startswith("http") else target
     what = "it redirects, which WebSocket clients do not follow"
     return Cause(what, "redirected", f"Use the URL it points to: {there}")

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from wsbench.errors import printable
-from wsbench.websocket.credentials import hide_header
 
 _BODY_START = 200
 _INFORMATIVE = ("server", "via", "content-type", "location", "www-authenticate", "sec-websocket-version", "retry-after")
@@ -70,7 +69,7 @@ class HttpResponse:
     @property
     def excerpt(self) -> str:
         """The informative headers and the start of the body, short enough for an error line."""
-        headers = [f"{key}: {hide_header(key, value)}" for key, value in self.headers if key.lower() in _INFORMATIVE]
+        headers = [f"{key}: {value}" for key, value in self.headers if key.lower() in _INFORMATIVE]
         text = self.body.decode("utf-8", "replace")
         if "html" in (self.header("content-type") or "").lower():
             text = _visible_text(text)

@@ -28,7 +28,6 @@ from wsbench.transport.poller import hub_poller
 from wsbench.transport.timestamps import TimestampingKeepalive
 from wsbench.transport.traffic import Traffic
 from wsbench.units import NS_PER_S
-from wsbench.websocket.credentials import hide_in_target
 from wsbench.websocket.tls import client_context
 from wsbench.worker.clocks import OffsetWatch
 from wsbench.worker.connection_time import ConnectionTime
@@ -76,8 +75,8 @@ class Engine:
         self._on_request = on_request
         self._stamping = TimestampingKeepalive()
         self.traffic = Traffic()
-        self.errors = ErrorCounter()
-        self.examples = ReplyExamples(hide_in_target)
+        self.errors = ErrorCounter(options.secrets)
+        self.examples = ReplyExamples(options.secrets.text)
         clock = OffsetWatch()
         self._pacer = Pacer(
             offset_ns=clock.offset_ns,

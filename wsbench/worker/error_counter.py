@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 from gevent.exceptions import BlockingSwitchOutError
 
+from wsbench.credentials import DEFAULT_SECRETS, Secrets
 from wsbench.errors import WsbenchError
 from wsbench.results.run_result import ErrorCount
 from wsbench.run.protocol import SCENARIO_FAILED
@@ -21,9 +22,10 @@ _LIBRARIES = (*map(sysconfig.get_path, ("stdlib", "purelib", "platlib")), str(Pa
 
 
 class ErrorCounter:
-    """Counts errors by kind and side; the first of each is kept as an example."""
+    """Counts errors by kind and side; the first of each is kept as an example, without secrets."""
 
-    def __init__(self) -> None:
+    def __init__(self, secrets: Secrets = DEFAULT_SECRETS) -> None:
+        self._secrets = secrets
         self._tallies: dict[tuple[str, str], ErrorCount] = {}
         self._logged: set[str] = set()
 
@@ -40,8 +42,10 @@ class ErrorCounter:
     def count(self, error: WsbenchError, *, of_message: bool = False) -> None:
         """Count an error; `of_message`: of a message that counts as lost or corrupted as well."""
         key = (error.kind, str(error.side))
-        new = ErrorCount(*key, count=0, example=error.what, remedy=error.remedy)
-        known = self._tallies.get(key, new)
+        known = self._tallies.get(key)
+        if known is None:
+            hide = self._secrets.text
+            known = ErrorCount(*key, count=0, example=hide(error.what), remedy=hide(error.remedy))
         self._tallies[key] = msgspec.structs.replace(
             known, count=known.count + 1, of_messages=known.of_messages + of_message
         )

@@ -47,7 +47,11 @@ def document(director: Director | None, finished: Sequence[Path], *, run_id: str
         "state": "running" if not director.done.is_set() else "done" if result.run is not None else "failed",
         "version": live.version,
         "results": results,
-        "run": {"id": described.run_id, "url": described.options.connect.url, "asked": _description(described.options)},
+        "run": {
+            "id": described.run_id,
+            "url": described.options.connect.shown_url,
+            "asked": _description(described.options),
+        },
         "closed_loop": described.options.closed_loop,
         "phase": director.phases.phase,
         "left_ns": director.phases.left_ns(),
