@@ -107,9 +107,13 @@ def test_margins_and_confidence(run_cli: RunCli, base: Path, tmp_path: Path) -> 
 
 def test_what_is_not_comparable_is_refused_and_anyway_is_said(run_cli: RunCli, base: Path, tmp_path: Path) -> None:
     write_run(tmp_path / "larger", run_with(payload_size=256, rate=2000.0))
-    refused = run_cli("compare", "base", "larger")
+    refused = run_cli("compare", "base", "larger", "--junit", "junit.xml", "--summary", "summary.md")
     assert_error(refused, 2, "payload: 128 B against 256 B; rate: 1,000/s against 2,000/s")
     assert "--anyway" in refused.stderr
+    (suite,) = JUnitXml.fromfile(str(tmp_path / "junit.xml"))
+    assert ([case.name for case in suite], suite.errors) == (["comparable"], 1)
+    summary = (tmp_path / "summary.md").read_text()
+    assert summary.startswith("### ❌ wsbench compare: not compared\n") and "payload: 128 B against 256 B" in summary
     shown = run_cli("compare", "base", "larger", "--anyway")
     assert shown.returncode == 5
     assert "COMPARED ANYWAY" in shown.stdout and "payload: 128 B against 256 B" in shown.stdout
@@ -148,7 +152,7 @@ def test_a_summary_is_appended_and_junit_overwritten(run_cli: RunCli, base: Path
     assert summary.startswith("# Job\n\n### ❌ wsbench compare: NEW is slower: p50 ×41")
     assert summary.count("### ❌") == 2
     (suite,) = JUnitXml.fromfile(str(tmp_path / "junit.xml"))
-    assert (suite.tests, suite.failures) == (4, 3)
+    assert (suite.tests, suite.failures) == (5, 3)
 
 
 # -- wsbench run -------------------------------------------------------------------------------------------------------
@@ -162,11 +166,12 @@ def test_a_run_leaves_a_summary_and_junit(run_cli: RunCli, tmp_path: Path) -> No
     run = done.json()
     summary = (tmp_path / "summary.md").read_text()
     assert summary.startswith("### ❌ wsbench run: echo\n")
-    assert f"**Verdict: {run['generator']['verdict']}**" in summary
+    assert f"**Generator: {run['generator']['verdict']}**" in summary
     assert "| ❌ failed | p50 \\> 1ns |" in summary and "| ✅ passed | lost \\> 0 | 0 |" in summary
     (suite,) = JUnitXml.fromfile(str(tmp_path / "junit.xml"))
-    assert [case.name for case in suite] == ["verdict", "--fail-if 'p50 > 1ns'", "--fail-if 'lost > 0'"]
-    assert [bool(case.result) for case in suite] == [False, True, False]
+    names = ["outcome", "generator", "--fail-if 'p50 > 1ns'", "--fail-if 'lost > 0'"]
+    assert [case.name for case in suite] == names
+    assert [bool(case.result) for case in suite] == [False, False, True, False]
 
 
 def test_a_run_that_could_not_leave_them_is_not_begun(run_cli: RunCli, tmp_path: Path) -> None:

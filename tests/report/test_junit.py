@@ -10,8 +10,10 @@ from helpers.sample_run import RUN
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 from msgspec.structs import replace
 
+from wsbench.errors import UsageError
 from wsbench.measure.findings import Finding
-from wsbench.report.junit import encode_comparison, encode_run
+from wsbench.report.junit import encode_comparison, encode_refusal, encode_run
+from wsbench.results.comparison_result import ComparisonSide
 from wsbench.results.run_result import Gate, Generator, Outcome, Reason
 
 NASTY = "\x00\x1b[1m<b>&\"']]>\ud800\ufffe p99 > 5ms"
@@ -66,7 +68,7 @@ def test_a_service_that_gave_no_right_reply_is_an_error() -> None:
 
 def test_a_case_for_every_metric_of_a_comparison() -> None:
     found = cases(encode_comparison(COMPARISON))
-    assert list(found) == [f"echo: {metric}" for metric in ("throughput", "p50", "p99", "p99.9")]
+    assert list(found) == ["comparable", *(f"echo: {metric}" for metric in ("throughput", "p50", "p99", "p99.9"))]
     assert outcome(found["echo: throughput"]) is None
     kind, message = outcome(found["echo: p50"]) or (None, "")
     assert (kind, message.split(" (")[0]) == (Failure, "slower")
@@ -76,9 +78,33 @@ def test_a_case_for_every_metric_of_a_comparison() -> None:
     assert outcome(found["echo: p99.9"]) == (Skipped, "not compared: too few | <messages>")
 
 
+def test_a_comparison_that_is_refused() -> None:
+    refused = cases(encode_refusal("a", "b", UsageError("the rates differ", remedy="Use --anyway.")))
+    assert list(refused) == ["comparable"] and outcome(refused["comparable"]) == (Error, "the rates differ")
+    assert refused["comparable"].result[0].text == "Use --anyway."
+
+
+@pytest.mark.parametrize(
+    ("base", "new", "names"),
+    [
+        ("base/", "results/20261122T091500Z-new", "base new"),
+        ("20261122T091500Z-a/run.json", "/x/20261122T091501Z-b/", "a b"),
+        ("20261122T091500Z-matrix:picows", "20261122T091500Z-matrix/experiment.json", "matrix:picows matrix"),
+    ],
+)
+def test_no_time_stamp_is_in_a_name_that_a_ci_server_follows(base: str, new: str, names: str) -> None:
+    sides = [ComparisonSide(given, "run", "20261122T091500Z-x") for given in (base, new)]
+    compared = replace(COMPARISON, base=sides[0], new=sides[1])
+    for document in (encode_comparison(compared), encode_refusal(base, new, UsageError("no"))):
+        (suite,) = JUnitXml.fromstring(document)
+        assert suite.name == f"wsbench compare {names}"
+        assert {case.classname for case in suite} == {suite.name}
+    assert b"20261122T" not in encode_comparison(compared)
+
+
 def test_pairs_without_runs_and_ignored_differences() -> None:
     found = cases(encode_comparison(PAIRS))
-    assert len(found) == 5
+    assert len(found) == 6
     assert outcome(found["x 2B"]) == (Skipped, "not compared: NEW has no run of it")
     output = ElementTree.fromstring(encode_comparison(ANYWAY)).findtext("testsuite/system-out") or ""
     assert output.splitlines()[:2] == [

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from wsbench.cli.params import Parsed, ci_options, option, write_for_ci
+from wsbench.errors import WsbenchError
 from wsbench.experiment.comparison import compare
 from wsbench.experiment.statistics import MARGINS
 from wsbench.report import junit as junit_report
@@ -53,7 +54,17 @@ def _compare(
     summary: Path | None,
     junit: Path | None,
 ) -> int:
-    comparison = compare(base, new, margins={**MARGINS, **dict(margin)}, confidence=confidence, anyway=anyway)
+    margins = {**MARGINS, **dict(margin)}
+    try:
+        comparison = compare(base, new, margins=margins, confidence=confidence, anyway=anyway)
+    except WsbenchError as error:
+        write_for_ci(
+            summary=summary,
+            markdown=markdown.comparison_refusal(error),
+            junit=junit,
+            xml=junit_report.encode_refusal(base, new, error),
+        )
+        raise
     click.echo(encode_json(comparison) if json else comparison_text.render(comparison), nl=False)
     write_for_ci(
         summary=summary,

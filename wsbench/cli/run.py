@@ -89,7 +89,8 @@ def _print(finished: FinishedRun, options: RunOptions, *, as_json: bool) -> int:
         click.echo(rest, nl=False)
     code = exit_codes.of_run(finished.run, interrupted=finished.interrupted)
     if (as_json or options.quiet) and code is not ExitCode.OK:
-        click.echo(_styled(outcome_text.headline(finished.run), finished.run), err=True)
+        for line in outcome_text.in_short(finished.run):
+            click.echo(_styled(line, finished.run), err=True)
     return code
 
 

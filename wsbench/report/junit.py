@@ -8,20 +8,26 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from io import BytesIO
+from pathlib import Path
 
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase
 from junitparser.junitparser import FinalResult
 from junitparser.xunit2 import TestSuite
 
+from wsbench.errors import WsbenchError
 from wsbench.report import outcome_text
 from wsbench.report.text.comparison_text import HEADINGS, metric_cells, verdict_text
 from wsbench.results.comparison_result import Comparison, Metric, Verdict
-from wsbench.results.run_result import Run
+from wsbench.results.directory import name_of_id
+from wsbench.results.experiment_result import EXPERIMENT_FILE
+from wsbench.results.run_result import RUN_FILE, Run
 from wsbench.run.outcome import NOT_MEASURED, NOT_TRUSTED
 from wsbench.units import NS_PER_S
 
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that no XML 1.0 document may contain, escaped or not (production 2, Char)."""
+_COMPARABLE = "comparable"
+"""The test case that every comparison has, also one that is refused."""
 _KINDS = {Verdict.SLOWER: Failure, Verdict.INCONCLUSIVE: Skipped, Verdict.NOT_COMPARED: Skipped}
 
 
@@ -39,7 +45,8 @@ def encode_run(run: Run) -> bytes:
 
 def encode_comparison(comparison: Comparison) -> bytes:
     """Encode a comparison's metrics. A slower one is a failure."""
-    suite = TestSuite(_clean(f"wsbench compare {comparison.base.id} {comparison.new.id}"))
+    suite = _comparison_suite(comparison.base.given, comparison.new.given)
+    _add_case(suite, _COMPARABLE, None)
     for pair in comparison.pairs:
         if pair.reason:
             _add_case(suite, pair.key, _result(Skipped, f"not compared: {pair.reason}"))
@@ -48,6 +55,23 @@ def encode_comparison(comparison: Comparison) -> bytes:
     anyway = (f"compared anyway: {difference}" for difference in comparison.differences)
     suite.system_out = _clean("\n".join([comparison.said, *anyway, *comparison.notes]))
     return _encode(suite)
+
+
+def encode_refusal(base: str, new: str, error: WsbenchError) -> bytes:
+    """Encode the error for which the arguments BASE and NEW were not compared."""
+    suite = _comparison_suite(base, new)
+    _add_case(suite, _COMPARABLE, _result(Error, error.what, [error.remedy]))
+    return _encode(suite)
+
+
+def _comparison_suite(base: str, new: str) -> TestSuite:
+    return TestSuite(_clean(f"wsbench compare {_lasting_name(base)} {_lasting_name(new)}"))
+
+
+def _lasting_name(argument: str) -> str:
+    """Return the name of a result without a time stamp: CI servers follow a test by its name from build to build."""
+    path = Path.cwd() / argument
+    return name_of_id(path.parent.name if path.name in (RUN_FILE, EXPERIMENT_FILE) else path.name)
 
 
 def _add_outcome(suite: TestSuite, run: Run) -> None:

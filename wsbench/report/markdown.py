@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from wsbench.errors import WsbenchError
 from wsbench.report import outcome_text, series_labels
 from wsbench.report.text.comparison_text import HEADINGS, basis, metric_cells, verdict_text
 from wsbench.report.text.summary import ERRORS_SHOWN, LATENCY_COLUMNS, describe_conditions, first_of, latency_cells
@@ -62,6 +63,12 @@ def comparison_summary(comparison: Comparison) -> str:
     if comparison.notes:
         rows += ["", *(f"- {_escape(note)}" for note in comparison.notes)]
     return "\n".join(rows) + "\n\n"
+
+
+def comparison_refusal(error: WsbenchError) -> str:
+    """Return why two results were not compared."""
+    remedy = [f"*{_escape(error.remedy)}*", ""] if error.remedy else []
+    return "\n".join(["### ❌ wsbench compare: not compared", "", _escape(error.what), "", *remedy, ""])
 
 
 def _pair(pair: Pair, *, named: bool) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ LOG_FILE = "locust.log"
 REPORT_FILE = "report.html"
 _NEEDED_BYTES = 8_000_000
 """A short run's result takes about 5 MB, nearly all of it the charting library in report.html."""
+_TIMED = re.compile(r"^\d{8}T\d{6}Z-")
 _MAX_IDS = 999
 """Ids of one second: `<id>`, `<id>-2`, and so on."""
 
@@ -22,6 +24,11 @@ _MAX_IDS = 999
 def timed_id(name: str, now: datetime | None = None) -> str:
     """Return the id of something that starts now: `20261122T091500Z-<name>`."""
     return f"{(now or datetime.now(UTC)).strftime('%Y%m%dT%H%M%SZ')}-{name}"
+
+
+def name_of_id(run_id: str) -> str:
+    """Return the name in an id that `timed_id` made; any other text as it is."""
+    return _TIMED.sub("", run_id)
 
 
 def create_directory(results: Path, wanted_id: str, *, partial: bool = False) -> Path:

@@ -11,6 +11,7 @@ from wsbench.measure.series import AWAY, SERIES
 from wsbench.results.run_result import (
     ConnectionCounts,
     ErrorCount,
+    Gate,
     MessageCounts,
     OtherRequests,
     Outcome,
@@ -55,10 +56,15 @@ def right(counts: MessageCounts) -> int:
     return counts.received - counts.pushed - counts.corrupted
 
 
+def describe_failure(gate: Gate) -> str:
+    """Return what a failed gate allowed, and what the figure was."""
+    return f"--fail-if '{gate.expression}': was {gate.value}"
+
+
 def _failures(run: Run, *, strict: bool) -> Iterator[Reason]:
     for gate in run.gates:
         if gate.failed:
-            yield Reason(GATE_FAILED, 1, f"--fail-if '{gate.expression}': was {gate.value}")
+            yield Reason(GATE_FAILED, 1, describe_failure(gate))
     if strict and run.generator.verdict != "ok":
         yield Reason(NOT_TRUSTED, 1, f"--strict: the generator was {run.generator.verdict}")
 
