@@ -70,7 +70,9 @@ def test_a_terminal_is_kept_current_once_a_second(target: EchoTarget, tmp_path: 
     # one drawing a second, and one more a phase: not twelve a second
     assert len(drawn) <= 20
     last = CONTROL.sub("", written)
-    assert re.search(r"\d+ replies/s   p50 +[\d.]+ .?s   p99 +[\d.]+ .?s   0 lost   (ok|late|saturated)", last)
+    assert re.search(
+        r"\d+ replies/s   p50 +[\d.]+ .?s   p99 +[\d.]+ .?s   0 errors   generator (ok|late|saturated)", last
+    )
     assert "\x1b[?25l" in written and written.rindex("\x1b[?25h") > written.rindex("\x1b[?25l")  # the cursor is back
     assert "throughput" in written.rpartition("\x1b[?25h")[2]  # the summary is below
     assert COLOUR.search(written)

@@ -14,7 +14,7 @@ from wsbench.errors import WsbenchError
 from wsbench.master.collector import Collector
 from wsbench.master.phase_control import PhaseControl
 from wsbench.measure.phases import Phase
-from wsbench.results.run_result import Run
+from wsbench.results.run_result import OtherRequests, Run
 from wsbench.run.handoff import NotStored, Progress
 from wsbench.run.options import RunOptions
 from wsbench.units import NS_PER_S
@@ -74,7 +74,7 @@ class ProgressFeed:
             connections=counts.get("connections_opened", 0) - counts.get("connections_closed", 0),
             asked=self._users,
             received=counts["received"],
-            lost=counts["lost"],
+            errors=self._collector.registry.whole_run(counts, OtherRequests()).errors,
             per_s=latest.received_per_s if latest else 0.0,
             p50_ns=latest.response[0] if latest else None,
             p99_ns=latest.response[2] if latest else None,

@@ -73,6 +73,7 @@ class Progress(msgspec.Struct, frozen=True, tag="progress"):
 
     Attributes:
         asked: connections wanted.
+        errors: of all kinds, as in `WholeRun`.
         left_ns: rest of the phase, None if its end is unknown.
         verdict: the generator's, on itself so far; None before the measure phase.
         evidence: of a verdict other than ok.
@@ -82,7 +83,7 @@ class Progress(msgspec.Struct, frozen=True, tag="progress"):
     connections: int
     asked: int
     received: int
-    lost: int
+    errors: int
     per_s: float
     p50_ns: int | None
     p99_ns: int | None
