@@ -107,9 +107,8 @@ def _latency(heat: HeatMap, over_time: Timeline, axis: _TimeAxis) -> Plot:
             "orientation": "h",
             "x": 1,
             "xanchor": "right",
-            "y": 1,
-            "yref": "container",
-            "yanchor": "top",
+            "y": 1.16,
+            "yanchor": "bottom",
             "len": 0.45,
             "thickness": 10,
             "ypad": 0,
@@ -130,8 +129,7 @@ def _latency(heat: HeatMap, over_time: Timeline, axis: _TimeAxis) -> Plot:
         "percentile is among messages that were lost or missed."
     )
     layout = axis.layout(latency_axis("response", [edge / NS_PER_S for edge in heat.latency_edges_ns]))
-    layout["margin"] = {**_MARGIN, "t": 72}  # for the bar of colours above the names of the phases
-    return Plot("heat", "Latency over time", how, [colours, *lines], layout, height=400)
+    return Plot("heat", "Latency over time", how, [colours, *lines], layout, height=420)
 
 
 def _throughput(axis: _TimeAxis) -> Plot:
