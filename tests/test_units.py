@@ -18,6 +18,7 @@ from wsbench.units import (
     format_count,
     format_duration,
     format_seconds,
+    format_share,
     parse_duration,
     parse_positive_duration,
     parse_rate,
@@ -228,3 +229,11 @@ def test_counts_as_read(count: float | None, text: str) -> None:
 )
 def test_sizes_as_read(size: float | None, text: str) -> None:
     assert format_bytes(size) == text
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(1.0, "100 %"), (0.99999, "99.99 %"), (0.8214, "82.14 %"), (0.5, "50 %"), (0.0, "0 %"), (None, "–")],
+)
+def test_a_share_is_the_whole_only_if_nothing_is_missing(share: float | None, text: str) -> None:
+    assert format_share(share) == text

@@ -152,6 +152,11 @@ def format_rate(per_s: float | None) -> str:
     return "–" if per_s is None else f"{per_s:,.0f}/s"
 
 
+def format_share(share: float | None) -> str:
+    """Format as a percentage, rounded down so that only the whole is 100 %: '82.1 %', '99.99 %'; '–' for None."""
+    return "–" if share is None else f"{math.floor(share * 10_000) / 100:g} %"
+
+
 def format_bytes(size: float | None) -> str:
     """Format in powers of ten: '512 B', '12.4 kB', '3.10 MB'; '–' for None."""
     return _with_unit(size, {"GB": 1e9, "MB": 1e6, "kB": 1e3}, "B")

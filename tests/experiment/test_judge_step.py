@@ -165,6 +165,8 @@ def test_whose_limit_it_was(case: str) -> None:
         ("throughput > 2000/s", 60, GENERATOR),
         ("lost == 0", 60, TARGET),  # lost is what did not come in 10 s: that is no matter of 60 ms
         ("lost == 0", 9_000, GENERATOR),
+        ("availability >= 99%", 9_000, TARGET),
+        ("outage < 1s", 9_000, TARGET),
     ],
 )
 def test_what_lateness_explains_is_the_generators(objective: str, longest_ms: int, outcome: str, verdict: str) -> None:

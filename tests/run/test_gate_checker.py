@@ -10,7 +10,7 @@ from wsbench.measure.delta import IntervalDelta
 from wsbench.measure.histogram import Buckets, record
 from wsbench.measure.phases import INTERVAL_NS, Phase
 from wsbench.measure.totals import Totals
-from wsbench.results.run_result import Latency, MessageCounts, Run, WholeRun
+from wsbench.results.run_result import Availability, Latency, MessageCounts, Run, WholeRun
 from wsbench.run.gate_checker import GateChecker
 from wsbench.run.gate_parser import parse, parse_objective
 
@@ -28,14 +28,36 @@ def evenly(count: int, step_ns: int) -> Buckets:
 RAMP = IntervalDelta(
     Phase.RAMP,
     0,
-    {"sent": 20, "received": 10, "lost": 10, "lost:login": 1, "counter:prices": 7, "corrupted": 2}
+    {
+        "open_ns": 4 * INTERVAL_NS,
+        "sent": 20,
+        "received": 10,
+        "lost": 10,
+        "lost:login": 1,
+        "counter:prices": 7,
+        "corrupted": 2,
+    }
     | {"rejected:login": 2, "connections_opened": 50, "connect_failed": 6, "errors_listed": 7},
     {"response": evenly(10, 100 * MS), "login": evenly(9, MS), "connect": evenly(4, MS)},
 )
 MEASURE = IntervalDelta(
     Phase.MEASURE,
     10 * INTERVAL_NS,
-    {"sent": 1000, "received": 900, "lost": 100, "corrupted": 9, "lost:GET /api": 10, "counter:prices": 30},
+    {
+        "open_ns": 9 * INTERVAL_NS,
+        "away_ns": INTERVAL_NS,
+        "connections_opened": 10,
+        "connect_failed": 6,
+        "dropped": 4,
+        "reconnects_failed": 5,
+        "errors_listed": 11,
+        "sent": 1000,
+        "received": 900,
+        "lost": 100,
+        "corrupted": 9,
+        "lost:GET /api": 10,
+        "counter:prices": 30,
+    },
     {"response": evenly(900, US), "service": evenly(900, US), "GET /api": evenly(90, MS)},
 )
 
@@ -49,7 +71,8 @@ def measured() -> tuple[Run, Totals]:
         messages=MessageCounts(sent=1000, received=900, lost=100, corrupted=9),
         messages_all_phases=MessageCounts(sent=1020, received=910, lost=110, corrupted=11),
         whole_run=WholeRun(attempts=80, failed=8, due=1020, lost=110, errors=129),
-        connections=replace(RUN.connections, dropped=3),
+        connections=replace(RUN.connections, dropped=3, reconnects_failed=7),
+        availability=Availability(92.857, 14 * INTERVAL_NS, INTERVAL_NS, 2_500_000_000),
         counters={"prices": 37, "missing.garden": 5, "expected": 200, "never": 0},
         latency={**RUN.latency, "connect": Latency(4, phases="all"), **own},
     )
@@ -88,13 +111,24 @@ CHECKER = GateChecker(*measured())
         ("ramp.lost >= 10", True, "10"),
         ("warmup.lost != 0", False, "0"),
         ("errors > 128", True, "129"),
-        ("measure.errors == 109", True, "109"),
+        ("measure.errors == 120", True, "120"),
+        ("measure.errors > 12%", False, "11.8% (120 of 1,016)"),
         ("ramp.errors == 19", True, "19"),
         ("ramp.errors > 25%", False, "25% (19 of 76)"),
+        ("measure.failed > 6", False, "6"),
+        ("measure.dropped >= 4", True, "4"),
+        ("reconnects_failed > 6", True, "7"),
+        ("measure.reconnects_failed > 5", False, "5"),
+        ("ramp.reconnects_failed > 0", False, "0"),
+        # connections that were wanted and not open
+        ("availability < 99.9%", True, "92.85 %"),
+        ("availability < 92%", False, "92.85 %"),
+        ("measure.availability < 90%", False, "90 %"),
+        ("warmup.availability < 90%", False, "– (no connection was wanted)"),
+        ("outage > 2s", True, "2.50 s"),
+        ("outage > 3s", False, "2.50 s"),
         ("failed == 8", True, "8"),
         ("ramp.failed >= 10%", True, "10.7% (6 of 56)"),
-        ("measure.failed > 0", False, "0"),
-        ("measure.dropped > 0", False, "0"),
         ("dropped > 3", False, "3"),
         ("sent < 1020", False, "1,020"),
         ("corrupted > 11", False, "11"),
@@ -166,6 +200,9 @@ def test_a_gate_on_what_the_run_does_not_have_fails(expression: str, reason: str
         ("lost < 11%", True),
         ("throughput >= 995/s", True),
         ("throughput > 1k/s", False),
+        ("availability >= 92%", True),
+        ("availability > 99%", False),
+        ("outage < 2s", False),
         ("order.p50 < 1h", False),
         ("prices / expected < 20%", True),
     ],

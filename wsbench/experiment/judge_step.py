@@ -127,7 +127,12 @@ def _read_late(run: Run) -> bool:
 
 
 def _beyond_lateness(run: Run, broken: Condition) -> bool:
-    """Return whether the generator's lateness cannot be the cause: `service` excludes it, and lost is not late."""
+    """Return whether the generator's lateness cannot be the cause: `service` excludes it, and lost is not late.
+
+    Nor is a connection that is away late.
+    """
+    if broken.quantity.figure in ("availability", "outage"):
+        return True
     if broken.unit is not Unit.COUNT:
         return broken.quantity.series == "service" and not _read_late(run)
     longest_ns = max(run.latency[series].max_ns or 0 for series in ("send_lag", "read_lag"))

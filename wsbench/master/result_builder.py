@@ -9,7 +9,7 @@ import msgspec
 import wsbench
 from wsbench.master.measurement import Measurement
 from wsbench.measure import finding_rules
-from wsbench.measure.delta import lost_of
+from wsbench.measure.delta import lost_of, open_share
 from wsbench.measure.histogram import PERCENTS, by_bounds, highest_value, lowest_value, mean_and_deviation, percentiles
 from wsbench.measure.series import MESSAGE_COUNTS
 from wsbench.results import run_result
@@ -135,11 +135,10 @@ def _generator(options: RunOptions, measured: Measurement) -> run_result.Generat
 
 def _availability(measured: Measurement) -> run_result.Availability:
     counts = measured.totals.counts()
-    open_ns, away_ns = counts.get("open_ns", 0), counts.get("away_ns", 0)
-    wanted_ns = open_ns + away_ns
+    share, away_ns = open_share(counts), counts.get("away_ns", 0)
     return run_result.Availability(
-        percent=100 * open_ns / wanted_ns if wanted_ns else None,
-        wanted_ns=wanted_ns,
+        percent=None if share is None else 100 * share,
+        wanted_ns=counts.get("open_ns", 0) + away_ns,
         away_ns=away_ns,
         outage_ns=measured.workers.outage_ns(),
     )

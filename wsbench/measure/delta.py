@@ -72,6 +72,12 @@ def rejected_of(series: str, counts: Mapping[str, int]) -> int:
     return counts.get("corrupted" if series in ("response", "service") else REJECTED + series, 0)
 
 
+def open_share(counts: Mapping[str, int]) -> float | None:
+    """Return the share of the wanted connection time in which the connections were open; None if none was wanted."""
+    open_ns, wanted_ns = counts.get("open_ns", 0), counts.get("open_ns", 0) + counts.get("away_ns", 0)
+    return open_ns / wanted_ns if wanted_ns else None
+
+
 def merge_counts(into: dict[str, int], other: Mapping[str, int]) -> None:
     """Add `other` to `into`, name by name."""
     for name, count in other.items():

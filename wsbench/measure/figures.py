@@ -15,6 +15,12 @@ class Unit(StrEnum):
     DURATION = "duration"
     COUNT = "count"
     RATE = "rate"
+    SHARE = "percentage"
+
+    @property
+    def more_is_better(self) -> bool:
+        """Whether an objective bounds the figure from below."""
+        return self in (Unit.RATE, Unit.SHARE)
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,7 @@ class Figure:
 
 
 _DUE, _ATTEMPTS = ("due",), ("attempts",)
+_BEFORE_DRAIN = (Phase.RAMP, Phase.WARMUP, Phase.MEASURE)
 _OF_RUN = (
     Figure(
         "errors",
@@ -45,7 +52,22 @@ _OF_RUN = (
         synonyms=("error", "failures", "failure"),
     ),
     Figure("failed", Unit.COUNT, "attempts to open a connection that failed", _ATTEMPTS),
+    Figure("reconnects_failed", Unit.COUNT, "of these, the attempts to reopen a dropped connection", _ATTEMPTS),
     Figure("dropped", Unit.COUNT, "connections that ended before wsbench closed them", _ATTEMPTS),
+    Figure(
+        "availability",
+        Unit.SHARE,
+        "share of the wanted connection time in which the connections were open",
+        scopes=_BEFORE_DRAIN,
+        synonyms=("uptime",),
+    ),
+    Figure(
+        "outage",
+        Unit.DURATION,
+        "the longest time in which connections were wanted and not one was open",
+        scopes=(),
+        synonyms=("downtime",),
+    ),
     Figure("lost", Unit.COUNT, "messages without a reply in time", _DUE, synonyms=("timeouts", "timeout")),
     Figure("missed", Unit.COUNT, "messages that were due and never sent", _DUE),
     Figure("late", Unit.COUNT, "replies that came after their message was counted as lost", _DUE),

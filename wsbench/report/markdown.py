@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from wsbench.errors import WsbenchError
-from wsbench.report import outcome_text, series_labels
+from wsbench.report import availability_text, outcome_text, series_labels
 from wsbench.report.text.comparison_text import HEADINGS, basis, metric_cells, verdict_text
 from wsbench.report.text.summary import ERRORS_SHOWN, LATENCY_COLUMNS, describe_conditions, first_of, latency_cells
 from wsbench.results.comparison_result import Comparison, Pair, Verdict
@@ -35,6 +35,8 @@ def run_summary(run: Run) -> str:
     if not run.complete:
         rows += ["**Incomplete:** the run ended early; these are the results until then.", ""]
     rows += [*_latency(run), "", *_figures(run), ""]
+    if away := availability_text.describe(run):
+        rows += [f"**Available:** {_escape(away)}", ""]
     if run.gates:
         gates = [("❌ failed" if gate.failed else "✅ passed", gate.expression, gate.value) for gate in run.gates]
         rows += [*_table(("gate", "fails if", "was"), gates), ""]

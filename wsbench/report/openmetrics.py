@@ -91,6 +91,10 @@ def _counts(run: Run) -> Iterator[Metric]:
     yield _family("wsbench_wire_bytes", "counter", "Bytes on the sockets, with frame headers and TLS.", wire)
     connections = _outcomes(run.connections, ("opened", "failed", "dropped", "reconnected"))
     yield _family("wsbench_connections", "counter", "Connections of the whole run.", connections)
+    if (available := run.availability).percent is not None:
+        text = "Share of the wanted connection time in which the connections were open."
+        yield _gauge("wsbench_availability_ratio", text, available.percent / 100)
+        yield _gauge("wsbench_outage_seconds", "Longest time without any connection.", available.outage_ns / NS_PER_S)
 
 
 def _outcomes(counts: MessageCounts | ConnectionCounts, names: Iterable[str]) -> list[_Sample]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from wsbench.measure.delta import COUNTER, lost_of, rejected_of
+from wsbench.measure.delta import COUNTER, lost_of, open_share, rejected_of
 from wsbench.measure.figures import RUN_FIGURES, Unit
 from wsbench.measure.histogram import Buckets, highest_value, lowest_value, mean_and_deviation, percentile
 from wsbench.measure.phases import Phase
@@ -18,7 +18,7 @@ from wsbench.measure.series import AWAY, SERIES
 from wsbench.measure.totals import Totals
 from wsbench.results.run_result import Gate, Run
 from wsbench.run.gates import Condition, hint
-from wsbench.units import format_count, format_duration, format_rate
+from wsbench.units import format_count, format_duration, format_rate, format_share
 
 NO_VALUE = "–"
 """Begins the value of a gate on a figure that has none; the reason follows in parentheses."""
@@ -88,7 +88,10 @@ class GateChecker:
             return self._counter(quantity)
         if quantity.series is not None:
             return self._value_of_series(quantity, quantity.series)
-        return self._values(_phase(quantity))[quantity.figure]
+        value = self._values(_phase(quantity)).get(quantity.figure)
+        if value is None:
+            raise _NoValue("no connection was wanted")
+        return value
 
     def _base_of(self, quantity: Quantity) -> float:
         """Return the number of which a percentage of the quantity is taken."""
@@ -96,20 +99,25 @@ class GateChecker:
             return self._count(quantity.series, _phase(quantity)) + self._lost(quantity.series, _phase(quantity))
         assert quantity.figure is not None
         values = self._values(_phase(quantity))
-        return sum(values[name] for name in RUN_FIGURES[quantity.figure].percent_of)
+        return sum(values[name] or 0 for name in RUN_FIGURES[quantity.figure].percent_of)
 
-    def _values_in(self, phase: Phase | None) -> Mapping[str, float]:
+    def _values_in(self, phase: Phase | None) -> Mapping[str, float | None]:
         """Return the values of the figures in `RUN_FIGURES`, as far as they are known of the phase, and their bases."""
-        run, throughput = self._run, {"throughput": self._run.throughput.received_per_s}
+        run, counts = self._run, Counter(self._totals.counts(phase))
+        values: dict[str, float | None] = {
+            "throughput": run.throughput.received_per_s,
+            "availability": open_share(counts),
+            "outage": run.availability.outage_ns,
+        }
         if phase is None:
-            whole = ChainMap(*map(msgspec.structs.asdict, (run.whole_run, run.messages_all_phases)))
-            return {**whole, **throughput, "dropped": run.connections.dropped}
-        counts = Counter(self._totals.counts(phase))
+            parts = (run.whole_run, run.messages_all_phases, run.connections)
+            return {**ChainMap(*map(msgspec.structs.asdict, parts)), **values}
         return {
             **counts,
-            **throughput,
+            **values,
             "attempts": counts["connections_opened"] + counts["connect_failed"],
             "failed": counts["connect_failed"],
+            "reconnects_failed": counts["reconnects_failed"],
             "dropped": counts["dropped"],
             "due": counts["sent"] + counts["missed"],
             "errors": counts["errors_listed"] + counts["lost"] + counts["missed"] + counts["corrupted"],
@@ -174,4 +182,5 @@ _FORMATS: dict[Unit, Callable[[float], str]] = {
     Unit.DURATION: format_duration,
     Unit.COUNT: format_count,
     Unit.RATE: format_rate,
+    Unit.SHARE: format_share,
 }

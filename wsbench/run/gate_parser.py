@@ -52,7 +52,7 @@ def parse(expression: str) -> Condition:
 def parse_objective(expression: str) -> Condition:
     """Parse an objective; raise ValueError as `parse`, or if it bounds from the wrong side, like a --fail-if."""
     condition = parse(expression)
-    allowed: tuple[str, ...] = _LOWER if condition.unit is Unit.RATE else _UPPER
+    allowed: tuple[str, ...] = _LOWER if condition.unit.more_is_better else _UPPER
     if condition.unit is Unit.COUNT:
         allowed = (*allowed, "==")
     if condition.comparison not in allowed:
@@ -143,8 +143,8 @@ def _check(path: _Path, *, ratio: bool) -> None:
     if quantity.percent is not None and not 0 < quantity.percent < 100:
         raise _Wrong(at, f"{figure.name!r} is no percentile: use min or max")
     if quantity.scope is not None and quantity.scope not in figure.scopes:
-        known = " and ".join(figure.scopes)
-        raise _Wrong(path.places[0], f"{figure.name!r} is known of the {known} phase only")
+        known = f"{' and '.join(figure.scopes)} phase" if figure.scopes else "whole run"
+        raise _Wrong(path.places[0], f"{figure.name!r} is known of the {known} only")
     if quantity.series in _WITHOUT_LOSSES and figure.percent_of:
         raise _Wrong(at, f"{quantity.series!r} has no {figure.name!r}: use 'lost', 'failed' or 'errors' of the run")
     if ratio and figure.unit is not Unit.COUNT:
@@ -159,6 +159,8 @@ def _limit(path: _Path, text: str, at: int, *, ratio: bool) -> tuple[float, bool
         if path.quantity.unit is Unit.RATE:
             return parse_rate(text), False
         value, share = _number(text)
+        if path.quantity.unit is Unit.SHARE:
+            return _percentage(text, value, share=share), False
     except ValueError as error:
         if path.quantity.figure is None and _has_unit(text):
             word = path.words[-1].text
@@ -194,6 +196,12 @@ def _number(text: str) -> tuple[float, bool]:
     if not 0 <= value < math.inf:  # false for NaN as well
         raise ValueError(f"{text!r} is neither a number nor a percentage")
     return (value / 100, True) if percent else (value, False)
+
+
+def _percentage(text: str, value: float, *, share: bool) -> float:
+    if not share:
+        raise ValueError(f"{text!r} is no percentage: use for example 99.9%")
+    return value
 
 
 def _has_unit(text: str) -> bool:

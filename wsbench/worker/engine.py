@@ -257,6 +257,7 @@ class Engine:
             "connections_opened": connections.opened + connections.reconnected,
             "connections_closed": sum(connections.close_codes.values()),
             "connect_failed": connections.attempts_failed,
+            "reconnects_failed": connections.reconnects_failed,
             "dropped": connections.dropped,
             "errors_listed": self.errors.total,
             **self._connection_time.totals(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from wsbench.report import series_labels
+from wsbench.report import availability_text, series_labels
 from wsbench.results.percentile_fields import PERCENTILES, figure_of
 from wsbench.results.run_result import Run
 from wsbench.units import format_bytes, format_count, format_duration, format_rate, format_seconds
@@ -138,6 +138,8 @@ def connections(run: Run) -> list[Fact]:
     c = run.connections
     names = ("asked", "opened", "failed", "dropped", "reconnected")
     counts = [(name, format_count(getattr(c, name))) for name in names]
+    if away := availability_text.describe(run):
+        counts.append(("available", away))
     if run.conditions.tls:
         counts.append(("TLS sessions resumed", format_count(c.tls_resumed)))
     return [*counts, *((f"closed with {code}", format_count(count)) for code, count in c.close_codes.items())]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wsbench.report import outcome_text, series_labels
+from wsbench.report import availability_text, outcome_text, series_labels
 from wsbench.report.text import text_histogram
 from wsbench.report.text.text_table import draw, facts, left, right
 from wsbench.results.percentile_fields import figure_of
@@ -122,7 +122,8 @@ def _connections(run: Run) -> list[tuple[str, str]]:
     sides = {"target": run.target.bytes_per_connection, "generator": run.generator.bytes_per_connection}
     sizes = [f"{side} {format_bytes(size)}" for side, size in sides.items() if size is not None]
     memory = [("memory", f"{', '.join(sizes)} per connection")] if sizes and c.opened >= _MEMORY_FROM else []
-    return [("connections", text), *memory]
+    away = [("available", described)] if (described := availability_text.describe(run)) else []
+    return [("connections", text), *away, *memory]
 
 
 def _examples(run: Run) -> list[tuple[str, str]]:
