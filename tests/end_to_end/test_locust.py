@@ -13,7 +13,7 @@ import helpers.web_ui
 import pytest
 from conftest import FaultyEcho
 from helpers import runs
-from helpers.process import Running, no_leftovers, scaled
+from helpers.process import TESTS, Running, no_leftovers, scaled
 from helpers.runs import Document, EchoTarget
 from helpers.web_ui import WebUi
 
@@ -156,10 +156,17 @@ def test_two_processes(target: EchoTarget, tmp_path: Path) -> None:
 
 
 def test_gates_set_the_exit_code(target: EchoTarget, tmp_path: Path) -> None:
-    options = ("--headless", "-u", "2", "-d", "300ms", "--warmup", "0s", "--fail-if", "p50 > 1ns", "--host", target.url)
-    result = runs.locust(*options, cwd=tmp_path).finish()
+    gates = ('measure."GET /api/users".p12.5 > 1h', "ask.p12.5 > 1h", "seen / sent > 200%")
+    options = [argument for gate in gates for argument in ("--fail-if", gate)]
+    short = ("--headless", "-u", "2", "-d", "300ms", "--warmup", "0s", "--host", target.url)
+    naming = Path(TESTS, "helpers", "locustfiles", "naming.py")
+    result = runs.locust(*short, *options, scenario=naming, cwd=tmp_path).finish()
     assert result.returncode == 1, result.stderr
-    assert [gate["failed"] for gate in runs.read(runs.only(tmp_path / "results"))["gates"]] == [True]
+    found = runs.read(runs.only(tmp_path / "results"), echoed=False)["gates"]
+    assert [(gate["expression"], gate["failed"]) for gate in found] == list(
+        zip(gates, (True, False, False), strict=True)
+    )
+    assert found[0]["value"] == "– (no series is called GET /api/users; there are ask, seen)"
 
 
 @pytest.mark.parametrize("processes", [1, 2])

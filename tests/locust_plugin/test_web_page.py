@@ -169,6 +169,9 @@ def test_a_run_that_could_not_be_measured_says_why(ui: WebUi) -> None:
         ("compression", "zip", "--compression"),
         ("duration", "0", "longer than zero"),
         ("fail_if", "p99 > 5ms,nonsense", "--fail-if"),
+        ("fail_if", 'p99 > 5ms,measure."GET /api".p95 > 5ms', "'GET /api' is no figure of this run"),
+        ("fail_if", '"GET /api".p95 > 5', "'5' has no unit"),
+        ("set", "rooms=2", "--set rooms: the scenario has no such setting"),
         ("header", "no colon", "--header"),
         ("host", "http://127.0.0.1/", "http"),
     ],
@@ -184,8 +187,15 @@ def test_errors_are_shown_on_the_form(ui: WebUi, target: EchoTarget, name: str, 
 
 
 def test_repeatable_options_and_switches_reach_the_run(ui: WebUi, target: EchoTarget) -> None:
-    run = ui.run(target, rate="100", duration="400ms", fail_if="lost > 0,p50 > 1h", binary="true", header="X-One: 1")
-    assert [gate["expression"] for gate in run["gates"]] == ["lost > 0", "p50 > 1h"]
+    run = ui.run(
+        target,
+        rate="100",
+        duration="400ms",
+        fail_if='lost / sent > 1%,"response".p12.5 > 1h',
+        binary="true",
+        header="X-One: 1",
+    )
+    assert [gate["expression"] for gate in run["gates"]] == ["lost / sent > 1%", "response.p12.5 > 1h"]
     assert run["conditions"]["binary"] is True
     assert ui.run(target, rate="100", duration="400ms", fail_if="", binary="false", header="")["gates"] == []
 

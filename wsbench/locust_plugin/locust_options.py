@@ -61,11 +61,16 @@ def check(environment: Environment, runner: object) -> None:
         )
     users, processes = parsed.num_users or 1, parsed.processes or 1
     options = options_of(environment, users, processes, url=environment.host or "ws://localhost")
+    _check_scenario(environment, options)
+    if isinstance(runner, LocalRunner) or parsed.processes:
+        machine.check_descriptors(users, processes)
+
+
+def _check_scenario(environment: Environment, options: RunOptions) -> None:
+    """Raise a UsageError for a setting, series or counter that the scenario does not have."""
     settings_of(environment, options)
     if not any(hasattr(user, "settings") for user in environment.user_classes):
         gates.check_known(options.gates)  # echo users have no series or counters of their own
-    if isinstance(runner, LocalRunner) or parsed.processes:
-        machine.check_descriptors(users, processes)
 
 
 def form_error(form: Any, environment: Environment) -> str | None:
@@ -82,12 +87,13 @@ def form_error(form: Any, environment: Environment) -> str | None:
             texts[option.name] = value == "true" if option.parse is None else value
     users = form.get("user_count", "1")
     try:
-        RunOptions.from_texts(
+        options = RunOptions.from_texts(
             texts,
             url=form.get("host") or environment.host or "",
             users=int(users) if users.isdecimal() else 1,  # Locust reports this error itself
             processes=(runner.worker_count if isinstance(runner, MasterRunner) else 1) or 1,
         )
+        _check_scenario(environment, options)
     except UsageError as error:
         return str(error)
     return None
