@@ -196,3 +196,12 @@ def test_nothing_is_hidden_when_credentials_are_to_be_shown() -> None:
     assert secrets.settings(settings) == settings
     assert secrets.command(["--set", "token=sesame"]) == ["--set", "token=sesame"]
     assert secrets.header("Cookie", "a=b") == "a=b"
+
+
+@pytest.mark.parametrize(
+    "text", ['"auth:' + "\\\\" * 2000, '"auth:' + " " * 2000, "a=" * 2000, "?a=" * 2000 + "'", "'a:" * 2000]
+)
+def test_no_text_of_a_server_stops_the_search_for_secrets(text: str) -> None:
+    """Neither by nested assignments nor by a search that takes for ever."""
+    assert PLAIN.text(text) == text
+    assert PLAIN.text(f"{text} token=abc") == f"{text} token=***"

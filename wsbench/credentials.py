@@ -34,9 +34,11 @@ _SETTING = re.compile(r"(\w+)(=)(.+)", re.DOTALL)
 _PASSWORD = re.compile(r"(://[^\s/?#@:\[]*:)(?!\d+(?:[/?#]|$))(?:[^\s/?#]+(?=@)|[^\s@]+(?=@))")
 """Also one with a slash, which makes the URL invalid, but not the port of a server."""
 _PARAMETER = re.compile(r"([?&;])([^=&;#\s]+)=([^&;#\s]+)")
-_ASSIGNED = re.compile(r"(^|[?&;\s\"'(,{\[])([\w.%-]+)(=[\"']?)([^&;#\s\"'<>]*[^&;#\s\"'<>:,.)])")
+_ASSIGNED = re.compile(r"(?<![^?&;\s\"'(,{\[=])([\w.%-]+)(=[\"']?)([^&;#\s\"'<>]*[^&;#\s\"'<>:,.)])")
 _MEMBER = re.compile(r"""((["'])([\w.-]+)\2\s*:\s*)(?:(["'])((?:\\.|(?!\4).)+)|([^\s"',{}\[\]]+))""")
-_QUOTED_HEADER = re.compile(r"""(["'])([A-Za-z][\w-]*)(:[ \t]*)((?:\\.|(?!\1)[^\n])*?\w(?:\\.|(?!\1)[^\n])*)\1""")
+_QUOTED_HEADER = re.compile(
+    r"""(["'])([A-Za-z][\w-]*)(:[ \t]*+)(?=(?:\\\W|(?!\1)[^\\\n\w])*+\\?\w)((?:\\.|(?!\1)[^\\\n])*+)\1"""
+)
 _FLAG = re.compile(r"""((?:^|[\s"'])(--[\w-]+)\s+)(?![A-Z]+\b)([^\s"'-][^\s"']*)""")
 _ENCODED_JSON = re.compile(r"(?<![A-Za-z0-9])eyJ[\w-]{16,}(?:\.[\w-]+)*")
 """A JSON Web Token."""
@@ -102,7 +104,7 @@ class Secrets:
         if self.shown:
             return text
         text = _PASSWORD.sub(rf"\1{HIDDEN}", text)
-        text = _ASSIGNED.sub(self._without_assigned, text)
+        text = self._without_assigned(text)
         text = _MEMBER.sub(self._without_member, text)
         text = _QUOTED_HEADER.sub(self._without_quoted_header, text)
         text = _FLAG.sub(lambda match: match[1] + (HIDDEN if self.named(match[2]) else match[3]), text)
@@ -158,11 +160,14 @@ class Secrets:
 
     # -- the parts of a text -------------------------------------------------------------------------------------------
 
-    def _without_assigned(self, match: re.Match[str]) -> str:
-        before, name, equals, value = match.groups()
-        secret = self._parameter(name) if before in ("?", "&", ";") else self.named(name)
-        # `--set=token=…` has another assignment in its value
-        return before + name + equals + (HIDDEN if secret else _ASSIGNED.sub(self._without_assigned, value))
+    def _without_assigned(self, text: str) -> str:
+        parts, at = [], 0
+        while match := _ASSIGNED.search(text, at):
+            before, name = text[max(0, match.start() - 1) : match.start()], match[1]
+            secret = self._parameter(name) if before in ("?", "&", ";") else self.named(name)
+            parts += [text[at : match.start(3)], HIDDEN if secret else ""]
+            at = match.end() if secret else match.start(3)  # `--set=token=…` has another assignment in its value
+        return "".join(parts) + text[at:]
 
     def _without_member(self, match: re.Match[str]) -> str:
         return match[1] + (match[4] or "") + HIDDEN if self.named(match[3]) else match[0]

@@ -64,6 +64,8 @@ def test_no_secret_is_in_a_result_or_on_the_terminal(run_cli: Cli, telltale: str
     assert document["negotiated"]["subprotocol"] == "***"
     assert "token=***" in document["command"] and "Authorization: Bearer ***" in document["command"]
     assert sum("wrong: " in error["example"] and "***" in error["example"] for error in document["errors"]) >= 2
+    (rejected,) = document["examples"]
+    assert '"mine":"***' in rejected["received"] and rejected["difference"].startswith("unwanted: ")
     log = (runs.only(tmp_path / "results") / "locust.log").read_text()
     assert "printed ***" in log and "logged ***" in log and "ValueError: *** is no good" in log
 
