@@ -146,6 +146,11 @@ def test_known_values_are_hidden_wherever_they_are(text: str, shown: str) -> Non
     assert KNOWING.text(text) == shown
 
 
+@pytest.mark.parametrize("part", ["a=", "?a=1&", "ws://a:", '"a: ', "--a a ", '{"a":', "eyJ.", "long%2Bsec", "tiger"])
+def test_a_long_text_takes_neither_long_nor_a_deep_stack(part: str) -> None:
+    assert KNOWING.text(part * 30_000)
+
+
 def test_a_password_that_is_the_name_of_user_or_server_hides_neither() -> None:
     secrets = PLAIN.knowing(url="ws://admin:admin@test.example/?token=test")
     text = "test.example refuses admin"

@@ -13,7 +13,6 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import takewhile
 from urllib.parse import quote, unquote, urlsplit
 
 HIDDEN = "***"
@@ -31,10 +30,11 @@ _TOKEN_WITHIN = re.compile(r"(?:^|[.-])(?:token|bearer|jwt|api[-_]?key)\.(.+)", 
 
 _HEADER = re.compile(r"([\w-]+)(:\s*)(.+)", re.DOTALL)
 _SETTING = re.compile(r"(\w+)(=)(.+)", re.DOTALL)
-_PASSWORD = re.compile(r"(://[^\s/?#@:\[]*:)(?!\d+(?:[/?#]|$))(?:[^\s/?#]+(?=@)|[^\s@]+(?=@))")
+_PASSWORD = re.compile(r"(://[^\s/?#@:\[]*:)(?!\d+(?:[/?#]|$))(?:[^\s/?#]{1,1024}(?=@)|[^\s@]{1,1024}(?=@))")
 """Also one with a slash, which makes the URL invalid, but not the port of a server."""
 _PARAMETER = re.compile(r"([?&;])([^=&;#\s]+)=([^&;#\s]+)")
-_ASSIGNED = re.compile(r"(?<![^?&;\s\"'(,{\[=])([\w.%-]+)(=[\"']?)([^&;#\s\"'<>]*[^&;#\s\"'<>:,.)])")
+_ASSIGNED = re.compile(r"(?<![^?&;\s\"'(,{\[=])([\w.%-]+)=[\"']?")
+_VALUE = re.compile(r"[^&;#\s\"'<>]*[^&;#\s\"'<>:,.)]")
 _MEMBER = re.compile(r"""((["'])([\w.-]+)\2\s*:\s*)(?:(["'])((?:\\.|(?!\4).)+)|([^\s"',{}\[\]]+))""")
 _QUOTED_HEADER = re.compile(
     r"""(["'])([A-Za-z][\w-]*)(:[ \t]*+)(?=(?:\\\W|(?!\1)[^\\\n\w])*+\\?\w)((?:\\.|(?!\1)[^\\\n])*+)\1"""
@@ -165,8 +165,9 @@ class Secrets:
         while match := _ASSIGNED.search(text, at):
             before, name = text[max(0, match.start() - 1) : match.start()], match[1]
             secret = self._parameter(name) if before in ("?", "&", ";") else self.named(name)
-            parts += [text[at : match.start(3)], HIDDEN if secret else ""]
-            at = match.end() if secret else match.start(3)  # `--set=token=…` has another assignment in its value
+            value = _VALUE.match(text, match.end()) if secret else None
+            parts += [text[at : match.end()], HIDDEN if value else ""]
+            at = value.end() if value else match.end()  # `--set=token=…` has another assignment in its value
         return "".join(parts) + text[at:]
 
     def _without_member(self, match: re.Match[str]) -> str:
@@ -245,9 +246,14 @@ def _without_value(text: str, value: str) -> str:
         return re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", HIDDEN, text)
     begin = text.find(value[:_LONG])
     while begin >= 0:
-        end = begin + sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(text[begin:], value, strict=False)))
+        end = begin + _common_length(text[begin : begin + len(value)], value)
         # An excerpt of a text may have cut the value.
         if end - begin == len(value) or text[end : end + 1] in _AFTER_A_CUT:
             text, end = text[:begin] + HIDDEN + text[end:], begin + len(HIDDEN)
         begin = text.find(value[:_LONG], end)
     return text
+
+
+def _common_length(one: str, other: str) -> int:
+    differing = (place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
+    return next(differing, min(len(one), len(other)))

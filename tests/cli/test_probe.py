@@ -158,8 +158,10 @@ def test_a_server_that_is_no_echo_server(probe: Probe, target: EmbeddedTarget) -
 
 # -- credentials -------------------------------------------------------------------------------------------------------
 
-SECRETS = ("hunter2", "aHVudGVyMg", "s3cret-token", "in-the-jar")
+SECRETS = ("hunter2", "aHVudGVyMg", "s3cret-token", "in-the-jar", "0f-the-user", "0ffered")
 CREDENTIALS = (
+    *("--secret", "x-own", "--header", "X-Own: 0f-the-user", "--subprotocol", "access_token"),
+    *("--subprotocol", "0ffered"),
     "--header",
     "X-Api-Key: aHVudGVyMg",
     "--header",

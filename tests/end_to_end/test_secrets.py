@@ -48,7 +48,7 @@ def named_in(text: str) -> list[str]:
 def run(run_cli: Cli, url: str, *options: str) -> CliResult:
     """Run the scenario that tells its secret."""
     return run_cli(
-        *("run", url, "--scenario", str(SCENARIO), "--set", f"token={SETTING}", "--set", "room=1", *OPTIONS, *QUICK),
+        *("run", url, "--scenario", str(SCENARIO), "--set", "room=1", "--set", f"token={SETTING}", *OPTIONS, *QUICK),
         *("--summary", "summary.md", "--junit", "junit.xml", *options),
     )
 
@@ -98,6 +98,16 @@ def test_an_error_that_ends_a_run_names_no_secret(run_cli: Cli, telltale: str, t
         result = run_cli("run", url, *OPTIONS, *QUICK, *options, "--debug")
         assert result.returncode in (2, 3)
         assert named_in(result.stdout + result.stderr) == []
+
+
+def test_secrets_of_the_environment_are_hidden_as_well(run_cli: Cli, telltale: str, tmp_path: Path) -> None:
+    headers = f"Authorization: Bearer {BEARER}\nX-Custom: {CUSTOM}"
+    variables = {"WSBENCH_HEADER": headers, "WSBENCH_SET": f"token={SETTING}", "WSBENCH_SECRET": "X-Custom"}
+    result = run_cli("run", telltale, "--scenario", str(SCENARIO), *QUICK, "--json", env=variables)
+    assert result.returncode == 0, result.stderr
+    assert named_in(told(result, where=tmp_path)) == []
+    wrong = run_cli("run", telltale, "--set", "room=1", env={**variables, "WSBENCH_HEADER": f"X-Custom {CUSTOM}"})
+    assert (wrong.returncode, named_in(wrong.stderr)) == (2, [])
 
 
 def test_a_search_for_a_capacity_stores_no_secret(run_cli: Cli, telltale: str, tmp_path: Path) -> None:

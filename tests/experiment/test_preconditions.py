@@ -30,6 +30,12 @@ def _fields(environment: Environment) -> dict[str, object]:
     return {name: getattr(environment, name) for name in environment.__struct_fields__}
 
 
+def test_different_secrets_are_no_difference() -> None:
+    base, new = (run_with(settings={"token": token, "room": "1"}, url=f"ws://a/?key={token}") for token in ("a", "***"))
+    assert differences([base], [new]) == []
+    assert differences([base], [run_with(settings={"token": "a"})]) == ["settings: token=***, room=1 against token=***"]
+
+
 @pytest.mark.parametrize(
     ("new", "named"),
     [
