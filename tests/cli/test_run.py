@@ -169,7 +169,11 @@ def test_every_echo_came_back(main_job: tuple[CliResult, Path]) -> None:
     assert run["messages_all_phases"]["sent"] > run["messages"]["sent"]
     assert run["connections"] == {
         "asked": 50, "opened": 50, "failed": 0, "dropped": 0, "reconnected": 0, "close_codes": {"1000": 50},
-        "tls_resumed": 0,
+        "tls_resumed": 0, "attempts": 50, "attempts_failed": 0, "reconnects_failed": 0,
+    }  # fmt: skip
+    assert run["outcome"] == {"result": "passed", "reasons": []} and run["ended_by"] == "duration"
+    assert run["whole_run"] == {
+        "attempts": 50, "failed": 0, "due": run["messages_all_phases"]["sent"], "lost": 0, "errors": 0,
     }  # fmt: skip
     assert (run["complete"], run["errors"], run["gates"]) == (True, [], [])
 
@@ -292,7 +296,7 @@ def test_more_than_the_generator_can_send_is_counted_as_missed(run_cli: RunCli, 
     """Nothing that was due may vanish because its sender never got round to it."""
     arguments = ("-u", "4", "--rate", "400k", "-d", "500ms", "--warmup", "0s", "--drain", "0s")
     result = run_cli("run", *arguments, "--json")
-    assert result.returncode == 0, result.stderr
+    assert result.returncode in (0, 3), result.stderr  # 3: still busy with the ramp's, it sent none of these
     run = runs.read(runs.only(tmp_path / "results"))
     assert abs(run["messages"]["sent"] + run["messages"]["missed"] - 200_000) <= 4
     assert run["messages"]["missed"] > 0

@@ -64,7 +64,7 @@ def test_progress_is_a_line_of_json_once_a_second(tmp_path: Path) -> None:
         [line] = os.read(reader, 65536).splitlines()
         progress = msgspec.json.decode(line, type=Progress)
         assert (progress.phase, progress.connections, progress.asked) == ("ramp", 2, 2)
-        assert (progress.received, progress.lost, progress.per_s) == (2, 1, 2.0)
+        assert (progress.received, progress.errors, progress.per_s) == (2, 1, 2.0)
         assert progress.verdict is None and progress.p50_ns is not None
 
 

@@ -96,7 +96,7 @@ def _print(finished: FinishedRun, options: RunOptions, *, as_json: bool) -> int:
 
 def _styled(headline: str, run: Run) -> str:
     """Return the outcome in the colour of its kind; a stream that is no terminal gets the text alone."""
-    if "NO_COLOR" in os.environ:
+    if "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb":
         return headline
     return click.style(
         headline, fg={"good": "green", "warn": "yellow", "bad": "red"}[outcome_text.kind(run)], bold=True

@@ -22,7 +22,7 @@ _LATECOMERS_NS = 3 * NS_PER_S
 
 
 class Ending(StrEnum):
-    """What ends a run; the values are those of `ended_by` in run.json."""
+    """The end of a run; the values are those of `ended_by` in run.json."""
 
     DURATION = "duration"
     STOP = "stop"

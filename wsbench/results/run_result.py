@@ -163,7 +163,7 @@ class OtherRequests(msgspec.Struct, frozen=True):
 
 
 class WholeRun(msgspec.Struct, frozen=True):
-    """What went wrong in the whole run: ramp, warm-up, drain and reconnections included.
+    """Counts of failures in the whole run: ramp, warm-up, drain and reconnections included.
 
     Attributes:
         attempts: attempts to open a connection, those to reopen one included.
@@ -322,7 +322,7 @@ class Reason(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What came of a run for its user: "passed", "failed" or "not-measured"; empty in a result of wsbench 0.1.
+    """The outcome of a run for its user: "passed", "failed" or "not-measured"; empty in a result of wsbench 0.1.
 
     The reasons that decided come first, then what else went wrong.
     """

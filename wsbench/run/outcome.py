@@ -1,4 +1,4 @@
-"""What came of a run for its user, from its figures: passed, failed, or not measured.
+"""The outcome of a run for its user, from its figures: passed, failed, or not measured.
 
 The generator's verdict on itself is another matter: `measure.finding_rules`. docs/outcome.md lists what ends how.
 """
