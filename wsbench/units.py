@@ -104,6 +104,20 @@ def parse_share(text: str) -> float:
     return share
 
 
+def whole_number(low: int, high: int) -> Callable[[str], int]:
+    """Return a parser that accepts a whole number within limits and raises ValueError for any other text."""
+
+    def parse(text: str) -> int:
+        digits = text.strip()
+        # int() refuses thousands of digits with an error of its own
+        value = int(digits) if digits.isdecimal() and len(digits) < 20 else -1
+        if not low <= value <= high:
+            raise ValueError(f"{text!r} is not a whole number from {low} to {high}")
+        return value
+
+    return parse
+
+
 def one_of(*names: str) -> Callable[[str], str]:
     """Return a parser that accepts these names and raises ValueError for any other text."""
 

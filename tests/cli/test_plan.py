@@ -146,6 +146,8 @@ def test_a_calibration_of_old_lacks_what_is_then_assumed(capsys: Capture) -> Non
         (["--connections", "5"], "Missing option '--rate'"),
         ([*LOAD[1:], "--headroom", "95%"], "no percentage from 0% to 90%"),
         ([*LOAD[1:], "--bandwidth", "fast"], "no bandwidth in bits a second"),
+        ([*LOAD[1:], "--memory", "64"], "'64' has no unit"),
+        ([*LOAD[1:], "--bandwidth", "10"], "'10' has no unit"),
         ([*LOAD[1:], "--memory", "0GB"], "must be larger than zero"),
     ],
 )

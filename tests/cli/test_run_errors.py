@@ -39,7 +39,12 @@ WRONG_USAGE: dict[str, tuple[list[str], str]] = {
     "rate-beyond-all-limits": (["--rate", "1e308"], "--rate 1e+308"),
     "in-flight-beyond-all-memory": (["--in-flight", "1" + "0" * 9], "of memory"),
     "processes-beyond-all-limits": (["--processes", "257"], "--processes"),
-    "users-of-words": (["--users", "many"], "--users"),
+    "users-of-words": (["-u", "ten"], "'ten' is not a whole number from 1 to 1000000000"),
+    "in-flight-in-an-open-loop": (["--in-flight", "4", "--rate", "10"], "--in-flight has no effect"),
+    "arrivals-in-a-closed-loop": (["--arrivals", "poisson"], "--arrivals has no effect"),
+    "insecure-without-tls": (["ws://127.0.0.1:1/", "--insecure"], "--insecure has no effect"),
+    "resumption-without-tls": (["--tls-resume"], "--tls-resume has no effect"),
+    "two-payloads": (["--payload-size", "64", "--payload-file", "file"], "--payload-size has no effect"),
     "processes-zero": (["--processes", "0"], "--processes"),
     "spawn-rate-zero": (["--spawn-rate", "0"], "--spawn-rate"),
     "duration-zero": (["--duration", "0"], "--duration"),
@@ -86,6 +91,12 @@ def test_wrong_usage(run_cli: RunCli, tmp_path: Path, case: str) -> None:
 
 def test_a_misspelt_command(run_cli: RunCli) -> None:
     assert_error(run_cli("rum", "ws://127.0.0.1:1/"), 2, "Did you mean run?")
+
+
+def test_an_option_from_the_environment_may_have_no_effect(run_cli: RunCli, tmp_path: Path) -> None:
+    idle = {"WSBENCH_IN_FLIGHT": "4", "WSBENCH_ARRIVALS": "poisson", "WSBENCH_INSECURE": "1"}
+    assert_error(run_cli("run", "ws://something.invalid/", *BRIEF, env=idle), 3, "something.invalid")
+    assert_error(run_cli("run", "ws://something.invalid/", *BRIEF, "--rate", "10", env=idle), 3, "something.invalid")
 
 
 def test_a_wrong_value_from_the_environment_is_said_to_be_from_there(run_cli: RunCli) -> None:

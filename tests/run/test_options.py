@@ -139,7 +139,7 @@ def test_gates_are_parsed_in_their_order() -> None:
         ({"rate": "0"}, "--rate: '0' is not a rate: it must be above zero"),
         ({"rate": "fast"}, "--rate: 'fast' is not a rate"),
         ({"arrivals": "burst"}, "--arrivals: 'burst' is none of constant, poisson"),
-        ({"in_flight": "0"}, "--in-flight: '0' is not a whole number of at least 1"),
+        ({"in_flight": "0"}, "--in-flight: '0' is not a whole number from 1 to 1000000000"),
         ({"in_flight": "1.5"}, "--in-flight: "),
         ({"in_flight": "-3"}, "--in-flight: "),
         ({"in_flight": "²"}, "--in-flight: '²' is not a whole number"),

@@ -23,6 +23,7 @@ from wsbench.results.json_files import encode_json
 from wsbench.results.overview_result import Overview
 from wsbench.run import exit_codes
 from wsbench.run.option_table import BY_NAME, parse_name
+from wsbench.units import whole_number
 
 
 def _matrix(file: Path | None, **values: Any) -> int:
@@ -95,7 +96,7 @@ command = click.Command(
         ),
         option("--results DIR", "Directory in which experiments are stored.", FILE, "results"),
         option("--name NAME", "Name of the experiment (default: the file's).", Parsed("name", parse_name)),
-        option("--seed N", "Seed of the order of runs (default: random).", click.IntRange(0)),
+        option("--seed N", "Seed of the order of runs (default: random).", Parsed("seed", whole_number(0, 2**63 - 1))),
         option("--repetitions N", "Runs of every cell (default: the file's).", COUNT),
         option("--strict", "Exit with 4 if the generator's verdict on an open loop is not ok."),
         option("--json", "Print one JSON document on standard output; the table goes to stderr."),

@@ -20,6 +20,7 @@ from wsbench.units import (
     parse_rate,
     parse_share,
     parse_size,
+    whole_number,
 )
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Parsed(_ParamType):
             self.fail(str(exc), param, ctx)
 
 
-COUNT = click.IntRange(1, HIGHEST_COUNT)
+COUNT = Parsed("count", whole_number(1, HIGHEST_COUNT))
 FILE = click.Path(path_type=Path)
 DURATION = Parsed("duration", parse_duration)  # nanoseconds; '0' is one
 POSITIVE_DURATION = Parsed("duration", parse_positive_duration)  # nanoseconds
@@ -139,7 +140,7 @@ def run_options() -> list[click.Parameter]:
             f"Connections opened a second (default: {DEFAULT_SPAWN_RATE:g}, or more, for all within {RAMP_S} s).",
             RATE,
         ),
-        option("--processes N", "Locust workers on this machine.", click.IntRange(1, MOST_WORKERS), 1),
+        option("--processes N", "Locust workers on this machine.", Parsed("count", whole_number(1, MOST_WORKERS)), 1),
         option(
             "--scenario FILE",
             "Your locustfile, in place of users that send messages to an echo server.",

@@ -20,7 +20,7 @@ from wsbench.results.calibration_result import CALIBRATION_FILE, Calibration
 from wsbench.results.environment import environment
 from wsbench.results.json_files import encode_json
 from wsbench.source_addresses import ephemeral_ports
-from wsbench.units import format_cores
+from wsbench.units import format_cores, parse_positive_size
 
 _SCHEMA = 1
 _CONNECTIONS = 20_000
@@ -176,7 +176,16 @@ def _notes(wanted: WantedLoad, calibration: Calibration | None, values: dict[str
     )
 
 
+def _memory(text: str) -> int:
+    """Parse a size with its unit: 64 bytes are meant by nobody."""
+    if text.strip().isdecimal():
+        raise ValueError(f"{text!r} has no unit: use for example 64GB")
+    return parse_positive_size(text)
+
+
 def _bandwidth(text: str) -> float:
+    if text.strip().isdecimal():
+        raise ValueError(f"{text!r} has no unit: use for example 10Gbit or 500Mbit")
     match = _BANDWIDTH.fullmatch(text.strip())
     value = float(match[1]) * {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}[match[2].lower()] if match else 0.0
     if value <= 0:
@@ -196,7 +205,7 @@ command = click.Command(
         option("--headroom P", "Share of a process's rate to keep in reserve.", share_between(0, 0.9), "30%"),
         option("--processes N", "Processes on each machine (default: one per core).", COUNT),
         option("--connections-per-process N", f"Maximum connections of a process (default {_CONNECTIONS:,}).", COUNT),
-        option("--memory SIZE", "Memory of each machine, for example 64GB.", POSITIVE_SIZE),
+        option("--memory SIZE", "Memory of each machine, for example 64GB.", Parsed("size", _memory)),
         option(
             "--bandwidth B",
             "Bandwidth of each machine in each direction, for example 10Gbit (default: unlimited).",

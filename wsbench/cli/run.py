@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from wsbench import machine
+from wsbench.cli.idle_options import refuse_idle_options
 from wsbench.cli.params import Parsed, ci_options, option, run_options, run_request, texts_of, write_for_ci
 from wsbench.cli.standard_streams import note_stored
 from wsbench.errors import ExitCode
@@ -39,6 +40,7 @@ def _run_time(text: str) -> int:
 @click.pass_context
 def _run(ctx: click.Context, /, url: str | None, **values: Any) -> int:
     request = run_request(url, values)
+    refuse_idle_options(url, values)
     if values["web"]:
         request = replace(request, form=[*texts_of(ctx), f"--name={request.options.name}"])
     elif request.options.duration_ns is None and request.run_time_s is None:

@@ -11,6 +11,7 @@ from wsbench.targets.echo.deflate import parse_compression
 from wsbench.targets.echo.delays import parse_stall
 from wsbench.targets.echo.serve_options import MAX_WORKERS, EchoOptions, Listening, parse_origin
 from wsbench.targets.echo.supervisor import serve
+from wsbench.units import whole_number
 
 _EPILOG = """\b
 Paths:
@@ -30,11 +31,11 @@ def _compression(text: str) -> str:
 
 _OPTIONS: list[click.Parameter] = [
     option("--host HOST", "Name or address to listen on.", default="127.0.0.1"),
-    option("-p --port PORT", "Port; 0 takes a free one.", click.IntRange(0, 65535), 8765),
+    option("-p --port PORT", "Port; 0 takes a free one.", Parsed("port", whole_number(0, 65535)), 8765),
     option(
         "--workers N",
         "Processes that share the port; more than one per core gain nothing.",
-        click.IntRange(1, MAX_WORKERS),
+        Parsed("count", whole_number(1, MAX_WORKERS)),
         1,
     ),
     option("--tls", "Serve wss://; without --cert, with a certificate made for this run."),

@@ -15,24 +15,24 @@ from wsbench.measure.phases import Phase
 from wsbench.run import settings
 from wsbench.run.gate_parser import parse as parse_gate
 from wsbench.source_addresses import parse_sources
-from wsbench.units import format_bytes, one_of, parse_duration, parse_positive_duration, parse_rate, parse_size
+from wsbench.units import (
+    format_bytes,
+    one_of,
+    parse_duration,
+    parse_positive_duration,
+    parse_rate,
+    parse_size,
+    whole_number,
+)
 from wsbench.websocket.compression import parse_compression
 from wsbench.websocket.connect_options import parse_header, parse_origin, parse_subprotocol
 
 HIGHEST_COUNT = 1_000_000_000
+_COUNT = whole_number(1, HIGHEST_COUNT)
 LARGEST_MESSAGE = 1_000_000_000
 """Bytes."""
 _LONGEST_NAME = 200
 """Bytes. File systems allow 255, and a directory's name has a time and other parts besides."""
-
-
-def _count(text: str) -> int:
-    value = int(text) if text.strip().isdecimal() else 0
-    if value < 1:
-        raise ValueError(f"{text!r} is not a whole number of at least 1")
-    if value > HIGHEST_COUNT:
-        raise ValueError(f"{text!r} is more than {HIGHEST_COUNT}")
-    return value
 
 
 def _compression(text: str) -> str:
@@ -145,7 +145,7 @@ OPTIONS: tuple[Option, ...] = (
         "constant",
         choices=("constant", "poisson"),
     ),
-    Option(("--in-flight",), "Closed loop: messages in flight on each connection.", _count, "1", "N"),
+    Option(("--in-flight",), "Closed loop: messages in flight on each connection.", _COUNT, "1", "N"),
     Option(("--payload-size",), "Size of a message, a JSON text, in bytes.", _payload_size, "128", "BYTES"),
     Option(
         ("--payload-file",),
