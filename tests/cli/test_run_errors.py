@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from helpers import runs
@@ -189,6 +190,18 @@ def test_a_locust_that_ends_in_the_middle(
     assert_error(result, 3, f"{code}")
     assert "result" in result.stderr
     assert_nothing_left(result, tmp_path)
+
+
+def test_a_run_without_a_result_leaves_its_reason_for_the_ci_server(run_cli: RunCli, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"ws://127.0.0.1:{server.getsockname()[1]}/?token=s3cr3t"
+    result = run_cli("run", url, *BRIEF, "--name", "nightly", "--summary", "summary.md", "--junit", "junit.xml")
+    assert_error(result, 3, "nothing listens on")
+    [case] = ElementTree.parse(tmp_path / "junit.xml").iter("testcase")
+    assert (case.get("name"), case.get("classname")) == ("outcome", "wsbench run nightly")
+    [error] = case.iter("error")
+    assert "nothing listens on" in error.get("message", "")
+    assert "### ❌ wsbench run: nightly\n\nnothing listens on" in (tmp_path / "summary.md").read_text()
 
 
 def test_replies_that_never_come_are_a_result(run_cli: RunCli, tmp_path: Path, bad_handshakes: BadHandshakes) -> None:

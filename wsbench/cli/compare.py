@@ -60,7 +60,7 @@ def _compare(
     except WsbenchError as error:
         write_for_ci(
             summary=summary,
-            markdown=markdown.comparison_refusal(error),
+            markdown=markdown.refusal("compare: not compared", error),
             junit=junit,
             xml=junit_report.encode_refusal(base, new, error),
         )

@@ -15,7 +15,7 @@ from wsbench import machine
 from wsbench.cli.idle_options import refuse_idle_options
 from wsbench.cli.params import Parsed, ci_options, option, run_options, run_request, texts_of, write_for_ci
 from wsbench.cli.standard_streams import note_stored
-from wsbench.errors import ExitCode
+from wsbench.errors import ExitCode, WsbenchError
 from wsbench.launcher.execution import RunRequest, execute
 from wsbench.launcher.local_target import start_target
 from wsbench.launcher.locust_process import FinishedRun
@@ -48,14 +48,16 @@ def _run(ctx: click.Context, /, url: str | None, **values: Any) -> int:
     options = request.options
     machine.check_descriptors(options.users, options.processes)
     machine.check_memory(options.bytes_in_flight, "the messages in flight")
-    with ProgressLine(enabled=not options.quiet) as line, _reachable(request, url, values) as request:
-        options = request.options
-        line.say(
-            f"{options.connect.shown_url}: {describe(options, request.scenario.stem if request.scenario else None)}"
+    try:
+        finished = _execute(request, url, values)
+    except WsbenchError as error:
+        write_for_ci(
+            summary=values["summary"],
+            markdown=markdown.refusal(f"run: {options.name}", error),
+            junit=values["junit"],
+            xml=junit.encode_run_failure(options.name, error),
         )
-        if request.form is not None:
-            line.say(f"live page: http://127.0.0.1:{os.environ.get('LOCUST_WEB_PORT', '8089')}/wsbench/")
-        finished = execute(request, on_progress=line.update)
+        raise
     if finished.path is not None:
         note_stored(finished.path)
     code = _print(finished, options, as_json=values["json"])
@@ -68,6 +70,15 @@ def _run(ctx: click.Context, /, url: str | None, **values: Any) -> int:
     if finished.not_stored is not None:
         raise finished.not_stored
     return code
+
+
+def _execute(request: RunRequest, url: str | None, values: dict[str, Any]) -> FinishedRun:
+    with ProgressLine(enabled=not request.options.quiet) as line, _reachable(request, url, values) as reachable:
+        options, scenario = reachable.options, reachable.scenario
+        line.say(f"{options.connect.shown_url}: {describe(options, scenario.stem if scenario else None)}")
+        if reachable.form is not None:
+            line.say(f"live page: http://127.0.0.1:{os.environ.get('LOCUST_WEB_PORT', '8089')}/wsbench/")
+        return execute(reachable, on_progress=line.update)
 
 
 @contextlib.contextmanager

@@ -26,6 +26,8 @@ from wsbench.units import NS_PER_S
 
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that no XML 1.0 document may contain, escaped or not (production 2, Char)."""
+_OUTCOME = "outcome"
+"""The test case that every run has, also one without a result."""
 _COMPARABLE = "comparable"
 """The test case that every comparison has, also one that is refused."""
 _KINDS = {Verdict.SLOWER: Failure, Verdict.INCONCLUSIVE: Skipped, Verdict.NOT_COMPARED: Skipped}
@@ -40,6 +42,13 @@ def encode_run(run: Run) -> bytes:
     for gate in run.gates:
         failure = _result(Failure, f"{gate.expression}: was {gate.value}") if gate.failed else None
         _add_case(suite, f"--fail-if '{gate.expression}'", failure, f"was {gate.value}")
+    return _encode(suite)
+
+
+def encode_run_failure(name: str, error: WsbenchError) -> bytes:
+    """Encode the error that left the run of this name without a result."""
+    suite = TestSuite(_clean(f"wsbench run {name}"))
+    _add_case(suite, _OUTCOME, _result(Error, error.what, [error.remedy]))
     return _encode(suite)
 
 
@@ -82,7 +91,7 @@ def _add_outcome(suite: TestSuite, run: Run) -> None:
         result = _result(Error, headline, (reason.evidence for reason in run.outcome.reasons))
     elif not run.complete:
         result = _result(Error, "the run ended early")
-    _add_case(suite, "outcome", result, headline, time_s=run.conditions.duration_ns / NS_PER_S)
+    _add_case(suite, _OUTCOME, result, headline, time_s=run.conditions.duration_ns / NS_PER_S)
 
 
 def _add_verdict(suite: TestSuite, run: Run) -> None:

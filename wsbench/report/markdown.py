@@ -67,10 +67,10 @@ def comparison_summary(comparison: Comparison) -> str:
     return "\n".join(rows) + "\n\n"
 
 
-def comparison_refusal(error: WsbenchError) -> str:
-    """Return why two results were not compared."""
+def refusal(what: str, error: WsbenchError) -> str:
+    """Return the error that ended a command without a result; `what` is its heading."""
     remedy = [f"*{_escape(error.remedy)}*", ""] if error.remedy else []
-    return "\n".join(["### ❌ wsbench compare: not compared", "", _escape(error.what), "", *remedy, ""])
+    return "\n".join([f"### ❌ wsbench {_escape(what)}", "", _escape(error.what), "", *remedy, ""])
 
 
 def _pair(pair: Pair, *, named: bool) -> list[str]:
