@@ -79,7 +79,7 @@ def test_a_run_from_the_form_to_its_files(open_page: OpenPage, ui: WebUi, target
     expect(page.locator(".tile", has_text="response p99").locator("b")).to_contain_text(re.compile("s$"))
     assert "permessage-deflate" in page.locator("#negotiated").inner_text()
     assert page.locator("#workers tbody tr").count() == len(ui.live()["workers"])
-    for chart in ("response", "service", "curve", "rates", "lags"):
+    for chart in ("response", "service", "curve", "rates", "connected", "lags"):
         assert page.locator(f"#{chart} .scatterlayer .trace").count() > 0, chart
     known = ui.finished()
     page.click("#stop")

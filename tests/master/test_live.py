@@ -84,6 +84,14 @@ def test_lost_messages_are_the_slowest() -> None:
     assert tables["send_lag"]["lost"] == 0
 
 
+def test_errors_and_missing_connections_of_a_second() -> None:
+    reports = Reports()
+    reports.send(second(1, 1.0, connections_opened=5, connections_wanted=5))
+    reports.send(second(2, 1.0, connections_closed=3, errors_listed=7, missed=2, lost=1, sent=2))
+    _, point = reports.live.points(0)
+    assert (point.connections, point.wanted, point.errors_per_s, point.lost_per_s) == (2, 5, 10, 3)
+
+
 def test_a_late_reply_belongs_to_its_second_and_changes_that_alone() -> None:
     reports = Reports()
     for number in range(1, 4):

@@ -27,7 +27,15 @@ def rows(*intervals: IntervalDelta, cpu: dict[tuple[str, int], float] | None = N
 BUSY = IntervalDelta(
     "measure",
     T + 2 * S,
-    {"sent": 102, "received": 100, "lost": 1, "missed": 1, "payload_sent": 13_056, "payload_received": 12_800},
+    {
+        "sent": 102,
+        "received": 100,
+        "lost": 1,
+        "missed": 1,
+        "errors_listed": 3,
+        "payload_sent": 13_056,
+        "payload_received": 12_800,
+    },
     {
         "response": spread((1_000, 90), (1_500, 9), (1_999, 1)),
         "service": spread((500, 99), (900, 1)),
@@ -43,7 +51,7 @@ def test_the_columns() -> None:
         time elapsed_s phase connections sent received lost bytes_sent bytes_received
         response_p50_ns response_p99_ns response_max_ns service_p50_ns service_p99_ns service_max_ns
         send_lag_p99_ns read_lag_p99_ns worker_cpu_percent
-        missed corrupted connect_failed dropped wanted away_s"""
+        missed corrupted connect_failed dropped errors wanted away_s"""
     assert list(COLUMNS) == names.split()
 
 
@@ -72,6 +80,7 @@ def test_a_row_has_the_figures_of_its_interval() -> None:
         "corrupted": "0",
         "connect_failed": "0",
         "dropped": "0",
+        "errors": "5",
         "wanted": "0",
         "away_s": "0.000",
     }

@@ -9,7 +9,7 @@ import click
 
 from wsbench.cli.params import FILE
 from wsbench.errors import UsageError
-from wsbench.measure.series import SERIES
+from wsbench.measure.series import BUILT_IN
 from wsbench.report import distribution_csv, openmetrics, stored_files
 from wsbench.results import run_result
 from wsbench.results.json_files import encode_json
@@ -28,7 +28,7 @@ from wsbench.results.json_files import encode_json
 @click.option(
     "--series",
     metavar="NAME",
-    help=f"One series ({', '.join(SERIES)}, or one of the scenario's). Without it, hlog, csv, json and openmetrics "
+    help=f"One series ({', '.join(BUILT_IN)}, or one of the scenario's). Without it, hlog, csv, json and openmetrics "
     "hold all series, and hgrm holds `response`.",
 )
 @click.option("--output", metavar="FILE|-", default="-", show_default=True, help="Where to write it.")

@@ -19,7 +19,7 @@ from wsbench.measure.histogram import (
     lowest_value,
     merge_coarsely,
 )
-from wsbench.measure.series import AWAY, SERIES
+from wsbench.measure.series import AWAY, BUILT_IN
 from wsbench.results.run_result import OtherRequests
 from wsbench.run.protocol import SCENARIO_FAILED, Report, rejected_reply_name
 from wsbench.units import NS_PER_MS
@@ -105,7 +105,7 @@ class StatsFeed:
         lost: dict[str, int] = {}
         for delta in report.deltas:
             for name, buckets in delta.series.items():
-                if name not in (*SERIES, AWAY):
+                if name not in BUILT_IN:
                     merge_coarsely(series.setdefault(name, {}), buckets)
             for name in set(delta.names_lost()) - {AWAY}:
                 series.setdefault(name, {})

@@ -14,7 +14,7 @@ import msgspec
 
 from wsbench.master.worker_registry import SLIVER_NS, WorkerRegistry
 from wsbench.measure import finding_rules, findings
-from wsbench.measure.delta import IntervalDelta, lost_of, merge_counts
+from wsbench.measure.delta import IntervalDelta, errors_of, lost_of, merge_counts
 from wsbench.measure.histogram import (
     COARSE_WIDTH,
     PERCENTS,
@@ -27,7 +27,7 @@ from wsbench.measure.histogram import (
 )
 from wsbench.measure.percentile_curve import Curve, curve
 from wsbench.measure.phases import Phase
-from wsbench.measure.series import LATENCY_SERIES, SERIES
+from wsbench.measure.series import BUILT_IN, LATENCY_SERIES, SERIES
 from wsbench.run.options import RunOptions
 from wsbench.run.protocol import Report
 from wsbench.units import NS_PER_S
@@ -47,9 +47,11 @@ class ChartPoint(msgspec.Struct):
     start_ns: int
     phase: str
     connections: int
+    wanted: int
     sent_per_s: float
     received_per_s: float
     lost_per_s: float
+    errors_per_s: float
     response: list[int | None]
     """p50, p90, p99 and maximum."""
     service: list[int | None]
@@ -65,7 +67,7 @@ class LiveInterval:
         self.start_ns = start_ns
         self.counts: dict[str, int] = {}
         self.series: dict[str, Buckets] = {}
-        self.connections = 0
+        self.connections = self.wanted = 0
         self.version = 0
         self._settled = False
         self._percentiles: tuple[int, list[list[int | None]]] = (-1, [])
@@ -98,9 +100,11 @@ class LiveInterval:
             start_ns=self.start_ns,
             phase=self.phase,
             connections=self.connections,
+            wanted=self.wanted,
             sent_per_s=round(self.counts.get("sent", 0) * per_s, 2),
             received_per_s=round(self.counts.get("received", 0) * per_s, 2),
             lost_per_s=round(lost_of("response", self.counts) * per_s, 2),
+            errors_per_s=round(errors_of(self.counts) * per_s, 2),
             response=response,
             service=service,
             send_lag_p99_ns=send_lag[2],
@@ -139,7 +143,7 @@ class LiveView:
         self._points: dict[tuple[str, int], LiveInterval] = {}
         self._series: dict[str, dict[str, Buckets]] = {}
         self._counts: dict[str, dict[str, int]] = {}
-        self.connections_open = 0
+        self.connections_open = self.connections_wanted = 0
 
     # -- adding reports --------------------------------------------------------------------------------------------
 
@@ -150,7 +154,7 @@ class LiveView:
         for delta in report.deltas:
             point = self._point(delta)
             points.append(point)
-            for name in (*self._names, *(name for name in delta.series if name not in SERIES)):
+            for name in (*self._names, *(name for name in delta.series if name not in BUILT_IN)):
                 coarse = self._coarse(delta.series.get(name, {}))
                 if name == self._names[0]:
                     merge(response, coarse)
@@ -177,6 +181,7 @@ class LiveView:
     def _point(self, delta: IntervalDelta) -> LiveInterval:
         counts = delta.counts
         self.connections_open += counts.get("connections_opened", 0) - counts.get("connections_closed", 0)
+        self.connections_wanted += counts.get("connections_wanted", 0)
         merge_counts(self._counts.setdefault(delta.phase, {}), counts)
         point = self._points.get((delta.phase, delta.start_ns))
         if point is None:
@@ -185,7 +190,7 @@ class LiveView:
                 self._points[delta.phase, delta.start_ns] = point
         merge_counts(point.counts, counts)
         if "wall_ns" in counts:  # the present interval, not an earlier one of a late reply
-            point.connections = self.connections_open
+            point.connections, point.wanted = self.connections_open, self.connections_wanted
         return point
 
     def _settle(self) -> None:

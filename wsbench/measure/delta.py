@@ -72,6 +72,11 @@ def rejected_of(series: str, counts: Mapping[str, int]) -> int:
     return counts.get("corrupted" if series in ("response", "service") else REJECTED + series, 0)
 
 
+def errors_of(counts: Mapping[str, int]) -> int:
+    """Return all that went wrong: listed errors, and messages lost, missed or corrupted."""
+    return sum(counts.get(name, 0) for name in ("errors_listed", "lost", "missed", "corrupted"))
+
+
 def open_share(counts: Mapping[str, int]) -> float | None:
     """Return the share of the wanted connection time in which the connections were open; None if none was wanted."""
     open_ns, wanted_ns = counts.get("open_ns", 0), counts.get("open_ns", 0) + counts.get("away_ns", 0)

@@ -26,8 +26,9 @@ CONNECT_SERIES = ("connect", "tcp", "tls", "upgrade")
 SERIES = (*LATENCY_SERIES, *CONNECT_SERIES)
 """The series of every run."""
 AWAY = "away"
-"""The series of a run in which connections were dropped: from each drop until the connection was open again. Any other
-series is named by the scenario."""
+"""The series of a run in which connections were dropped: from each drop until the connection was open again."""
+BUILT_IN = (*SERIES, AWAY)
+"""Any other series is named by the scenario."""
 RESERVED = ("target", "http", "network")
 """Words that a later version may need at the beginning of a gate, as it needs the phases and stages today."""
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}")
@@ -41,7 +42,7 @@ def check_name(name: str) -> str:
     """
     if not _NAME.fullmatch(name):
         raise ValueError(f"{name!r} cannot name what is measured: use at most 64 letters, digits and _.+-")
-    if name in (*SERIES, AWAY):
+    if name in BUILT_IN:
         raise ValueError(f"{name!r} is the name of a series of wsbench: use another")
     words = words_of(name)
     if is_scope(words[0]) or words[0].text in RESERVED:

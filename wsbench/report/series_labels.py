@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wsbench.measure.series import AWAY, CONNECT_SERIES, LATENCY_SERIES, SERIES
+from wsbench.measure.series import AWAY, BUILT_IN, CONNECT_SERIES, LATENCY_SERIES
 from wsbench.results.run_result import Run
 
 _LABELS = {"send_lag": "send lag", "read_lag": "read lag", "tcp": "TCP", "tls": "TLS"}
@@ -26,7 +26,7 @@ def message_series(run: Run) -> list[str]:
 
 def scenario_series(run: Run) -> list[str]:
     """Return the custom series of the scenario."""
-    return [name for name in run.latency if name not in (*SERIES, AWAY)]
+    return [name for name in run.latency if name not in BUILT_IN]
 
 
 def has_own_scenario(run: Run) -> bool:

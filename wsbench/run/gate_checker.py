@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from wsbench.measure.delta import COUNTER, lost_of, open_share, rejected_of
+from wsbench.measure.delta import COUNTER, errors_of, lost_of, open_share, rejected_of
 from wsbench.measure.figures import RUN_FIGURES, Unit
 from wsbench.measure.histogram import Buckets, highest_value, lowest_value, mean_and_deviation, percentile
 from wsbench.measure.phases import Phase
 from wsbench.measure.quantity import Quantity
-from wsbench.measure.series import AWAY, SERIES
+from wsbench.measure.series import AWAY, BUILT_IN
 from wsbench.measure.totals import Totals
 from wsbench.results.run_result import Gate, Run
 from wsbench.run.gates import Condition, hint
@@ -120,7 +120,7 @@ class GateChecker:
             "reconnects_failed": counts["reconnects_failed"],
             "dropped": counts["dropped"],
             "due": counts["sent"] + counts["missed"],
-            "errors": counts["errors_listed"] + counts["lost"] + counts["missed"] + counts["corrupted"],
+            "errors": errors_of(counts),
         }
 
     def _counter(self, quantity: Quantity) -> int:
@@ -169,7 +169,7 @@ class GateChecker:
         return value
 
     def _unknown(self, kind: str, name: str) -> _NoValue:
-        names = sorted({*self._run.latency, *self._run.counters}.difference(SERIES))
+        names = sorted({*self._run.latency, *self._run.counters}.difference(BUILT_IN))
         known = f"there are {', '.join(names)}" if names else "the scenario names none"
         return _NoValue(f"no {kind} is called {name}; {known}{hint(name)}", unknown=True)
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from wsbench.measure.figures import Unit
 from wsbench.measure.quantity import Quantity, Word, is_scope, is_stage, read_quantity
-from wsbench.measure.series import AWAY, RESERVED, SERIES
+from wsbench.measure.series import BUILT_IN, RESERVED, SERIES
 from wsbench.run.gates import OPPOSITES, Condition, hint
 from wsbench.units import parse_duration, parse_rate
 
@@ -135,7 +135,7 @@ def _check(path: _Path, *, ratio: bool) -> None:
             break
     name = path.words[-1].text
     if figure is None:
-        if quantity.name in (*SERIES, AWAY) or is_scope(path.words[-1]):
+        if quantity.name in BUILT_IN or is_scope(path.words[-1]):
             kind = "phase" if is_scope(path.words[-1]) else "series"
             raise _Wrong(last, f"{name!r} is a {kind}: a figure is expected after it, as in '{name}.p99'")
         return

@@ -25,7 +25,7 @@ from wsbench.errors import UsageError
 from wsbench.measure.figures import RUN_FIGURES, SERIES_FIGURES, Unit, suggestion
 from wsbench.measure.histogram import samples_needed
 from wsbench.measure.quantity import Quantity
-from wsbench.measure.series import AWAY, CONNECT_SERIES, SERIES
+from wsbench.measure.series import BUILT_IN, CONNECT_SERIES
 
 OPPOSITES = {">": "<=", ">=": "<", "<": ">=", "<=": ">", "==": "!=", "!=": "=="}
 """The comparisons, each with the one that is true when it is false."""
@@ -94,7 +94,7 @@ def check_known(conditions: Iterable[Condition], option: str = "--fail-if") -> N
     """Raise UsageError if a condition names a series or a counter; for a run whose users have none of their own."""
     for condition in conditions:
         for name in (quantity.name for quantity in condition.quantities):
-            if name is not None and name not in (*SERIES, AWAY):
+            if name is not None and name not in BUILT_IN:
                 raise UsageError(
                     f"{option} {condition.expression!r}: {name!r} is no figure of this run{hint(name)}",
                     remedy=f"Use {', '.join(RUN_FIGURES)}, or [SERIES.] and p99, {', '.join(SERIES_FIGURES)}.",

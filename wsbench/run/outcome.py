@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from wsbench.measure.series import AWAY, SERIES
+from wsbench.measure.series import BUILT_IN
 from wsbench.results.run_result import (
     ConnectionCounts,
     ErrorCount,
@@ -88,7 +88,7 @@ def _nothing_right(run: Run) -> Iterator[Reason]:
 
 def _has_values(run: Run) -> bool:
     """Return whether a run without requests has measured something: its scenario's values, or what the server sent."""
-    custom = any(latency.count for name, latency in run.latency.items() if name not in (*SERIES, AWAY))
+    custom = any(latency.count for name, latency in run.latency.items() if name not in BUILT_IN)
     return custom or any(run.counters.values()) or (run.messages_all_phases.pushed > 0 and not run.errors)
 
 

@@ -277,10 +277,16 @@
         line(name, x, seconds.map((point) => inSeconds(point[id][index])), colourName, name === "max" ? "dot" : "solid"),
       ), time);
     }
-    draw("rates", [["sent", "--a", "sent_per_s", "dash"], ["received", "--b", "received_per_s"], ["lost", "--bad", "lost_per_s"]].map(
+    draw("rates", [["sent", "--a", "sent_per_s", "dash"], ["received", "--b", "received_per_s"], ["lost", "--bad", "lost_per_s"], ["errors", "--c", "errors_per_s", "dot"]].map(
       ([name, colourName, key, dash]) =>
         line(name, x, seconds.map((point) => point[key]), colourName, dash, { hovertemplate: "%{y:,.0f}/s" }),
     ), time, { rangemode: "tozero", tickformat: "~s", ticksuffix: "/s" });
+    draw("connected", [
+      line("open", x, seconds.map((point) => point.connections), "--b", "solid", { hovertemplate: "%{y:,.0f}" }),
+      line("wanted", x, seconds.map((point) => point.wanted), "--faint", "dot", {
+        hovertemplate: "%{y:,.0f}", fill: "tonexty", fillcolor: colour("--gap"),
+      }),
+    ], time, { rangemode: "tozero", tickformat: "~s", ticksuffix: "" });
     const lags = update.closed_loop ? ["read_lag"] : ["send_lag", "read_lag"];
     drawLatencies("lags", lags.map((name) =>
       line(NAMES[name], x, seconds.map((point) => inSeconds(point[`${name}_p99_ns`])), ...STYLES[name]),

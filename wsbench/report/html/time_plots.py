@@ -9,7 +9,7 @@ from typing import Any
 
 from wsbench.report.html.heat_map import HeatMap
 from wsbench.report.html.plots import Json, Plot, latency_axis, line, packed, seconds
-from wsbench.report.html.timeline_reader import Moment, Timeline
+from wsbench.report.html.timeline_reader import OTHERS, Moment, Timeline
 from wsbench.units import NS_PER_S
 
 TOGETHER = "time"
@@ -23,6 +23,7 @@ _ERRORS = {
     "corrupted": ("corrupted", "--d", "dashdot"),
     "connect_failed": ("failed to connect", "--a", "solid"),
     "dropped": ("dropped", "--f", "solid"),
+    OTHERS: ("others", "--h", "dot"),
 }
 """Label and style of each kind of error."""
 _MARGIN = {"l": 76, "r": 14, "t": 28, "b": 44, "pad": 2}
@@ -152,8 +153,8 @@ def _errors(axis: _TimeAxis) -> Plot | None:
         return None
     how = (
         "Lost, missed (due, but not sent) and corrupted messages by the second in which they were due; failed attempts "
-        "to connect or to reconnect and dropped connections when they happened. The scale is logarithmic: a line at "
-        "its lower end means none."
+        "to connect or to reconnect, dropped connections and others, such as a scenario's, when they happened. The "
+        "scale is logarithmic: a line at its lower end means none."
     )
     rates = [rate for moment in axis.moments for kind in kinds if (rate := moment.per_s(kind))]
     # A logarithmic axis has no 0: there, the lines lie at its lower end.

@@ -16,8 +16,10 @@ COLUMNS = 600
 _INTERVAL_S = 1.0
 _ROUNDING_S = 0.002
 """Times in the files are rounded to milliseconds."""
-ERRORS = ("lost", "missed", "corrupted", "connect_failed", "dropped")
-"""Columns that count what went wrong; files of earlier versions have `lost` alone."""
+KINDS = ("lost", "missed", "corrupted", "connect_failed", "dropped")
+"""Columns that count errors of one kind; files of earlier versions have `lost` alone."""
+OTHERS = "others"
+"""Errors of no such kind: those of the column `errors` that no other column has."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -28,7 +30,7 @@ class Moment:
 
     Attributes:
         connections, wanted: the last counts; `wanted` is None in files of earlier versions.
-        errors: counts by kind, of all `ERRORS`.
+        errors: counts of all `KINDS`, and of `OTHERS`.
     """
 
     phase: str
@@ -117,6 +119,8 @@ def _moment(rows: Sequence[_Row]) -> Moment:
     busy = [float(row.cells["worker_cpu_percent"]) for row in rows if row.cells["worker_cpu_percent"]]
     sent, received = (sum(int(row.cells[name]) for row in rows) for name in ("sent", "received"))
     wanted = rows[-1].cells.get("wanted")
+    errors = {kind: sum(int(row.cells.get(kind, 0)) for row in rows) for kind in KINDS}
+    everything = sum(int(row.cells.get("errors", 0)) for row in rows)
     return Moment(
         phase=rows[0].cells["phase"],
         start_s=rows[0].start_s,
@@ -124,7 +128,7 @@ def _moment(rows: Sequence[_Row]) -> Moment:
         connections=int(rows[-1].cells["connections"]),
         sent_per_s=sent / seconds,
         received_per_s=received / seconds,
-        errors={kind: sum(int(row.cells.get(kind, 0)) for row in rows) for kind in ERRORS},
+        errors={**errors, OTHERS: max(0, everything - sum(errors.values()))},
         cpu_percent=max(busy, default=None),
         wanted=None if wanted is None else int(wanted),
     )
