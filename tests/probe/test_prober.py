@@ -124,12 +124,19 @@ def test_fragments_and_pings_in_between() -> None:
     assert result.echo is not None and result.echo.identical
 
 
-@pytest.mark.parametrize("reply", [encode(TEXT, b'{"seq":1,"id":1}'), encode(BINARY, PAYLOAD)], ids=["json", "binary"])
-def test_an_echo_in_another_form(reply: bytes) -> None:
+@pytest.mark.parametrize(
+    ("reply", "difference"),
+    [
+        (encode(TEXT, b'{"seq":1,"id":1}'), "the same members in another order"),
+        (encode(BINARY, PAYLOAD), "a binary message instead of a text"),
+    ],
+    ids=["json", "binary"],
+)
+def test_an_echo_in_another_form(reply: bytes, difference: str) -> None:
     result, error, _ = probed(lambda peer: answering(peer, echo=lambda _: reply))
     assert error is None and result.ok
     assert result.echo is not None and (result.echo.echoed, result.echo.identical) == (True, False)
-    assert codes(result) == ["echo-changed"]
+    assert codes(result) == ["echo-changed"] and difference in result.findings[0].evidence
 
 
 def test_no_pong() -> None:

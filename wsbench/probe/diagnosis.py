@@ -98,7 +98,7 @@ def _of_echo(echo: EchoResult, waited: str) -> Iterator[ProbeFinding]:
     elif not echo.identical:
         yield ProbeFinding(
             "echo-changed",
-            "the message came back with other bytes or as another kind (text, binary)",
+            f"the message came back changed: {echo.difference}",
             "Nothing to fix if this is intended; clients that compare bytes will notice.",
         )
 

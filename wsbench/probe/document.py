@@ -81,6 +81,7 @@ class EchoResult(msgspec.Struct, frozen=True):
     Attributes:
         echoed: the message came back.
         identical: the echo has the same bytes and the same kind; a JSON message may come back re-serialised.
+        difference: how the echo differs from the message, in words, if it is not identical.
         service_ns: from sent to arrived; `read_lag_ns` is from arrived to read. None without an echo.
         timestamps: the source of the time of arrival: "kernel" or "user".
         others: number of messages other than the echo; `first_other` is the start of the first one.
@@ -95,6 +96,7 @@ class EchoResult(msgspec.Struct, frozen=True):
     timestamps: str | None = None
     others: int = 0
     first_other: str | None = None
+    difference: str = ""
 
 
 class Ping(msgspec.Struct, frozen=True):

@@ -15,6 +15,7 @@ from gevent import socket as green
 from websockets.frames import Opcode
 
 from wsbench.errors import ConnectError, ConnectionLost, HandshakeError, WsbenchError, excerpt
+from wsbench.measure.reply_difference import Payload, describe
 from wsbench.probe import diagnosis
 from wsbench.probe.certificate import utc_now
 from wsbench.probe.document import SCHEMA, STEPS, Close, EchoResult, Ping, Probe, ProbeStep, Problem, Tcp, Tls, Upgrade
@@ -33,7 +34,7 @@ from wsbench.websocket.tls import client_context
 _NORMAL = 1000
 _FIN_TIMEOUT_NS = 2_000_000_000
 _BODY = 1000
-_EXCERPT = 100
+_EXCERPT, _SEARCHED = 100, 2000
 
 
 @dataclass(frozen=True)
@@ -160,8 +161,9 @@ class _Prober:
         return f"{name}{colon}{self._connect.secrets.header(name, value)}"
 
     def _shown(self, data: bytes) -> bytes:
-        """Return data of the server without secrets."""
-        return self._connect.secrets.text(data.decode(errors="surrogateescape")).encode(errors="surrogateescape")
+        """Return the start of the server's data without secrets."""
+        text = data[:_SEARCHED].decode(errors="surrogateescape")
+        return self._connect.secrets.text(text).encode(errors="surrogateescape")
 
     # -- open ----------------------------------------------------------------------------------------------------------
 
@@ -192,11 +194,15 @@ class _Prober:
             if not arrival.is_message:
                 continue
             if options.matches(arrival.payload):
-                identical = (arrival.opcode, arrival.payload) == (kind, options.payload)
+                sent, echo = (
+                    Payload(options.payload, not options.binary),
+                    Payload(arrival.payload, arrival.opcode is Opcode.TEXT),
+                )
                 service_ns, read_lag_ns = arrival.arrived_ns - sent_ns, arrival.handled_ns - arrival.arrived_ns
                 self._update_echo(
                     echoed=True,
-                    identical=identical,
+                    identical=echo == sent,
+                    difference="" if echo == sent else self._connect.secrets.text(describe(sent, echo)),
                     service_ns=service_ns,
                     read_lag_ns=read_lag_ns,
                     timestamps=_clock(arrival),
