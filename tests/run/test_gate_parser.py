@@ -203,7 +203,8 @@ def test_how_many_messages_an_objective_needs(expression: str, samples: int) -> 
 # -- properties --------------------------------------------------------------------------------------------------------
 
 PLAIN_NAMES = st.from_regex(r"[a-z0-9_+-]{1,6}(\.[a-z0-9_+-]{1,6}){0,2}", fullmatch=True)
-NAMES = st.one_of(PLAIN_NAMES, st.text(min_size=1, max_size=12))
+MISLEADING = st.sampled_from(["p99", "p99.9", "lost", "x.max", "a.p9.5", "measure", "measure.x", "stage1", "ramp.p5"])
+NAMES = st.one_of(PLAIN_NAMES, MISLEADING, st.text(min_size=1, max_size=12))
 PERCENTILES = st.from_regex(r"p[1-9][0-9]?(\.[0-9]{1,3})?", fullmatch=True)
 DURATIONS = st.builds("{}{}".format, st.integers(0, 10**6), st.sampled_from(["ns", "us", "ms", "s", "min", "h"]))
 SCOPES = st.sampled_from([None, *map(str, Phase)])
@@ -289,6 +290,14 @@ def test_a_name_that_a_scenario_may_have_is_one_that_gates_can_name(name: str) -
         assert quantity(f"warmup.{name}.{figure} > 1s") == ("warmup", name, figure)
     for figure in COUNTS:
         assert quantity(f"{name}.{figure} > 0") == (None, name, figure)
+
+
+@pytest.mark.parametrize(
+    "name", [*map(str, Phase), "stage1", "stage12.x", "target", "http", "http.get", "network.rtt", "measure.x"]
+)
+def test_a_name_that_gates_read_as_a_scope_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="is a word of gates"):
+        check_name(name)
 
 
 @pytest.mark.parametrize("name", [*RUN_FIGURES, *SERIES_FIGURES, "p99", "p7", "p99.9", "order.p99", "order.errors"])

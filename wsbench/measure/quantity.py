@@ -66,10 +66,16 @@ class Quantity:
     def __str__(self) -> str:
         """Return the text that is read as this, with quotes only if the name needs them."""
         text = ".".join(filter(None, (self.scope, self.name, self.figure)))
-        if self.name is None or (_PLAIN.fullmatch(text) and read_quantity(words_of(text)) == self):
+        if self.name is None or self._is_plain(text):
             return text
         escaped = self.name.replace("\\", "\\\\").replace('"', '\\"')
         return ".".join(filter(None, (self.scope, f'"{escaped}"', self.figure)))
+
+    def _is_plain(self, text: str) -> bool:
+        """Return whether the text without quotes is read as this, and its name not as a scope."""
+        if _PLAIN.fullmatch(text) is None or is_scope(words_of(self.name or "")[0]):
+            return False
+        return read_quantity(words_of(text)) == self
 
 
 def words_of(name: str) -> list[Word]:
