@@ -134,6 +134,7 @@ KNOWING = PLAIN.knowing(
         ("xlong+secret=x", "x***x"),
         ("body 'wrong: long+sec'", "body 'wrong: ***'"),
         ("wrong: long+sec", "wrong: ***"),
+        ("a long+sec of long+long+secret=", "a long+sec of long+***"),
         ("a long+sec of words", "a long+sec of words"),
         ("dark in-the-jar", "dark ***"),
         ("the tiger of tigers", "the *** of tigers"),
@@ -149,6 +150,10 @@ def test_known_values_are_hidden_wherever_they_are(text: str, shown: str) -> Non
 @pytest.mark.parametrize("part", ["a=", "?a=1&", "ws://a:", '"a: ', "--a a ", '{"a":', "eyJ.", "long%2Bsec", "tiger"])
 def test_a_long_text_takes_neither_long_nor_a_deep_stack(part: str) -> None:
     assert KNOWING.text(part * 30_000)
+
+
+def test_a_value_that_begins_within_another_beginning_of_it_is_hidden() -> None:
+    assert PLAIN.knowing(settings={"token": "aaaaaaaaab"}).text("aaaaaaaaaaab aaaaaaaaab") == "aa*** ***"
 
 
 def test_a_password_that_is_the_name_of_user_or_server_hides_neither() -> None:

@@ -244,13 +244,13 @@ def _from_base64(text: str) -> str:
 def _without_value(text: str, value: str) -> str:
     if len(value) < _LONG:
         return re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", HIDDEN, text)
+    text = text.replace(value, HIDDEN)
     begin = text.find(value[:_LONG])
-    while begin >= 0:
+    while begin >= 0:  # an excerpt of a text may have cut the value
         end = begin + _common_length(text[begin : begin + len(value)], value)
-        # An excerpt of a text may have cut the value.
-        if end - begin == len(value) or text[end : end + 1] in _AFTER_A_CUT:
-            text, end = text[:begin] + HIDDEN + text[end:], begin + len(HIDDEN)
-        begin = text.find(value[:_LONG], end)
+        if text[end : end + 1] in _AFTER_A_CUT:
+            text = text[:begin] + HIDDEN + text[end:]
+        begin = text.find(value[:_LONG], begin + 1)
     return text
 
 

@@ -17,6 +17,7 @@ from helpers import frames as by_hand
 from helpers.reference import client, cut, in_pieces, put_together, whole
 from websockets.http11 import Response
 
+from wsbench.credentials import Secrets
 from wsbench.errors import ConnectError, ResultError, UsageError
 from wsbench.experiment import spec
 from wsbench.report import junit, markdown, openmetrics
@@ -240,6 +241,24 @@ def texts(data: bytes) -> None:
             assert str(error)
 
 
+# -- what is shown ---------------------------------------------------------------------------------------------------
+
+SECRETS = Secrets().knowing(
+    url="ws://me:aaaaaaaaab@a.test/?token=sesame", headers=[("Authorization", "Bearer a=a:a'a")]
+)
+
+
+def secrets(data: bytes) -> None:
+    """Hide secrets in any text: of those known, none is left."""
+    text = data.decode(errors="surrogateescape")
+    middle = len(text) // 2
+    for secret in SECRETS.values:
+        for told in (secret, f" {secret} ", f"{text[-5:]}{secret}"):
+            shown = SECRETS.text(text[:middle] + told + text[middle:])
+            assert f" {secret} " not in shown
+            assert secret not in shown or len(secret) < 8
+
+
 SUBJECTS: dict[str, Callable[[bytes], None]] = {
     "frames": frames,
     "handshake": handshake,
@@ -247,6 +266,7 @@ SUBJECTS: dict[str, Callable[[bytes], None]] = {
     "log": log,
     "experiment-file": experiment_file,
     "texts": texts,
+    "secrets": secrets,
 }
 
 
@@ -278,6 +298,16 @@ def seeds(subject: str) -> Iterator[bytes]:
     elif subject == "experiment-file":
         for file in sorted((Path(__file__).parents[2] / "scenarios").glob("*.toml")):
             yield file.read_bytes()
+    elif subject == "secrets":
+        yield from (
+            b"",
+            b"?token=a&key=",
+            b"--set=token=",
+            b'{"auth": "a\\"',
+            b"'Cookie: a",
+            b"--api-key aaaaaaaa",
+            b"=a=",
+        )
     else:
         yield from (
             b"10s", b"1m30s", b"250ms", b"64k", b"2.5k/s", b"p99.9 > 5ms", b"lost > 0.1%",

@@ -279,3 +279,18 @@ def test_rates_of_a_run_are_sums_over_its_workers(two_workers: WebUi, target: Ec
     for point, row in itertools.islice(zip(complete, rows, strict=False), 2):
         # a second begins when the worker notices it: on a busy machine a little late
         assert abs(point["sent_per_s"] - int(row["sent"])) <= 0.25 * int(row["sent"])
+
+
+# -- secrets -----------------------------------------------------------------------------------------------------------
+
+
+def test_no_secret_is_on_the_live_page_in_the_log_or_in_the_result(target: EchoTarget, tmp_path: Path) -> None:
+    secrets = ("pa55-w0rd", "qu3ry-t0ken", "h3ader-key")
+    url = target.url.replace("ws://", f"ws://me:{secrets[0]}@") + f"?token={secrets[1]}"
+    with web_ui(tmp_path, "--header", f"X-Api-Key: {secrets[2]}") as ui:
+        assert ui.run(target, host=url, duration="500ms")["conditions"]["url"].endswith("/echo?token=***")
+        pages = [ui.get(path) for path in ("/wsbench/live?since=0&run=", "/logs", "/stats/requests")]
+        [directory] = ui.finished()
+        program = ui.program.told().partition("--- stdout")[2]
+    files = [path.read_bytes().decode(errors="replace") for path in directory.iterdir()]
+    assert not [secret for secret in secrets for text in (program, *pages, *files) if secret in text]

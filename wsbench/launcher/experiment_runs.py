@@ -113,7 +113,8 @@ class ExperimentRuns:
     @property
     def resume_command(self) -> str:
         """The command that makes the runs that are missing."""
-        return f"wsbench matrix {'FILE ' * self._store.lacks_secrets}--resume {self.path}"
+        names = "".join(f" --secret {name}" for name in self._spec.settings["secret"])
+        return f"wsbench matrix {'FILE ' * self._store.lacks_secrets}--resume {self.path}{names}"
 
     def run(self, display: ProgressLine) -> bool:
         """Make the runs that are missing; return whether the user interrupted them."""
