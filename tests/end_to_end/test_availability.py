@@ -63,7 +63,9 @@ def over_an_outage(where: Path, *options: str, back: bool = True) -> Outage:
 
 
 def test_two_workers_agree_on_an_outage(tmp_path: Path) -> None:
-    found = over_an_outage(tmp_path, "--rate", "60", "-d", "90s", "--processes", "2")
+    gates = ("availability < 99.9%", "outage > 1h", "away.p99 > 1h", "reconnects_failed > 0", "ramp.availability < 1%")
+    failing = [part for gate in gates for part in ("--fail-if", gate)]
+    found = over_an_outage(tmp_path, "--rate", "60", "-d", "90s", "--processes", "2", *failing)
     run, availability = found.run, found.run["availability"]
     assert (run["connections"]["dropped"], run["connections"]["reconnected"]) == (USERS, USERS)
     assert found.down_ns <= availability["outage_ns"] <= found.until_end_ns
@@ -73,8 +75,15 @@ def test_two_workers_agree_on_an_outage(tmp_path: Path) -> None:
     assert availability["away_ns"] == pytest.approx(away["mean_ns"] * USERS, rel=0.01)
     open_share = 1 - availability["away_ns"] / availability["wanted_ns"]
     assert availability["percent"] == pytest.approx(100 * open_share) and 0 < open_share < 1
+    assert [gate["failed"] for gate in run["gates"]] == [True, False, False, True, False]
     refused = [error["count"] for error in run["errors"] if error["kind"] == "refused"]
     assert refused == [run["connections"]["reconnects_failed"]] and refused[0] >= USERS
+    # By the second: what was wanted and not open, and what was tried.
+    assert found.total("away_s") == pytest.approx(availability["away_ns"] / S, abs=0.001 * len(found.rows))
+    assert found.total("connect_failed") == run["connections"]["reconnects_failed"]
+    assert found.total("dropped") == USERS and found.total("missed") == run["messages_all_phases"]["missed"] > 0
+    assert found.total("errors") == run["whole_run"]["errors"]
+    assert {(row["connections"], row["wanted"]) for row in found.rows} >= {("0", str(USERS)), (str(USERS), str(USERS))}
 
 
 def test_without_reconnecting_they_are_away_until_the_end(tmp_path: Path) -> None:

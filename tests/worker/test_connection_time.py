@@ -122,6 +122,16 @@ def test_an_outage_lasts_while_not_one_is_open(clock: Clock, counted: Connection
     assert counted.outages() == [(10, 25), (40, 70)]
 
 
+def test_there_is_no_outage_before_the_first_connection_is_open(clock: Clock, counted: ConnectionTime) -> None:
+    counted.failed(LoggedDriver())
+    clock.now = 10
+    counted.opened(LoggedDriver())
+    assert counted.outages() == []
+    counted.closed()
+    clock.now = 15
+    assert counted.outages() == [(10, 15)], "that which could not be opened is still wanted"
+
+
 def test_of_many_outages_the_longest_are_kept(clock: Clock, counted: ConnectionTime) -> None:
     driver = LoggedDriver()
     for length in (500, *range(1, 300)):

@@ -119,7 +119,7 @@ class Availability(msgspec.Struct, frozen=True):
         percent: the share of the wanted time in which the connections were open; None if none was wanted.
         wanted_ns: the time that all connections were wanted, added up.
         away_ns: the part of it in which they were not open: dropped and not open again, or never opened.
-        outage_ns: the longest time in which connections were wanted and not one was open.
+        outage_ns: the longest time in which connections were wanted and not one was open, after the first was open.
     """
 
     percent: float | None = None

@@ -29,6 +29,7 @@ class ConnectionTime:
         self._unopened: set[Driver] = set()
         self._outage_since: int | None = None
         self._outages: list[tuple[int, int, int]] = []
+        self._began = False
         self._ended = False
 
     def totals(self) -> dict[str, int]:
@@ -49,6 +50,7 @@ class ConnectionTime:
         """Record that a connection is open; return how long it was away if it had been dropped."""
         now = self._count()
         self._open += 1
+        self._began = True
         dropped_ns = self._dropped.pop(driver, None)
         self._watch(now)
         return None if dropped_ns is None else now - dropped_ns
@@ -104,8 +106,8 @@ class ConnectionTime:
         return now
 
     def _watch(self, now: int) -> None:
-        """Begin or end a span without any open connection."""
-        out = self._open == 0 and self._away > 0
+        """Begin or end a span without any open connection. Before the first one is open, there is none."""
+        out = self._began and self._open == 0 and self._away > 0
         if out and self._outage_since is None:
             self._outage_since = now
         elif not out and self._outage_since is not None:
