@@ -29,6 +29,13 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
+INTERNAL = "internal"
+"""The kind of an error that is a fault of wsbench itself."""
+REPORT_IT = "This is a fault of wsbench: please report it, with the traceback in locust.log."
+_LONGEST = 500
+"""Limit of an exception's text in characters: errors are in every report."""
+
+
 def printable(text: str) -> str:
     """Replace what could control a terminal or begin a line, for text from servers and file names."""
     return text if text.isprintable() else "".join(char if char.isprintable() else "·" for char in text)
@@ -163,3 +170,17 @@ class TargetError(WsbenchError):
 
     kind = "target"
     side = Side.TARGET
+
+
+def described(error: BaseException) -> str:
+    """Return an exception as text of limited length, also if it cannot make its own text."""
+    try:
+        text = error.what if isinstance(error, WsbenchError) else f"{type(error).__name__}: {error}".rstrip(": ")
+    except Exception as another:
+        text = f"{type(error).__name__}, whose text raises {type(another).__name__}"
+    return f"{text[:_LONGEST]}…" if len(text) > _LONGEST else text
+
+
+def internal_error(what: str, error: BaseException) -> WsbenchError:
+    """Return a fault of wsbench: `what`, and why."""
+    return WsbenchError(f"{what}: {described(error)}", kind=INTERNAL, remedy=REPORT_IT)

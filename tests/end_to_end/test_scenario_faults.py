@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -79,3 +80,166 @@ def test_gates_by_phase_add_up_to_those_of_the_whole_run(run_cli: RunCli, tmp_pa
 def _wrong_values(scenario: Path) -> list[str]:
     text = scenario.read_text()
     return [line.split('"')[1] for line in text.splitlines() if ": lambda user:" in line]
+
+
+# -- exceptions --------------------------------------------------------------------------------------------------------
+
+HEAD = """
+import sys, time
+from itertools import count
+from locust import HttpUser, LoadTestShape, User, constant, events, task
+from wsbench import WebSocketUser
+
+class Asking(WebSocketUser):
+    abstract = True
+    wait_time = constant(0.02)
+    ids = count(1)
+    def ask(self):
+        number = next(self.ids)
+        return self.ws.request({"n": number}, match={"n": number}, name="ask")
+"""
+ASKS = """
+    @task
+    def t(self):
+        self.ask()
+"""
+
+
+class Ran:
+    """A run of a scenario that has ended: its exit code, what it printed, and its result if it left one."""
+
+    def __init__(self, result: CliResult, results: Path) -> None:
+        self.code, self.stderr = result.returncode, result.stderr
+        found = runs.directories(results)
+        self.run: Document | None = json.loads((runs.only(results) / "run.json").read_bytes()) if found else None
+
+    @property
+    def document(self) -> Document:
+        """The result, which must be there."""
+        assert self.run is not None, self.stderr
+        return self.run
+
+    def told(self) -> str:
+        """Return all that is said about the run: on standard error, and in its result."""
+        run = self.run or {}
+        return f"{self.stderr} {run.get('outcome')} {run.get('errors')} {run.get('generator')}"
+
+
+RunScenario = Callable[..., Ran]
+
+
+@pytest.fixture
+def run_scenario(run_cli: RunCli, tmp_path: Path, target: EchoTarget) -> RunScenario:
+    """Return a function that runs the text of a scenario."""
+
+    def run(text: str, *options: str) -> Ran:
+        path = tmp_path / "scenario.py"
+        path.write_text(HEAD + text)
+        result = run_cli("run", target.url, "--scenario", str(path), *QUICK, *options)
+        assert "Traceback" not in result.stderr
+        return Ran(result, tmp_path / "results")
+
+    return run
+
+
+def test_exceptions_anywhere_cost_one_user_or_one_task_and_are_named(
+    run_cli: RunCli, tmp_path: Path, target: EchoTarget
+) -> None:
+    scenario, places = FILES / "failing.py", 19
+    users = ("-u", str(places + 3))
+    result = run_cli("run", target.url, "--scenario", str(scenario), *users, *QUICK, "--warmup", "2s")
+    directory = runs.only(tmp_path / "results")
+    run, log = runs.read(directory, echoed=False), (directory / "locust.log").read_text()
+    assert result.returncode == 0, result.stderr
+    for place in _places(scenario):
+        assert f"failed in {place}" in log, place
+    assert "(failing.py, line" in example(run, "scenario")
+    assert [error["kind"] for error in run["errors"]] == ["scenario"]
+    assert run["complete"] and run["latency"]["ask"]["count"] > 10
+    # Two users failed before they could connect.
+    assert (run["connections"]["asked"], run["connections"]["opened"]) == (places + 3, places + 1)
+
+
+def _places(scenario: Path) -> list[str]:
+    text = scenario.read_text()
+    listed = text[text.index("PLACES = [") : text.index("]  # fmt")]
+    return [place.replace("\\ud800", "·") for place in listed.split('"')[1::2]]
+
+
+FAILS = "{}['no such key']"
+FAILED = "KeyError: 'no such key' (scenario.py, line"
+U = f"class U(Asking):{ASKS}"
+
+
+def user(*lines: str) -> str:
+    """Return a user that asks, and has these lines too."""
+    return "\n    ".join(["class U(Asking):", *lines]) + ASKS
+
+
+ENDS = {
+    "init": (3, user(f"def __init__(self, environment): super().__init__(environment); {FAILS}"), FAILED),
+    "on_start": (3, user(f"def on_start(self): {FAILS}"), FAILED),
+    "no_super_init": (3, user("def __init__(self, environment): pass"), "call the base constructor"),
+    "http_user_init": (3, "class H(HttpUser):\n    fixed_count = 1\n    @task\n    def t(self): pass\n"
+                       f"    def __init__(self, environment): {FAILS}\n{U}", FAILED),
+    "http_user_exits": (3, "class H(HttpUser):\n    fixed_count = 1\n    @task\n    def t(self): sys.exit(7)\n" + U,
+                        "Locust ended with exit code 7"),
+    "only_others": (3, "class H(User):\n    fixed_count = 9\n    @task\n    def t(self): time.sleep(0.1)\n" + U,
+                    "no connection was opened"),
+    "weight_0": (2, user("weight = 0"), "no users with weight"),
+    "no_tasks": (3, "class U(Asking): pass\n", "no message was due"),
+    "shape": (3, f"class S(LoadTestShape):\n    def tick(self): return {FAILS}\n{U}", FAILED),
+    "busy": (0, user("def on_start(self):", "    while self.number == 0:", "        try: 1 / 0",
+                     "        except Exception: pass"), "this code never waits"),
+    "quit": (0, user("@task", "def stop(self):", "    if self.phase == 'measure': self.environment.runner.quit()"), ""),
+    "listener": (0, f"@events.test_start.add_listener\ndef no(**_): {FAILS}\n" + U, ""),
+    "finalize": (0, user("@classmethod", "def finalize_counters(cls, counters): sys.exit('now')"),
+                 "SystemExit: now (scenario.py, line"),
+}  # fmt: skip
+ALSO_IN_TWO_PROCESSES = ("init", "http_user_init", "quit")
+
+
+@pytest.mark.parametrize(
+    ("name", "processes"), [*((name, "1") for name in ENDS), *((name, "2") for name in ALSO_IN_TWO_PROCESSES)]
+)
+def test_every_run_ends_and_says_why(run_scenario: RunScenario, name: str, processes: str) -> None:
+    code, text, said = ENDS[name]
+    ran = run_scenario(text, "-u", "4", "--processes", processes)
+    assert ran.code == code, ran.told()
+    assert said in ran.told()
+
+
+# -- parts of wsbench that fail ----------------------------------------------------------------------------------------
+
+BREAK = """
+def break_(owner, name, when):
+    work = getattr(owner, name)
+    calls = count(1)
+    def broken(*args, **kwargs):
+        if next(calls) == when: raise RuntimeError("broken for a test")
+        return work(*args, **kwargs)
+    setattr(owner, name, broken)
+"""
+PARTS = {
+    "report": "from wsbench.worker.reporter import Reporter\nbreak_(Reporter, '_report', 6)",
+    "count": "from wsbench.measure.totals import Totals\nbreak_(Totals, 'add', 6)",
+    "phases": "from wsbench.master import phase_control\nbreak_(phase_control, '_sleep_until', 2)",
+    "plan": "from wsbench.worker.engine import Engine\nbreak_(Engine, '_wait_until', 3)",
+    "drain": "from wsbench.worker.connections import Connections\nbreak_(Connections, 'drain', 1)",
+    "pack": "from wsbench.worker import report_queue\nbreak_(report_queue, 'pack', 6)",
+}
+
+
+@pytest.mark.parametrize(
+    ("part", "processes"),
+    [(part, "1") for part in PARTS if part not in ("plan", "pack")]
+    + [(part, "2") for part in ("report", "plan", "pack")],
+)
+def test_a_part_of_wsbench_that_fails_ends_the_run_and_what_was_measured_is_kept(
+    run_scenario: RunScenario, part: str, processes: str
+) -> None:
+    ran = run_scenario(f"{BREAK}\n{PARTS[part]}\n{U}", "-u", "4", "--processes", processes, "-d", "4s")
+    assert "RuntimeError: broken for a test" in example(ran.document, "internal")
+    assert ran.document["messages_all_phases"]["received"] > 10
+    if part != "drain":  # which is the end
+        assert ran.code == 3 and ran.document["ended_by"] == "error" and not ran.document["complete"]

@@ -21,18 +21,23 @@ class RecordingHost(RunHost):
 
     Attributes:
         missing: workers that cannot be reached.
+        patience_s: how long a ramp may stand still.
         counters: counters of the scenario, added at the end; None for a scenario that raises instead.
     """
 
     def __init__(self) -> None:
         self.plans: list[PhasePlan] = []
         self.missing: set[int] = set()
+        self.patience_s = 60.0
         self.shown: list[tuple[Report, Buckets]] = []
         self.counters: dict[str, int] | None = {}
         self.code: ExitCode | None = None
 
     def broadcast(self, plan: PhasePlan) -> None:
         self.plans.append(plan)
+
+    def ramp_patience_s(self) -> float:
+        return self.patience_s
 
     def missing_workers(self) -> set[int]:
         return self.missing
@@ -50,6 +55,11 @@ class RecordingHost(RunHost):
 
     def run_ended(self, code: ExitCode) -> None:
         self.code = code
+
+
+def failing(error: Exception) -> None:
+    """Raise the error of a report that could not be counted."""
+    raise error
 
 
 def options(users: int = 2, **texts: Any) -> RunOptions:

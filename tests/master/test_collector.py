@@ -9,7 +9,7 @@ from pathlib import Path
 
 import gevent
 import pytest
-from helpers.run_hosts import MS, RecordingHost, S, delta, options, report
+from helpers.run_hosts import MS, RecordingHost, S, delta, failing, options, report
 
 from wsbench.master.collector import Collector
 
@@ -21,7 +21,7 @@ def host() -> RecordingHost:
 
 @pytest.fixture
 def collector(tmp_path: Path, host: RecordingHost) -> Iterator[Collector]:
-    collector = Collector(options(), tmp_path, host, beside_engine=False, after_report=lambda: None)
+    collector = Collector(options(), tmp_path, host, beside_engine=False, after_report=lambda: None, on_failure=failing)
     with contextlib.closing(collector.spill):
         yield collector
 
@@ -50,6 +50,23 @@ def test_after_the_close_only_reports_that_counted_are_accepted(collector: Colle
     assert collector.receive(report(1, delta("measure", 0, 1.0))), "the worker may forget it"
     assert not collector.receive(report(2, delta("measure", 0, 1.0))), "it is not counted"
     assert collector.totals.counts()["received"] == 1
+
+
+def test_a_report_that_cannot_be_counted_is_a_failure_and_the_others_count(tmp_path: Path, host: RecordingHost) -> None:
+    failures: list[Exception] = []
+    collector = Collector(
+        options(), tmp_path, host, beside_engine=False, after_report=lambda: None, on_failure=failures.append
+    )
+    broken = delta("measure", 0)
+    broken.counts["sent"] = "many"  # type: ignore[assignment]
+    collector.receive(report(1, delta("measure", 0, 1.0)))
+    collector.receive(report(2, broken))
+    collector.receive(report(3, delta("measure", 0, 1.0), final=True))
+    collector.close()
+    collector.spill.close()
+    assert [type(failure) for failure in failures] == [TypeError]
+    assert collector.totals.counts()["received"] == 2
+    assert not collector.registry.not_final(), "the end of the run waits for no other report"
 
 
 def test_it_waits_for_the_last_report_of_each_worker(collector: Collector) -> None:

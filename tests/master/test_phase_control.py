@@ -8,8 +8,9 @@ from pathlib import Path
 import gevent
 import pytest
 from helpers.process import scaled
-from helpers.run_hosts import RecordingHost, S, options, report
+from helpers.run_hosts import RecordingHost, S, failing, options, report
 
+from wsbench.master import phase_control
 from wsbench.master.collector import Collector
 from wsbench.master.phase_control import Ending, PhaseControl
 from wsbench.master.target_usage import TargetSampler
@@ -23,7 +24,9 @@ class Run:
     def __init__(self, directory: Path, asked: RunOptions) -> None:
         self.host = RecordingHost()
         self.ended: list[Ending] = []
-        self.collector = Collector(asked, directory, self.host, beside_engine=False, after_report=lambda: None)
+        self.collector = Collector(
+            asked, directory, self.host, beside_engine=False, after_report=lambda: None, on_failure=failing
+        )
         self.phases = PhaseControl(
             asked,
             self.collector,
@@ -93,6 +96,26 @@ def test_it_gives_up_when_no_connection_can_be_opened(tmp_path: Path, users: int
     assert run.ended == [Ending.ERROR] and run.host.plans == [], "there is no measure phase"
     run.close()
     assert run.phases.plan.measure_ns == FOREVER_NS
+
+
+def test_a_ramp_that_stands_still_ends_the_run_and_says_so(tmp_path: Path) -> None:
+    run = Run(tmp_path, options(users=3))
+    run.host.patience_s = 1.5
+    run.report(1, asked=2, opened=2)
+    until(lambda: run.ended)
+    assert run.ended == [Ending.ERROR]
+    assert "2 of 3 users asked for a connection" in run.collector.registry.failure
+    run.close()
+
+
+def test_the_ramp_ends_when_no_user_asks_for_a_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(phase_control, "_NOBODY_NS", S // 10)
+    run = Run(tmp_path, options(users=3))
+    run.report(1)
+    run.phases.spawning_complete()
+    until(lambda: run.ended)
+    assert run.ended == [Ending.DURATION]
+    run.close()
 
 
 def test_a_lost_worker_ends_the_ramp_if_it_is_one_of_this_run(tmp_path: Path) -> None:

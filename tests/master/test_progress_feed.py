@@ -11,7 +11,7 @@ from pathlib import Path
 
 import gevent
 import msgspec
-from helpers.run_hosts import RecordingHost, delta, options, report
+from helpers.run_hosts import RecordingHost, delta, failing, options, report
 from helpers.sample_run import RUN
 
 from wsbench.errors import WsbenchError
@@ -36,7 +36,9 @@ class Feed:
     def __init__(self, directory: Path, writer: int | None) -> None:
         host, asked = RecordingHost(), options()
         self.left = gevent.event.Event()
-        self.collector = Collector(asked, directory, host, beside_engine=False, after_report=lambda: None)
+        self.collector = Collector(
+            asked, directory, host, beside_engine=False, after_report=lambda: None, on_failure=failing
+        )
         self.phases = phases = PhaseControl(asked, self.collector, TargetSampler(None), host, on_end=lambda: None)
         self.feed = ProgressFeed(writer, asked, self.collector, phases, on_launcher_gone=self.left.set)
 

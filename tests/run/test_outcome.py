@@ -149,5 +149,5 @@ def test_the_generator_may_be_to_blame() -> None:
 
 
 def test_a_run_of_which_no_worker_is_left_is_not_measured() -> None:
-    outcome = judge(CLEAN, strict=False, workers_lost="all 2 workers were lost")
+    outcome = judge(CLEAN, strict=False, cut_short=Reason("workers-lost", 1, "all 2 workers were lost"))
     assert outcome == Outcome("not-measured", [Reason("workers-lost", 1, "all 2 workers were lost")])

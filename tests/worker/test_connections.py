@@ -99,6 +99,22 @@ def test_a_refused_connection_is_counted_as_failed_with_its_error(bench: Bench) 
     assert list(bench.error_kinds().values()) == [1]
 
 
+def test_whatever_else_fails_while_connecting_is_a_named_error(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    wrong = ConnectOptions(bench.peer.url, compression="nonsense")  # which options refuse when they are parsed
+    with pytest.raises(ConnectError, match="ValueError: 'nonsense'"):
+        bench.connections.connect(bench.register(), options=wrong)
+    assert (bench.tally.asked, bench.tally.failed, bench.error_kinds()) == (1, 1, {"internal": 1})
+    assert len(caplog.records) == 1 and caplog.records[0].exc_info
+
+
+def test_a_user_that_is_stopped_while_it_connects_is_no_failure(bench: Bench) -> None:
+    connecting = gevent.spawn(bench.connections.connect, bench.register())
+    gevent.sleep(0.05)
+    connecting.kill()
+    assert (bench.tally.asked, bench.tally.failed, bench.error_kinds()) == (0, 0, {})
+    bench.peer.close()
+
+
 def test_a_reconnection_counts_apart_and_its_failure_is_no_failed_user(bench: Bench) -> None:
     with pytest.raises(ConnectError):
         bench.connect(refuse, again=True)

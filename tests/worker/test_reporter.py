@@ -32,6 +32,7 @@ class Bench:
     def __init__(self, plan: PhasePlan) -> None:
         self.reports: list[Report] = []
         self.arrivals: list[float] = []
+        self.refuse = 0
         self.recorder = Recorder(plan, time.time_ns(), closed_loop=True, sample=dict)
         self.pacer = Pacer(offset_ns=0, backlog_ns=NS_PER_S, on_error=lambda _: None)
         traffic, errors, self.tally = Traffic(), ErrorCounter(), ConnectionCounts()
@@ -59,6 +60,9 @@ class Bench:
         )
 
     def _take(self, report: Report) -> None:
+        if self.refuse:
+            self.refuse -= 1
+            raise TypeError("refused for a test")
         self.reports.append(report)
         self.arrivals.append(time.time())
 
@@ -106,6 +110,18 @@ def test_what_is_counted_until_the_end_is_reported_once(make: Make) -> None:
     bench.recorder.current.sent += 3
     bench.reporter.finish()
     assert bench.sent() == 53
+
+
+def test_counts_that_cannot_be_sent_cost_nothing_else(make: Make) -> None:
+    bench = make(PhasePlan())
+    until(lambda: bench.reports)
+    bench.refuse = 1
+    bench.recorder.current.sent += 3
+    bench.reporter.finish()
+    last = bench.reports[-1]
+    assert last.final and [report.number for report in bench.reports] == list(range(1, last.number + 1))
+    assert "refused for a test" in last.failure
+    assert [(error.kind, error.count) for error in last.errors] == [("internal", 1)]
 
 
 def test_after_the_ramp_a_report_follows_each_interval(make: Make) -> None:

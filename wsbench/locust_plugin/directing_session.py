@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
+import math
+import os
 import sys
 import time
 from datetime import UTC, datetime
@@ -12,14 +14,15 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import gevent
+import msgspec
 from locust.env import Environment
 from locust.runners import STATE_MISSING
 
 from wsbench import machine
-from wsbench.errors import ExitCode
+from wsbench.errors import ExitCode, WsbenchError, internal_error
 from wsbench.locust_plugin import locust_options, stats_feed
 from wsbench.locust_plugin.log_secrets import hide_in_logs
-from wsbench.locust_plugin.session import Session
+from wsbench.locust_plugin.session import Session, leave_for_launcher
 from wsbench.locust_plugin.stats_feed import StatsFeed, fire_request
 from wsbench.master.director import Director
 from wsbench.master.phase_control import Ending
@@ -34,9 +37,15 @@ from wsbench.run.options import RunOptions
 from wsbench.run.packing import pack, unpack
 from wsbench.run.protocol import ACK, PHASE_UPDATE, REPORT, SETUP, Report, RunDescription, RunSetup
 from wsbench.worker.engine import Engine
+from wsbench.worker.error_counter import describe_scenario_error, scenario_failure
 
+_RAMP_PATIENCE_S = 60.0
+_QUIT_PATIENCE_S = 30.0
 _RUN_TIME_TOLERANCE_S = 0.5
 """Locust's timer for --run-time and the clock differ by less."""
+
+
+logger = logging.getLogger("wsbench")
 
 
 class DirectingSession(Session, RunHost):
@@ -49,6 +58,16 @@ class DirectingSession(Session, RunHost):
     def finish(self, ending: Ending) -> None:
         if self.director is not None:
             self.director.finish(Ending.DURATION if ending is Ending.STOP and self._run_time_is_over() else ending)
+
+    def fail(self, failure: WsbenchError) -> None:
+        if self.director is not None:
+            self.director.fail(failure)
+
+    def count_scenario_failure(self, error: BaseException) -> None:
+        if self.director is not None:
+            self.director.collector.registry.add_error(scenario_failure(error))
+        else:  # there will be no run
+            leave_for_launcher(scenario_failure(error))
 
     def _run_time_is_over(self) -> bool:
         run_time_s, began_s = self._environment.parsed_options.run_time, self._environment.stats.start_time
@@ -87,13 +106,22 @@ class DirectingSession(Session, RunHost):
         if self._stats is not None:
             self._stats.take(report, response)
 
+    def ramp_patience_s(self) -> float:
+        options = self._environment.parsed_options
+        if not options.headless or self._environment.shape_class is not None:
+            return math.inf  # somebody is watching, or has planned it
+        return max(_RAMP_PATIENCE_S, 3 / options.spawn_rate)
+
     def other_requests(self) -> OtherRequests:
         return stats_feed.other_requests(self._environment.stats)
 
     def finalize_counters(self, counters: dict[str, int]) -> None:
         for user in self._environment.user_classes:
             if hasattr(user, "finalize_counters"):
-                user.finalize_counters(counters)
+                try:
+                    user.finalize_counters(counters)
+                except (Exception, SystemExit) as error:
+                    raise WsbenchError(describe_scenario_error(error)) from error
 
     def run_ended(self, code: ExitCode) -> None:
         if self._log is not None:
@@ -103,8 +131,17 @@ class DirectingSession(Session, RunHost):
             self._environment.process_exit_code = int(code)
         if self.director is not None:
             self._show_result(self.director)
-        # In a new greenlet: quitting may kill the present one.
-        gevent.spawn(self._runner.quit if self._environment.parsed_options.headless else self._runner.stop)
+        # In new greenlets: quitting may kill the present one.
+        if self._environment.parsed_options.headless:
+            gevent.spawn(self._runner.quit)
+            gevent.spawn_later(_QUIT_PATIENCE_S, self._exit)
+        else:
+            gevent.spawn(self._runner.stop)
+
+    def _exit(self) -> None:
+        """End the process, which Locust should have ended: it waits without limit for `on_stop` of each user."""
+        logger.error("Locust has not ended within %g s: an on_stop of the scenario may not return", _QUIT_PATIENCE_S)
+        os._exit(int(self._environment.process_exit_code or ExitCode.OK))
 
     def _show_result(self, director: Director) -> None:
         result = director.result
@@ -129,6 +166,17 @@ class LocalSession(DirectingSession):
         collector.registry.expect(0)
         on_request = functools.partial(fire_request, self._environment)
         self.engine = Engine(options, worker=0, send=collector.receive, on_request=on_request)
+
+    def fail(self, failure: WsbenchError) -> None:
+        super().fail(failure)
+        if self.engine is not None:
+            gevent.spawn(self.engine.finish)
+
+    def count_scenario_failure(self, error: BaseException) -> None:
+        if self.engine is not None:
+            self.engine.errors.count_scenario_failure(error, logged=True)
+        else:
+            super().count_scenario_failure(error)
 
     def broadcast(self, plan: PhasePlan) -> None:
         assert self.engine is not None
@@ -174,7 +222,11 @@ class MasterSession(DirectingSession):
         director, run_id = self.director, msg.data["run"]
         if director is None or director.described.run_id != run_id:
             return  # of an earlier run: without an acknowledgement the worker knows that it was not counted
-        report = unpack(msg.data["body"], Report)
+        try:
+            report = unpack(msg.data["body"], Report)
+        except msgspec.MsgspecError as error:  # of another version, perhaps; the worker keeps it
+            director.fail(internal_error("a worker's report could not be read", error))
+            return
         if director.collector.receive(report):
             answer = {"run": run_id, "number": report.number, "clock_ns": time.time_ns(), "host": machine.host_id()}
             self._runner.send_message(ACK, answer, client_id=msg.node_id)
@@ -184,7 +236,7 @@ class RunLog(logging.FileHandler):
     """locust.log in a result directory: a log handler that writes it until it is detached."""
 
     def __init__(self, directory: Path) -> None:
-        super().__init__(directory / LOG_FILE)
+        super().__init__(directory / LOG_FILE, errors="backslashreplace")
         self.setFormatter(logging.Formatter("[%(asctime)s] %(levelname)s/%(name)s: %(message)s"))
         logging.getLogger().addHandler(self)
 

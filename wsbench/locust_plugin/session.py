@@ -16,10 +16,13 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import gevent
+from gevent import GreenletExit
+from locust import TaskSet
 from locust.env import Environment
+from locust.exception import RescheduleTask
 
 from wsbench.credentials import DEFAULT_SECRETS
-from wsbench.errors import ExitCode, UsageError
+from wsbench.errors import ExitCode, UsageError, WsbenchError, internal_error
 from wsbench.locust_plugin import locust_options
 from wsbench.master.director import Director
 from wsbench.master.phase_control import Ending
@@ -27,7 +30,9 @@ from wsbench.master.result_writer import leave_failure
 from wsbench.results.directory import Staging
 from wsbench.run.handoff import Handoff
 from wsbench.run.presses import Presses
+from wsbench.worker.busy_watch import BusyWatch
 from wsbench.worker.engine import Engine
+from wsbench.worker.error_counter import is_ours, scenario_failure
 
 logger = logging.getLogger("wsbench")
 
@@ -62,6 +67,8 @@ class Session(ABC):
         events.quitting.add_listener(self._quitting)
         events.user_error.add_listener(self._user_error)
         _handle_interrupts()
+        BusyWatch()
+        self._watch_greenlets()
 
     @abstractmethod
     def start(self) -> None:
@@ -74,6 +81,14 @@ class Session(ABC):
     @abstractmethod
     def finish(self, ending: Ending) -> None:
         """End the run; return when its result is safe."""
+
+    @abstractmethod
+    def fail(self, failure: WsbenchError) -> None:
+        """End the run in a new greenlet, because a part of this process has failed."""
+
+    @abstractmethod
+    def count_scenario_failure(self, error: BaseException) -> None:
+        """Count an exception of the scenario's code, which has been logged."""
 
     def current_engine(self) -> Engine | None:
         """Return the engine of the present run."""
@@ -93,11 +108,34 @@ class Session(ABC):
             logger.exception("The run could not be started")
             sys.exit(int(ExitCode.NOT_MEASURED))
 
-    def _user_error(self, exception: Exception, **_: Any) -> None:
-        """Count an exception of a task and delay its user, in whose greenlet this is called."""
-        if self.engine is not None:
-            self.engine.errors.count_scenario_failure(exception, logged=True)
-        gevent.sleep(_FAILED_TASK_DELAY_S)
+    def _user_error(self, user_instance: Any, exception: Exception, **_: Any) -> None:
+        """Count an exception of a task and delay its user, in whose greenlet this is called.
+
+        One that Locust raises again, such as one of `on_start`, ends the user and is counted there.
+        """
+        if isinstance(user_instance, TaskSet) and self._environment.catch_exceptions:
+            self.count_scenario_failure(exception)
+            gevent.sleep(_FAILED_TASK_DELAY_S)
+
+    def _watch_greenlets(self) -> None:
+        """Learn of every exception that ends a greenlet or a callback of this process. gevent only prints it."""
+        hub = gevent.get_hub()
+        report = hub.handle_error
+
+        def handle_error(context: Any, kind: Any, error: Any, trace: Any) -> None:
+            report(context, kind, error, trace)  # SystemExit ends the process from here
+            if not isinstance(error, GreenletExit | SystemExit | KeyboardInterrupt | RescheduleTask):
+                self._greenlet_failed(context, error)
+
+        hub.handle_error = handle_error
+
+    def _greenlet_failed(self, greenlet: Any, error: BaseException) -> None:
+        if greenlet is self._runner.spawning_greenlet:
+            self.fail(scenario_failure(error, "Locust could not start the users"))
+        elif is_ours(error):
+            self.fail(internal_error("a part of wsbench failed", error))
+        else:
+            self.count_scenario_failure(error)
 
     def _spawning_complete(self, **_: Any) -> None:
         if self.director is not None:
@@ -128,9 +166,14 @@ def _handle_interrupts() -> None:
     gevent.signal_handler(signal.SIGINT, interrupt)
 
 
+def leave_for_launcher(failure: WsbenchError) -> None:
+    """Leave the reason why there is no result, if there is a launcher."""
+    if (handoff := Handoff.from_environment()) is not None:
+        leave_failure(failure, Staging(Path(handoff.staging)))
+
+
 def _exit_with(error: UsageError) -> NoReturn:
     """End the process with an error message, also for the launcher if there is one."""
-    if (handoff := Handoff.from_environment()) is not None:
-        leave_failure(error, Staging(Path(handoff.staging)))
+    leave_for_launcher(error)
     print(DEFAULT_SECRETS.text(f"wsbench: error: {error}"), file=sys.stderr)
     sys.exit(int(error.exit_code))

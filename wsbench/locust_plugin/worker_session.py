@@ -19,7 +19,7 @@ from locust import runners
 from locust.env import Environment
 
 from wsbench import machine
-from wsbench.errors import ExitCode, UsageError
+from wsbench.errors import ExitCode, UsageError, WsbenchError
 from wsbench.locust_plugin.log_secrets import hide_in_logs
 from wsbench.locust_plugin.session import Session
 from wsbench.locust_plugin.stats_feed import fire_request
@@ -104,11 +104,22 @@ class WorkerSession(Session):
             self._ended.wait()
             return
         self._ended = Event()
-        self.engine.finish()
-        if not self._reports.flush(self._patience_s()):
-            self._save_result(self.engine, self._reports)
-        self._reports.close()
-        self._ended.set()
+        try:
+            self.engine.finish()
+            if not self._reports.flush(self._patience_s()):
+                self._save_result(self.engine, self._reports)
+            self._reports.close()
+        finally:
+            self._ended.set()
+
+    def fail(self, failure: WsbenchError) -> None:
+        if self.engine is not None:
+            self.engine.errors.count(failure)
+            self.engine.fail(failure.what)
+
+    def count_scenario_failure(self, error: BaseException) -> None:
+        if self.engine is not None:
+            self.engine.errors.count_scenario_failure(error, logged=True)
 
     def _patience_s(self) -> float:
         """Return the time to wait for the master's acknowledgements."""

@@ -43,16 +43,21 @@ class Collector:
         *,
         beside_engine: bool,
         after_report: Callable[[], None],
+        on_failure: Callable[[Exception], None],
     ) -> None:
-        """Start collecting. `directory` is where the spill file lies; `after_report` is called once a report counts."""
+        """Start collecting. `directory` is where the spill file lies.
+
+        `after_report` is called once a report counts, `on_failure` for one that could not be counted, or not wholly.
+        """
         self.totals = Totals()
         self.spill = IntervalSpill(directory)
-        self.registry = WorkerRegistry()
+        self.registry = WorkerRegistry(options.secrets)
         self.live = LiveView(options, self.registry, yield_control=self.yield_control)
         self.changed = Event()
         self._options = options
         self._host = host
         self._after_report = after_report
+        self._on_failure = on_failure
         self._yield_s = YIELD_S if beside_engine else 0.0
         self._inbox: Queue[Report | None] = Queue()
         self._closed = False
@@ -86,17 +91,22 @@ class Collector:
     def _run(self) -> None:
         while (report := self._inbox.get()) is not None:
             if not self.registry.knows(report):
-                self._add(report)
+                try:
+                    self._add(report)
+                except Exception as error:  # the reports after it count all the same
+                    self._on_failure(error)
 
     def _add(self, report: Report) -> None:
         timeout_ns = self._options.timeout_ns
-        self.totals.add(report.deltas)
-        self.totals.settle_groups(time.time_ns() - timeout_ns - _GROUP_PATIENCE_NS)
-        self.yield_control()
-        response = self.live.take(report)
-        self._host.show(report, response)
-        self.yield_control()
-        self.registry.take(report)
-        self.changed.set()
+        try:
+            self.totals.add(report.deltas)
+            self.totals.settle_groups(time.time_ns() - timeout_ns - _GROUP_PATIENCE_NS)
+            self.yield_control()
+            response = self.live.take(report)
+            self._host.show(report, response)
+            self.yield_control()
+        finally:  # whatever became of it, the end of the run does not wait for it
+            self.registry.take(report)
+            self.changed.set()
         self._after_report()
         self.spill.spill(self.totals, time.time_ns() - timeout_ns - SETTLING_NS, self.yield_control)

@@ -6,11 +6,13 @@ when the measure phase is over, on Stop, on --run-time and on Ctrl-C; the first 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 
+import gevent
 from gevent.event import Event
 
-from wsbench.errors import Side, printable
+from wsbench.errors import WsbenchError, described, internal_error
 from wsbench.master import result_writer
 from wsbench.master.collector import Collector
 from wsbench.master.measurement import Measurement
@@ -21,7 +23,7 @@ from wsbench.master.run_host import RunHost
 from wsbench.master.target_usage import TargetSampler
 from wsbench.measure.series import MESSAGE_COUNTS
 from wsbench.results.directory import Staging
-from wsbench.results.run_result import ErrorCount, MessageCounts, Reason
+from wsbench.results.run_result import MessageCounts, Reason
 from wsbench.run import outcome
 from wsbench.run.handoff import Handoff
 from wsbench.run.protocol import SCENARIO_FAILED, RunDescription
@@ -58,7 +60,8 @@ class Director:
             staging.path,
             host,
             beside_engine=beside_engine,
-            after_report=lambda: self.progress.update(),  # noqa: PLW0108 - `progress` is made below
+            after_report=self._after_report,
+            on_failure=self._not_counted,
         )
         self.phases = PhaseControl(options, self.collector, self._target, host, on_end=self.finish)
         self.progress = ProgressFeed(
@@ -76,6 +79,20 @@ class Director:
         whole = workers.whole_run(counts, requests)
         return [*outcome.trouble(whole, messages, workers.connections(), workers.errors(), requests)]
 
+    def _after_report(self) -> None:
+        if self.collector.registry.failure:
+            gevent.spawn(self.finish, Ending.ERROR)
+        self.progress.update()
+
+    def _not_counted(self, error: Exception) -> None:
+        logger.error("A report could not be counted", exc_info=error)
+        self.fail(internal_error("a worker's report could not be counted", error))
+
+    def fail(self, failure: WsbenchError) -> None:
+        """End the run because a part of it has failed; what was measured until then is kept."""
+        if self.collector.registry.fail(failure):
+            gevent.spawn(self.finish, Ending.ERROR)
+
     def finish(self, ending: Ending) -> None:
         """End the run, collect what the workers still have, and write the result; later calls wait for the first."""
         if self._ending is not None:
@@ -83,18 +100,26 @@ class Director:
             return
         # Locust stops a run of which no worker is left.
         self._ending = Ending.ERROR if ending is Ending.STOP and self.phases.all_workers_lost() else ending
-        self.phases.end()
-        options = self.described.options
-        patience_s = min(options.drain_ns, options.timeout_ns) / NS_PER_S + _FINAL_PATIENCE_S
-        self.collector.wait_for_final(self.phases.lost_workers, patience_s)
-        self.collector.close()
+        for step in (self.phases.end, self._wait_for_final, self.collector.close):
+            try:
+                step()
+            except Exception as error:  # the result is due all the same
+                logger.exception("The run could not be ended in order")
+                self.collector.registry.add_error(internal_error("the run could not be ended in order", error))
         try:
             self._write_result()
-        except Exception:
+        except Exception as error:
             logger.exception("The result could not be written")
+            self.result = WrittenResult(failure=internal_error("the result could not be written", error))
+            self._leave_failure()
         self.collector.spill.close()
         self.done.set()
         self._host.run_ended(self.result.code)
+
+    def _wait_for_final(self) -> None:
+        options = self.described.options
+        patience_s = min(options.drain_ns, options.timeout_ns) / NS_PER_S + _FINAL_PATIENCE_S
+        self.collector.wait_for_final(self.phases.lost_workers, patience_s)
 
     def _write_result(self) -> None:
         collector = self.collector
@@ -113,11 +138,16 @@ class Director:
         if result.failure is None:
             return
         if result.run is None and self._launched:
-            result_writer.leave_failure(result.failure, self._staging)
+            self._leave_failure()
             return
         self._staging.discard()
         if result.run is not None:
             self.progress.hand_over(result.run, result.failure)
+
+    def _leave_failure(self) -> None:
+        if self._launched and self.result.failure is not None:
+            with contextlib.suppress(OSError):  # a full disk: the launcher knows the exit code
+                result_writer.leave_failure(self.result.failure, self._staging)
 
     def _counters(self) -> dict[str, int]:
         counted = self.collector.totals.counters()
@@ -126,10 +156,10 @@ class Director:
             self._host.finalize_counters(counters)
             return {name_of(name): count_of(count) for name, count in counters.items()}
         except Exception as error:  # the scenario's own code
-            what = f"the scenario failed in finalize_counters: {type(error).__name__}: {error}"
+            what = f"the scenario failed in finalize_counters: {described(error)}"
             logger.exception("%s", what)
             remedy = "The log of the run has its traceback. The counters are as they were before."
-            self.collector.registry.add_error(ErrorCount(SCENARIO_FAILED, Side.GENERATOR, 1, printable(what), remedy))
+            self.collector.registry.add_error(WsbenchError(what, kind=SCENARIO_FAILED, remedy=remedy))
             return counted
 
     def _complete(self) -> bool:

@@ -14,7 +14,8 @@ from wsbench.measure.histogram import Buckets
 from wsbench.measure.phases import FOREVER_NS, Phase, PhasePlan
 from wsbench.measure.series import AWAY, CONNECT_SERIES, SERIES
 from wsbench.measure.totals import Totals
-from wsbench.results.run_result import OtherRequests, TargetResult
+from wsbench.results.run_result import OtherRequests, Reason, TargetResult
+from wsbench.run import outcome
 from wsbench.run.protocol import SCENARIO_FAILED
 
 
@@ -51,20 +52,25 @@ class Measurement:
     def failure(self) -> WsbenchError:
         """Return the most frequent error as the reason why nothing was measured."""
         errors = self.workers.errors()
-        if self.workers_lost:
-            return WsbenchError(self.workers_lost, side=Side.GENERATOR)
+        if self.cut_short is not None and self.cut_short.code == outcome.WORKERS_LOST:
+            return WsbenchError(self.cut_short.evidence, side=Side.GENERATOR)
         if not errors:
             return WsbenchError("no connection was opened before the run was ended", side=Side.GENERATOR)
         worst = errors[0]
         return WsbenchError(worst.example, remedy=worst.remedy, side=Side(worst.side), kind=worst.kind)
 
     @property
-    def workers_lost(self) -> str:
-        """The sentence for a run of which no worker was left; empty for others."""
-        if self.ended_by is not Ending.ERROR or not self.workers.not_final():
-            return ""
+    def cut_short(self) -> Reason | None:
+        """What ended the run before its time: a part of it that failed, or the loss of all workers."""
+        if self.ended_by is not Ending.ERROR:
+            return None
+        if self.workers.failure:
+            return Reason(outcome.PART_FAILED, 1, f"the run ended before its time: {self.workers.failure}")
+        if not self.workers.not_final():
+            return None
         count = len(self.workers)
-        return f"{'the worker was' if count == 1 else f'all {count} workers were'} lost: the load ended before its time"
+        lost = f"{'the worker was' if count == 1 else f'all {count} workers were'} lost: the load ended before its time"
+        return Reason(outcome.WORKERS_LOST, count, lost)
 
     @property
     def measured_ns(self) -> int:

@@ -8,17 +8,21 @@ from enum import StrEnum
 
 import gevent
 
+from wsbench.errors import WsbenchError
 from wsbench.master.collector import Collector
 from wsbench.master.run_host import RunHost
 from wsbench.master.target_usage import TargetSampler
 from wsbench.measure.phases import FOREVER_NS, Phase, PhasePlan
 from wsbench.run.options import RunOptions
+from wsbench.run.protocol import SCENARIO_FAILED
 from wsbench.units import NS_PER_S
 
 _GIVE_UP_AFTER = 10
 """The target cannot be measured if this many connections failed and none was opened."""
 _LATECOMERS_NS = 3 * NS_PER_S
 """No user asks for a connection any more this long after the last one was started."""
+_NOBODY_NS = 10 * NS_PER_S
+"""The same where not one has asked: the reports of a busy machine may be late."""
 
 
 class Ending(StrEnum):
@@ -51,6 +55,7 @@ class PhaseControl:
         self._host = host
         self._on_end = on_end
         self._spawned_ns: int | None = None
+        self._progress: tuple[object, float] = (None, 0.0)
         self._greenlet = gevent.spawn(self._run)
 
     @property
@@ -86,7 +91,7 @@ class PhaseControl:
     def _run(self) -> None:
         self._target.sample_before_ramp()
         while not self._ramp_is_over():
-            if self._hopeless():
+            if self._hopeless() or self._stands_still():
                 gevent.spawn(self._on_end, Ending.ERROR)
                 return
             self._changed.wait(1.0)
@@ -113,12 +118,26 @@ class PhaseControl:
         connections, waited_ns = self._registry.connections(), time.monotonic_ns() - self._spawned_ns
         settled = connections.opened + connections.failed
         # A scenario may have users without a connection.
-        none_to_come = connections.asked == settled > 0 and waited_ns > _LATECOMERS_NS
+        none_to_come = connections.asked == settled and waited_ns > (_LATECOMERS_NS if settled else _NOBODY_NS)
         return settled >= self._options.users or none_to_come or bool(self.lost_workers())
 
     def _hopeless(self) -> bool:
         connections = self._registry.connections()
         return connections.opened == 0 and connections.failed >= min(self._options.users, _GIVE_UP_AFTER)
+
+    def _stands_still(self) -> bool:
+        """Return whether nothing has come of the ramp for as long as it may, and record that as the run's failure."""
+        connections, patience_s = self._registry.connections(), self._host.ramp_patience_s()
+        progress = (connections.asked, connections.opened, connections.failed, self._spawned_ns)
+        if progress != self._progress[0]:
+            self._progress = (progress, time.monotonic())
+        if time.monotonic() - self._progress[1] < patience_s:
+            return False
+        users = f"{connections.asked} of {self._options.users} users asked for a connection"
+        what = f"the ramp stood still for {patience_s:g} s: {users}, {connections.opened} have one"
+        remedy = "Look for what blocks in `__init__` or a property of a user, and for a spawn rate that is too low."
+        self._registry.fail(WsbenchError(what, kind=SCENARIO_FAILED, remedy=remedy))
+        return True
 
 
 def _sleep_until(instant_ns: int) -> None:

@@ -27,7 +27,7 @@ def build(described: RunDescription, measured: Measurement) -> run_result.Run:
     options, run = described.options, _figures(described, measured)
     checker = GateChecker(run, measured.totals)
     run = msgspec.structs.replace(run, gates=[checker.check(condition) for condition in options.gates])
-    judged = outcome.judge(run, strict=options.strict, workers_lost=measured.workers_lost)
+    judged = outcome.judge(run, strict=options.strict, cut_short=measured.cut_short)
     return msgspec.structs.replace(run, outcome=judged)
 
 

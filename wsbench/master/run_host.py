@@ -27,6 +27,10 @@ class RunHost(ABC):
         """Add a report to the process's own statistics; `response` are its response times in coarse buckets."""
 
     @abstractmethod
+    def ramp_patience_s(self) -> float:
+        """Return how long a ramp may stand still."""
+
+    @abstractmethod
     def other_requests(self) -> OtherRequests:
         """Return the requests so far of users that are not wsbench's."""
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from wsbench.errors import Side
+from wsbench.credentials import DEFAULT_SECRETS, Secrets
+from wsbench.errors import Side, WsbenchError
 from wsbench.measure.delta import IntervalDelta
 from wsbench.measure.findings import Evidence, WorkerFitness
 from wsbench.measure.histogram import Buckets
@@ -157,9 +158,11 @@ def _percent(part: int, whole: int) -> float:
 class WorkerRegistry:
     """All workers of a run; iteration yields them by index."""
 
-    def __init__(self) -> None:
+    def __init__(self, secrets: Secrets = DEFAULT_SECRETS) -> None:
+        self._hide = secrets.text
         self._workers: dict[int, WorkerState] = {}
         self._own_errors: list[ErrorCount] = []
+        self._failure = ""
 
     def __len__(self) -> int:
         return len(self._workers)
@@ -202,6 +205,19 @@ class WorkerRegistry:
             close_codes=dict(sorted(codes.items())),
         )
 
+    @property
+    def failure(self) -> str:
+        """Why a part of the run cannot go on; empty if all can."""
+        return next((worker.report.failure for worker in self if worker.report.failure), self._failure)
+
+    def fail(self, failure: WsbenchError) -> bool:
+        """Record that the directing process cannot go on; return False if it has failed before."""
+        if self._failure:
+            return False
+        self._failure = self._hide(failure.what)
+        self.add_error(failure)
+        return True
+
     def errors(self) -> list[ErrorCount]:
         """Return the errors of all workers and of the master, the most frequent first."""
         merged: dict[tuple[str, str], ErrorCount] = {}
@@ -238,9 +254,10 @@ class WorkerRegistry:
             errors=listed + counts["lost"] + counts["corrupted"] + counts["missed"] + requests.failed,
         )
 
-    def add_error(self, error: ErrorCount) -> None:
+    def add_error(self, error: WsbenchError) -> None:
         """Add an error that no worker has counted."""
-        self._own_errors.append(error)
+        what, remedy = self._hide(error.what), self._hide(error.remedy)
+        self._own_errors.append(ErrorCount(error.kind, str(error.side), 1, what, remedy))
 
     def negotiated(self) -> NegotiatedWith:
         """Return what the server granted to the first connection."""

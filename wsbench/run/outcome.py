@@ -24,21 +24,21 @@ from wsbench.units import format_count, format_seconds
 
 PASSED, FAILED, NOT_MEASURED = "passed", "failed", "not-measured"
 GATE_FAILED, NOT_TRUSTED = "gate-failed", "not-trusted"
+WORKERS_LOST, PART_FAILED = "workers-lost", "part-failed"
 _DROPS = ("closed", "closed-abruptly", "reset", "tls", "protocol-error", "flood")
 """Kinds of errors of connections that the server ended."""
 _OTHERS = ("scenario", "no-reply", "no-pong", "protocol-on-top", "disconnected", "close-unanswered", "internal")
 """Kinds of errors that are in no other count."""
 
 
-def judge(run: Run, *, strict: bool, workers_lost: str = "") -> Outcome:
+def judge(run: Run, *, strict: bool, cut_short: Reason | None = None) -> Outcome:
     """Return the outcome of a run, its gates checked.
 
-    `strict` requires a verdict of ok; `workers_lost` is the sentence for a run that ended because all of its workers
-    were lost.
+    `strict` requires a verdict of ok; `cut_short` is what ended the run before its time.
     """
     troubles = [*trouble(run.whole_run, run.messages_all_phases, run.connections, run.errors, run.other_requests)]
-    if workers_lost:
-        return Outcome(NOT_MEASURED, [Reason("workers-lost", len(run.generator.workers), workers_lost), *troubles])
+    if cut_short is not None:
+        return Outcome(NOT_MEASURED, [cut_short, *troubles])
     if nothing := [*_nothing_right(run)]:
         return Outcome(NOT_MEASURED, [*nothing, *troubles])
     if failures := [*_failures(run, strict=strict)]:

@@ -75,6 +75,7 @@ class Report(msgspec.Struct):
         negotiated: what the server granted its first connection; None before.
         examples: the first wrong replies so far.
         outages: spans in which its connections were away and none was open, on the master's clock.
+        failure: why the worker cannot go on, so that the run must end; empty if it can.
     """
 
     worker: int
@@ -87,6 +88,7 @@ class Report(msgspec.Struct):
     final: bool = False
     examples: list[ReplyExample] = []
     outages: list[tuple[int, int]] = []
+    failure: str = ""
 
 
 @dataclass(frozen=True)

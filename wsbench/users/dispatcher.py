@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable
 
 import gevent
+from gevent import GreenletExit
 from gevent.event import Event
 
 from wsbench.errors import ConnectionLost, Side, WsbenchError
@@ -23,7 +24,7 @@ from wsbench.run.protocol import rejected_reply_kind
 from wsbench.transport.connection import Connection
 from wsbench.units import format_duration
 from wsbench.users.message import Message
-from wsbench.users.pending_request import Disconnected, NoReply, PendingRequest, TaskFailed, Waiter
+from wsbench.users.pending_request import Disconnected, NoReply, PendingRequest, TaskFailed, Waiter, in_hub
 from wsbench.worker.engine import Engine
 
 _now = time.time_ns
@@ -177,8 +178,8 @@ class MessageDispatcher:
     def _accepts(self, accepts: Callable[[Message], bool], message: Message) -> bool:
         try:
             return accepts(message)
-        except Exception as error:  # raised by the scenario's code: gevent would print it and drop the message
-            self._engine.errors.count_scenario_failure(error)
+        except BaseException as error:  # gevent would print it and drop the message
+            self._count_exception(error)
             return False
 
     def _count_received(self, tally: Tally, message: Message) -> None:
@@ -265,5 +266,14 @@ class MessageDispatcher:
             callback(*args)
         except TaskFailed:
             pass
-        except Exception as error:  # raised by the scenario's code
-            self._engine.errors.count_scenario_failure(error)
+        except BaseException as error:
+            self._count_exception(error)
+
+    def _count_exception(self, error: BaseException) -> None:
+        """Count an exception of the scenario's code; raise one that stops the calling greenlet.
+
+        SystemExit and KeyboardInterrupt count too: in the hub, they would end the process and lose the run.
+        """
+        if isinstance(error, GreenletExit | gevent.Timeout) and not in_hub():
+            raise error
+        self._engine.errors.count_scenario_failure(error)

@@ -5,18 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import gevent
-from locust import User, task
+from locust import task
 
 from wsbench.errors import ConnectError
 from wsbench.locust_plugin import plugin
 from wsbench.units import NS_PER_S
+from wsbench.users.lasting_user import LastingUser
 from wsbench.worker.echo import EchoDriver, driver_for
 from wsbench.worker.engine import Engine
 
 plugin.register()
 
 
-class EchoUser(User):
+class EchoUser(LastingUser):
     """One connection to an echo server; every reply is verified and timed.
 
     Subclass it in a locustfile: `class Echo(EchoUser): pass`. Options set rate, window and payload (`--rate`,
@@ -33,20 +34,12 @@ class EchoUser(User):
         self._driver: EchoDriver | None = None
         self._engine: Engine | None = None
 
-    def run(self) -> None:
-        """Run the tasks; count a user that fails before it connects, or the ramp would never end."""
-        try:
-            super().run()
-        except Exception:
-            if self._driver is None:
-                plugin.engine_of(self.environment).connections.count_failed_user()
-            raise
-
     @task
     def hold(self) -> None:
         """Open the connection and keep it until the run is over."""
         engine = self._engine = plugin.engine_of(self.environment)
         driver = self._driver = driver_for(engine)
+        self._asked_to_connect = True
         try:
             engine.connections.connect(driver)
         except ConnectError:
@@ -57,8 +50,7 @@ class EchoUser(User):
             if not engine.options.reconnect:
                 break
             engine.connections.reconnect(driver)
-        # Locust counts on users that run until it stops them.
-        gevent.sleep(2**31)
+        self.idle()
 
     def on_stop(self) -> None:
         """Close the connection, unless the engine has done so already."""

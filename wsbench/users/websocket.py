@@ -205,6 +205,8 @@ class WebSocket(MessageDispatcher):
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Close with the closing handshake. Requests without a reply are lost."""
         code, reason = scenario_values.close_code(code), scenario_values.close_reason(reason)
+        if self.connection is not None:
+            _check_may_wait()
         self._closed = True
         self._engine.connections.disconnect(self, code, reason)
         self._engine.connections.unregister(self)
@@ -230,6 +232,7 @@ class WebSocket(MessageDispatcher):
 
     def open(self) -> None:
         """Open the connection and call `on_open`, or count and raise the ConnectError. Call `close` in both cases."""
+        _check_may_wait()
         self._engine.connections.register(self)
         self._engine.connections.connect(self, options=self._options)
         self._opened()
@@ -243,8 +246,8 @@ class WebSocket(MessageDispatcher):
         except TaskFailed as error:
             if self.connection is opened:  # if not, the connection dropped: that is counted elsewhere
                 self._engine.errors.count(error, of_message=error.of_message)
-        except Exception as error:
-            self._engine.errors.count_scenario_failure(error)
+        except BaseException as error:
+            self._count_exception(error)
         if self._opening is me:  # if not, it dropped meanwhile and another greenlet has reopened it
             self._opening = None
             if self.connection is opened is not None:
@@ -326,4 +329,4 @@ class WebSocket(MessageDispatcher):
 def _check_may_wait() -> None:
     """Raise UsageError if the caller is a hub callback, before anything is sent."""
     if in_hub():
-        raise UsageError("a callback must not wait for a message", remedy="Wait in a task, or gevent.spawn one.")
+        raise UsageError("a callback must not wait", remedy="Wait in a task, or gevent.spawn one.")

@@ -9,9 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 from urllib.parse import urljoin, urlsplit
 
-import gevent
 from gevent.event import Event
-from locust import User
 
 from wsbench.errors import ConnectError, ConnectionLost, UsageError
 from wsbench.locust_plugin import plugin
@@ -21,8 +19,9 @@ from wsbench.run import scenario_values, settings
 from wsbench.run.options import RunOptions
 from wsbench.source_addresses import is_loopback
 from wsbench.users.dispatcher import Decoder
+from wsbench.users.lasting_user import LastingUser
 from wsbench.users.message import Message
-from wsbench.users.pending_request import Disconnected, TaskFailed, being_stopped, in_hub
+from wsbench.users.pending_request import Disconnected, TaskFailed, in_hub
 from wsbench.users.websocket import WebSocket
 from wsbench.websocket.connect_options import ConnectOptions
 from wsbench.worker.engine import Engine
@@ -30,7 +29,7 @@ from wsbench.worker.engine import Engine
 plugin.register()
 
 
-class WebSocketUser(User):
+class WebSocketUser(LastingUser):
     """A user that holds a WebSocket connection, `self.ws`, while its tasks run.
 
         class Chat(WebSocketUser):
@@ -157,12 +156,16 @@ class WebSocketUser(User):
         )
 
     def _open(self, socket: WebSocket) -> WebSocket:
+        self._asked_to_connect = True
         tried_before, self._unopened = self._unopened, []
         try:
             socket.open()
         except ConnectError as error:
             self._unopened.append(socket)  # away until this user tries again
             raise Disconnected(error.what, remedy=error.remedy, side=error.side) from error
+        except BaseException:  # this greenlet is stopped, or a timeout of the scenario has ended the wait
+            socket.close()
+            raise
         finally:
             for earlier in tried_before:
                 earlier.close()
@@ -207,11 +210,6 @@ class WebSocketUser(User):
         """Wait until the ramp is over and all connections are open."""
         self._engine.ramped.wait()
 
-    def idle(self) -> None:
-        """Sleep until Locust stops this user, while callbacks handle what comes."""
-        if not being_stopped():  # Locust counts on users that run until it stops them
-            gevent.sleep(2**31)
-
     def record(self, name: str, value_ns: float) -> None:
         """Record a duration in the scenario's series of that name, rounded to whole ns.
 
@@ -244,19 +242,15 @@ class WebSocketUser(User):
 
     # -- Locust's ----------------------------------------------------------------------------------------------------
 
-    def run(self) -> None:
+    def _run_tasks(self) -> None:
         """Run the tasks, with the connection opened before and closed after them."""
         try:
             if self.auto_connect:
                 self.ws = self._socket(self._connect_options())  # set first: callbacks may use it
                 self._open(self.ws)
-            super().run()
-        except TaskFailed:  # not connected, or raised in `on_start` or `on_stop`; already counted
+            super()._run_tasks()
+        except TaskFailed:  # not connected, or raised in `on_start` or `on_stop`: callbacks go on
             self.idle()
-        except Exception:
-            if not self._sockets:
-                self._engine.connections.count_failed_user()
-            raise
         finally:
             for socket in (*self._sockets, *self._unopened):
                 socket.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import ssl
 
-from wsbench.errors import ConnectError, Side
+from wsbench.errors import INTERNAL, REPORT_IT, ConnectError, Side, described
 from wsbench.websocket.connect_options import ConnectOptions
 
 _PLAIN = (
@@ -139,3 +139,9 @@ def _certificate_error(error: ssl.SSLCertVerificationError, options: ConnectOpti
     return ConnectError(
         f"the certificate of {options.where} {what} ({message})", step="tls", side=Side.TARGET, kind=kind, remedy=remedy
     )
+
+
+def internal(error: Exception) -> ConnectError:
+    """Return the error of a fault of wsbench itself."""
+    what = f"wsbench failed to connect: {described(error)}"
+    return ConnectError(what, step="upgrade", side=Side.GENERATOR, kind=INTERNAL, remedy=REPORT_IT)

@@ -6,7 +6,7 @@ import ssl
 
 from websockets.frames import Close
 
-from wsbench.errors import ConnectionLost, Side, WsbenchError
+from wsbench.errors import INTERNAL, ConnectionLost, Side, described
 from wsbench.websocket.frame_reader import Flood, violation_code
 
 
@@ -46,7 +46,6 @@ def protocol_violated(error: Exception) -> ConnectionLost:
 
 def internal(error: Exception) -> ConnectionLost:
     """Return the error of a fault of wsbench itself."""
-    what = error.what if isinstance(error, WsbenchError) else f"{type(error).__name__}: {error}"
-    lost = ConnectionLost(f"wsbench failed: {what}", code=1006, side=Side.GENERATOR, kind="internal")
+    lost = ConnectionLost(f"wsbench failed: {described(error)}", code=1006, side=Side.GENERATOR, kind=INTERNAL)
     lost.__cause__ = error
     return lost

@@ -18,6 +18,7 @@ from wsbench.transport.connect import Connector
 from wsbench.transport.connect_attempt import HandshakeResult
 from wsbench.transport.connection import Connection
 from wsbench.transport.traffic import Traffic
+from wsbench.websocket import connect_errors
 from wsbench.websocket.connect_options import ConnectOptions
 from wsbench.worker.background import resume_closed_loops
 from wsbench.worker.connection_time import ConnectionTime
@@ -118,6 +119,9 @@ class Connections:
                 raise
             self._count_failed(driver, error, again)
             raise
+        except BaseException:  # the waiting greenlet is stopped
+            self.tally.asked -= not again
+            raise
         self._count_opened(driver, handshake, again)
         driver.attach(Connection(handshake, driver, self._traffic))
 
@@ -148,6 +152,12 @@ class Connections:
         self._opening += 1
         try:
             return self._connector.connect(options)
+        except ConnectError:
+            raise
+        except Exception as error:
+            failed = connect_errors.internal(error)
+            self._errors.log_once(failed.what, error)
+            raise failed from error
         finally:
             self._opening -= 1
 

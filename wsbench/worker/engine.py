@@ -15,7 +15,6 @@ import gevent
 from gevent.event import Event
 
 from wsbench.cgroup_cpu import cpu_quotas
-from wsbench.errors import WsbenchError
 from wsbench.measure.phases import Phase, PhasePlan
 from wsbench.measure.recorder import Recorder
 from wsbench.measure.schedule import Constant, slots
@@ -182,7 +181,7 @@ class Engine:
             self._pacer.remove(paced)
 
     def _pacer_failed(self, error: Exception) -> None:
-        self.errors.count(WsbenchError(f"the pacer failed: {type(error).__name__}: {error}", kind="internal"))
+        self.errors.count_internal("the pacer failed", error)
 
     # -- phases ----------------------------------------------------------------------------------------------------
 
@@ -232,17 +231,34 @@ class Engine:
             self.finished.wait()
             return
         self._finishing = True
+        for step in (
+            self._stop_sending,
+            self._health.stop_watching,
+            self._drain,
+            self._pacer.stop,
+            self.connections.close_all,
+            self._stamping.close,
+            self._health.unfreeze,
+            self._reporter.finish,
+        ):
+            try:
+                step()
+            except Exception as error:  # the other steps, the last report above all, are due all the same
+                self.errors.count_internal("the run could not be ended in order", error)
+        self.finished.set()
+
+    def _stop_sending(self) -> None:
         self._plan_watch.kill()
         now = time.time_ns()
         self.recorder.set_plan(self.recorder.plan.ended_at(now), now)
-        self._health.stop_watching()
+
+    def _drain(self) -> None:
         self.connections.drain(min(self.options.drain_ns, self.options.timeout_ns) / NS_PER_S)
-        self._pacer.stop()
-        self.connections.close_all()
-        self._stamping.close()
-        self._health.unfreeze()
-        self._reporter.finish()
-        self.finished.set()
+
+    def fail(self, failure: str) -> None:
+        """Finish because a part of this process has failed, and report `failure`, so that the whole run ends."""
+        self._reporter.failure = self.options.secrets.text(failure)
+        gevent.spawn(self.finish)
 
     # -- watching --------------------------------------------------------------------------------------------------
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Callable
 
@@ -26,6 +25,7 @@ class Reporter:
 
     Attributes:
         clock_offset_ns: master's clock minus ours; instants in reports are on the master's.
+        failure: why this process cannot go on; empty if it can.
     """
 
     def __init__(
@@ -40,6 +40,7 @@ class Reporter:
         sample_health: Callable[[], Health],
     ) -> None:
         self.clock_offset_ns = 0
+        self.failure = ""
         self._send = send
         self._worker = worker
         self._recorder = recorder
@@ -47,7 +48,7 @@ class Reporter:
         self._errors = errors
         self._examples = examples
         self._sample_health = sample_health
-        self._numbers = itertools.count(1)
+        self._sent = 0
         self._reporting = BoundedSemaphore(1)
         self._loop = gevent.spawn(self._report_forever)
 
@@ -55,7 +56,11 @@ class Reporter:
         """Send the final report."""
         with self._reporting:  # counts that a report has taken from the recorder must be sent
             self._loop.kill()
-        self._report(final=True)
+        try:
+            self._report(final=True)
+        except Exception as error:
+            self.failure = self._errors.count_internal("the last counts could not be reported", error)
+            self._report(final=True)  # without these counts
 
     def _report_forever(self) -> None:
         while True:
@@ -74,7 +79,7 @@ class Reporter:
             self._send(
                 Report(
                     worker=self._worker,
-                    number=next(self._numbers),
+                    number=self._sent + 1,
                     deltas=[self._on_masters_clock(delta) for delta in self._recorder.collect(yield_control)],
                     connections=self._connections.tally,
                     errors=self._errors.tallies,
@@ -83,8 +88,10 @@ class Reporter:
                     final=final,
                     examples=self._examples.first,
                     outages=self._outages(),
+                    failure=self.failure,
                 )
             )
+            self._sent += 1
 
     def _outages(self) -> list[tuple[int, int]]:
         spans = self._connections.time.outages()

@@ -1,0 +1,60 @@
+"""`LastingUser`: what Locust and the ramp count on, whatever the scenario's code does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gevent
+from gevent import GreenletExit
+from locust import User
+
+from wsbench.locust_plugin import plugin
+from wsbench.users.pending_request import being_stopped
+
+
+class _Creation(type(User)):  # type: ignore[misc]
+    """Metaclass: a user whose `__init__` fails is counted, and idles. Otherwise Locust would end its ramp there."""
+
+    def __call__(cls, environment: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().__call__(environment, *args, **kwargs)
+        except Exception as error:
+            _count_failed_user(environment, error)
+            user: Any = cls.__new__(cls)
+            User.__init__(user, environment)
+            user.run = user.idle
+            return user
+
+
+class LastingUser(User, metaclass=_Creation):
+    """A user that stays until Locust stops it, also when an exception has ended its tasks. The exception is counted."""
+
+    abstract = True
+    _asked_to_connect = False
+
+    def run(self) -> None:
+        """Run the tasks, then stay until Locust stops the user."""
+        try:
+            self._run_tasks()
+        except GreenletExit:
+            raise
+        except BaseException as error:  # SystemExit would end the process, and lose the run
+            if self._asked_to_connect:
+                plugin.engine_of(self.environment).errors.count_scenario_failure(error)
+            else:
+                _count_failed_user(self.environment, error)
+            self.idle()
+
+    def _run_tasks(self) -> None:
+        super().run()
+
+    def idle(self) -> None:
+        """Sleep until Locust stops this user, while callbacks handle what comes."""
+        if not being_stopped():  # Locust counts on users that run until it stops them
+            gevent.sleep(2**31)
+
+
+def _count_failed_user(environment: Any, error: BaseException) -> None:
+    engine = plugin.engine_of(environment)
+    engine.errors.count_scenario_failure(error)
+    engine.connections.count_failed_user()
