@@ -116,6 +116,23 @@ def test_an_interrupt(command: Callable[[Callable[[], object]], None], capsys: p
     assert "Traceback" not in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("module", ["click", "psutil", "wsbench.cli.plan"])
+def test_an_interrupt_while_modules_are_imported(module: str) -> None:
+    program = f"""
+import runpy, signal, sys
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Interrupting())
+sys.argv = ["wsbench", "plan", "--connections", "1", "--rate", "1", "--rate-per-process", "1"]
+runpy.run_module("wsbench", run_name="__main__")
+"""
+    shown = python("-c", program)
+    assert shown.returncode == 130, shown.stderr
+    assert shown.stdout == "" and "Traceback" not in shown.stderr
+
+
 @pytest.mark.parametrize(("returned", "code"), [(None, 0), (0, 0), (ExitCode.GATE_FAILED, 1), (4, 4)])
 def test_a_command_returns_its_exit_code(
     command: Callable[[Callable[[], object]], None], returned: int | None, code: int

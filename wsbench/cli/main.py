@@ -22,7 +22,7 @@ from wsbench import __version__
 from wsbench.cli.standard_streams import StandardStreams
 from wsbench.credentials import Secrets
 from wsbench.errors import ExitCode, UsageError, WsbenchError
-from wsbench.launcher.interruptions import ignore_interruptions
+from wsbench.launcher.interruptions import deferring_interrupt, ignore_interruptions
 
 _DEBUG = "WSBENCH_DEBUG"  # the processes we start inherit it
 
@@ -37,7 +37,8 @@ class Lazy:
     def load(self) -> click.Command:
         """Import the command."""
         module, _, attribute = self.location.partition(":")
-        command = getattr(importlib.import_module(module), attribute)
+        with deferring_interrupt():
+            command = getattr(importlib.import_module(module), attribute)
         assert isinstance(command, click.Command)
         return command
 

@@ -46,6 +46,20 @@ def interruptible() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def deferring_interrupt() -> Iterator[None]:
+    """Raise KeyboardInterrupt for a signal only at the end of the context.
+
+    In an import it could be lost (Python ignores exceptions where it releases a module's lock), or end Python by the
+    signal although it is handled (if it strikes in `exec`, with which dataclasses are made).
+    """
+    caught: list[int] = []
+    with _handling(lambda number, _: caught.append(number)):
+        yield
+    if caught:
+        raise KeyboardInterrupt
+
+
 def ignore_interruptions() -> None:
     """Ignore further signals: what is left to do takes a moment only."""
     for number in _SIGNALS:
