@@ -50,6 +50,13 @@ def test_a_percentile_of_too_few_messages_is_not_drawn() -> None:
     assert "(2.00 ms)" in made(replace(CAPACITY, steps=steps)).text
 
 
+def test_objectives_on_durations_are_lines_also_beside_one_that_is_written_as_in_wsbench_0_1() -> None:
+    objectives = ["p99 < 0.01", "service.p95 < 5ms", "missing < 1%", "lost == 0", "throughput > 5/s", "tcp.p50 < 1ms"]
+    lines = {line["name"]: line for line in made(replace(CAPACITY, objectives=objectives)).figure("load")["data"]}
+    assert [name for name in lines if "objective" in name] == ["objective service.p95"]
+    assert lines["objective service.p95"]["y"] == [0.005, 0.005]
+
+
 def test_a_generator_at_its_limit_is_marked() -> None:
     steps = [*STEPS[:3], step(800, GENERATOR, 40.0, verdict="saturated")]
     document = made(replace(CAPACITY, steps=steps, limited_by=GENERATOR, limit="the generator, not the target: busy"))

@@ -101,7 +101,10 @@ def test_a_ratio_has_a_divisor_with_a_scope_of_its_own() -> None:
         ("p99 > 5%", 7, "'5%' is not a duration"),
         ("lost > 5%%", 8, "'5%%' is neither a number nor a percentage"),
         ("lost > 5ms", 8, "'5ms' is neither a number nor a percentage"),
-        ("lost > 0 and p99 > 5ms", 8, "'0 and p99 > 5ms' is neither a number nor a percentage"),
+        ("lost > 0 and p99 > 5ms", 10, "'and' joins conditions: give each one to an option of its own"),
+        ("lost > 1,000", 8, "'1,000' is neither a number nor a percentage"),
+        ("lost > 0 || p99 > 5ms", 10, "'||' joins conditions"),
+        ("p99 > 5ms, lost > 0", 10, "',' joins conditions"),
         ("throughput < fast", 14, "'fast' is not a rate"),
         # a duration has a unit
         ("p99 > 5", 7, "'5' has no unit: use for example 5ms or 5s"),

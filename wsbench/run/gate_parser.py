@@ -14,6 +14,7 @@ from wsbench.units import parse_duration, parse_rate
 
 _WORD = re.compile(r'([\w+-]+)|"((?:[^"\\]|\\.)*)"', re.ASCII | re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_JOINT = re.compile(r"\b(and|or)\b|&+|\|+|,(?=\s)|;", re.IGNORECASE | re.ASCII)
 _COMPARISON = re.compile(r">=|<=|==|!=|>|<")
 _UPPER, _LOWER = ("<", "<="), (">", ">=")
 _WITHOUT_LOSSES = set(SERIES) - {"response", "service"}
@@ -75,6 +76,8 @@ class _Parser:
             divisor = self._path()
         comparison = self._comparison()
         at, limit = self._at, " ".join(self._text[self._at :].split())
+        if (joint := _JOINT.search(self._text, at)) is not None:
+            raise _Wrong(joint.start(), f"{joint[0]!r} joins conditions: give each one to an option of its own")
         if not limit:
             raise _Wrong(at, "a value is expected")
         paths = [path] if divisor is None else [path, divisor]
