@@ -86,6 +86,7 @@ def test_plain_locust_stores_no_secret_either(telltale: str, tmp_path: Path) -> 
     assert result.returncode in (0, 1), result.stderr  # Locust's own exit code is 1 after a failed request
     assert named_in(told(where=tmp_path / "results")) == []
     assert "logged ***" in (runs.only(tmp_path / "results") / "locust.log").read_text()
+    assert "logged ***" in result.stderr
 
 
 def test_an_error_that_ends_a_run_names_no_secret(run_cli: Cli, telltale: str, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from locust.exception import RescheduleTask
 from wsbench.credentials import DEFAULT_SECRETS
 from wsbench.errors import ExitCode, UsageError, WsbenchError, internal_error
 from wsbench.locust_plugin import locust_options
+from wsbench.locust_plugin.log_secrets import hide_in_logs
 from wsbench.master.director import Director
 from wsbench.master.phase_control import Ending
 from wsbench.master.result_writer import leave_failure
@@ -56,6 +57,7 @@ class Session(ABC):
         self._environment = environment
         self._runner = runner
         inspect.stack()  # Locust calls this when a run stops; the first call takes 0.1 s, while messages are due
+        hide_in_logs(DEFAULT_SECRETS)
         try:
             locust_options.check(environment, runner)
         except UsageError as error:
