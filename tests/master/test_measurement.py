@@ -13,6 +13,7 @@ from wsbench.master.interval_spill import IntervalSpill
 from wsbench.master.measurement import Measurement
 from wsbench.master.phase_control import Ending
 from wsbench.master.worker_registry import WorkerRegistry
+from wsbench.measure.delta import lost_of
 from wsbench.measure.phases import PhasePlan
 from wsbench.measure.totals import Totals
 from wsbench.results.run_result import ErrorCount, TargetResult
@@ -75,6 +76,14 @@ def test_series_are_of_the_measure_phase_unless_they_have_nothing_there(spill: I
     counts = {name: sum(found.series[name].values()) for name in ("service", "connect", "login", "chat")}
     assert counts == {"service": 2, "connect": 7, "login": 2, "chat": 4}
     assert {"connect", "login"} <= found.whole_run_series and "chat" not in found.whole_run_series
+
+
+def test_the_time_away_covers_the_whole_run_with_those_that_did_not_come_back(spill: IntervalSpill) -> None:
+    early, late, drain = (delta(phase, number * S) for number, phase in enumerate(("warmup", "measure", "drain")))
+    early.series["away"], late.series["away"], drain.counts["lost:away"] = {100: 1}, {200: 1}, 3
+    found = measurement_of(spill, report(1, early, late, drain))
+    assert found.series["away"] == {100: 1, 200: 1}
+    assert lost_of("away", found.totals.counts()) == 3 and "away" in found.whole_run_series
 
 
 def test_the_busiest_worker_counts_for_an_interval(spill: IntervalSpill) -> None:

@@ -96,6 +96,7 @@ def test_a_refused_connection_is_counted_as_failed_with_its_error(bench: Bench) 
     with pytest.raises(ConnectError):
         bench.connect(refuse)
     assert (bench.tally.asked, bench.tally.opened, bench.tally.failed) == (1, 0, 1)
+    assert bench.connections.time.totals()["connections_wanted"] == 1, "its user wants it all the same"
     assert list(bench.error_kinds().values()) == [1]
 
 
@@ -139,6 +140,7 @@ def test_a_closed_connection_counts_its_code(bench: Bench) -> None:
     assert (bench.tally.close_codes, bench.connections.open_now, bench.error_kinds()) == ({"4001": 1}, 0, {})
     bench.connections.disconnect(driver)  # has no connection any more
     assert bench.tally.close_codes == {"4001": 1}
+    assert bench.connections.time.totals()["connections_wanted"] == 0
 
 
 def test_a_close_that_is_not_answered_counts_an_error(bench: Bench) -> None:
@@ -181,6 +183,18 @@ def test_a_connection_that_is_not_back_at_the_end_is_lost_in_that_series(bench: 
     bench.connections.drain(0)
     assert bench.recorder.current.extra_counts[LOST + AWAY] == 1
     assert AWAY not in bench.recorder.current.values
+
+
+@pytest.mark.parametrize("leave", [Connections.disconnect, Connections.unregister])
+def test_a_user_that_leaves_while_its_connection_is_away_wants_it_no_more(
+    bench: Bench, leave: Callable[[Connections, LoggedDriver], None]
+) -> None:
+    driver = dropped(bench)
+    assert bench.connections.time.totals()["connections_wanted"] == 1
+    leave(bench.connections, driver)
+    assert bench.connections.time.totals()["connections_wanted"] == 0
+    bench.connections.drain(0)
+    assert LOST + AWAY not in bench.recorder.current.extra_counts
 
 
 def test_failed_attempts_to_reconnect_are_counted_apart(bench: Bench) -> None:
