@@ -103,7 +103,7 @@ _FILES = {
     "empty": b"",
     "scenario.py": b"from wsbench import EchoUser\nclass Echo(EchoUser):\n    pass\n",
     "failing.py": b"from wsbench import WebSocketUser\nclass Mine(WebSocketUser):\n"
-    b"    def on_open(self, ws):\n        raise RuntimeError('as asked')\n",
+    b"    def __init__(self, environment):\n        raise RuntimeError('as asked')\n",
     "nothing.py": b"import nowhere_at_all\n",
 }
 
