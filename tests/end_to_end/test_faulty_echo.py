@@ -27,8 +27,9 @@ def run_against(faulty_echo: FaultyEcho, run_cli: RunCli, tmp_path: Path, *args:
     # lost ones are given up after a second: a closed loop waits for them
     options = ("-u", str(USERS), "-d", "400ms", "--warmup", "100ms", "--timeout", "1s", "--drain", "2s")
     result = run_cli("run", faulty_echo.url, *options, *args, "--json")
-    assert result.returncode == 0, result.stderr
     run = runs.read(runs.only(tmp_path / "results"), echoed=echoed)
+    # some faults leave not one right reply
+    assert result.returncode == {"passed": 0, "not-measured": 3}[run["outcome"]["result"]], result.stderr
     assert run["complete"] and run["connections"]["opened"] == run["conditions"]["users"]
     return run
 
