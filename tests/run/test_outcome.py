@@ -115,6 +115,7 @@ def test_a_run_without_a_right_reply_is_not_measured(changes: dict[str, Any], re
         {"counters": {"ticks": 3}},
         {"latency": {**CLEAN.latency, "delivery": Latency(count=3)}},
         {"messages_all_phases": MessageCounts(sent=2, one_way=2, received=9, pushed=9)},
+        {"messages_all_phases": MessageCounts(sent=2, one_way=2, received=9, pushed=9, missed=1)},
         {"other_requests": OtherRequests(7, 1, "GET /: 404")},
     ],
 )
