@@ -167,3 +167,12 @@ Old.finalize_counters(counters)
 assert counters == {"sum": 1}
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=process.scaled(60))
+
+
+def test_ticks_that_a_slow_task_leaves_are_missed(run_cli: RunCli, tmp_path: Path, target: EchoTarget) -> None:
+    options = ("-u", "1", "--rate", "100k", "--scenario", str(FILES / "slow.py"))
+    result = run_cli("run", target.url, *OPTIONS, *options, "--json")
+    assert "Traceback" not in result.stderr
+    messages = result.json()["messages_all_phases"]
+    assert 0 < messages["sent"] < 1000
+    assert messages["missed"] > 10_000

@@ -179,8 +179,8 @@ class WebSocketUser(LastingUser):
             for due_ns in self.ticks():
                 self.ws.send_request(message, match, name="order", due_ns=due_ns)
 
-        The schedule does not wait: a late task gets the missed instants at once, and `response` counts from the due
-        instant. So use `send_request`; `request` waits for each reply.
+        The schedule does not wait: a late task gets the missed instants at once (the latest 10,000; older ones count as
+        missed), and `response` counts from the due instant. So use `send_request`; `request` waits for each reply.
 
         Args:
             rate: messages a second of this user; default: its share of `--rate`.
@@ -277,6 +277,10 @@ class WebSocketUser(LastingUser):
         return dataclasses.replace(own, **changes) if changes else own
 
 
+_TICKS_KEPT = 10_000
+"""Limit of due instants that wait for a task, so that a rate beyond its means needs no more memory."""
+
+
 class _Ticks:
     """Iterator over the due instants of a schedule; `Paced`."""
 
@@ -288,8 +292,10 @@ class _Ticks:
         self._news = Event()
 
     def fire(self, due_ns: int) -> None:
-        """Add a due instant."""
+        """Add a due instant; miss the oldest one if too many wait for a slow task."""
         self._due.append(due_ns)
+        if len(self._due) > _TICKS_KEPT:
+            self.miss(self._due.popleft(), 1)
         self._news.set()
 
     def miss(self, due_ns: int, count: int) -> None:
