@@ -269,6 +269,27 @@ def test_after_the_drain_a_connection_is_refused_and_counts_as_not_attempted(ben
     assert (bench.tally.asked, bench.tally.failed, bench.errors.tallies) == (0, 0, [])
 
 
+def test_at_the_end_a_connection_that_its_user_is_closing_is_counted(bench: Bench) -> None:
+    driver = bench.connect()
+    leaving = gevent.spawn(bench.connections.disconnect, driver)
+    assert bench.peer.receive().opcode == frames.CLOSE
+    closing = gevent.spawn(bench.connections.close_all)
+    gevent.sleep(0.05)
+    assert not closing.ready()
+    bench.peer.send(frames.encode_close(1000, ""))
+    closing.get(timeout=PATIENCE_S)
+    assert bench.tally.close_codes == {"1000": 1}
+    leaving.get(timeout=PATIENCE_S)
+
+
+def test_a_close_that_is_interrupted_counts_all_the_same(bench: Bench) -> None:
+    driver = bench.connect()
+    leaving = gevent.spawn(bench.connections.disconnect, driver)
+    assert bench.peer.receive().opcode == frames.CLOSE
+    leaving.kill()
+    assert (sum(bench.tally.close_codes.values()), bench.connections.open_now) == (1, 0)
+
+
 def test_at_the_end_a_connection_that_is_being_opened_is_closed_too(bench: Bench) -> None:
     driver, slow = bench.register(), Event()
     connecting = gevent.spawn(bench.connections.connect, driver)

@@ -69,7 +69,7 @@ class Connections:
         self._pacer = pacer
         self._limiter = HandshakeLimiter(handshakes, self._pause_closed_loops, patience_s=handshake_patience_s)
         self._drivers: dict[Driver, None] = {}
-        self._opening = 0
+        self._opening = self._closing = 0
         self._unanswered_closes = 0
         self._ramping = True
         self._ending = False
@@ -191,9 +191,13 @@ class Connections:
         driver.abandon()
         # After this many closes without an answer the server answers none: the others get little time.
         hopeless = self._unanswered_closes >= _CLOSES_AT_A_TIME
-        connection.close(code, reason, timeout_s=_CLOSE_TIMEOUT_S / 50 if hopeless else _CLOSE_TIMEOUT_S)
-        self.time.closed()
-        self._count_closed(connection.close_code)
+        self._closing += 1
+        try:
+            connection.close(code, reason, timeout_s=_CLOSE_TIMEOUT_S / 50 if hopeless else _CLOSE_TIMEOUT_S)
+        finally:  # Locust may kill the user meanwhile
+            self._closing -= 1
+            self.time.closed()
+            self._count_closed(connection.close_code)
         if connection.unanswered is not None:
             self._unanswered_closes += 1
             self._errors.count(connection.unanswered)
@@ -241,7 +245,7 @@ class Connections:
                     quiet_since, received = time.monotonic(), self._traffic.received
 
     def close_all(self) -> None:
-        """Close every connection, those that are being opened included: the server has counted them too."""
+        """Close every connection, and wait for those that are being opened or closed: the server counts them too."""
         with gevent.Timeout(_CLOSE_TIMEOUT_S, False):
             while self._opening:
                 gevent.sleep(_CHECK_S)
@@ -249,4 +253,7 @@ class Connections:
         for driver in list(self._drivers):
             closing.spawn(self.disconnect, driver)
         closing.join()
+        with gevent.Timeout(_CLOSE_TIMEOUT_S, False):
+            while self._closing:
+                gevent.sleep(_CHECK_S)
         self._sweep.stop()
