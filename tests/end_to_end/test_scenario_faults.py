@@ -192,6 +192,8 @@ ENDS = {
     "busy": (0, user("def on_start(self):", "    while self.number == 0:", "        try: 1 / 0",
                      "        except Exception: pass"), "this code never waits"),
     "quit": (0, user("@task", "def stop(self):", "    if self.phase == 'measure': self.environment.runner.quit()"), ""),
+    "exit_code": (7, "@events.quitting.add_listener\ndef set_it(environment, **_): environment.process_exit_code = 7\n"
+                  + U, "exit code 7: set by the scenario"),
     "listener": (0, f"@events.test_start.add_listener\ndef no(**_): {FAILS}\n" + U, ""),
     "finalize": (0, user("@classmethod", "def finalize_counters(cls, counters): sys.exit('now')"),
                  "SystemExit: now (scenario.py, line"),

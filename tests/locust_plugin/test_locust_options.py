@@ -83,3 +83,18 @@ def test_a_scenario_may_have_gates_on_series_of_its_own() -> None:
 
 def test_with_the_web_ui_the_url_may_come_later() -> None:
     locust_options.check(environment_of(Echo, host=None, headless=False), None)
+
+
+@pytest.mark.parametrize("rate", ["10", 0, -1, float("nan"), float("inf"), [5], True])
+def test_a_scenarios_rate_that_is_no_rate_is_refused(rate: object) -> None:
+    wrong = type("Wrong", (User,), {"rate": rate})
+    with pytest.raises(UsageError, match="`rate` of Wrong is"):
+        locust_options.options_of(environment_of(wrong), 1, 1)
+
+
+@pytest.mark.parametrize("settings", [["size"], "size", {"size": None}, {"size": [1]}])
+def test_settings_that_are_declared_without_usable_defaults_are_refused(settings: object) -> None:
+    environment = environment_of(type("Wrong", (User,), {"settings": settings}))
+    options = locust_options.options_of(environment, 1, 1)
+    with pytest.raises(UsageError, match="setting"):
+        locust_options.settings_of(environment, options)

@@ -100,8 +100,11 @@ def _print(finished: FinishedRun, options: RunOptions, *, as_json: bool) -> int:
         first, _, rest = text.partition("\n")
         click.echo(_styled(first, finished.run))
         click.echo(rest, nl=False)
-    code = exit_codes.of_run(finished.run, interrupted=finished.interrupted)
-    if (as_json or options.quiet) and code is not ExitCode.OK:
+    code: int = exit_codes.of_run(finished.run, interrupted=finished.interrupted)
+    if code == ExitCode.OK and finished.scenario_code:
+        code = finished.scenario_code
+        click.echo(f"exit code {code}: set by the scenario (environment.process_exit_code)", err=True)
+    if (as_json or options.quiet) and code != ExitCode.OK:
         for line in outcome_text.in_short(finished.run):
             click.echo(_styled(line, finished.run), err=True)
     return code

@@ -39,12 +39,14 @@ class FinishedRun:
         run: the result; `path` is its directory, None if it could not be stored.
         interrupted: the user pressed Ctrl-C.
         not_stored: why it was not stored.
+        scenario_code: the exit code that the scenario has set (`environment.process_exit_code`); 0 if it has not.
     """
 
     run: Run
     path: Path | None
     interrupted: bool
     not_stored: WsbenchError | None = None
+    scenario_code: int = 0
 
 
 def run_locust(
@@ -116,7 +118,7 @@ def _environment(*, web: bool) -> dict[str, str]:
 
 def _ended(staging: Staging, code: int, presses: int) -> FinishedRun:
     if staging.final.is_dir():
-        return FinishedRun(load(staging.final), staging.final, presses > 0)
+        return FinishedRun(load(staging.final), staging.final, presses > 0, scenario_code=max(0, code))
     try:
         if presses:
             raise Interrupted(presses)

@@ -127,8 +127,11 @@ class DirectingSession(Session, RunHost):
         if self._log is not None:
             self._log.detach()
             self._log = None
+        environment = self._environment
         if code is not ExitCode.OK:
-            self._environment.process_exit_code = int(code)
+            environment.process_exit_code = int(code)
+        elif Handoff.from_environment() is not None and environment.process_exit_code is None:
+            environment.process_exit_code = int(code)  # so that any other one is the scenario's
         if self.director is not None:
             self._show_result(self.director)
         # In new greenlets: quitting may kill the present one.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsFloat
 
 from locust.env import Environment
 from locust.runners import LocalRunner, MasterRunner, WorkerRunner
@@ -32,10 +33,17 @@ def options_of(environment: Environment, users: int, processes: int, url: str | 
     else:
         texts = vars(environment.parsed_options)
         options = RunOptions.from_texts(texts, url=url or environment.host or "", users=users, processes=processes)
-    rates = [rate for user in environment.user_classes if (rate := getattr(user, "rate", None)) is not None]
+    rates = [_rate(user) for user in environment.user_classes if getattr(user, "rate", None) is not None]
     if options.rate is None and rates:
-        options = replace(options, rate=float(sum(rates)))
+        options = replace(options, rate=sum(rates))
     return replace(options, name=options.name or re.sub(r"[^\w.+-]+", "-", scenario_of(environment)))
+
+
+def _rate(user: Any) -> float:
+    rate = user.rate
+    if isinstance(rate, bool | str) or not isinstance(rate, SupportsFloat) or not 0 < float(rate) < math.inf:
+        raise UsageError(f"`rate` of {user.__name__} is {rate!r}: it must be a number of messages a second")
+    return float(rate)
 
 
 def scenario_of(environment: Environment) -> str:

@@ -56,11 +56,11 @@ def instant_ns(value: Any, what: str, now_ns: int) -> int:
     return instant
 
 
-def timeout_s(value: Any) -> float:
+def timeout_s(value: Any, what: str = "timeout_s") -> float:
     """Return a time to wait."""
     seconds: float | None = _within(value, float, 0.0, _MAX_S)
     if seconds is None:
-        raise ValueError(f"timeout_s {value!r} is not a number of seconds from 0")
+        raise ValueError(f"{what} {value!r} is not a number of seconds from 0")
     return seconds
 
 

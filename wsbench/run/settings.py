@@ -40,11 +40,18 @@ def shown(value: Setting) -> str:
 def effective(declared: Iterable[Mapping[str, Setting]], given: Mapping[str, str]) -> dict[str, str]:
     """Return all settings of a run's users as texts: those given, and the defaults of the others.
 
-    Raise UsageError for a setting that no user has, and for a value of another type.
+    Raise UsageError for a setting that no user has, for a value of another type, and for settings that are declared
+    otherwise than with defaults.
     """
     known: dict[str, Setting] = {}
     for settings in declared:
+        if not isinstance(settings, Mapping):
+            raise UsageError(f"`settings` of the scenario is {settings!r}: it must be a dict of names and defaults")
         known |= settings
+    for name, default in known.items():
+        if type(default) not in _KINDS:
+            kinds = "on or off, a number or a text"
+            raise UsageError(f"the scenario's setting {name} has the default {default!r}: it must be {kinds}")
     unknown = [name for name in given if name not in known]
     if unknown:
         has = f"It has {', '.join(sorted(known))}." if known else "It has none."

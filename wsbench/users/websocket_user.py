@@ -67,7 +67,8 @@ class WebSocketUser(LastingUser):
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)
         self._engine: Engine = plugin.engine_of(environment)
-        self._engine.connections.quiet_s = max(self._engine.connections.quiet_s, self.quiet_s)
+        quiet_s = scenario_values.timeout_s(self.quiet_s, "quiet_s")
+        self._engine.connections.quiet_s = max(self._engine.connections.quiet_s, quiet_s)
         self.number = self._engine.new_user()
         self._sockets: list[WebSocket] = []
         self._unopened: list[WebSocket] = []

@@ -146,8 +146,12 @@ class Engine:
 
     def fire_request(self, latency_ns: int | None, size: int, problem: str | None = None, name: str = ECHO) -> None:
         """Fire Locust's request event for one message (--request-events)."""
-        if self._on_request is not None and self.options.request_events:
+        if self._on_request is None or not self.options.request_events:
+            return
+        try:
             self._on_request(latency_ns, size, problem, name)
+        except Exception as error:  # Locust lets some exceptions of listeners pass, such as StopUser
+            self.errors.count_scenario_failure(error)
 
     # -- schedule --------------------------------------------------------------------------------------------------
 
