@@ -45,7 +45,7 @@ def test_binary_data_and_a_namespace_that_is_refused(name: str, run_cli: RunCli,
         )
     run = result.json()
     counters, errors = run["counters"], {error["kind"]: error for error in run["errors"]}
-    assert counters["right"] > 5 and "wrong" not in counters
+    assert counters["right"] > 5 and "wrong" not in counters and counters["refused"] == 6
     assert run["latency"]["binary"]["count"] + run["latency"]["text"]["count"] > 5
     assert errors.keys() <= {"check-namespace", "disconnected"}
     assert "/nowhere refuses" in errors["check-namespace"]["example"] and run["messages"]["lost"] == 0

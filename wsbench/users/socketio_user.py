@@ -104,11 +104,13 @@ class SocketIOUser(WebSocketUser):
 
     def on(self, event: str, handler: Handler) -> None:
         """Call `handler(*data)` for each event of that name, in the hub: it must not wait."""
-        self._handlers[event] = handler
+        if not callable(handler):
+            raise TypeError(f"on takes a function of an event's data, and not {handler!r}")
+        self._handlers[_checked("event", event)] = handler
 
     def emit(self, event: str, *data: Any, due_ns: int | None = None) -> None:
         """Emit an event without acknowledgement."""
-        first, *attachments = self._encoded(socketio.EVENT, [event, *data])
+        first, *attachments = self._encoded(socketio.EVENT, [_checked("event", event), *data])
         self.ws.send(first, due_ns=due_ns)
         self._attach(attachments)
 
@@ -126,7 +128,7 @@ class SocketIOUser(WebSocketUser):
         """
         number = next(self._ids)
         acknowledged = self._exchange(
-            self._encoded(socketio.EVENT, [event, *data], number),
+            self._encoded(socketio.EVENT, [_checked("event", event), *data], number),
             lambda packet: packet.packet_type in _ACKS and packet.id == number,
             {"name": name or event, "timeout_s": timeout_s, "due_ns": due_ns},
         )
@@ -147,9 +149,9 @@ class SocketIOUser(WebSocketUser):
         `match` is the answering event's name, or a function of name and data; default: the same name. Raise as
         `WebSocket.request` does.
         """
-        wanted = match or event
+        wanted = match if callable(match) else _checked("match", match or event)
         answered = self._exchange(
-            self._encoded(socketio.EVENT, [event, *data]),
+            self._encoded(socketio.EVENT, [_checked("event", event), *data]),
             lambda packet: (
                 packet.packet_type in _EVENTS
                 and (wanted(*packet.data) if callable(wanted) else packet.data[0] == wanted)
@@ -190,7 +192,8 @@ class SocketIOUser(WebSocketUser):
     def _encoded(self, kind: int, data: Any, number: int | None = None) -> list[str | bytes]:
         """Return the WebSocket messages that carry a packet."""
         binary = None if kind == socketio.EVENT else False
-        encoded = socketio.Packet(kind, data=data, namespace=self.namespace, id=number, binary=binary).encode()
+        namespace = _checked("namespace", self.namespace)
+        encoded = socketio.Packet(kind, data=data, namespace=namespace, id=number, binary=binary).encode()
         first, *attachments = encoded if isinstance(encoded, list) else [encoded]
         return [str(engineio.MESSAGE) + first, *attachments]
 
@@ -213,3 +216,10 @@ class SocketIOUser(WebSocketUser):
             return packet is not None and (packet.namespace or "/") == self.namespace and wanted(packet)
 
         return accepts
+
+
+def _checked(what: str, name: Any) -> str:
+    """Return a name, which must be a text: the codec would send anything."""
+    if not isinstance(name, str):
+        raise TypeError(f"{what} {name!r} is not a text")
+    return name

@@ -13,6 +13,20 @@ class Binary(SocketIOUser):
     fixed_count = 1
     wait_time = constant(0.01)
 
+    def on_connect(self) -> None:
+        for wrong in (
+            lambda: self.on(5, print),
+            lambda: self.on("event", "no function"),
+            lambda: self.emit(5),
+            lambda: self.call(None),
+            lambda: self.request("event", match=5),
+            lambda: self.emit("event", {1, 2}),
+        ):
+            try:
+                wrong()
+            except TypeError:
+                self.count("refused")
+
     @task
     def call_(self) -> None:
         data = {"blob": b"\x00\xff" * 100, "list": [b"a", "b"]}
