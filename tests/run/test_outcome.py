@@ -92,6 +92,7 @@ def test_gates_and_the_verdict_of_a_strict_run_fail() -> None:
         ({"messages_all_phases": MessageCounts(20, 10, 10)}, "never-answers"),
         ({"messages": MessageCounts(missed=10), "messages_all_phases": MessageCounts(missed=10)}, "never-sent"),
         ({"messages": NONE, "messages_all_phases": NONE}, "nothing-due"),
+        ({"messages": NONE, "messages_all_phases": MessageCounts(sent=70, received=9, lost=61)}, "nothing-due"),
         ({"messages": NONE, "messages_all_phases": NONE, "errors": [CLOSED]}, "never-sent"),
         ({"other_requests": OtherRequests(7, 7, "GET /: 404"), "messages": MessageCounts(10, 10)}, "requests-failed"),
         (

@@ -84,7 +84,7 @@ def _nothing_right(run: Run) -> Iterator[Reason]:
         if due(counts) > 0 and right(counts) <= 0:
             yield _no_right_reply(run, counts, where)
             return
-    if due(run.messages_all_phases) == 0 and not requests.count and not _has_values(run):
+    if due(run.messages) == 0 and not requests.count and not _has_values(run):
         yield _nothing_due(run)
 
 
@@ -123,12 +123,19 @@ def _blame(run: Run) -> str:
 
 
 def _nothing_due(run: Run) -> Reason:
+    before = due(run.messages_all_phases)
+    where = " in the measure phase" if before else ""
     if closed := _closes_everything(run):
-        return Reason("closes-at-once", run.connections.dropped, f"no message was sent: {closed}")
+        return Reason("closes-at-once", run.connections.dropped, f"no message was sent{where}: {closed}")
     if run.errors:
         worst = run.errors[0]
-        return Reason("never-sent", worst.count, f"no message was sent: {worst.example}")
-    return Reason("nothing-due", 0, "no message was due: the run was too short for its rate, or its scenario sent none")
+        return Reason("never-sent", worst.count, f"no message was sent{where}: {worst.example}")
+    why = (
+        f"{_count(before, 'message')} before it, of which {format_count(run.messages_all_phases.lost)} were lost"
+        if before
+        else "the run was too short for its rate, or its scenario sent none"
+    )
+    return Reason("nothing-due", 0, f"no message was due{where}: {why}")
 
 
 def _closes_everything(run: Run) -> str:
