@@ -11,6 +11,7 @@ import click
 from wsbench.errors import UsageError
 from wsbench.launcher.execution import RAMP_S, RunRequest
 from wsbench.launcher.local_target import DEFAULT_TARGET, PLACEHOLDER_URL, check_target
+from wsbench.run.gates import check_known
 from wsbench.run.option_table import HIGHEST_COUNT, OPTIONS, Option
 from wsbench.run.options import DEFAULT_SPAWN_RATE, DEFAULT_USERS, MOST_WORKERS, RunOptions
 from wsbench.units import (
@@ -167,6 +168,8 @@ def run_request(url: str | None, values: Mapping[str, Any]) -> RunRequest:
         users=values["users"],
         processes=values["processes"],
     )
+    if scenario is None:
+        check_known(options.gates)
     return RunRequest(options, values["spawn_rate"], values.get("run_time"), scenario)
 
 
