@@ -126,7 +126,8 @@ class Session(ABC):
 
         def handle_error(context: Any, kind: Any, error: Any, trace: Any) -> None:
             report(context, kind, error, trace)  # SystemExit ends the process from here
-            if not isinstance(error, GreenletExit | SystemExit | KeyboardInterrupt | RescheduleTask):
+            of_thread = isinstance(context, tuple)  # of a pool, such as a name server's answer: its caller gets it too
+            if not of_thread and not isinstance(error, GreenletExit | SystemExit | KeyboardInterrupt | RescheduleTask):
                 self._greenlet_failed(context, error)
 
         hub.handle_error = handle_error
