@@ -8,6 +8,7 @@ import pytest
 from helpers.sample_run import RUN
 from msgspec.structs import replace
 
+from wsbench.measure.findings import Finding
 from wsbench.results.run_result import (
     ConnectionCounts,
     ErrorCount,
@@ -67,6 +68,12 @@ def test_what_went_wrong_in_the_whole_run_is_told() -> None:
         Reason("duplicated", 4, "4 replies duplicated"),
         Reason("scenario", 2, "2 × it failed"),
     ]
+
+
+def test_a_worker_that_was_lost_is_told() -> None:
+    lost = Finding("worker-lost", "worker 1 did not send its last report", "See locust.log.", "late")
+    outcome = judge(replace(CLEAN, generator=Generator("late", [lost])), strict=False)
+    assert outcome == Outcome("passed", [Reason("worker-lost", 1, "worker 1 did not send its last report")])
 
 
 def test_gates_and_the_verdict_of_a_strict_run_fail() -> None:

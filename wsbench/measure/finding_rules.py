@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from wsbench.measure.cpu_rules import cpu_throttled, cpu_used
-from wsbench.measure.findings import LATE, NOTE, READ_LATE, SATURATED, Evidence, Finding, verdict_of
+from wsbench.measure.findings import LATE, NOTE, READ_LATE, SATURATED, WORKER_LOST, Evidence, Finding, verdict_of
 from wsbench.measure.histogram import PERCENTS, out_of_range, percentile, samples_needed
 from wsbench.units import NS_PER_MS, format_count, format_duration
 
@@ -131,7 +131,7 @@ def _losses(evidence: Evidence) -> Iterator[Finding]:
     unsettled = _asking(counts) - (counts.get("received", 0) - counts.get("pushed", 0)) - counts.get("lost", 0)
     for index in evidence.missing_workers:
         yield Finding(
-            "worker-lost",
+            WORKER_LOST,
             f"worker {index} did not send its last report: its earlier reports are counted, "
             f"the outcome of {format_count(unsettled)} messages is unknown",
             "See locust.log; the figures lack the last messages of that worker.",

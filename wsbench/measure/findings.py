@@ -19,6 +19,7 @@ from wsbench.cgroup_cpu import Throttling
 from wsbench.measure.histogram import Buckets
 
 SATURATED, LATE, NOTE = "saturated", "late", "note"
+WORKER_LOST = "worker-lost"
 READ_LATE = "read-late"
 """Code of the finding that replies waited in the socket. One read then returns several with the kernel's timestamp of
 the last: `service` of the others is too long by their wait."""

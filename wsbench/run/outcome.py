@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+from wsbench.measure.findings import WORKER_LOST
 from wsbench.measure.series import BUILT_IN
 from wsbench.results.run_result import (
     ConnectionCounts,
@@ -37,6 +38,8 @@ def judge(run: Run, *, strict: bool, cut_short: Reason | None = None) -> Outcome
     `strict` requires a verdict of ok; `cut_short` is what ended the run before its time.
     """
     troubles = [*trouble(run.whole_run, run.messages_all_phases, run.connections, run.errors, run.other_requests)]
+    lost = (finding for finding in run.generator.findings if finding.code == WORKER_LOST)
+    troubles += [Reason(WORKER_LOST, 1, finding.evidence) for finding in lost]
     if cut_short is not None:
         return Outcome(NOT_MEASURED, [cut_short, *troubles])
     if nothing := [*_nothing_right(run)]:
