@@ -207,7 +207,7 @@ class Secrets:
 
 
 DEFAULT_SECRETS = Secrets()
-"""Those that their names show, and no others."""
+"""Secrets that their names show, and no others."""
 
 
 def _scheme_and_secret(name: str, value: str) -> tuple[str, str]:

@@ -61,7 +61,7 @@ class Measurement:
 
     @property
     def cut_short(self) -> Reason | None:
-        """What ended the run before its time: a part of it that failed, or the loss of all workers."""
+        """The reason why the run ended before its time: a part of it that failed, or the loss of all workers."""
         if self.ended_by is not Ending.ERROR:
             return None
         if self.workers.failure:
