@@ -228,7 +228,7 @@ PARTS = {
     "phases": "from wsbench.master import phase_control\nbreak_(phase_control, '_sleep_until', 2)",
     "plan": "from wsbench.worker.engine import Engine\nbreak_(Engine, '_wait_until', 3)",
     "drain": "from wsbench.worker.connections import Connections\nbreak_(Connections, 'drain', 1)",
-    "pack": "from wsbench.worker import report_queue\nbreak_(report_queue, 'pack', 6)",
+    "pack": "from wsbench.worker import report_queue\nbreak_(report_queue, 'pack', 4)",
 }
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from wsbench.cli.main import COMMANDS
 from wsbench.measure import cpu_rules, finding_rules
-from wsbench.measure.findings import READ_LATE
+from wsbench.measure.findings import READ_LATE, WORKER_LOST
 from wsbench.report.timeline import COLUMNS
 from wsbench.results.run_result import Run
 
@@ -71,4 +71,4 @@ def test_every_finding_has_a_row() -> None:
     named = [code for row in rows for code in re.findall(r"`([\w-]+)`", row)]
     rules = inspect.getsource(finding_rules) + inspect.getsource(cpu_rules)
     codes = re.findall(r"Finding\(\s*\"([\w-]+)\"", rules)
-    assert sorted(named) == sorted({*codes, READ_LATE})
+    assert sorted(named) == sorted({*codes, READ_LATE, WORKER_LOST})
