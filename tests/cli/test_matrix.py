@@ -227,7 +227,7 @@ def test_json_strict_and_an_environment_that_is_not_the_files(tmp_path: Path, ru
     """A closed loop may saturate its generator, an open one may not: no generator keeps up with this rate."""
     file = write(
         tmp_path,
-        "targets = ['websockets']\nload = [{ in_flight = 2 }, { rate = 80000 }]\nseed = 8\n",
+        "targets = ['websockets']\nload = [{ in_flight = 2 }, { rate = 150000 }]\nseed = 8\n",
         settings=SHORT.replace("1s", "20s"),
     )
     arguments = ("matrix", file, "--repetitions=1", "--strict", "--json", "--name=sample-strict")
@@ -246,7 +246,7 @@ def test_json_strict_and_an_environment_that_is_not_the_files(tmp_path: Path, ru
     _, runs = stored(tmp_path)
     (closed,), (opened,) = runs.values()
     assert (closed.conditions.loop, closed.conditions.in_flight, closed.conditions.rate) == ("closed", 2, None)
-    assert (opened.conditions.loop, opened.conditions.rate) == ("open", 80000.0)
+    assert (opened.conditions.loop, opened.conditions.rate) == ("open", 150000.0)
     assert closed.conditions.duration_ns < 2e9
     assert opened.generator.verdict != "ok"
     assert "verified:" in ended.stderr
