@@ -156,6 +156,11 @@ def format_count(count: float | None) -> str:
     return "–" if count is None else f"{count:,.0f}"
 
 
+def format_counted(count: float, one: str, many: str = "") -> str:
+    """Return '1 message' or '2,000 messages'; `many` is the plural, if it has no plain s."""
+    return f"{format_count(count)} {one if count == 1 else many or one + 's'}"
+
+
 def format_cores(cores: float) -> str:
     """Format a number of cores, or a share of one: '2 cores', '1 core', '0.5 cores'."""
     return f"{cores:g} {'core' if cores == 1 else 'cores'}"

@@ -1,4 +1,4 @@
-"""Whatever a scenario's author writes, the run ends within its time, with an exit code and the cause."""
+"""Faults of a scenario: the run ends within its time all the same, with an exit code and the cause."""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
     cd tests && python -m helpers.wrong_echo MODE [PORT]        ends on SIGTERM
 
+MODE is one of `REPLIES`, silent, pings, push, or close=CODE.
+
 Unlike the faulty echo server, whose faults concern some messages, this one never does anything right.
 """
 
@@ -28,7 +30,6 @@ REPLIES: dict[str, Reply] = {
     "stringify": _members(str),
     "floatify": _members(lambda value: float(value) if isinstance(value, int) else value),
     "bom": lambda text: f"\ufeff{text}",
-    "newline": lambda text: f"{text}\n",
     "nul": lambda text: f"{text}\0",
     "nan": lambda text: f'{text[:-1]},"x":NaN}}',
     "added": lambda text: f'{text[:-1]},"server_ts":1700000000.5}}',
@@ -36,8 +37,7 @@ REPLIES: dict[str, Reply] = {
     "empty": lambda _: "",
     "invalid": lambda _: '{"error":{"code":-32600,"message":"Invalid Request"}}',
 }
-"""What the server answers, by mode."""
-MODES = (*REPLIES, "silent", "pings", "push", "close=CODE")
+"""The wrong reply to a text, by mode."""
 
 
 async def _serve(connection: ServerConnection, mode: str) -> None:

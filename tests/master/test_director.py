@@ -16,11 +16,10 @@ from helpers.run_hosts import RecordingHost, S, delta, options, report
 
 from wsbench.errors import ExitCode
 from wsbench.master.director import Director
-from wsbench.master.phase_control import Ending
 from wsbench.measure.phases import Phase
 from wsbench.results import run_result
 from wsbench.results.directory import Staging
-from wsbench.results.run_result import ErrorCount
+from wsbench.results.run_result import Ending, ErrorCount
 from wsbench.run.handoff import FAILURE_FILE, Failure, Handoff
 from wsbench.run.protocol import RunDescription
 

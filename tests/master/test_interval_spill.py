@@ -15,7 +15,6 @@ from helpers import runs
 from wsbench.master import result_builder, result_files
 from wsbench.master.interval_spill import IntervalSpill
 from wsbench.master.measurement import Measurement
-from wsbench.master.phase_control import Ending
 from wsbench.master.worker_registry import WorkerRegistry
 from wsbench.measure.delta import IntervalDelta
 from wsbench.measure.histogram import record
@@ -24,7 +23,7 @@ from wsbench.measure.totals import Totals
 from wsbench.report import hlog
 from wsbench.report.html import run_page
 from wsbench.results.directory import Staging
-from wsbench.results.run_result import TargetResult, decode
+from wsbench.results.run_result import Ending, TargetResult, decode
 from wsbench.run.option_table import OPTIONS
 from wsbench.run.options import RunOptions
 from wsbench.run.protocol import RunDescription

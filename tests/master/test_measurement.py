@@ -11,12 +11,11 @@ from helpers.run_hosts import S, delta, report
 from wsbench.errors import Side
 from wsbench.master.interval_spill import IntervalSpill
 from wsbench.master.measurement import Measurement
-from wsbench.master.phase_control import Ending
 from wsbench.master.worker_registry import WorkerRegistry
 from wsbench.measure.delta import lost_of
 from wsbench.measure.phases import PhasePlan
 from wsbench.measure.totals import Totals
-from wsbench.results.run_result import ErrorCount, TargetResult
+from wsbench.results.run_result import Ending, ErrorCount, TargetResult
 from wsbench.run.protocol import SCENARIO_FAILED, Report
 
 

@@ -12,9 +12,10 @@ from helpers.run_hosts import RecordingHost, S, failing, options, report
 
 from wsbench.master import phase_control
 from wsbench.master.collector import Collector
-from wsbench.master.phase_control import Ending, PhaseControl
+from wsbench.master.phase_control import PhaseControl
 from wsbench.master.target_usage import TargetSampler
 from wsbench.measure.phases import FOREVER_NS, Phase
+from wsbench.results.run_result import Ending
 from wsbench.run.options import RunOptions
 
 

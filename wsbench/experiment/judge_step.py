@@ -10,7 +10,7 @@ from wsbench.results.capacity_result import GENERATOR, HELD, TARGET, CapacitySte
 from wsbench.results.run_result import Run
 from wsbench.run.gate_checker import NO_VALUE
 from wsbench.run.gates import Condition
-from wsbench.run.outcome import NOT_MEASURED
+from wsbench.run.outcome import due, nothing_measured
 from wsbench.units import NS_PER_S, format_count, format_duration
 
 SHORTFALL = 0.03
@@ -34,9 +34,8 @@ def judge_step(
     """
     checked = list(zip(objectives, run.gates, strict=True))
     broken = [(objective, gate.value) for objective, gate in checked if gate.failed]
-    why = "; ".join(
-        [*_nothing_right(run), *_not_opened(run), *_short(run, on_schedule), *(_said(*each) for each in broken)]
-    )
+    missed = [*_not_opened(run), *_short(run, on_schedule), *(_said(*each) for each in broken)]
+    why = "; ".join(filter(None, [nothing_measured(run), *missed]))
     outcome = HELD
     if why:
         outcome, evidence = _whose(run, [objective for objective, _ in broken])
@@ -50,18 +49,13 @@ def judge_step(
         why=why,
         objectives=[Objective(objective.expression, not gate.failed, gate.value) for objective, gate in checked],
         verdict=run.generator.verdict,
-        due=_due(run),
+        due=due(run.messages),
         received_per_s=run.throughput.received_per_s,
         p50_ns=response.p50_ns,
         p99_ns=response.p99_ns,
         p99_9_ns=response.p99_9_ns,
         run=where,
     )
-
-
-def _nothing_right(run: Run) -> Iterable[str]:
-    if run.outcome.result == NOT_MEASURED:
-        yield run.outcome.reasons[0].evidence
 
 
 def _said(objective: Condition, value: str) -> str:
@@ -79,12 +73,7 @@ def _not_opened(run: Run) -> Iterable[str]:
 def keeps_to_rate(run: Run) -> bool:
     """Return whether the number of messages due was about what the rate implies."""
     rate = run.conditions.rate or 0.0
-    return rate / 2 <= _due(run) * NS_PER_S / max(1, run.conditions.duration_ns) <= 2 * rate
-
-
-def _due(run: Run) -> int:
-    """Return the number of messages that should have been answered."""
-    return run.messages.sent - run.messages.one_way + run.messages.missed
+    return rate / 2 <= due(run.messages) * NS_PER_S / max(1, run.conditions.duration_ns) <= 2 * rate
 
 
 def _short(run: Run, on_schedule: bool) -> Iterable[str]:
@@ -94,7 +83,7 @@ def _short(run: Run, on_schedule: bool) -> Iterable[str]:
     """
     due_per_s = run.conditions.rate or 0.0
     if run.conditions.arrivals != "constant" or not on_schedule:
-        due_per_s = _due(run) * NS_PER_S / max(1, run.conditions.duration_ns)
+        due_per_s = due(run.messages) * NS_PER_S / max(1, run.conditions.duration_ns)
     missing_per_s = (1 - SHORTFALL) * due_per_s - run.throughput.received_per_s
     if missing_per_s * run.conditions.duration_ns > _EDGE_MESSAGES * NS_PER_S:
         yield f"{format_count(run.throughput.received_per_s)} replies/s arrived of {format_count(due_per_s)}"
@@ -109,7 +98,8 @@ def _whose(run: Run, broken: Iterable[Condition]) -> tuple[str, str]:
     # A generator in time misses messages only if their sockets are full or their connections closed.
     if (
         run.messages.missed
-        or any((*_nothing_right(run), *_not_opened(run)))
+        or nothing_measured(run)
+        or any(_not_opened(run))
         or any(_beyond_lateness(run, each) for each in broken)
     ):
         return TARGET, ""

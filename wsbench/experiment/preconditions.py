@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from wsbench.credentials import DEFAULT_SECRETS
 from wsbench.results.run_result import Run
-from wsbench.run.outcome import NOT_MEASURED
+from wsbench.run.outcome import nothing_measured
 from wsbench.units import format_cores, format_count, format_seconds
 
 Named = tuple[str, Callable[[Run], str]]
@@ -51,7 +51,7 @@ def differences(base: Sequence[Run], new: Sequence[Run]) -> list[str]:
         differing += [f"{_VERDICT}{side}: {verdict}" for verdict in untrusted]
         if not all(run.complete for run in runs):
             differing.append(f"{side} is incomplete")
-        nothing = [run.outcome.reasons[0].evidence for run in runs if run.outcome.result == NOT_MEASURED]
+        nothing = [evidence for run in runs if (evidence := nothing_measured(run))]
         differing += [f"{side} has measured nothing: {evidence}" for evidence in nothing[:1]]
     return differing
 

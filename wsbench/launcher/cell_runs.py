@@ -22,7 +22,7 @@ from wsbench.launcher.local_target import death_of, explain_by_death
 from wsbench.results.experiment_result import Cell
 from wsbench.run.handoff import Progress
 from wsbench.run.options import RunOptions
-from wsbench.run.outcome import NOT_MEASURED
+from wsbench.run.outcome import nothing_measured
 
 _PLACEHOLDER_URLS = {"ws": "ws://127.0.0.1/", "wss": "wss://127.0.0.1/"}
 _LONGEST_NAME = 100
@@ -53,8 +53,7 @@ class CellRuns:
             failure = None if running.running else death_of(running)
         if finished.path is None:
             raise finished.not_stored or WsbenchError("the result was not stored")
-        if failure is None and finished.run.outcome.result == NOT_MEASURED:
-            failure = finished.run.outcome.reasons[0].evidence
+        failure = failure or nothing_measured(finished.run) or None
         if failure is None and not finished.run.complete:
             failure = "the run ended before its time"
         return RunOutcome(finished.path, failure, finished.interrupted)

@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.text import Text
 
 from wsbench.run.handoff import Progress
-from wsbench.units import format_count, format_duration, format_seconds
+from wsbench.units import format_count, format_counted, format_duration, format_seconds
 
 _PLAIN_EVERY_S = 60.0
 """CI servers stop a job that prints nothing for minutes."""
@@ -86,7 +86,7 @@ class ProgressLine:
 def describe(progress: Progress) -> str:
     """Return the state in one line."""
     left = f", {_left(progress)}" if _left(progress) else ""
-    errors = f", {_errors(progress)}" if progress.errors else ""
+    errors = f", {format_counted(progress.errors, 'error')}" if progress.errors else ""
     verdict = f", generator {progress.verdict}" if progress.verdict not in (None, "ok") else ""
     return (
         f"{progress.phase}{left}: {_connections(progress)}, "
@@ -102,16 +102,12 @@ def _lines(progress: Progress, step: str = "") -> Text:
     lines.append(f"{progress.phase:<8}", "bold cyan").append(f"{_left(progress):<12}").append(_connections(progress))
     lines.append(f"\n{format_count(progress.per_s):>9} replies/s   p50 {format_duration(progress.p50_ns):>7}   ")
     lines.append(f"p99 {format_duration(progress.p99_ns):>7}   ")
-    lines.append(f"{_errors(progress)}   ", "red" if progress.errors else "")
+    lines.append(f"{format_counted(progress.errors, 'error')}   ", "red" if progress.errors else "")
     if progress.verdict is not None:
         lines.append(f"generator {progress.verdict}", style)
     if progress.evidence:
         lines.append(f"\n  {progress.evidence}", "dim")
     return lines
-
-
-def _errors(progress: Progress) -> str:
-    return f"{format_count(progress.errors)} {'error' if progress.errors == 1 else 'errors'}"
 
 
 def _left(progress: Progress) -> str:

@@ -25,13 +25,12 @@ from wsbench.locust_plugin.log_secrets import hide_in_logs
 from wsbench.locust_plugin.session import Session, leave_for_launcher
 from wsbench.locust_plugin.stats_feed import StatsFeed, fire_request
 from wsbench.master.director import Director
-from wsbench.master.phase_control import Ending
 from wsbench.master.result_writer import print_summary
 from wsbench.master.run_host import RunHost
 from wsbench.measure.histogram import Buckets
 from wsbench.measure.phases import PhasePlan
 from wsbench.results.directory import LOG_FILE, Staging
-from wsbench.results.run_result import OtherRequests
+from wsbench.results.run_result import Ending, OtherRequests
 from wsbench.run.handoff import Handoff
 from wsbench.run.options import RunOptions
 from wsbench.run.packing import pack, unpack

@@ -26,9 +26,9 @@ from wsbench.errors import ExitCode, UsageError, WsbenchError, internal_error
 from wsbench.locust_plugin import locust_options
 from wsbench.locust_plugin.log_secrets import hide_in_logs
 from wsbench.master.director import Director
-from wsbench.master.phase_control import Ending
 from wsbench.master.result_writer import leave_failure
 from wsbench.results.directory import Staging
+from wsbench.results.run_result import Ending
 from wsbench.run.handoff import Handoff
 from wsbench.run.presses import Presses
 from wsbench.worker.busy_watch import BusyWatch

@@ -24,8 +24,8 @@ from wsbench.locust_plugin.log_secrets import hide_in_logs
 from wsbench.locust_plugin.session import Session
 from wsbench.locust_plugin.stats_feed import fire_request
 from wsbench.master import orphan_result
-from wsbench.master.phase_control import Ending
 from wsbench.measure.phases import PhasePlan
+from wsbench.results.run_result import Ending
 from wsbench.run.handoff import Handoff
 from wsbench.run.option_table import BY_NAME
 from wsbench.run.packing import unpack

@@ -16,14 +16,13 @@ from wsbench.errors import WsbenchError, described, internal_error
 from wsbench.master import result_writer
 from wsbench.master.collector import Collector
 from wsbench.master.measurement import Measurement
-from wsbench.master.phase_control import Ending, PhaseControl
+from wsbench.master.phase_control import PhaseControl
 from wsbench.master.progress_feed import ProgressFeed
 from wsbench.master.result_writer import WrittenResult
 from wsbench.master.run_host import RunHost
 from wsbench.master.target_usage import TargetSampler
-from wsbench.measure.series import MESSAGE_COUNTS
 from wsbench.results.directory import Staging
-from wsbench.results.run_result import MessageCounts, Reason
+from wsbench.results.run_result import Ending, MessageCounts, Reason
 from wsbench.run import outcome
 from wsbench.run.handoff import Handoff
 from wsbench.run.protocol import SCENARIO_FAILED, RunDescription
@@ -75,9 +74,8 @@ class Director:
     def trouble(self) -> list[Reason]:
         """Return what has gone wrong so far."""
         workers, counts, requests = self.collector.registry, self.collector.totals.counts(), self._host.other_requests()
-        messages = MessageCounts(**{name: counts[name] for name in MESSAGE_COUNTS})
         whole = workers.whole_run(counts, requests)
-        return [*outcome.trouble(whole, messages, workers.connections(), workers.errors(), requests)]
+        return [*outcome.trouble(whole, MessageCounts.of(counts), workers.connections(), workers.errors(), requests)]
 
     def _after_report(self) -> None:
         if self.collector.registry.failure:

@@ -7,14 +7,13 @@ from functools import cached_property
 
 from wsbench.errors import Side, WsbenchError
 from wsbench.master.interval_spill import IntervalSpill
-from wsbench.master.phase_control import Ending
 from wsbench.master.worker_registry import WorkerRegistry
 from wsbench.measure.delta import IntervalDelta
 from wsbench.measure.histogram import Buckets
 from wsbench.measure.phases import FOREVER_NS, Phase, PhasePlan
 from wsbench.measure.series import AWAY, CONNECT_SERIES, SERIES
 from wsbench.measure.totals import Totals
-from wsbench.results.run_result import OtherRequests, Reason, TargetResult
+from wsbench.results.run_result import Ending, OtherRequests, Reason, TargetResult
 from wsbench.run import outcome
 from wsbench.run.protocol import SCENARIO_FAILED
 

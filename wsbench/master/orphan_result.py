@@ -15,13 +15,12 @@ from wsbench.master import result_builder, result_files
 from wsbench.master.collector import SETTLING_NS
 from wsbench.master.interval_spill import IntervalSpill
 from wsbench.master.measurement import Measurement
-from wsbench.master.phase_control import Ending
 from wsbench.master.result_writer import print_summary
 from wsbench.master.worker_registry import WorkerRegistry
 from wsbench.measure.phases import FOREVER_NS, PhasePlan
 from wsbench.measure.totals import Totals
 from wsbench.results.directory import LOG_FILE, Staging
-from wsbench.results.run_result import Run, TargetResult
+from wsbench.results.run_result import Ending, Run, TargetResult
 from wsbench.run.handoff import Handoff
 from wsbench.run.protocol import Report, RunDescription
 

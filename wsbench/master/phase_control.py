@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from enum import StrEnum
 
 import gevent
 
@@ -13,6 +12,7 @@ from wsbench.master.collector import Collector
 from wsbench.master.run_host import RunHost
 from wsbench.master.target_usage import TargetSampler
 from wsbench.measure.phases import FOREVER_NS, Phase, PhasePlan
+from wsbench.results.run_result import Ending
 from wsbench.run.options import RunOptions
 from wsbench.run.protocol import SCENARIO_FAILED
 from wsbench.units import NS_PER_S
@@ -23,15 +23,6 @@ _LATECOMERS_NS = 3 * NS_PER_S
 """No user asks for a connection any more this long after the last one was started."""
 _NOBODY_NS = 10 * NS_PER_S
 """The same where not one has asked: the reports of a busy machine may be late."""
-
-
-class Ending(StrEnum):
-    """The end of a run; the values are those of `ended_by` in run.json."""
-
-    DURATION = "duration"
-    STOP = "stop"
-    INTERRUPT = "interrupt"
-    ERROR = "error"
 
 
 class PhaseControl:

@@ -11,7 +11,6 @@ from wsbench.master.measurement import Measurement
 from wsbench.measure import finding_rules
 from wsbench.measure.delta import lost_of, open_share
 from wsbench.measure.histogram import PERCENTS, by_bounds, highest_value, lowest_value, mean_and_deviation, percentiles
-from wsbench.measure.series import MESSAGE_COUNTS
 from wsbench.results import run_result
 from wsbench.results.environment import environment
 from wsbench.results.percentile_fields import PERCENTILES
@@ -48,8 +47,8 @@ def _figures(described: RunDescription, measured: Measurement) -> run_result.Run
         target=_target(measured.target, counts["received"]),
         environment=environment(),
         connections=workers.connections(described.options.users),
-        messages=_messages(counts),
-        messages_all_phases=_messages(measured.totals.counts()),
+        messages=run_result.MessageCounts.of(counts),
+        messages_all_phases=run_result.MessageCounts.of(measured.totals.counts()),
         bytes=run_result.Bytes(**{name: counts.get(name, 0) for name in run_result.Bytes.__struct_fields__}),
         throughput=run_result.Throughput(
             sent_per_s=round(counts["sent"] / seconds, 3) if seconds else 0.0,
@@ -142,10 +141,6 @@ def _availability(measured: Measurement) -> run_result.Availability:
         away_ns=away_ns,
         outage_ns=measured.workers.outage_ns(),
     )
-
-
-def _messages(counts: dict[str, int]) -> run_result.MessageCounts:
-    return run_result.MessageCounts(**{name: counts[name] for name in MESSAGE_COUNTS})
 
 
 def _timestamps(received: int, user: int) -> run_result.Timestamps:

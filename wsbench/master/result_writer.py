@@ -12,10 +12,9 @@ import msgspec
 from wsbench.errors import ExitCode, UsageError, WsbenchError
 from wsbench.master import result_builder, result_files
 from wsbench.master.measurement import Measurement
-from wsbench.master.phase_control import Ending
 from wsbench.report.text import summary
 from wsbench.results.directory import ResultNotStored, Staging
-from wsbench.results.run_result import Run
+from wsbench.results.run_result import Ending, Run
 from wsbench.run import exit_codes
 from wsbench.run.handoff import FAILURE_FILE, Failure
 from wsbench.run.protocol import RunDescription

@@ -9,7 +9,7 @@ import msgspec
 
 from wsbench.credentials import DEFAULT_SECRETS, Secrets
 from wsbench.errors import Side, WsbenchError
-from wsbench.measure.delta import IntervalDelta
+from wsbench.measure.delta import IntervalDelta, errors_of
 from wsbench.measure.findings import Evidence, WorkerFitness
 from wsbench.measure.histogram import Buckets
 from wsbench.measure.overlap import longest_overlap
@@ -251,7 +251,7 @@ class WorkerRegistry:
             failed=connections.attempts_failed,
             due=counts["sent"] + counts["missed"],
             lost=counts["lost"],
-            errors=listed + counts["lost"] + counts["corrupted"] + counts["missed"] + requests.failed,
+            errors=errors_of({**counts, "errors_listed": listed}) + requests.failed,
         )
 
     def add_error(self, error: WsbenchError) -> None:

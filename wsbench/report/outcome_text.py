@@ -28,6 +28,6 @@ def in_short(run: Run) -> list[str]:
 
 def kind(run: Run) -> str:
     """Return "good", "bad", or "warn" for a run that passed although something went wrong."""
-    if run.outcome.result not in ("passed", "") or any(gate.failed for gate in run.gates):
+    if run.outcome.result not in (outcome.PASSED, "") or any(gate.failed for gate in run.gates):
         return "bad"
     return "warn" if run.outcome.reasons or not run.complete else "good"

@@ -5,13 +5,15 @@ The fields are the project's contract with programs that read it: add to them, n
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
 
 import msgspec
 
 from wsbench.errors import ResultError
 from wsbench.measure.findings import Finding
-from wsbench.measure.series import SERIES
+from wsbench.measure.series import MESSAGE_COUNTS, SERIES
 from wsbench.results.json_files import decode_json, read_document
 from wsbench.units import format_cores
 
@@ -152,6 +154,11 @@ class MessageCounts(msgspec.Struct, frozen=True):
     late: int = 0
     one_way: int = 0
     pushed: int = 0
+
+    @classmethod
+    def of(cls, counts: Mapping[str, int]) -> MessageCounts:
+        """Return the counts of messages among other counts."""
+        return cls(**{name: counts[name] for name in MESSAGE_COUNTS})
 
 
 class OtherRequests(msgspec.Struct, frozen=True):
@@ -313,6 +320,15 @@ class Gate(msgspec.Struct, frozen=True):
     value: str
 
 
+class Ending(StrEnum):
+    """The values of `ended_by`: what ended a run."""
+
+    DURATION = "duration"
+    STOP = "stop"
+    INTERRUPT = "interrupt"
+    ERROR = "error"
+
+
 class Reason(msgspec.Struct, frozen=True):
     """One reason for an outcome: a stable code, how often, and a sentence without a full stop."""
 
@@ -335,7 +351,7 @@ class Run(msgspec.Struct, frozen=True):
     """run.json.
 
     Attributes:
-        ended_by: "duration", "stop", "interrupt" or "error"; empty in a result of wsbench 0.1.
+        ended_by: an `Ending`; empty in a result of wsbench 0.1.
         latency: the series that every run has, and those that its scenario named.
         counters: the scenario's, over the whole run.
         examples: the first wrong reply of each kind, over the whole run.

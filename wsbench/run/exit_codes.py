@@ -20,13 +20,13 @@ from wsbench.results.capacity_result import GENERATOR, INTERRUPTED, Capacity
 from wsbench.results.comparison_result import Comparison, Verdict
 from wsbench.results.experiment_result import Experiment
 from wsbench.results.overview_result import Overview, OverviewRow
-from wsbench.results.run_result import Run
+from wsbench.results.run_result import Ending, Run
 from wsbench.run import outcome
 
 
 def of_run(run: Run, *, interrupted: bool = False) -> ExitCode:
     """Return the exit code of a run that left a result; `interrupted` after its end counts as well."""
-    if interrupted or run.ended_by == "interrupt":
+    if interrupted or run.ended_by == Ending.INTERRUPT:
         return ExitCode.INTERRUPTED
     if run.outcome.result == outcome.NOT_MEASURED:
         return ExitCode.NOT_MEASURED

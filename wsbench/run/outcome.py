@@ -21,7 +21,7 @@ from wsbench.results.run_result import (
     WholeRun,
 )
 from wsbench.run.protocol import rejected_reply_name
-from wsbench.units import format_count, format_seconds
+from wsbench.units import format_count, format_counted, format_seconds
 
 PASSED, FAILED, NOT_MEASURED = "passed", "failed", "not-measured"
 GATE_FAILED, NOT_TRUSTED = "gate-failed", "not-trusted"
@@ -52,6 +52,11 @@ def judge(run: Run, *, strict: bool, cut_short: Reason | None = None) -> Outcome
 def due(counts: MessageCounts) -> int:
     """Return how many messages should have got a reply."""
     return counts.sent - counts.one_way + counts.missed
+
+
+def nothing_measured(run: Run) -> str:
+    """Return why a run has measured nothing; empty if it has measured something."""
+    return run.outcome.reasons[0].evidence if run.outcome.result == NOT_MEASURED else ""
 
 
 def right(counts: MessageCounts) -> int:
@@ -115,7 +120,7 @@ def _no_right_reply(run: Run, counts: MessageCounts, where: str) -> Reason:
         return Reason("never-sent", counts.missed, f"not one of {messages} could be sent{worst}")
     evidence = f"not one of {messages} was answered in time (--timeout {format_seconds(run.conditions.timeout_ns)})"
     if late := run.messages_all_phases.late:
-        evidence += f"; {_count(late, 'reply', 'replies')} came later"
+        evidence += f"; {format_counted(late, 'reply', 'replies')} came later"
     return Reason("never-answers", counts.lost, evidence + _blame(run))
 
 
@@ -134,7 +139,7 @@ def _nothing_due(run: Run) -> Reason:
         worst = run.errors[0]
         return Reason("never-sent", worst.count, f"no message was sent{where}: {worst.example}")
     why = (
-        f"{_count(before, 'message')} before it, of which {format_count(run.messages_all_phases.lost)} were lost"
+        f"{format_counted(before, 'message')} before it, {format_count(run.messages_all_phases.lost)} of them lost"
         if before
         else "the run was too short for its rate, or its scenario sent none"
     )
@@ -165,15 +170,17 @@ def trouble(
         tried = f"{format_count(whole.failed)} of {format_count(whole.attempts)} attempts to connect failed"
         yield Reason("connect-failed", whole.failed, tried)
     if connections.dropped:
-        yield Reason("dropped", connections.dropped, f"{_count(connections.dropped, 'connection')} dropped")
+        yield Reason("dropped", connections.dropped, f"{format_counted(connections.dropped, 'connection')} dropped")
     for code in ("lost", "missed"):
         if count := getattr(counts, code):
-            yield Reason(code, count, f"{format_count(count)} of {_count(whole.due, 'message')} {code}")
+            yield Reason(code, count, f"{format_count(count)} of {format_counted(whole.due, 'message')} {code}")
     for code in ("corrupted", "unexpected", "duplicated", "reordered"):
         if count := getattr(counts, code):
-            yield Reason(code, count, f"{_count(count, 'reply', 'replies')} {code}")
+            yield Reason(code, count, f"{format_counted(count, 'reply', 'replies')} {code}")
     if requests.failed:
-        evidence = f"{format_count(requests.failed)} of {_count(requests.count, 'request')} of other users failed"
+        evidence = (
+            f"{format_count(requests.failed)} of {format_counted(requests.count, 'request')} of other users failed"
+        )
         yield Reason("requests-failed", requests.failed, evidence)
     for error in errors:
         if error.kind in _OTHERS and error.count > error.of_messages:
@@ -183,7 +190,3 @@ def trouble(
 
 def _worst(run: Run, concerns: Callable[[ErrorCount], bool]) -> ErrorCount | None:
     return next((error for error in run.errors if concerns(error)), None)
-
-
-def _count(count: int, one: str, many: str = "") -> str:
-    return f"{format_count(count)} {one if count == 1 else many or one + 's'}"

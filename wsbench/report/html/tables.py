@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from wsbench.report import availability_text, series_labels
 from wsbench.results.percentile_fields import PERCENTILES, figure_of
 from wsbench.results.run_result import Run
-from wsbench.units import format_bytes, format_count, format_duration, format_rate, format_seconds
+from wsbench.units import format_bytes, format_count, format_counted, format_duration, format_rate, format_seconds
 
 Fact = tuple[str, str]
 
@@ -57,7 +57,7 @@ def conditions(run: Run) -> list[Fact]:
         ("URL", c.url),
         ("scenario", c.scenario),
         ("load", _load(run)),
-        ("connections", f"{format_count(c.users)} from {_some(c.processes, 'process', 'processes')}"),
+        ("connections", f"{format_count(c.users)} from {format_counted(c.processes, 'process', 'processes')}"),
         ("phases", f"warm-up {format_seconds(c.warmup_ns)}, measure {format_seconds(c.duration_ns)}"),
         ("reply timeout", format_seconds(c.timeout_ns)),
         ("compression", f"{c.compression} requested, {n.compression or 'none'} granted"),
@@ -172,7 +172,3 @@ def generator(run: Run) -> list[Fact]:
 
 def _micros(value: float | None) -> str:
     return "–" if value is None else f"{value:,.1f} µs"
-
-
-def _some(count: int, one: str, many: str) -> str:
-    return f"{format_count(count)} {one if count == 1 else many}"
