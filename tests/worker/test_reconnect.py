@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import gevent
 import pytest
 from helpers.driver import LoggedDriver
-from helpers.peer import PATIENCE_S, Peer
+from helpers.peer import PATIENCE_S, Peer, until
 
 from wsbench.run.options import RunOptions
 from wsbench.worker.engine import Engine
@@ -49,6 +49,31 @@ def test_a_refused_connection_is_tried_again(engine: Engine, peer: Peer) -> None
     peer.accept()
     assert reopening.get(timeout=PATIENCE_S) is True
     assert [tally.count for tally in engine.errors.tallies] == [1]
+
+
+def test_the_pauses_grow_while_connections_are_accepted_and_closed_at_once(engine: Engine, peer: Peer) -> None:
+    driver = LoggedDriver()
+    engine.connections.register(driver)
+    began = time.monotonic()
+    for number in range(1, 5):
+        reopening = gevent.spawn(engine.connections.reconnect, driver)
+        peer.accept()
+        assert reopening.get(timeout=PATIENCE_S) is True
+        peer.close()
+        until(lambda number=number: len(driver.drops) == number)
+    assert time.monotonic() - began >= 0.5 * (0.1 + 0.2 + 0.4 + 0.8)
+
+
+def test_the_server_says_when_to_come_back(engine: Engine, peer: Peer) -> None:
+    driver = LoggedDriver()
+    engine.connections.register(driver)
+    reopening = gevent.spawn(engine.connections.reconnect, driver)
+    peer.accept(lambda _: b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n")
+    refused = time.monotonic()
+    peer.close()
+    peer.accept()
+    assert time.monotonic() - refused >= 1
+    assert reopening.get(timeout=PATIENCE_S) is True
 
 
 def test_a_connection_that_is_not_wanted_any_more_is_not_reopened(engine: Engine) -> None:

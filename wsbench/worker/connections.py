@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable
 
@@ -20,6 +19,8 @@ from wsbench.transport.connection import Connection
 from wsbench.transport.traffic import Traffic
 from wsbench.websocket import connect_errors
 from wsbench.websocket.connect_options import ConnectOptions
+from wsbench.websocket.retry_after import retry_after_s
+from wsbench.worker.back_off import BackOff
 from wsbench.worker.background import resume_closed_loops
 from wsbench.worker.connection_time import ConnectionTime
 from wsbench.worker.driver import Driver
@@ -32,7 +33,6 @@ _CLOSES_AT_A_TIME = 256
 _CLOSE_TIMEOUT_S = 2.0
 _TOO_LATE = "too-late"
 _CHECK_S = 0.01
-_FIRST_PAUSE_S, _MAX_PAUSE_S = 0.1, 5.0
 
 
 class Connections:
@@ -69,6 +69,7 @@ class Connections:
         self._pacer = pacer
         self._limiter = HandshakeLimiter(handshakes, self._pause_closed_loops, patience_s=handshake_patience_s)
         self._drivers: dict[Driver, None] = {}
+        self._back_offs: dict[Driver, BackOff] = {}
         self._opening = self._closing = 0
         self._unanswered_closes = 0
         self._ramping = True
@@ -91,6 +92,7 @@ class Connections:
         """Remove a driver whose connection is closed and will not be opened again."""
         self.time.released(driver)
         self._drivers.pop(driver, None)
+        self._back_offs.pop(driver, None)
         self._sweep.remove(driver)
 
     def expect(self, driver: Driver, deadline_ns: int) -> None:
@@ -128,21 +130,23 @@ class Connections:
     def reconnect(
         self, driver: Driver, options: ConnectOptions | None = None, *, wanted: Callable[[], bool] = lambda: True
     ) -> bool:
-        """Reopen a dropped connection, with exponential back-off; blocks.
+        """Reopen a dropped connection, with a growing pause before each attempt; blocks.
 
         Return False if the run ends first or the connection is not `wanted` any more.
         """
-        pause_s = _FIRST_PAUSE_S
+        back_off = self._back_offs.setdefault(driver, BackOff())
+        pause_s = back_off.pause_s()
         while not self._ending:
-            # Jitter, so that thousands of dropped connections do not return at the same instant.
-            gevent.sleep(pause_s * random.uniform(0.5, 1.5))
+            gevent.sleep(pause_s)
             if not wanted():
+                self._back_offs.pop(driver, None)  # it may have been unregistered before this call
                 return False
             try:
                 self.connect(driver, again=True, options=options)
-            except ConnectError:
-                pause_s = min(pause_s * 2, _MAX_PAUSE_S)
+            except ConnectError as error:
+                pause_s = back_off.pause_s(retry_after_s(error))
             else:
+                back_off.opened()
                 return True
         return False
 
