@@ -15,6 +15,7 @@ import json
 import random
 import time
 from pathlib import Path
+from typing import Any
 
 from locust import task
 
@@ -52,11 +53,15 @@ class Mixed(WebSocketUser):
             message = {"user": self.number, "n": number, "pad": "x" * max(0, size - 40)}
             self.ws.send_request(message, {"user": self.number, "n": number}, name=f"{size}B", due_ns=due_ns)
 
+    @staticmethod
+    def steps(session: Path) -> list[dict[str, Any]]:
+        """Return the steps of a session: bytes, because texts have more line ends, and JSON is UTF-8 everywhere."""
+        return [json.loads(line) for line in session.read_bytes().split(b"\n") if line.strip()]
+
     def replay(self, session: Path) -> None:
         """Replay the session once; Locust then starts the task again."""
         begin_ns = time.time_ns()
-        for line in session.read_text().splitlines():
-            step = json.loads(line)
+        for step in self.steps(session):
             due_ns = begin_ns + int(step["at_s"] * 1e9)
             self.sleep_until(due_ns)
             if "reply" in step:

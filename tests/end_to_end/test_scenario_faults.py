@@ -77,6 +77,21 @@ def test_gates_by_phase_add_up_to_those_of_the_whole_run(run_cli: RunCli, tmp_pa
     assert values["measure.ask.count < 0"] == run["latency"]["ask"]["count"]
 
 
+def test_names_with_any_characters_are_in_gates_and_files(run_cli: RunCli, tmp_path: Path, target: EchoTarget) -> None:
+    name = 'GET /api?a=1, "ü|x'
+    scenario = ("--scenario", str(FILES / "naming.py"), "--set", f"series={name}", "--set", "counter=/seen now")
+    quoted = name.replace('"', '\\"')
+    gates = (f'"{quoted}".p99 > 1m', '"/seen now" < 1', f'"{quoted}".errors < 1')
+    result = run_cli("run", target.url, *scenario, "-u", "2", *QUICK, *(f"--fail-if={gate}" for gate in gates))
+    assert result.returncode == 0, result.stderr
+    directory = runs.only(tmp_path / "results")
+    run = runs.read(directory, echoed=False)
+    assert runs.own(run) == [name] and run["counters"]["/seen now"] > 10
+    assert (directory / "GET%20%2Fapi%3Fa%3D1%2C%20%22%C3%BC%7Cx.hgrm").is_file()
+    exported = run_cli("export", str(directory), "--format", "csv", "--series", name)
+    assert exported.returncode == 0 and len(exported.stdout.splitlines()) > 2, exported.stderr
+
+
 def _wrong_values(scenario: Path) -> list[str]:
     text = scenario.read_text()
     return [line.split('"')[1] for line in text.splitlines() if ": lambda user:" in line]

@@ -97,7 +97,7 @@ def test_a_command_without_a_url_is_ws(tmp_path: Path) -> None:
 
 
 def test_a_file_whose_name_no_directory_can_have(tmp_path: Path) -> None:
-    assert read(tmp_path, "targets = ['picows']", "my experiment.toml").name == "experiment"
+    assert read(tmp_path, "targets = ['picows']", "my experiment.toml").name == "my-experiment"
 
 
 @pytest.mark.parametrize("name", ["compare.toml", "full.toml"])

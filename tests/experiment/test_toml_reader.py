@@ -29,6 +29,10 @@ def toml(tmp_path: Path, text: str) -> TomlFile:
     return TomlFile(path, {"part": "{ size = 1 }"})
 
 
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:
+    assert toml(tmp_path, "\ufeffname = 'x'").decode(Sample).name == "x"
+
+
 def test_a_file_becomes_a_struct(tmp_path: Path) -> None:
     file = toml(tmp_path, "name = 'x'\nsizes = [1, '2k']\n[[part]]\nsize = 3")
     assert file.decode(Sample) == Sample("x", [1, "2k"], 1, [Part(3)])

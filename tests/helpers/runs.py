@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from hdrh.histogram import HdrHistogram
 from hdrh.log import HistogramLogReader
@@ -133,7 +133,7 @@ def log_by_tag(path: Path) -> dict[str, HdrHistogram]:
     totals: dict[str, HdrHistogram] = {}
     with contextlib.closing(reader):
         while (interval := reader.get_next_interval_histogram()) is not None:
-            total = totals.setdefault(interval.get_tag(), HdrHistogram(1, _HIGHEST_NS, 3))
+            total = totals.setdefault(unquote(interval.get_tag()), HdrHistogram(1, _HIGHEST_NS, 3))
             total.add(interval)
     return totals
 
@@ -241,7 +241,7 @@ def _check_figures(latency: Document, histogram: HdrHistogram, name: str) -> Non
 def _check_distributions(run: Document, directory: Path) -> None:
     """The .hgrm of every series: its footer in ms, and as many values as run.json has."""
     for name, latency in run["latency"].items():
-        path = directory / f"{name}.hgrm"
+        path = directory / f"{quote(name, safe='+')}.hgrm"
         if name not in LATENCIES and not latency["count"]:
             assert not path.exists(), path
             continue

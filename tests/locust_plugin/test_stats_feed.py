@@ -91,6 +91,16 @@ def test_a_series_of_the_scenario_is_an_entry_of_its_name() -> None:
     assert (ECHO, METHOD) not in fed.stats.entries, "the scenario sends no echoes"
 
 
+def test_a_message_of_an_open_loop_is_one_request() -> None:
+    fed = Fed()
+    paced = delta("measure", 0, 1.0)
+    paced.series |= {"order": dict(paced.series["response"]), "order.service": dict(paced.series["service"])}
+    paced.series["self.service"] = {MS: 1}  # a name that the scenario chose
+    fed.take(report(1, paced))
+    assert sorted(name for name, _ in fed.stats.entries) == ["order", "self.service"]
+    assert fed.stats.total.num_requests == 2
+
+
 def test_a_request_event_is_in_milliseconds() -> None:
     environment, fired = Environment(), []
     environment.events.request.add_listener(lambda **event: fired.append(event))

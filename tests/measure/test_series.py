@@ -10,9 +10,11 @@ import pytest
 from wsbench.measure.delta import IntervalDelta, lost_of
 from wsbench.measure.histogram import percentile
 from wsbench.measure.phases import INTERVAL_NS, Interval, Phase
-from wsbench.measure.series import check_name
+from wsbench.measure.quantity import Quantity
+from wsbench.measure.series import check_name, decode_name, encode_name, file_stem
 from wsbench.measure.tally import Tally
 from wsbench.measure.totals import Totals
+from wsbench.run.gate_parser import parse
 
 S = INTERVAL_NS
 SECOND = Interval(Phase.MEASURE, 10 * S, 11 * S)
@@ -137,12 +139,37 @@ def test_groups_are_settled_once_and_not_too_early() -> None:
     assert totals.series("fanout.last") == {2: 1}
 
 
-@pytest.mark.parametrize("name", ["a", "say.hello", "GET_x-1+2", "x" * 64])
+NAMES = [
+    "a",
+    "say.hello",
+    "GET_x-1+2",
+    "GET /api",
+    "/v1.0/p99",
+    ".hidden",
+    "-rf",
+    "..",
+    "a,b",
+    'ä"%41',
+    "GET /a.errors",
+]
+
+
+@pytest.mark.parametrize("name", [*NAMES, "x" * 200, "😀" * 200])
 def test_names(name: str) -> None:
     assert check_name(name) == name
+    assert parse(f"{Quantity(None, name, 'p99')} > 1s").quantity == Quantity(None, name, "p99")
+    tag, stem = encode_name(name), file_stem(name)
+    assert decode_name(tag) == name and not set(tag) & set(", \n/") and tag[0] not in ".-"
+    assert len(stem.encode()) <= 200 and "/" not in stem
 
 
-@pytest.mark.parametrize("name", ["", ".hidden", "a b", "a/b", "a,b", "ä", "x" * 65, "response", "tls"])
+def test_long_names_have_files_of_their_own() -> None:
+    assert len({file_stem("ä" * 150 + end) for end in ("a", "b", "ä", "")}) == 4
+
+
+@pytest.mark.parametrize(
+    "name", ["", "a\nb", "a\u2028b", "a\x00", "\ud800", "x" * 201, "response", "tls", "a.errors", "measure.x", "http"]
+)
 def test_no_names(name: str) -> None:
     with pytest.raises(ValueError, match="name"):
         check_name(name)

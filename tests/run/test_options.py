@@ -11,7 +11,7 @@ import pytest
 import trustme
 
 from wsbench.errors import UsageError
-from wsbench.run.option_table import BY_NAME, OPTIONS, Option
+from wsbench.run.option_table import BY_NAME, OPTIONS, Option, name_from, parse_name
 from wsbench.run.options import DEFAULT_DURATION_NS, DEFAULT_USERS, RunOptions, describe
 from wsbench.run.packing import pack, unpack
 
@@ -266,6 +266,23 @@ def test_loopback_has_as_many_source_addresses_as_the_connections_need() -> None
     assert many.against("ws://10.0.0.1/").sources == ()
 
 
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("chat", "chat"),
+        ("my chat", "my-chat"),
+        ("a/b (2)", "a-b-2-"),
+        ("..x", "x"),
+        ("größe_1.2", "größe_1.2"),
+        ("bytes\udcff", "bytes-"),
+        ("...", "run"),
+        ("x" * 201, "run"),
+    ],
+)
+def test_a_name_made_of_a_files(text: str, name: str) -> None:
+    assert name_from(text) == parse_name(name)
+
+
 # -- in words --------------------------------------------------------------------------------------------------------
 
 
@@ -279,3 +296,10 @@ def test_loopback_has_as_many_source_addresses_as_the_connections_need() -> None
 )
 def test_what_will_be_done_in_a_line(raw: dict[str, Any], said: str) -> None:
     assert describe(options(**raw)) == said
+
+
+def test_a_scenario_chooses_its_messages_and_perhaps_its_rate() -> None:
+    assert describe(options(), "chat") == "50 connections, scenario chat, until stopped"
+    assert (
+        describe(options(rate="5"), "chat") == "50 connections, scenario chat, 5 messages/s (constant), until stopped"
+    )

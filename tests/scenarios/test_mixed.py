@@ -45,12 +45,14 @@ def test_sizes_and_rates_are_drawn_by_their_weights(run_cli: RunCli, tmp_path: P
 def test_a_session_is_played_again_and_again(run_cli: RunCli, tmp_path: Path, target: EchoTarget) -> None:
     steps = [
         {"at_s": 0.0, "send": {"n": 1}, "reply": {"n": 1}, "name": "first"},
-        {"at_s": 0.05, "send": "in between"},
+        {"at_s": 0.05, "send": "in ü\u2028between"},
         {"at_s": 0.1, "send": {"n": 2}, "reply": None, "name": "second"},
     ]
-    (tmp_path / "session.jsonl").write_text("\n".join(map(json.dumps, steps)))
+    lines = [json.dumps(step, ensure_ascii=False).encode() for step in steps]
+    (tmp_path / "session.jsonl").write_bytes(b"\xef\xbb\xbf" + b"\r\n\n".join([*lines, b""]))  # as some editors save it
     before = target.stats()
-    result = run_cli("run", target.url, *QUICK, "-u", "3", "--set", "session=session.jsonl")
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    result = run_cli("run", target.url, *QUICK, "-u", "3", "--set", "session=session.jsonl", env=ascii_only)
     assert result.returncode == 0, result.stderr
     run = runs.read(runs.only(tmp_path / "results"), echoed=False)
     runs.assert_equals_stats(run, before, target.stats())

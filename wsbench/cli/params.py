@@ -12,7 +12,7 @@ from wsbench.errors import UsageError
 from wsbench.launcher.execution import RAMP_S, RunRequest
 from wsbench.launcher.local_target import DEFAULT_TARGET, PLACEHOLDER_URL, check_target
 from wsbench.run.gates import check_known
-from wsbench.run.option_table import HIGHEST_COUNT, OPTIONS, Option
+from wsbench.run.option_table import HIGHEST_COUNT, OPTIONS, Option, name_from
 from wsbench.run.options import DEFAULT_SPAWN_RATE, DEFAULT_USERS, MOST_WORKERS, RunOptions
 from wsbench.units import (
     parse_duration,
@@ -163,7 +163,7 @@ def run_request(url: str | None, values: Mapping[str, Any]) -> RunRequest:
     check_target(url, values["target"], tls=values["tls"], scenario=values["scenario"])
     scenario: Path | None = values["scenario"]
     options = RunOptions.from_values(
-        {**values, "name": values["name"] or (scenario.stem if scenario else "echo")},
+        {**values, "name": values["name"] or name_from(scenario.stem if scenario else "echo")},
         url=url or PLACEHOLDER_URL,
         users=values["users"],
         processes=values["processes"],

@@ -35,7 +35,7 @@ from wsbench.errors import UsageError
 from wsbench.experiment.experiment_target import WS, WSS, ExperimentTarget
 from wsbench.experiment.toml_reader import TomlFile, numbered
 from wsbench.results.experiment_result import Load
-from wsbench.run.option_table import BY_NAME, parse_name
+from wsbench.run.option_table import BY_NAME, name_from, parse_name
 from wsbench.run.options import DEFAULT_DURATION_NS
 from wsbench.targets import catalogue
 from wsbench.targets.catalogue import CommandTarget, StartableTarget, UrlTarget
@@ -145,7 +145,7 @@ def load(path: Path, secrets: Secrets = DEFAULT_SECRETS) -> Spec:
     default_baseline = _BASELINE if _BASELINE in names else names[0]
     settings = {**_DEFAULT_SETTINGS, **_options(file, "", table, _SETTINGS)}
     return Spec(
-        name=_name_of(path) if table.name is None else file.parsed("name", table.name, parse_name),
+        name=name_from(path.stem) if table.name is None else file.parsed("name", table.name, parse_name),
         targets=targets,
         baseline=file.parsed("baseline", table.baseline or default_baseline, one_of(*names)),
         repetitions=table.repetitions,
@@ -176,14 +176,6 @@ def _known(secrets: Secrets, table: ExperimentTable, targets: Iterable[Experimen
         headers, subprotocols = (target.options.get(name, ()) for name in ("header", "subprotocol"))
         secrets = secrets.knowing(headers=headers, subprotocols=subprotocols)
     return secrets
-
-
-def _name_of(path: Path) -> str:
-    """Return the file's name, if a directory can have it."""
-    try:
-        return parse_name(path.stem)
-    except ValueError:
-        return "experiment"
 
 
 def _parser(name: str) -> Callable[[str], Any]:

@@ -39,7 +39,7 @@ class TomlFile:
         self._examples = examples
         try:
             self.content = path.read_bytes()
-            self._document = tomllib.loads(self.content.decode())
+            self._document = tomllib.loads(self.content.decode("utf-8-sig"))  # editors of Windows write a BOM
         except OSError as error:
             raise UsageError(f"{path}: {error.strerror or error}") from error
         except UnicodeDecodeError as error:

@@ -87,6 +87,7 @@ class DirectingSession(Session, RunHost):
             RunDescription(
                 options=options,
                 scenario=locust_options.scenario_of(self._environment),
+                custom=locust_options.is_custom(self._environment),
                 run_id=staging.run_id,
                 started=datetime.now(UTC),
                 command=handoff.command,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, SupportsFloat
@@ -15,7 +14,7 @@ from wsbench import machine
 from wsbench.errors import UsageError
 from wsbench.run import gates, settings
 from wsbench.run.handoff import Handoff
-from wsbench.run.option_table import OPTIONS
+from wsbench.run.option_table import OPTIONS, name_from
 from wsbench.run.options import RunOptions
 
 
@@ -36,7 +35,7 @@ def options_of(environment: Environment, users: int, processes: int, url: str | 
     rates = [_rate(user) for user in environment.user_classes if getattr(user, "rate", None) is not None]
     if options.rate is None and rates:
         options = replace(options, rate=sum(rates))
-    return replace(options, name=options.name or re.sub(r"[^\w.+-]+", "-", scenario_of(environment)))
+    return replace(options, name=options.name or name_from(scenario_of(environment)))
 
 
 def _rate(user: Any) -> float:
@@ -49,6 +48,11 @@ def _rate(user: Any) -> float:
 def scenario_of(environment: Environment) -> str:
     """Return the name of the scenario: that of its file, or "echo" for a file that is only named locustfile.py."""
     return Path(environment.locustfile or "echo").stem.replace("locustfile", "echo")
+
+
+def is_custom(environment: Environment) -> bool:
+    """Return whether the scenario has users that choose their own messages; echo users send those of the options."""
+    return any(hasattr(user, "settings") for user in environment.user_classes)
 
 
 def settings_of(environment: Environment, options: RunOptions) -> dict[str, str]:
@@ -77,7 +81,7 @@ def check(environment: Environment, runner: object) -> None:
 def _check_scenario(environment: Environment, options: RunOptions) -> None:
     """Raise a UsageError for a setting, series or counter that the scenario does not have."""
     settings_of(environment, options)
-    if not any(hasattr(user, "settings") for user in environment.user_classes):
+    if not is_custom(environment):
         gates.check_known(options.gates)  # echo users have no series or counters of their own
 
 

@@ -19,7 +19,7 @@ from wsbench.measure.histogram import (
     lowest_value,
     merge_coarsely,
 )
-from wsbench.measure.series import AWAY, BUILT_IN
+from wsbench.measure.series import AWAY, BUILT_IN, is_service_of
 from wsbench.results.run_result import OtherRequests
 from wsbench.run.protocol import SCENARIO_FAILED, Report, rejected_reply_name
 from wsbench.units import NS_PER_MS
@@ -53,8 +53,8 @@ def other_requests(stats: RequestStats) -> OtherRequests:
 class StatsFeed:
     """Adds workers' reports to Locust's statistics.
 
-    Entries are echoes (response time), connections (time to open) and the series that a scenario named; losses and
-    errors become Locust's failures.
+    Entries are echoes (response time), connections (time to open) and the series that a scenario named, each message
+    once; losses and errors become Locust's failures.
     """
 
     def __init__(self, stats: RequestStats) -> None:
@@ -105,7 +105,7 @@ class StatsFeed:
         lost: dict[str, int] = {}
         for delta in report.deltas:
             for name, buckets in delta.series.items():
-                if name not in BUILT_IN:
+                if name not in BUILT_IN and not is_service_of(name, delta.series):
                     merge_coarsely(series.setdefault(name, {}), buckets)
             for name in set(delta.names_lost()) - {AWAY}:
                 series.setdefault(name, {})

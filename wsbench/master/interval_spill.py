@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from wsbench.measure.delta import IntervalDelta
+from wsbench.measure.series import decode_name
 from wsbench.measure.totals import Totals
 from wsbench.report import hlog, timeline
 from wsbench.units import NS_PER_MS, NS_PER_S
@@ -120,4 +121,4 @@ class IntervalSpill:
         with open(self._file.fileno(), "rb", closefd=False) as lines:
             for row in lines:
                 tag, start, _ = row.split(b",", 2)
-                yield start.decode(), tag.decode().removeprefix("Tag="), row
+                yield start.decode(), decode_name(tag.decode().removeprefix("Tag=")), row

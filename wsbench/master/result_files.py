@@ -10,7 +10,7 @@ import wsbench
 from wsbench.master.measurement import Measurement
 from wsbench.measure.bucket_arrays import SparseBuckets
 from wsbench.measure.phases import Phase
-from wsbench.measure.series import LATENCY_SERIES
+from wsbench.measure.series import LATENCY_SERIES, file_stem
 from wsbench.report import hgrm, hlog, timeline
 from wsbench.report.html import run_page
 from wsbench.results import run_result
@@ -39,7 +39,7 @@ def build(run: run_result.Run, measurement: Measurement) -> Files:
         logger.exception("report.html could not be made; `wsbench report` would try again")
     for name, buckets in measurement.series.items():
         if name in LATENCY_SERIES or buckets:
-            files[f"{name}.hgrm"] = hgrm.encode(buckets)
+            files[f"{file_stem(name)}.hgrm"] = hgrm.encode(buckets)
     return files
 
 

@@ -73,9 +73,14 @@ class Quantity:
 
     def _is_plain(self, text: str) -> bool:
         """Return whether the text without quotes is read as this, and its name not as a scope."""
-        if _PLAIN.fullmatch(text) is None or is_scope(words_of(self.name or "")[0]):
+        if needs_quotes(text) or is_scope(words_of(self.name or "")[0]):
             return False
         return read_quantity(words_of(text)) == self
+
+
+def needs_quotes(name: str) -> bool:
+    """Return whether a gate can name this only in quotes, because of its characters."""
+    return _PLAIN.fullmatch(name) is None
 
 
 def words_of(name: str) -> list[Word]:

@@ -11,7 +11,7 @@ from wsbench.measure.bucket_arrays import DenseBuckets
 from wsbench.measure.delta import COUNTER, LOST, REJECTED, Groups, IntervalDelta, merge_counts
 from wsbench.measure.histogram import Buckets, merge, merged, record
 from wsbench.measure.phases import Interval
-from wsbench.measure.series import LATENCY_SERIES, TALLY_COUNTS
+from wsbench.measure.series import LATENCY_SERIES, TALLY_COUNTS, service_of
 from wsbench.units import NS_PER_S
 
 pack_reply = Struct("=16sqqq").pack
@@ -217,6 +217,6 @@ def _add_named(named: Mapping[str, RoundTrips], series: dict[str, Buckets], coun
         merge(series["send_lag"], trips.send_lag)
         series[name] = trips.response
         if trips.paced:
-            series[f"{name}.service"] = trips.service
+            series[service_of(name)] = trips.service
         if trips.lost:
             counts[LOST + name] = trips.lost

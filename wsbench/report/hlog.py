@@ -3,6 +3,7 @@
 The format is HdrHistogram's (HistogramLogWriter of its Java version): comments with start and base time in seconds
 since the epoch, a legend, then `Tag=name,start,length,max,histogram` with times relative to the base in seconds, the
 maximum in ms with three decimals, and the histogram (here of ns) V2-encoded, compressed, in base 64.
+A tag has neither commas nor spaces: it is the percent-encoded name (`measure.series.encode_name`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from hdrh.histogram import HdrHistogram
 from wsbench.errors import ResultError
 from wsbench.measure.bucket_arrays import SparseBuckets
 from wsbench.measure.histogram import Buckets, from_hdr, highest_value
+from wsbench.measure.series import decode_name, encode_name
 from wsbench.report import hdr_encoding
 from wsbench.units import NS_PER_MS, NS_PER_S
 
@@ -56,7 +58,7 @@ def encode_line(
 ) -> bytes:
     """Encode a line that starts `after_ns` after the start of the log. `yield_control`: see `hdr_encoding.encode`."""
     maximum_ms = highest_value(max(buckets, default=0)) / NS_PER_MS
-    figures = f"Tag={tag},{after_ns / NS_PER_S:.3f},{length_ns / NS_PER_S:.3f},{maximum_ms:.3f},"
+    figures = f"Tag={encode_name(tag)},{after_ns / NS_PER_S:.3f},{length_ns / NS_PER_S:.3f},{maximum_ms:.3f},"
     return figures.encode() + hdr_encoding.encode(buckets, yield_control) + b"\n"
 
 
@@ -86,7 +88,7 @@ def read_lines(rows: Iterable[bytes], where: str) -> Iterator[Line]:
 
 def select_series(rows: Iterable[bytes], tag: str) -> Iterator[bytes]:
     """Yield the header of a log and the rows of one series."""
-    wanted = (b"#", b'"', f"Tag={tag},".encode())
+    wanted = (b"#", b'"', f"Tag={encode_name(tag)},".encode())
     return (row for row in rows if row.startswith(wanted))
 
 
@@ -94,6 +96,7 @@ def _line(row: str, base_ns: int) -> Line:
     tag = ""
     if row.startswith("Tag="):
         tag, _, row = row.removeprefix("Tag=").partition(",")
+        tag = decode_name(tag)
     start, length, _, blob = row.split(",")
     counts = hdr_encoding.decode(blob.encode("ascii"))
     if counts is None:

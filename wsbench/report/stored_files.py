@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from wsbench.errors import ResultError
+from wsbench.measure.series import file_stem
 from wsbench.report import hlog
 from wsbench.results.run_result import Run
 
@@ -52,7 +53,7 @@ def read_timeline(directory: Path, run: Run) -> bytes:
 
 def read_distribution(directory: Path, run: Run, series: str) -> bytes:
     """Read the .hgrm of a series, whose count must be that of the run."""
-    name = f"{series}.hgrm"
+    name = f"{file_stem(series)}.hgrm"
     text = _read(directory, name)
     count = _HGRM_COUNT.search(text)
     _check(str(directory / name), {series: int(count[1]) if count else 0}, {series: run.latency[series].count})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -60,6 +61,15 @@ def parse_name(text: str) -> str:
     if size > _LONGEST_NAME:
         raise ValueError(f"{text!r} has {size} bytes: a name has at most {_LONGEST_NAME}")
     return text
+
+
+def name_from(text: str) -> str:
+    """Return a name of a result made of a text, such as the stem of a file: other characters become hyphens."""
+    name = re.sub(r"[^\w.+-]+", "-", text).lstrip(".")
+    try:
+        return parse_name(name)
+    except ValueError:
+        return "run"
 
 
 @dataclass(frozen=True)

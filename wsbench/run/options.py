@@ -195,13 +195,10 @@ def _is_text(payload: bytes) -> bool:
 
 def describe(options: RunOptions, scenario: str | None = None) -> str:
     """Return one line that describes the run, and the `scenario` if it is not ours."""
-    load = (
-        f"{options.rate:g} messages/s ({options.arrivals})"
-        if options.rate is not None
-        else f"closed loop, {options.in_flight} in flight"
-    )
-    if scenario is not None:
-        load = f"scenario {scenario}"
     length = format_seconds(options.duration_ns) if options.duration_ns else "until stopped"
-    size = f", {options.payload_size} bytes" if scenario is None else ""
-    return f"{options.users} connections, {load}{size}, {length}"
+    rate = f"{options.rate:g} messages/s ({options.arrivals})" if options.rate is not None else ""
+    if scenario is None:
+        load = [rate or f"closed loop, {options.in_flight} in flight", f"{options.payload_size} bytes"]
+    else:  # it chooses its own messages, and without a rate its own pace
+        load = [f"scenario {scenario}", *([rate] if rate else [])]
+    return ", ".join([f"{options.users} connections", *load, length])

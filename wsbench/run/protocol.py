@@ -93,7 +93,13 @@ class Report(msgspec.Struct):
 
 @dataclass(frozen=True)
 class RunDescription:
-    """The description of a run before it begins: `started` is on the master's clock, `command` what the user typed."""
+    """The description of a run before it begins.
+
+    Attributes:
+        scenario: its name; `custom` if it has users that choose their own messages.
+        started: on the master's clock.
+        command: what the user typed.
+    """
 
     options: RunOptions
     scenario: str
@@ -101,6 +107,7 @@ class RunDescription:
     started: datetime
     command: list[str]
     settings: dict[str, str]
+    custom: bool = False
 
 
 class RunSetup(msgspec.Struct, frozen=True):

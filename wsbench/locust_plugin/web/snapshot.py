@@ -17,7 +17,8 @@ from wsbench.master.director import Director
 from wsbench.master.live import ChartPoint
 from wsbench.measure.series import MESSAGE_COUNTS
 from wsbench.report import outcome_text
-from wsbench.run.options import RunOptions, describe
+from wsbench.run.options import describe
+from wsbench.run.protocol import RunDescription
 from wsbench.units import format_count, format_duration, format_seconds
 
 _SHOWN_ERRORS = 20
@@ -50,7 +51,7 @@ def document(director: Director | None, finished: Sequence[Path], *, run_id: str
         "run": {
             "id": described.run_id,
             "url": described.options.connect.shown_url,
-            "asked": _description(described.options),
+            "asked": _description(described),
         },
         "closed_loop": described.options.closed_loop,
         "phase": director.phases.phase,
@@ -96,8 +97,9 @@ def _verdict(director: Director) -> dict[str, Any] | None:
     return None if live.verdict is None else {"verdict": live.verdict[0], "final": False, "findings": live.verdict[1]}
 
 
-def _description(options: RunOptions) -> str:
-    parts = [describe(options)]
+def _description(described: RunDescription) -> str:
+    options = described.options
+    parts = [describe(options, described.scenario if described.custom else None)]
     parts += [f"compression {options.connect.compression}"] if options.connect.compression != "off" else []
     parts += [f"{options.processes} workers"] if options.processes > 1 else []
     return ", ".join(parts)
