@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -56,6 +57,9 @@ WRONG_USAGE: dict[str, tuple[list[str], str]] = {
     "payload-size-small": (["--payload-size", "10"], "48 bytes"),
     "payload-file-missing": (["--payload-file", "nowhere.json"], "nowhere.json"),
     "payload-file-directory": (["--payload-file", "."], "--payload-file"),
+    "payload-file-a-pipe": (["--web", "--payload-file", "pipe"], "pipe is a pipe"),
+    "ca-a-pipe": (["wss://127.0.0.1:1/", "--ca", "pipe"], "pipe is a pipe"),
+    "scenario-a-pipe": (["--scenario", "pipe"], "pipe is a pipe"),
     "payload-file-empty": (["--payload-file", "empty"], "empty"),
     "compression": (["--compression", "sometimes"], "'sometimes'"),
     "compression-window": (["--compression", "client_max_window_bits=99"], "client_max_window_bits"),
@@ -83,6 +87,7 @@ WRONG_USAGE: dict[str, tuple[list[str], str]] = {
 def test_wrong_usage(run_cli: RunCli, tmp_path: Path, case: str) -> None:
     (tmp_path / "file").write_text("in the way")
     (tmp_path / "empty").touch()
+    os.mkfifo(tmp_path / "pipe")
     arguments, said = WRONG_USAGE[case]
     result = run_cli("run", *arguments, "--json", "--quiet")
     assert_error(result, 2, said)
@@ -98,6 +103,12 @@ def test_an_option_from_the_environment_may_have_no_effect(run_cli: RunCli, tmp_
     idle = {"WSBENCH_IN_FLIGHT": "4", "WSBENCH_ARRIVALS": "poisson", "WSBENCH_INSECURE": "1"}
     assert_error(run_cli("run", "ws://something.invalid/", *BRIEF, env=idle), 3, "something.invalid")
     assert_error(run_cli("run", "ws://something.invalid/", *BRIEF, "--rate", "10", env=idle), 3, "something.invalid")
+
+
+def test_an_empty_variable_is_not_given_and_a_line_end_is_no_part_of_a_value(run_cli: RunCli) -> None:
+    empty = {"WSBENCH_RATE": "", "WSBENCH_BINARY": " ", "WSBENCH_SET": "\n", "WSBENCH_USERS": ""}
+    ended = {"WSBENCH_NAME": "mine\n", "WSBENCH_ORIGIN": "http://here.test\r\n", "WSBENCH_HEADER": "A: b\n\nC: d\n"}
+    assert_error(run_cli("run", "ws://something.invalid/", *BRIEF, env=empty | ended), 3, "something.invalid")
 
 
 def test_a_wrong_value_from_the_environment_is_said_to_be_from_there(run_cli: RunCli) -> None:

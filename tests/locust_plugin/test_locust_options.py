@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from argparse import Namespace
+from pathlib import Path
 
 import pytest
 from helpers.unpatched_locust import Environment, User
+from werkzeug.datastructures import MultiDict
 
 from wsbench.errors import UsageError
 from wsbench.locust_plugin import locust_options
@@ -70,6 +73,10 @@ def test_settings_are_the_declared_ones_with_the_values_of_the_command_line() ->
         (environment_of(Echo, rate="fast"), "--rate: 'fast'"),
         (environment_of(Chatty, set=["rooms=2"]), "--set rooms"),
         (environment_of(Echo, fail_if=["delivery.p99 > 5ms"]), "delivery"),
+        (environment_of(Echo, rate="10", in_flight="4"), "--in-flight has no effect"),
+        (environment_of(Fast, in_flight="4"), "--in-flight has no effect"),
+        (environment_of(Echo, arrivals="poisson"), "--arrivals has no effect"),
+        (environment_of(Echo, insecure=True), "--insecure has no effect"),
     ],
 )
 def test_errors_are_found_before_a_run_starts(environment: Environment, message: str) -> None:
@@ -79,6 +86,32 @@ def test_errors_are_found_before_a_run_starts(environment: Environment, message:
 
 def test_a_scenario_may_have_gates_on_series_of_its_own() -> None:
     locust_options.check(environment_of(Chatty, fail_if=["delivery.p99 > 5ms"]), None)
+
+
+def test_an_option_may_have_no_effect_where_nobody_gave_it_for_this_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    locust_options.check(environment_of(Echo, rate="10"), None)
+    locust_options.check(environment_of(Chatty, arrivals="poisson", insecure=True), None)
+    monkeypatch.setenv("WSBENCH_ARRIVALS", "poisson")
+    locust_options.check(environment_of(Echo, arrivals="poisson"), None)
+
+
+@pytest.mark.parametrize(
+    ("form", "message"),
+    [
+        ({"rate": "10", "in_flight": "4"}, "--in-flight has no effect"),
+        ({"rate": "", "arrivals": "poisson"}, "--arrivals has no effect"),
+        ({"rate": "10", "arrivals": "poisson", "in_flight": "1"}, None),
+    ],
+)
+def test_the_start_form_refuses_a_change_without_effect(form: dict[str, str], message: str | None) -> None:
+    error = locust_options.form_error(MultiDict(form), environment_of(Echo, headless=False))
+    assert (error is None) if message is None else (error is not None and message in error)
+
+
+def test_a_payload_that_can_be_read_only_once_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UsageError, match="pipe is a pipe"):
+        locust_options.check(environment_of(Echo, payload_file=str(tmp_path / "pipe")), None)
 
 
 def test_with_the_web_ui_the_url_may_come_later() -> None:

@@ -110,6 +110,7 @@ def test_values(raw: dict[str, Any], name: str, value: object) -> None:
     [
         ({"header": ["A: b", "C: d:e"]}, "headers", (("A", "b"), ("C", "d:e"))),
         ({"header": "A: b"}, "headers", (("A", "b"),)),
+        ({"header": ["", "A: b\nC: d"]}, "headers", (("A", "b"), ("C", "d"))),  # a variable of Locust
         ({"header": ["", "A: b"]}, "headers", (("A", "b"),)),
         ({"header": None}, "headers", ()),
         ({"subprotocol": ["chat", "v2"]}, "subprotocols", ("chat", "v2")),

@@ -10,8 +10,7 @@ from typing import Any
 import click
 
 from wsbench import machine
-from wsbench.cli.idle_options import refuse_idle_options
-from wsbench.cli.params import POSITIVE_DURATION, Parsed, option, run_options, run_request, share_between
+from wsbench.cli.params import POSITIVE_DURATION, Parsed, check_idle, option, run_options, run_request, share_between
 from wsbench.cli.params import RATE as RATE_TYPE
 from wsbench.cli.standard_streams import note_stored
 from wsbench.errors import UsageError, WsbenchError
@@ -50,7 +49,7 @@ def _capacity(url: str | None, **values: Any) -> int:
 def _checked(url: str | None, values: dict[str, Any]) -> tuple[StepSpec, Search]:
     """Return the steps and the search, checked before anything is started."""
     request = run_request(url, {name: value for name, value in values.items() if name not in _NOT_OF_RUN})
-    refuse_idle_options(url, values)
+    check_idle(url, values)
     searched = CONNECTIONS if values["connections"] else RATE
     _check_users(values)
     if values["per_connection"] and not values["connections"]:

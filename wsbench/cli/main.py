@@ -23,6 +23,7 @@ from wsbench.cli.standard_streams import StandardStreams
 from wsbench.credentials import Secrets
 from wsbench.errors import ExitCode, UsageError, WsbenchError
 from wsbench.launcher.interruptions import deferring_interrupt, ignore_interruptions
+from wsbench.run import environment_options
 
 _DEBUG = "WSBENCH_DEBUG"  # the processes we start inherit it
 
@@ -133,6 +134,7 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command line `arguments` and return its exit code."""
+    environment_options.tidy()
     if not arguments:
         with group.make_context("wsbench", [], resilient_parsing=True) as ctx:
             click.echo(group.get_help(ctx), err=True)
@@ -151,7 +153,10 @@ def run(arguments: Sequence[str]) -> int:
 
 def _check_encoding(arguments: Sequence[str]) -> None:
     """Raise UsageError for a text with bytes that are no characters: no file of a result could hold it."""
-    for text in (*arguments, *(value for name, value in os.environ.items() if name.startswith("WSBENCH_"))):
+    for text in (
+        *arguments,
+        *(value for name, value in os.environ.items() if name.startswith(environment_options.PREFIX)),
+    ):
         try:
             text.encode()
         except UnicodeEncodeError as error:

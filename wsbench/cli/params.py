@@ -11,9 +11,11 @@ import click
 from wsbench.errors import UsageError
 from wsbench.launcher.execution import RAMP_S, RunRequest
 from wsbench.launcher.local_target import DEFAULT_TARGET, PLACEHOLDER_URL, check_target
+from wsbench.run.environment_options import lines_of
 from wsbench.run.gates import check_known
+from wsbench.run.idle_options import refuse_idle_options
 from wsbench.run.option_table import HIGHEST_COUNT, OPTIONS, Option, name_from
-from wsbench.run.options import DEFAULT_SPAWN_RATE, DEFAULT_USERS, MOST_WORKERS, RunOptions
+from wsbench.run.options import DEFAULT_SPAWN_RATE, DEFAULT_USERS, MOST_WORKERS, RunOptions, check_lasting
 from wsbench.units import (
     parse_duration,
     parse_positive_duration,
@@ -33,12 +35,12 @@ else:
 class Parsed(_ParamType):
     """A value that a function parses: the user reads the text of its ValueError."""
 
-    # Several values of one environment variable: a line each, since headers have spaces in them.
-    envvar_list_splitter = "\n"
-
     def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
         self.name = name
         self._parse = parse
+
+    def split_envvar_value(self, rv: str) -> list[str]:
+        return lines_of(rv)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Parse a text; return any other value (a default) unchanged."""
@@ -160,8 +162,9 @@ def run_options() -> list[click.Parameter]:
 
 def run_request(url: str | None, values: Mapping[str, Any]) -> RunRequest:
     """Return the run for values of `run_options`; raise UsageError if they do not go together."""
-    check_target(url, values["target"], tls=values["tls"], scenario=values["scenario"])
     scenario: Path | None = values["scenario"]
+    check_lasting("--scenario", str(scenario or ""))
+    check_target(url, values["target"], tls=values["tls"], scenario=scenario)
     options = RunOptions.from_values(
         {**values, "name": values["name"] or name_from(scenario.stem if scenario else "echo")},
         url=url or PLACEHOLDER_URL,
@@ -171,6 +174,12 @@ def run_request(url: str | None, values: Mapping[str, Any]) -> RunRequest:
     if scenario is None:
         check_known(options.gates)
     return RunRequest(options, values["spawn_rate"], values.get("run_time"), scenario)
+
+
+def check_idle(url: str | None, values: Mapping[str, Any]) -> None:
+    """Raise UsageError if an option on the present command's line has no effect with the values of the others."""
+    source_of = click.get_current_context().get_parameter_source
+    refuse_idle_options(url, values, lambda name: source_of(name) is click.core.ParameterSource.COMMANDLINE)
 
 
 _TEXTS = "wsbench.texts"

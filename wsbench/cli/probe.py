@@ -9,8 +9,7 @@ from typing import Any
 import click
 
 from wsbench import __version__
-from wsbench.cli.idle_options import refuse_idle_options
-from wsbench.cli.params import click_option, option
+from wsbench.cli.params import check_idle, click_option, option
 from wsbench.errors import WsbenchError
 from wsbench.measure.payloads import FixedMessages, JsonMessages
 from wsbench.probe import probe_text
@@ -57,7 +56,7 @@ def _options() -> list[click.Parameter]:
 def _run(url: str, **values: Any) -> None:
     """Probe and print the result; raise the error of the step that failed."""
     options = _probe_options(url, values)
-    refuse_idle_options(url, values)
+    check_idle(url, values)
     if values["json"]:
         result, error = probe(options)
         click.echo(encode_json(result), nl=False)

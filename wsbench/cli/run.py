@@ -12,8 +12,7 @@ from typing import Any
 import click
 
 from wsbench import machine
-from wsbench.cli.idle_options import refuse_idle_options
-from wsbench.cli.params import Parsed, ci_options, option, run_options, run_request, texts_of, write_for_ci
+from wsbench.cli.params import Parsed, check_idle, ci_options, option, run_options, run_request, texts_of, write_for_ci
 from wsbench.cli.standard_streams import note_stored
 from wsbench.errors import ExitCode, WsbenchError
 from wsbench.launcher.execution import RunRequest, execute
@@ -25,7 +24,7 @@ from wsbench.report.text import summary
 from wsbench.results.json_files import encode_json
 from wsbench.results.run_result import Run
 from wsbench.run import exit_codes
-from wsbench.run.options import DEFAULT_DURATION_NS, RunOptions, describe
+from wsbench.run.options import DEFAULT_DURATION_NS, RunOptions, check_lasting, describe
 from wsbench.units import NS_PER_S, parse_positive_duration
 
 
@@ -39,8 +38,10 @@ def _run_time(text: str) -> int:
 
 @click.pass_context
 def _run(ctx: click.Context, /, url: str | None, **values: Any) -> int:
+    if values["web"]:
+        check_lasting("--payload-file", values["payload_file"])
     request = run_request(url, values)
-    refuse_idle_options(url, values)
+    check_idle(url, values)
     if values["web"]:
         request = replace(request, form=[*texts_of(ctx), f"--name={request.options.name}"])
     elif request.options.duration_ns is None and request.run_time_s is None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, SupportsFloat
@@ -14,7 +16,8 @@ from wsbench import machine
 from wsbench.errors import UsageError
 from wsbench.run import gates, settings
 from wsbench.run.handoff import Handoff
-from wsbench.run.option_table import OPTIONS, name_from
+from wsbench.run.idle_options import refuse_idle_options
+from wsbench.run.option_table import BY_NAME, OPTIONS, name_from
 from wsbench.run.options import RunOptions
 
 
@@ -74,6 +77,8 @@ def check(environment: Environment, runner: object) -> None:
     users, processes = parsed.num_users or 1, parsed.processes or 1
     options = options_of(environment, users, processes, url=environment.host or "ws://localhost")
     _check_scenario(environment, options)
+    if environment.host and Handoff.from_environment() is None:
+        _refuse_idle(environment, options, vars(parsed), lambda name: _given(name, vars(parsed)[name]))
     if isinstance(runner, LocalRunner) or parsed.processes:
         machine.check_descriptors(users, processes)
 
@@ -83,6 +88,23 @@ def _check_scenario(environment: Environment, options: RunOptions) -> None:
     settings_of(environment, options)
     if not is_custom(environment):
         gates.check_known(options.gates)  # echo users have no series or counters of their own
+
+
+def _given(name: str, text: Any) -> bool:
+    """Return whether the command line has the option: its text is neither the default nor from the environment."""
+    option = BY_NAME[name]
+    return text not in (None, False, "", option.default) and option.env not in os.environ
+
+
+def _refuse_idle(
+    environment: Environment, options: RunOptions, texts: Mapping[str, Any], given: Callable[[str], bool]
+) -> None:
+    values = {
+        "rate": options.rate,
+        "payload_file": texts["payload_file"] or None,
+        "scenario": environment.locustfile if is_custom(environment) else None,
+    }
+    refuse_idle_options(options.connect.url, values, given)
 
 
 def form_error(form: Any, environment: Environment) -> str | None:
@@ -106,6 +128,8 @@ def form_error(form: Any, environment: Environment) -> str | None:
             processes=(runner.worker_count if isinstance(runner, MasterRunner) else 1) or 1,
         )
         _check_scenario(environment, options)
+        shown = vars(environment.parsed_options)
+        _refuse_idle(environment, options, texts, lambda name: texts[name] != shown[name])
     except UsageError as error:
         return str(error)
     return None

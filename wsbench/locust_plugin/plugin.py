@@ -17,6 +17,7 @@ from wsbench.locust_plugin.directing_session import LocalSession, MasterSession
 from wsbench.locust_plugin.session import Session
 from wsbench.locust_plugin.web import blueprint
 from wsbench.locust_plugin.worker_session import WorkerSession
+from wsbench.run import environment_options
 from wsbench.run.option_table import OPTIONS, Option
 from wsbench.run.options import DEFAULT_SPAWN_RATE, DEFAULT_USERS
 from wsbench.worker.engine import Engine
@@ -36,6 +37,7 @@ def register() -> None:
     if not _registered:
         _registered = True
         locust_precision.install()
+        environment_options.tidy()
         # On every order to spawn users, a worker calls this once per option, and each call builds a parser: that would
         # block the worker for 0.2 s of every second of the ramp, and on a busy machine delay its heartbeats.
         argument_parser.default_args_dict = functools.cache(argument_parser.default_args_dict)

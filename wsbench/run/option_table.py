@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from wsbench.credentials import parse_secret_name
@@ -14,6 +15,7 @@ from wsbench.measure.figures import RUN_FIGURES, SERIES_FIGURES
 from wsbench.measure.payloads import SMALLEST_JSON
 from wsbench.measure.phases import Phase
 from wsbench.run import settings
+from wsbench.run.environment_options import lines_of
 from wsbench.run.gate_parser import parse as parse_gate
 from wsbench.source_addresses import parse_sources
 from wsbench.units import (
@@ -48,6 +50,17 @@ def _payload_size(text: str) -> int:
     if size < SMALLEST_JSON:
         raise ValueError(f"a JSON message with id and seq has at least {SMALLEST_JSON} bytes: for less, --payload-file")
     return size
+
+
+def parse_lasting_file(text: str) -> str:
+    """Return the path of a file that is read more than once; raise ValueError for a pipe."""
+    try:
+        is_pipe = Path(text).is_fifo()
+    except OSError:  # reading it will tell
+        is_pipe = False
+    if is_pipe:
+        raise ValueError(f"{text} is a pipe, and it has to be read more than once: store its content in a file")
+    return text
 
 
 def parse_name(text: str) -> str:
@@ -113,7 +126,7 @@ class Option:
             return str(raw).lower() in ("true", "1", "on", "yes")
         if self.repeatable:
             texts = [raw] if isinstance(raw, str) else list(raw or ())
-            return tuple(self._parsed(text) for text in texts if text)
+            return tuple(self._parsed(line) for text in texts for line in lines_of(text))
         text = self.default if raw is None or raw == "" else str(raw)
         return None if text is None else self._parsed(text)
 
@@ -174,7 +187,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(("--header",), "A header of the upgrade request.", parse_header, metavar="'Name: value'", repeatable=True),
     Option(("--subprotocol",), "A subprotocol to offer.", parse_subprotocol, metavar="NAME", repeatable=True),
     Option(("--origin",), "The Origin header of the upgrade request.", parse_origin, metavar="ORIGIN"),
-    Option(("--ca",), "wss: trust the CA in this PEM file.", metavar="FILE"),
+    Option(("--ca",), "wss: trust the CA in this PEM file.", parse_lasting_file, metavar="FILE"),
     Option(("--insecure",), "wss: accept any certificate.", None),
     Option(("--tls-resume",), "wss: later connections resume the TLS session of an earlier one.", None),
     Option(

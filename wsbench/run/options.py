@@ -16,7 +16,7 @@ from typing import Any
 from wsbench.credentials import Secrets
 from wsbench.errors import UsageError
 from wsbench.run.gates import Condition
-from wsbench.run.option_table import DEFAULTS, LARGEST_MESSAGE, OPTIONS
+from wsbench.run.option_table import DEFAULTS, LARGEST_MESSAGE, OPTIONS, parse_lasting_file
 from wsbench.source_addresses import SourceRange, check_sources, for_loopback
 from wsbench.units import NS_PER_S, format_bytes, format_seconds
 from wsbench.websocket.connect_options import ConnectOptions
@@ -104,6 +104,7 @@ class RunOptions:
     def from_texts(cls, texts: Mapping[str, Any], *, url: str, users: int, processes: int = 1) -> RunOptions:
         """Parse texts by option name, as Locust's parser and its start form have them; raise UsageError at an error."""
         values = {option.name: option.value_of(texts.get(option.name)) for option in OPTIONS}
+        check_lasting("--payload-file", values["payload_file"])  # a test on the web page reads it again
         return cls.from_values(values, url=url, users=users, processes=processes)
 
     @classmethod
@@ -168,6 +169,14 @@ class RunOptions:
     def against(self, url: str, ca_file: str | None = None) -> RunOptions:
         """Return the same run against the server at `url`; `ca_file` is the CA of a target that wsbench started."""
         return replace(self, connect=replace(self.connect, url=url, ca_file=ca_file or self.connect.ca_file))
+
+
+def check_lasting(flag: str, path: str | None) -> None:
+    """Raise UsageError if the file of an option is a pipe, which cannot be read again."""
+    try:
+        parse_lasting_file(path or "")
+    except ValueError as error:
+        raise UsageError(f"{flag}: {error}") from error
 
 
 def _payload(path: str | None) -> bytes | None:

@@ -1,4 +1,4 @@
-"""Options of the command line that have no effect together with others: a user who gives one expects something else.
+"""Options that have no effect together with others: a user who gives one expects something else.
 
 An option from the environment is a default for many runs: it may have no effect on some.
 """
@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
-
-import click
 
 from wsbench.errors import UsageError
 
@@ -36,10 +34,14 @@ _IDLE: dict[str, tuple[Callable[[Mapping[str, Any]], bool], str]] = {
 }
 
 
-def refuse_idle_options(url: str | None, values: Mapping[str, Any]) -> None:
-    """Raise UsageError if an option on the present command's line has no effect with the values of the others."""
-    ctx = click.get_current_context()
+def refuse_idle_options(url: str | None, values: Mapping[str, Any], given: Callable[[str], bool]) -> None:
+    """Raise UsageError if an option that the user has given for this run has no effect with the values of the others.
+
+    Args:
+        url: None for a target that wsbench starts.
+        values: parsed values by option name, and those of --scenario and --tls.
+        given: whether the user has given the option of this name for this run.
+    """
     for name, (is_idle, reason) in _IDLE.items():
-        given = ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
-        if given and is_idle({"url": url, "tls": False, **values}):
+        if given(name) and is_idle({"url": url, "tls": False, **values}):
             raise UsageError(f"--{name.replace('_', '-')} has no effect: {reason}")
