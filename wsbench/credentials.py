@@ -109,9 +109,7 @@ class Secrets:
         text = _QUOTED_HEADER.sub(self._without_quoted_header, text)
         text = _FLAG.sub(lambda match: match[1] + (HIDDEN if self.named(match[2]) else match[3]), text)
         text = _ENCODED_JSON.sub(HIDDEN, text)
-        for value in self.values:
-            text = _without_value(text, value)
-        return text
+        return self._without_known(text)
 
     def url(self, url: str) -> str:
         """Hide secrets in a URL or in the target of a request."""
@@ -121,7 +119,8 @@ class Secrets:
         def shown(match: re.Match[str]) -> str:
             return f"{match[1]}{match[2]}={HIDDEN if self._parameter(match[2]) else match[3]}"
 
-        return self.text(_PARAMETER.sub(shown, url))
+        # Known values first: one of a command line may have spaces, at which a parameter ends.
+        return self.text(_PARAMETER.sub(shown, self._without_known(url)))
 
     def header(self, name: str, value: str) -> str:
         """Hide secrets in the value of a header; the scheme of an Authorization header stays."""
@@ -157,6 +156,11 @@ class Secrets:
         if setting := _SETTING.fullmatch(value):
             return kept + setting[1] + setting[2] + self.setting(setting[1], setting[3])
         return kept + self.url(value)
+
+    def _without_known(self, text: str) -> str:
+        for value in self.values:
+            text = _without_value(text, value)
+        return text
 
     # -- the parts of a text -------------------------------------------------------------------------------------------
 

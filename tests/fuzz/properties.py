@@ -33,9 +33,10 @@ from wsbench.transport.connect_attempt import ConnectAttempt
 from wsbench.transport.resolver import Resolver
 from wsbench.transport.traffic import Traffic
 from wsbench.websocket.compression import parse_compression
-from wsbench.websocket.connect_options import ConnectOptions, parse_header, parse_url
+from wsbench.websocket.connect_options import ConnectOptions, parse_header
 from wsbench.websocket.frame_reader import FrameReader, ReceivedMessage
 from wsbench.websocket.handshake import new_protocol
+from wsbench.websocket.server_url import parse_url
 
 LONGEST_STREAM = 3000
 """Shorter than a flood, which our reader refuses and the protocol object does not."""

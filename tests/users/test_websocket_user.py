@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import FaultyEcho
 from helpers import process, runs
+from helpers.bad_handshakes import BadHandshakes
 from helpers.process import CliResult
 from helpers.runs import Document, EchoTarget
 
@@ -176,3 +177,21 @@ def test_ticks_that_a_slow_task_leaves_are_missed(run_cli: RunCli, tmp_path: Pat
     messages = result.json()["messages_all_phases"]
     assert 0 < messages["sent"] < 1000
     assert messages["missed"] > 10_000
+
+
+@pytest.mark.parametrize(
+    ("path", "first"), [("/", "/ok?room=class&token=t0ken"), ("/ok", "/ok?token=t0ken")], ids=["bare", "with a path"]
+)
+def test_path_and_headers_of_a_user_and_the_query_of_the_url_reach_the_server(
+    run_cli: RunCli, tmp_path: Path, path: str, first: str
+) -> None:
+    scenario = str(FILES / "placed.py")
+    with BadHandshakes() as server:
+        url = server.url(f"{path}?token=t0ken")
+        run_cli("run", url, "--scenario", scenario, "-u", "2", *QUICK, "--reconnect", "never", "--quiet")
+        requests = server.requests
+    run = runs.read(runs.only(tmp_path / "results"), echoed=False)
+    assert {each.target for each in requests} == {first, "/ok?room=own&token=t0ken", "/ok?room=more&token=t0ken"}
+    assert {each.headers["x-team"] for each in requests} == {"blue"}
+    [said] = [error["example"] for error in run["errors"] if error["kind"] == "scenario"]
+    assert "path is set after the connection was opened: set it in __init__" in said

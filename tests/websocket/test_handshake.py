@@ -9,91 +9,14 @@ from typing import Any
 
 import pytest
 from helpers import frames
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from wsbench.errors import UsageError
-from wsbench.websocket.connect_options import ConnectOptions, parse_header, parse_origin, parse_subprotocol, parse_url
+from wsbench.websocket.connect_options import ConnectOptions, parse_header, parse_origin, parse_subprotocol
 from wsbench.websocket.handshake import new_protocol
 from wsbench.websocket.tls import client_context
 
 URL = "ws://server.test:8765/chat?room=1"
 UPGRADE, CONNECTION = "Upgrade: websocket", "Connection: Upgrade"
-
-
-# -- URLs ------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("url", "secure", "host", "port", "resource"),
-    [
-        ("ws://127.0.0.1:8765/echo", False, "127.0.0.1", 8765, "/echo"),
-        ("wss://Example.com", True, "example.com", 443, "/"),
-        ("ws://example.com/a/b?c=d&e", False, "example.com", 80, "/a/b?c=d&e"),
-        ("WS://example.com:65535", False, "example.com", 65535, "/"),
-        ("ws://[::1]:9/", False, "::1", 9, "/"),
-        ("ws://user:secret@example.com/", False, "example.com", 80, "/"),
-    ],
-)
-def test_urls(url: str, secure: bool, host: str, port: int, resource: str) -> None:
-    uri = parse_url(url)
-    assert (uri.secure, uri.host, uri.port, uri.resource_name) == (secure, host, port, resource)
-    assert ConnectOptions(url).uri == uri
-    assert ConnectOptions(url).where == (f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
-
-
-@pytest.mark.parametrize(
-    ("url", "better"),
-    [
-        ("http://example.com/echo", "ws://example.com/echo"),
-        ("https://example.com:8443/", "wss://example.com:8443/"),
-        ("HTTP://example.com", "ws://example.com"),
-    ],
-)
-def test_an_http_url_is_refused_with_its_websocket_form(url: str, better: str) -> None:
-    with pytest.raises(UsageError) as caught:
-        parse_url(url)
-    assert better in caught.value.remedy
-    assert caught.value.exit_code == 2
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "",
-        "example.com",
-        "127.0.0.1:8765",
-        "ftp://example.com/",
-        "ws:/example.com",
-        "ws://",
-        "ws:///echo",
-        "ws://:8765/",
-        "ws://example.com:0/",
-        "ws://example.com:70000/",
-        "ws://example.com:-1/",
-        "ws://example.com:port/",
-        "ws://example.com/#part",
-        "ws://user@example.com/",
-        "ws://[::1/",
-    ],
-)
-def test_no_websocket_urls(url: str) -> None:
-    with pytest.raises(UsageError, match="is not a WebSocket URL") as caught:
-        parse_url(url)
-    assert "ws://127.0.0.1:8765/echo" in caught.value.remedy
-    with pytest.raises(UsageError):
-        ConnectOptions(url)
-
-
-@given(st.one_of(st.text(max_size=30), st.text(max_size=30).map("ws://".__add__)))
-@settings(max_examples=200)
-def test_whatever_is_given_is_a_url_or_a_usage_error(url: str) -> None:
-    try:
-        uri = parse_url(url)
-    except UsageError:
-        return
-    assert uri.host
-    assert 0 < uri.port < 65536
 
 
 # -- the request -----------------------------------------------------------------------------------------------------
@@ -150,7 +73,14 @@ def test_latin_1_reaches_the_server(value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [("a,b", "','"), ("a b", "' '"), ("é", "'é'"), ("a\n", "U+000A"), ("", "empty")]
+    ("name", "said"),
+    [
+        ("a,b", "',' (U+002C) in it; give each its own --subprotocol"),
+        ("a b", "' '"),
+        ("é", "'é'"),
+        ("a\n", "U+000A"),
+        ("", "empty"),
+    ],
 )
 def test_no_subprotocols(name: str, said: str) -> None:
     with pytest.raises(ValueError, match=f"is not a subprotocol: .*{re.escape(said)}"):
@@ -159,21 +89,30 @@ def test_no_subprotocols(name: str, said: str) -> None:
         ConnectOptions(URL, subprotocols=(name,))
 
 
+def test_a_subprotocol_is_offered_once() -> None:
+    with pytest.raises(UsageError, match="the subprotocol 'chat' is given twice"):
+        ConnectOptions(URL, subprotocols=("chat", "v2", "chat"))
+
+
 @pytest.mark.parametrize(
-    ("url", "instead"),
+    ("name", "said"),
     [
-        ("ws://server.test/a b", "%20"),
-        ("ws://server.test/a\r\nX: y", "%0D"),
-        ("ws://server.test/?q=\x7f", "%7F"),
-        ("ws://server.test/\udcff", "%FF"),
-        (" ws://server.test/", "%20"),
-        ("ws://me\n:pw@server.test/", "%0A"),
+        ("Sec-WebSocket-Protocol", "--subprotocol"),
+        ("sec-websocket-extensions", "--compression"),
+        ("Sec-WebSocket-Version", "wsbench sends what the handshake needs"),
+        ("Sec-WebSocket-Key", "wsbench sends"),
+        ("Sec-WebSocket-Accept", "wsbench sends"),
+        ("UPGRADE", "wsbench sends"),
+        ("Connection", "wsbench sends"),
+        ("Content-Length", "has no body"),
+        ("Transfer-Encoding", "has no body"),
     ],
 )
-def test_a_character_that_no_url_can_hold_is_named(url: str, instead: str) -> None:
-    with pytest.raises(UsageError, match=r"a URL cannot have .*U\+") as caught:
-        ConnectOptions(url)
-    assert caught.value.remedy == f"Write {instead} instead."
+def test_a_header_of_the_handshake_is_refused_by_name(name: str, said: str) -> None:
+    with pytest.raises(ValueError, match=f"the header {name} is part of the handshake.*{said}"):
+        parse_header(f"{name}: x")
+    with pytest.raises(UsageError, match=name):
+        ConnectOptions(URL, headers=((name, "x"),))
 
 
 def test_a_url_with_other_letters_is_sent_encoded() -> None:
@@ -196,6 +135,10 @@ def test_a_plain_request_asks_for_a_websocket_and_nothing_else() -> None:
     names = {"host", "upgrade", "connection", "sec-websocket-key", "sec-websocket-version"}
     assert set(request.headers) - {"user-agent"} == names
     assert request.headers["host"] == "server.test:8765"
+
+
+def test_the_interface_of_an_address_is_in_no_request() -> None:
+    assert request_of(url="ws://[fe80::1%25eth0]:9/").headers["host"] == "[fe80::1]:9"
 
 
 def test_keys_are_not_reused() -> None:

@@ -145,7 +145,7 @@ class ConnectAttempt:
             self.socket.close()
 
     def _resolve(self) -> None:
-        self.addresses = self._resolver.addresses(self._options.uri.host, self._options.uri.port)
+        self.addresses = self._resolver.addresses(self._options.uri.host_and_zone, self._options.uri.port)
 
     def _connect(self) -> None:
         for family, kind, proto, _, address in self._reachable():

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from gevent.event import Event
 
@@ -24,9 +24,12 @@ from wsbench.users.message import Message
 from wsbench.users.pending_request import Disconnected, TaskFailed, in_hub
 from wsbench.users.websocket import WebSocket
 from wsbench.websocket.connect_options import ConnectOptions
+from wsbench.websocket.server_url import with_path
 from wsbench.worker.engine import Engine
 
 plugin.register()
+
+_OF_FIRST_CONNECTION = ("path", "headers")
 
 
 class WebSocketUser(LastingUser):
@@ -46,7 +49,9 @@ class WebSocketUser(LastingUser):
     again; tasks that send wait until that is done.
 
     Attributes:
-        path: the path to connect to when the URL has none; a setting's name in braces is replaced by its value.
+        path: the path to connect to when the URL has none, or in any case if a user sets it in its `__init__`. A
+            setting's name in braces is replaced by its value. The query of the URL is kept.
+        headers: headers of the upgrade request, pairs or a dict, in addition to those of `--header`.
         settings: names and defaults that `--set NAME=VALUE` can change; the default's type is the value's type.
         rate: default of `--rate`, for `ticks`; messages a second over all users.
         auto_connect: whether `ws` is opened before `on_start`; if not, tasks open connections with `connect`.
@@ -56,7 +61,8 @@ class WebSocketUser(LastingUser):
     """
 
     abstract = True
-    path: ClassVar[str] = ""
+    path: str = ""
+    headers: Iterable[tuple[str, str]] | Mapping[str, str] = ()
     settings: ClassVar[Mapping[str, settings.Setting]] = {}
     rate: ClassVar[float | None] = None
     auto_connect: ClassVar[bool] = True
@@ -74,6 +80,14 @@ class WebSocketUser(LastingUser):
         self._unopened: list[WebSocket] = []
         if not self.tasks:  # the scenario consists of callbacks
             self.tasks = [WebSocketUser.idle]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute; raise AttributeError if it would have no effect, because `ws` has been opened."""
+        if name in _OF_FIRST_CONNECTION and self.auto_connect and self._asked_to_connect:
+            raise AttributeError(
+                f"{name} is set after the connection was opened: set it in __init__, or give it to self.connect"
+            )
+        super().__setattr__(name, value)
 
     # -- to override -----------------------------------------------------------------------------------------------
 
@@ -137,8 +151,8 @@ class WebSocketUser(LastingUser):
         """Open one more connection for this user.
 
         Args:
-            path: another path, or a whole URL; default: the URL of the run.
-            headers: additional to those of `--header`; pairs, or a dict.
+            path: another path, or a whole URL; default: the URL of the run. A path keeps the query of that URL.
+            headers: additional to those of `--header` and of `self.headers`; pairs, or a dict.
             subprotocols: instead of those of `--subprotocol`.
             on_open: called each time the connection has been opened; default: `self.on_open`.
 
@@ -267,11 +281,11 @@ class WebSocketUser(LastingUser):
         if path is not None:
             if not isinstance(path, str):
                 raise TypeError(f"path {path!r} is neither a path nor a URL")
-            changes["url"] = urljoin(own.url, path) if "://" not in path else path
-        elif self.path and urlsplit(own.url).path in ("", "/"):
+            changes["url"] = with_path(own.url, path)
+        elif self.path and ("path" in vars(self) or urlsplit(own.url).path in ("", "/")):
             own_settings = {name: self.setting(name) for name in self.settings}
-            changes["url"] = urljoin(own.url, self.path.format(**own_settings))
-        if more := scenario_values.header_pairs(headers):
+            changes["url"] = with_path(own.url, self.path.format(**own_settings))
+        if more := (*scenario_values.header_pairs(self.headers), *scenario_values.header_pairs(headers)):
             changes["headers"] = (*own.headers, *more)
         if subprotocols is not None:
             changes["subprotocols"] = scenario_values.subprotocol_names(subprotocols)

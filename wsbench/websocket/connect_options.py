@@ -5,18 +5,24 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
-from urllib.parse import quote, urlsplit
-
-from websockets.exceptions import InvalidURI
-from websockets.uri import WebSocketURI, parse_uri
 
 from wsbench.credentials import HIDDEN, Secrets
 from wsbench.errors import UsageError
 from wsbench.source_addresses import SourceRange
+from wsbench.websocket.server_url import ServerUri, character, parse_url
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 _NOT_IN_HEADER = re.compile(r"[^\t\x20-\x7e\xa0-\xff]")
-_NOT_IN_URL = re.compile(r"[\x00-\x20\x7f-\x9f\ud800-\udfff]")
+_OURS = {
+    "sec-websocket-protocol": "Use --subprotocol instead (in a scenario: subprotocols).",
+    "sec-websocket-extensions": "Use --compression instead.",
+    "content-length": "An upgrade request has no body.",
+    "transfer-encoding": "An upgrade request has no body.",
+} | dict.fromkeys(
+    ("sec-websocket-version", "sec-websocket-key", "sec-websocket-accept", "upgrade", "connection"),
+    "wsbench sends what the handshake needs (RFC 6455, 4.1).",
+)
+"""Headers that the user cannot set, by name in lower case, each with the remedy."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +32,7 @@ class ConnectOptions:
     It raises UsageError for a URL or a text that an upgrade request cannot hold.
 
     Attributes:
-        url: ws:// or wss:// URL; `uri` are its parts.
+        url: ws:// or wss:// URL, percent-encoded here; `uri` are its parts.
         headers: extra headers of the upgrade request, in order.
         compression: 'off', 'on' or permessage-deflate parameters.
         max_size: the longest message accepted, in bytes.
@@ -54,15 +60,18 @@ class ConnectOptions:
     resume_tls: bool = False
     secret_names: tuple[str, ...] = ()
     show_credentials: bool = False
-    uri: WebSocketURI = field(init=False, repr=False, compare=False)
+    uri: ServerUri = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "uri", parse_url(self.url))
+        object.__setattr__(self, "url", self.uri.text)
         try:
             for name, value in self.headers:
                 check_header(name, value)
-            for name in self.subprotocols:
+            for number, name in enumerate(self.subprotocols):
                 parse_subprotocol(name)
+                if name in self.subprotocols[:number]:
+                    raise ValueError(f"the subprotocol {name!r} is given twice")
             parse_origin(self.origin or "")
         except ValueError as error:
             raise UsageError(str(error)) from error
@@ -70,8 +79,7 @@ class ConnectOptions:
     @property
     def where(self) -> str:
         """Host and port, as in a URL."""
-        host = f"[{self.uri.host}]" if ":" in self.uri.host else self.uri.host
-        return f"{host}:{self.uri.port}"
+        return self.uri.where
 
     @property
     def shown_url(self) -> str:
@@ -83,26 +91,6 @@ class ConnectOptions:
         """The secrets in the upgrade request."""
         secrets = Secrets(self.secret_names, self.show_credentials)
         return secrets.knowing(url=self.url, headers=self.headers, subprotocols=self.subprotocols)
-
-
-def parse_url(url: str) -> WebSocketURI:
-    """Parse a ws:// or wss:// URL; raise UsageError for others, with the WebSocket form of an http(s) URL as remedy."""
-    scheme, separator, rest = url.partition("://")
-    if separator and scheme.lower() in ("http", "https"):
-        better = ("ws" if scheme.lower() == "http" else "wss") + "://" + rest
-        raise UsageError(f"{url} is an HTTP URL, not a WebSocket one", remedy=f"Use {better} instead.")
-    if match := _NOT_IN_URL.search(url):
-        encoded = quote(match[0], errors="surrogateescape")
-        raise UsageError(f"a URL cannot have {_character(match[0])} in it", remedy=f"Write {encoded} instead.")
-    try:
-        uri = parse_uri(url)
-        # parse_uri treats port 0 as no port
-        valid = bool(uri.host) and 0 < uri.port < 65536 and urlsplit(url).port != 0
-    except (InvalidURI, ValueError):
-        valid = False
-    if not valid:
-        raise UsageError(f"{url!r} is not a WebSocket URL", remedy="Use for example ws://127.0.0.1:8765/echo.")
-    return uri
 
 
 def parse_header(text: str) -> tuple[str, str]:
@@ -120,6 +108,8 @@ def check_header(name: str, value: str) -> None:
     """Raise ValueError if the name is no token, or the value has a character that a header cannot hold."""
     if not _TOKEN.fullmatch(name):
         raise ValueError(f"{name!r} is not the name of a header")
+    if name.lower() in _OURS:
+        raise ValueError(f"the header {name} is part of the handshake. {_OURS[name.lower()]}")
     _check_value(value, f"the header {name}")
 
 
@@ -127,8 +117,9 @@ def parse_subprotocol(text: str) -> str:
     """Return the text; raise ValueError if it is no token, which RFC 6455 requires of a subprotocol."""
     if not _TOKEN.fullmatch(text):
         bad = next((char for char in text if not _TOKEN.fullmatch(char)), "")
-        reason = f"it has {_character(bad)} in it" if bad else "it is empty"
-        raise ValueError(f"{text!r} is not a subprotocol: {reason}")
+        reason = f"it has {character(bad)} in it" if bad else "it is empty"
+        several = "; give each its own --subprotocol" if bad in (",", " ") else ""
+        raise ValueError(f"{text!r} is not a subprotocol: {reason}{several}")
     return text
 
 
@@ -140,9 +131,4 @@ def parse_origin(text: str) -> str:
 
 def _check_value(value: str, what: str) -> None:
     if match := _NOT_IN_HEADER.search(value):
-        raise ValueError(f"{what} has {_character(match[0])} in it: use printable characters of Latin-1")
-
-
-def _character(char: str) -> str:
-    """Return a character and its number, for an error text: many look alike, or are not visible."""
-    return f"{char!r} (U+{ord(char):04X})"
+        raise ValueError(f"{what} has {character(match[0])} in it: use printable characters of Latin-1")
