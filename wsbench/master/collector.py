@@ -10,6 +10,7 @@ import gevent
 from gevent.event import Event
 from gevent.queue import Queue
 
+from wsbench.master.final_patience import FinalPatience
 from wsbench.master.interval_spill import IntervalSpill
 from wsbench.master.live import LiveView
 from wsbench.master.run_host import RunHost
@@ -75,11 +76,11 @@ class Collector:
         return True
 
     def wait_for_final(self, missing: Callable[[], set[int]], patience_s: float) -> None:
-        """Wait until every worker that is not missing has sent its last report, but no longer than `patience_s`."""
-        with gevent.Timeout(patience_s, False):
-            while self.registry.not_final() - missing():
-                self.changed.clear()
-                self.changed.wait(1.0)
+        """Wait until every worker that is not missing has sent its last report, or makes no progress any more."""
+        patience = FinalPatience(self.registry, patience_s)
+        while patience.waited_for() - missing():
+            self.changed.clear()
+            self.changed.wait(min(1.0, patience_s))
 
     def close(self) -> None:
         """Accept no more reports; those that were accepted are in the sums when this returns."""

@@ -63,6 +63,12 @@ class WorkerState:
         """True when the last report and all before it have arrived."""
         return self.report.final and not self.gaps
 
+    @property
+    def connections_done(self) -> int:
+        """Number of attempts to connect and of closed connections so far: it grows while the worker makes progress."""
+        connections = self.report.connections
+        return connections.attempts + sum(connections.close_codes.values())
+
     def take(self, report: Report) -> bool:
         """Record a report; return False for one that was taken before and must not be counted again."""
         if self.knows(report):
