@@ -7,18 +7,15 @@ kernel stops ("throttles") them all until the period ends. A quota of a cgroup h
 from __future__ import annotations
 
 import contextlib
-import os
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import msgspec
 
-_THIS_PROCESS = Path("/proc/self")
-_V1, _V2 = "cgroup", "cgroup2"
-"""The types of their file systems stand for the versions."""
-_QUOTA_FILES = {_V1: ("cpu.cfs_quota_us", "cpu.cfs_period_us"), _V2: ("cpu.max",)}
+from wsbench.cgroups import THIS_PROCESS, V1, V2, directories
+
+_QUOTA_FILES = {V1: ("cpu.cfs_quota_us", "cpu.cfs_period_us"), V2: ("cpu.max",)}
 _US = 1_000
 
 
@@ -101,64 +98,15 @@ def strictest_quota() -> float | None:
     return min((quota.cores for quota in cpu_quotas()), default=None)
 
 
-def cpu_quotas(process: Path = _THIS_PROCESS) -> list[CpuQuota]:
+def cpu_quotas(process: Path = THIS_PROCESS) -> list[CpuQuota]:
     """Return the quotas that hold for a process: of its cgroup, and of those above it that are visible here.
 
     Args:
         process: the directory of the process in /proc.
     """
-    try:
-        kind, path = _membership(os.fsdecode((process / "cgroup").read_bytes()))
-        mounts = list(_mounts(os.fsdecode((process / "mountinfo").read_bytes()), kind))
-        quotas = [_quota(directory, kind) for directory in _directories(path, mounts)]
-    except (OSError, ValueError):  # no Linux, or no cgroups
-        return []
+    kind, found = directories("cpu", process)
+    quotas = [_quota(directory, kind) for directory in found]
     return [quota for quota in quotas if quota is not None]
-
-
-def _membership(text: str) -> tuple[str, str]:
-    """Return the version that has the process's CPU controller, and the path of the process's cgroup.
-
-    Where both versions are mounted, a controller belongs to one of them: to version 2 if version 1 does not name it.
-    """
-    unified = None
-    for line in text.splitlines():
-        _, controllers, path = line.split(":", 2)
-        if "cpu" in controllers.split(","):
-            return _V1, path
-        if not controllers:
-            unified = path
-    if unified is None:
-        raise ValueError("no cgroup with a CPU controller")
-    return _V2, unified
-
-
-def _mounts(text: str, kind: str) -> Iterator[tuple[str, Path]]:
-    """Yield each mount of the hierarchy with the CPU controller: the cgroup at its root, and where it is mounted."""
-    for line in text.splitlines():
-        mount, _, system = line.partition(" - ")
-        root, mount_point = map(_unescape, mount.split()[3:5])
-        mounted, *_, options = system.split()
-        if mounted == kind and (kind == _V2 or "cpu" in options.split(",")):
-            yield root, Path(mount_point)
-
-
-def _unescape(text: str) -> str:
-    """Resolve the octal escapes of proc_pid_mountinfo(5)."""
-    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), text)
-
-
-def _directories(path: str, mounts: Sequence[tuple[str, Path]]) -> list[Path]:
-    """Return the directories of a cgroup and of those above it, up to the root of the mount.
-
-    A container may not see its own path ("/..", or one of the host's): then its cgroup is the root of the mount.
-    """
-    for root, mount_point in mounts:
-        with contextlib.suppress(ValueError):  # not below this root
-            inner = PurePosixPath(path).relative_to(root)
-            if ".." not in inner.parts and (mount_point / inner).is_dir():
-                return [mount_point / part for part in (inner, *inner.parents)]
-    return [mount_point for _, mount_point in mounts[:1]]
 
 
 def _quota(directory: Path, kind: str) -> CpuQuota | None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 
+from wsbench.cgroups import memory_limit
 from wsbench.errors import UsageError
 from wsbench.units import format_bytes
 
@@ -59,10 +60,18 @@ def check_descriptors(connections: int, processes: int) -> None:
 
 
 def check_memory(needed: int, what: str) -> None:
-    """Raise UsageError if `what` needs more bytes than this machine has: its kernel would kill the generator."""
-    total = psutil.virtual_memory().total
-    if needed > total:
-        raise UsageError(f"{what} take {format_bytes(needed)} of memory, and this machine has {format_bytes(total)}")
+    """Raise UsageError if `what` needs more bytes than there are here: the kernel would kill the generator."""
+    usable, whose = usable_memory()
+    if needed > usable:
+        raise UsageError(f"{what} take {format_bytes(needed)} of memory, and {whose} {format_bytes(usable)}")
+
+
+def usable_memory() -> tuple[int, str]:
+    """Return the bytes of memory that processes may use here, and who sets this limit, with a verb."""
+    total, limit = psutil.virtual_memory().total, memory_limit()
+    if limit is None or limit >= total:
+        return total, "this machine has"
+    return limit, "this container's cgroup allows"
 
 
 def connections_of_a_process() -> int | None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 import msgspec
-import psutil
 
 from wsbench import machine
 from wsbench.cli.params import COUNT, FILE, POSITIVE_SIZE, RATE, SIZE, Parsed, option, share_between
@@ -101,7 +100,7 @@ def _costs(calibration: Calibration | None, values: dict[str, Any]) -> Costs:
     if like.cpu_quota is not None:
         per_core += f", within its CPU quota ({format_cores(like.cpu_quota)})"
     like_here = calibration is None or calibration.environment.host_id == here.host_id
-    memory = Basis(psutil.virtual_memory().total, MEASURED, "this machine's") if like_here else None
+    memory = _memory_here() if like_here else None
     return Costs(
         rate=_rate(calibration, values),
         tls_factor=_or_assumed(tls, _TLS_FACTOR, "times the CPU a message takes with TLS"),
@@ -120,6 +119,11 @@ def _costs(calibration: Calibration | None, values: dict[str, Any]) -> Costs:
         or Basis(like.usable_cores, MEASURED, per_core),
         memory=_stated(values["memory"], "--memory") or memory,
     )
+
+
+def _memory_here() -> Basis:
+    usable, whose = machine.usable_memory()
+    return Basis(usable, MEASURED, f"what {whose}")
 
 
 def _rate(calibration: Calibration | None, values: dict[str, Any]) -> Basis:
