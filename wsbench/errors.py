@@ -133,8 +133,9 @@ class HandshakeError(ConnectError):
         status: int | None,
         headers: tuple[tuple[str, str], ...],
         body: bytes,
+        side: Side = Side.TARGET,
     ) -> None:
-        super().__init__(what, step="upgrade", side=Side.TARGET, kind=kind, remedy=remedy)
+        super().__init__(what, step="upgrade", side=side, kind=kind, remedy=remedy)
         self.status = status
         self.headers = headers
         self.body = body

@@ -22,6 +22,8 @@ from wsbench.targets.child import Child, on_a_free_port
 
 ADDRESSES = {"plain": "127.0.0.1", "good": "127.0.0.2", "expired": "127.0.0.3", "wrong-host": "127.0.0.4"}
 ADDRESSES |= {"another-ca": "127.0.0.5", "early": "127.0.0.6", "self-signed": "127.0.0.7"}
+ADDRESSES |= {"client-certificate": "127.0.0.8", "optional-certificate": "127.0.0.9"}
+_VERIFY = {"client-certificate": "on", "optional-certificate": "optional"}
 ORIGIN = "https://good.example"
 
 _PASSED_ON = """
@@ -41,6 +43,7 @@ _LOCATIONS = {
     "/origin": f'if ($http_origin != "{ORIGIN}") {{{{ return 403; }}}} ' + _TO + _PASSED_ON,
     "/version": 'add_header Sec-WebSocket-Version "8, 7" always; return 426;',
     "/": "return 404;",
+    "/forbidden": "return 403;",
     "/down": "proxy_pass http://127.0.0.1:1;",
 }
 
@@ -64,6 +67,8 @@ class MisconfiguredNginx(Nginx):
         for name, address in ADDRESSES.items():
             pem = f"{front.directory}/{name}.pem"
             tls = "" if name == "plain" else f"ssl_certificate {pem}; ssl_certificate_key {pem};"
+            if name in _VERIFY:
+                tls += f" ssl_verify_client {_VERIFY[name]}; ssl_client_certificate {front.directory}/ca.pem;"
             servers += f"server {{ listen {address}:{front.port}{' ssl' if tls else ''}; {tls}\n{locations} }}\n"
         kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         temporary = " ".join(f"{kind}_temp_path {front.directory}/{kind};" for kind in kinds)
@@ -113,6 +118,7 @@ def _certificates(directory: Path) -> Path:
         "expired": authority.issue_cert(ADDRESSES["expired"], not_before=now - 2 * year, not_after=now - year),
         "wrong-host": authority.issue_cert("a.example", "*.b.example"),
         "another-ca": nobody.issue_cert(ADDRESSES["another-ca"]),
+        **{name: authority.issue_cert(ADDRESSES[name]) for name in _VERIFY},
         "early": authority.issue_cert(ADDRESSES["early"], not_before=now + year, not_after=now + 2 * year),
     }
     for name, certificate in issued.items():

@@ -43,6 +43,42 @@ def test_the_head_of_a_101_and_the_bytes_after_it(ends: tuple[Any, Any], early: 
     assert read(client) == (SWITCHING, early, SWITCHING + early)
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + SWITCHING,
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n" + SWITCHING,
+        SWITCHING.replace(b"\r\n", b"\n"),
+        SWITCHING.replace(b" Switching Protocols", b""),
+        SWITCHING.replace(b" Switching Protocols", b" "),
+        b"HTTP/1.1 103\n\n" + SWITCHING.replace(b"\r\n", b"\n"),
+    ],
+    ids=["interim", "two interims", "LF", "no reason", "an empty reason", "interim with LF"],
+)
+def test_a_101_as_other_clients_accept_it(ends: tuple[Any, Any], sent: bytes) -> None:
+    client, server = ends
+    server.sendall(sent + b"\x81\x05hello")
+    head, early, received = read(client)
+    assert head.replace(b"101 \r", b"101 Switching Protocols\r") == SWITCHING
+    assert early == b"\x81\x05hello" and b"103" not in received
+
+
+def test_an_interim_response_is_not_the_answer(ends: tuple[Any, Any]) -> None:
+    client, server = ends
+    server.sendall(b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+    with pytest.raises(HandshakeError) as caught:
+        read(client)
+    assert (caught.value.kind, caught.value.status) == ("not-found", 404)
+
+
+def test_interim_responses_alone_are_no_answer(ends: tuple[Any, Any]) -> None:
+    client, server = ends
+    server.sendall(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+    server.close()
+    with pytest.raises(HandshakeError, match=r"103 Early Hints .* an interim response, and no other followed"):
+        read(client)
+
+
 def test_a_head_that_comes_byte_by_byte(ends: tuple[Any, Any]) -> None:
     client, server = ends
 

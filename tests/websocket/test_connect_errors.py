@@ -7,7 +7,7 @@ import ssl
 import pytest
 
 from wsbench.errors import Side
-from wsbench.websocket.connect_errors import timed_out, tls_error
+from wsbench.websocket.connect_errors import closed_during_tls, timed_out, tls_error
 from wsbench.websocket.connect_options import ConnectOptions
 
 
@@ -17,7 +17,9 @@ from wsbench.websocket.connect_options import ConnectOptions
         ("WRONG_VERSION_NUMBER", "no-tls", "speaks plain text ('HTTP/1.1 400')", "ws:// instead of wss://"),
         ("HTTP_REQUEST", "no-tls", "speaks plain text", "ws:// instead of wss://"),
         ("SSLV3_ALERT_HANDSHAKE_FAILURE", "tls", "no version and cipher", "TLS 1.2 or 1.3"),
-        ("TLSV13_ALERT_CERTIFICATE_REQUIRED", "tls", "requires a client certificate", "requires no client"),
+        ("TLSV13_ALERT_CERTIFICATE_REQUIRED", "client-certificate", "requires a client certificate", "requires none"),
+        ("SSLV3_ALERT_BAD_CERTIFICATE", "client-certificate", "requires a client certificate", "has no client cert"),
+        ("TLSV1_ALERT_UNKNOWN_CA", "client-certificate", "requires a client certificate", "has no client cert"),
         ("TLSV1_ALERT_NO_APPLICATION_PROTOCOL", "tls", "offers no HTTP/1.1", "ALPN"),
         ("SOMETHING_ELSE", "tls", "something else", ""),
     ],
@@ -30,6 +32,15 @@ def test_every_tls_failure_has_its_kind_and_remedy(reason: str, kind: str, text:
     assert remedy in error.remedy
     assert error.what.startswith("no TLS with server.test:443: ")
     assert text in error.what and reason.replace("_", " ").lower() in error.what
+
+
+@pytest.mark.parametrize(
+    ("received", "text"),
+    [(b"", "speaks no TLS on this port, or only versions before 1.2"), (b"\x16\x03\x03\x00\x7a", "client certificate")],
+)
+def test_a_server_that_has_begun_the_tls_handshake_speaks_tls(received: bytes, text: str) -> None:
+    error = closed_during_tls(ConnectOptions("wss://server.test/"), received)
+    assert (error.kind, error.step) == ("tls", "tls") and text in error.what
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,16 @@ ANSWERS: list[tuple[str, bytes, str, str, str]] = [
         "wss://",
     ),
     ("401", http("401 Unauthorized"), "unauthorized", "401 Unauthorized", "--header 'Authorization"),
-    ("403", http("403 Forbidden"), "forbidden", "403 Forbidden", "--origin"),
+    ("403", http("403 Forbidden", body=HTML), "forbidden", "without an Origin header, or the credentials", "--origin"),
+    (
+        "403 of uvicorn",
+        http("403 ", "content-length: 0"),
+        "forbidden",
+        "it refuses a request without an Origin header, the path or the credentials",
+        "check the path, then try --origin https://server.test or a --header",
+    ),
+    ("403 of daphne", http("403 X", "Server: daphne"), "forbidden", "the path or the credentials", "check the path"),
+    ("403 of nginx, cut", http("403 Forbidden", NGINX), "forbidden", "it refuses a request without", "--origin"),
     ("404", http("404 Not Found"), "not-found", "for /chat?room=1", "Check the path"),
     ("426", http("426 Upgrade Required", UPGRADE), "no-upgrade", "426 Upgrade Required", "proxy"),
     ("429", http("429 Too Many Requests", UPGRADE), "rejected", "it limits the rate of connections", "Wait"),
@@ -126,6 +135,16 @@ ANSWERS: list[tuple[str, bytes, str, str, str]] = [
     ),
     ("403 of gorilla", http("403 Forbidden", "Sec-Websocket-Version: 13"), "forbidden", "it refuses", "--origin"),
     ("404 behind nginx", http("404 Not Found", NGINX), "not-found", "path, or the proxy nginx/1.22.1 dropped", "path"),
+    ("404 of uvicorn", http("404 X", "server: uvicorn"), "not-found", "no WebSocket library", "uvicorn[standard]"),
+    ("103 and no more", http("103 Early Hints"), "handshake-cut", "interim response, and no other followed", "its log"),
+    ("LF only", b"HTTP/1.1 404 X\nServer: nginx/1.22.1\n\nno", "not-found", "path, or the proxy nginx/1.22.1", "path"),
+    (
+        "101 with a space in a name",
+        http("101 S", UPGRADE, CONNECTION, ACCEPT, "X A: 2"),
+        "invalid-http",
+        "answered 101, but in a head that is not valid HTTP (invalid",
+        "the proxy before it",
+    ),
     ("404 of nginx", http("404 Not Found", NGINX, body=NGINX_404), "not-found", "no such path (Server", "path"),
     (
         "500 behind nginx",
@@ -207,13 +226,56 @@ def test_a_server_may_grant_only_what_was_offered() -> None:
 @pytest.mark.parametrize(
     ("options", "raw", "text"),
     [
-        ({"origin": "https://a.test"}, http("403 Forbidden"), "refuses the origin https://a.test, or the credentials"),
+        (
+            {"origin": "https://a.test"},
+            http("403 Forbidden"),
+            "refuses the origin https://a.test, the path or the cred",
+        ),
         ({"headers": (("Origin", "null"),)}, http("403 Forbidden"), "refuses the origin null"),
-        ({"headers": (("authorization", "Basic x"),)}, http("401 X"), "it refuses the credentials"),
+        ({"headers": (("authorization", "Basic x"),)}, http("401 X"), "refuses the credentials (the header auth"),
+        ({"headers": (("X-Api-Key", "x"),)}, http("401 X"), "it refuses the credentials (the header X-Api-Key)"),
+        ({"headers": (("X-Team", "x"),)}, http("401 X"), "authentication is missing"),
     ],
 )
 def test_a_refusal_is_reported_with_what_was_sent(options: dict[str, Any], raw: bytes, text: str) -> None:
     assert text in diagnosed(raw, **options).what
+
+
+def test_credentials_of_the_url_were_sent() -> None:
+    connect = ConnectOptions("ws://me:pw@server.test/chat?room=1&access%5Ftoken=x&ticket=y", secret_names=("ticket",))
+    error = diagnose(None, http("401 Unauthorized"), connect)
+    assert "refuses the credentials (user and password of the URL, access_token in the query, ticket in" in error.what
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html><head><title>400 No required SSL certificate was sent</title></head>",
+        b"<title>400 The SSL certificate error</title>",
+        b"client certificate required",
+    ],
+)
+def test_a_server_that_wants_a_client_certificate(body: bytes) -> None:
+    error = diagnose(None, http("400 Bad Request", NGINX, body=body), ConnectOptions("wss://server.test/"))
+    assert (error.kind, error.side) == ("client-certificate", Side.TARGET)
+    assert "it requires a client certificate" in error.what and "wsbench has no client certificate" in error.remedy
+
+
+def test_a_server_that_hangs_up_after_the_tls_handshake_speaks_tls() -> None:
+    error = diagnose(None, b"", ConnectOptions("wss://server.test/"))
+    assert error.kind == "handshake-closed" and "or it requires a client certificate" in error.what
+    assert "TLS" not in error.what
+
+
+def test_a_window_that_zlib_cannot_use_is_not_the_servers_fault() -> None:
+    granted = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits=8"
+    answer = http("101 S", UPGRADE, CONNECTION, ACCEPT, granted)
+    for allowing in ("on", "client_max_window_bits=9"):
+        error = diagnosed(answer, compression=allowing)
+        assert (error.kind, error.side) == ("zlib-limit", Side.GENERATOR)
+    for other in ("off", "server_no_context_takeover", "client_max_window_bits; server_max_window_bits=9"):
+        error = diagnosed(answer, compression=other)
+        assert (error.kind, error.side) == ("negotiation", Side.TARGET)
 
 
 def test_credentials_of_the_url_and_the_answer_are_not_shown() -> None:

@@ -42,7 +42,7 @@ def findings_of(result: Probe, step: str, options: ConnectOptions, timeout_ns: i
     if step == "tls" and result.tls is not None and result.tls.certificate is not None:
         yield from _of_certificate(result.tls.certificate, options)
     if step == "upgrade" and result.upgrade is not None:
-        yield from _of_grants(result.upgrade, options)
+        yield from _of_response(result.upgrade, options)
     if step == "echo" and result.echo is not None:
         yield from _of_echo(result.echo, waited)
     if step == "ping" and result.ping is not None and result.ping.service_ns is None:
@@ -72,7 +72,13 @@ def _of_certificate(certificate: ServerCertificate, options: ConnectOptions) -> 
         )
 
 
-def _of_grants(upgrade: Upgrade, options: ConnectOptions) -> Iterator[ProbeFinding]:
+def _of_response(upgrade: Upgrade, options: ConnectOptions) -> Iterator[ProbeFinding]:
+    if upgrade.faults:
+        yield ProbeFinding(
+            "invalid-http",
+            f"in the head of the response, {' and '.join(upgrade.faults)}",
+            "Some clients refuse that (RFC 9112, 2.2 and 4): fix the server, or a proxy that changed it.",
+        )
     if options.compression != "off" and upgrade.extensions is None:
         yield ProbeFinding(
             "no-compression",

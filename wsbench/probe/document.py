@@ -65,6 +65,7 @@ class Upgrade(msgspec.Struct, frozen=True):
     Attributes:
         body: the start of the response's body, unless it was 101.
         extensions, subprotocol: granted by the server.
+        faults: of the response's head, which some clients refuse.
     """
 
     request: list[str]
@@ -73,6 +74,7 @@ class Upgrade(msgspec.Struct, frozen=True):
     body: str = ""
     extensions: str | None = None
     subprotocol: str | None = None
+    faults: list[str] = []
 
 
 class EchoResult(msgspec.Struct, frozen=True):

@@ -29,6 +29,7 @@ from wsbench.transport.traffic import Traffic
 from wsbench.websocket import drop_errors
 from wsbench.websocket.connect_options import ConnectOptions
 from wsbench.websocket.handshake import new_protocol
+from wsbench.websocket.http_response import head_faults, split_head
 from wsbench.websocket.tls import client_context
 
 _NORMAL = 1000
@@ -141,19 +142,27 @@ class _Prober:
         return error
 
     def _handshake(self, attempt: ConnectAttempt, status: int | None) -> Upgrade:
-        head, _, body = bytes(attempt.received).partition(b"\r\n\r\n")
+        received = bytes(attempt.received)
+        _, body = split_head(received)
         granted = attempt.result.negotiated if attempt.result is not None else None
         return Upgrade(
-            request=self._lines(attempt.request.removesuffix(b"\r\n\r\n")),
-            answer=self._lines(head) if status is not None else [excerpt(self._shown(head), _EXCERPT)] if head else [],
+            request=self._lines(split_head(attempt.request)[0]),
+            answer=self._answer(received, status),
             status=status,
-            body="" if status in (None, 101) else self._shown(body)[:_BODY].decode("utf-8", "replace"),
+            body="" if status in (None, 101) else self._shown(body or b"")[:_BODY].decode("utf-8", "replace"),
+            faults=head_faults(received) if status is not None else [],
             extensions=granted.compression if granted else None,
             subprotocol=granted.subprotocol if granted else None,
         )
 
-    def _lines(self, head: bytes) -> list[str]:
-        first, *headers = head.decode("latin-1").split("\r\n")
+    def _answer(self, received: bytes, status: int | None) -> list[str]:
+        """Return the lines of the response, or how it begins if it is not HTTP."""
+        if status is not None:
+            return self._lines(split_head(received)[0])
+        return [excerpt(self._shown(received), _EXCERPT)] if received else []
+
+    def _lines(self, head: list[bytes]) -> list[str]:
+        first, *headers = (line.decode("latin-1") for line in head)
         return [self._connect.secrets.url(first), *map(self._header, headers)]
 
     def _header(self, line: str) -> str:

@@ -1,22 +1,27 @@
 """A second connection after a failure, to make its cause certain. It carries none of the user's headers or paths.
 
-It finds which certificate failed the check, and whether a port that was silent or hung up speaks TLS.
+It finds which certificate failed the check, whether a port that was silent or hung up speaks TLS, and whether a server
+that hung up had asked for a client certificate.
 """
 
 from __future__ import annotations
 
 import contextlib
+from typing import Any
 
 from wsbench.errors import ConnectError, HandshakeError, Side
 from wsbench.probe.certificate import ServerCertificate, read_certificate, utc_now
 from wsbench.transport.connect import Connector
 from wsbench.transport.connect_attempt import ConnectAttempt
 from wsbench.transport.traffic import Traffic
-from wsbench.websocket.connect_errors import NO_TLS_REMEDY
+from wsbench.websocket.connect_errors import NO_TLS_REMEDY, client_certificate
 from wsbench.websocket.connect_options import ConnectOptions
 from wsbench.websocket.tls import client_context
 
 _TIMEOUT_NS = 2_000_000_000
+_NOT_ADMITTED = ("handshake-closed", "handshake-reset", "tls", "forbidden")
+_CERTIFICATE_REQUEST = 13
+"""Type of a handshake message (RFC 8446, 4)."""
 _HUNG_UP = ("handshake-closed", "handshake-reset", "handshake-timeout", "not-http")
 
 
@@ -55,18 +60,39 @@ def add_certificate_faults(
 
 
 def recheck(error: ConnectError, options: ConnectOptions) -> ConnectError:
-    """Return the error, or a more certain one: ws:// to a port with TLS, or wss:// to one without."""
+    """Return the error, or a more certain one: the wrong scheme for the port, or no certificate of ours."""
     if error.step == "upgrade" and not options.uri.secure and error.kind in _HUNG_UP and fetch_certificate(options):
         how = {"handshake-timeout": "does not answer plain text"}.get(error.kind, "hangs up on plain text")
         what = f"{options.where} speaks TLS: it {how}, but accepts a TLS handshake"
         remedy = "Use wss:// instead of ws://."
         return ConnectError(what, step="upgrade", side=Side.TARGET, kind="tls-expected", remedy=remedy)
+    if options.uri.secure and error.kind in _NOT_ADMITTED and _asks_for_client_certificate(options):
+        if error.kind == "forbidden":
+            error.what += "; or it requires the client certificate for which it asked in the TLS handshake"
+            return error
+        return client_certificate(f"{options.where} asked for a client certificate, and then ended the connection")
     if error.step == "tls" and error.kind in ("tls", "tls-timeout", "handshake-reset"):
         status = _plain_http_status(options)
         if status is not None:
             what = f"{options.where} speaks no TLS: it accepts no TLS handshake, but answers plain HTTP ({status})"
             return ConnectError(what, step="tls", side=Side.TARGET, kind="no-tls", remedy=NO_TLS_REMEDY)
     return error
+
+
+def _asks_for_client_certificate(options: ConnectOptions) -> bool:
+    """Return whether the server sends a CertificateRequest in the TLS handshake."""
+    context, types = client_context(ca_file=None, insecure=True), set[int]()
+
+    def on_message(_stream: Any, direction: str, _version: int, _kind: int, type_: int, _data: bytes) -> None:
+        if direction == "read":
+            types.add(type_)
+
+    # Only this callback, which ssl has for debugging, sees what TLS 1.3 encrypts.
+    context._msg_callback = on_message  # type: ignore[attr-defined]
+    attempt = Connector(_bare(options, "wss"), context=context, traffic=Traffic()).attempt()
+    with contextlib.suppress(ConnectError), contextlib.closing(attempt.steps()) as steps:
+        next((step for step in steps if step == "tls"), None)
+    return _CERTIFICATE_REQUEST in types
 
 
 def _plain_http_status(options: ConnectOptions) -> str | None:

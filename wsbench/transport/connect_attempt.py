@@ -38,6 +38,7 @@ from wsbench.websocket.connect_errors import (
 from wsbench.websocket.connect_options import ConnectOptions
 from wsbench.websocket.handshake import new_protocol
 from wsbench.websocket.handshake_errors import diagnose
+from wsbench.websocket.http_response import HEAD_END
 from wsbench.websocket.tls import TlsStream
 
 _READ_SIZE = 65_536
@@ -135,7 +136,7 @@ class ConnectAttempt:
 
     def _timeout_error(self) -> ConnectError:
         """Return the error of a timeout, or the refusal's own if only its body was still to come."""
-        if b"\r\n\r\n" in self.received:
+        if HEAD_END.search(self.received):
             return diagnose(None, bytes(self.received), self._options)
         return timed_out(self._options, self.step, len(self.received))
 
@@ -188,7 +189,7 @@ class ConnectAttempt:
                 received = self._receive()
                 first = first or received
                 if not received:
-                    raise closed_during_tls(self._options)
+                    raise closed_during_tls(self._options, first)
         except ssl.SSLError as error:
             try:
                 self._send(tls.outgoing())  # an alert

@@ -9,10 +9,12 @@ import gevent
 
 from wsbench.websocket.connect_options import ConnectOptions
 from wsbench.websocket.handshake_errors import HEAD_LIMIT, diagnose
+from wsbench.websocket.http_response import HEAD_END, strict_head
 
 _BODY_LIMIT = 512
 _HTTP_1 = b"HTTP/1."
-_CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,9})[ \t]*\r\n", re.IGNORECASE)
+_CONTENT_LENGTH = re.compile(rb"\ncontent-length:[ \t]*(\d{1,9})[ \t]*\r?\n", re.IGNORECASE)
+_INTERIM = re.compile(rb"HTTP/1\.1 1(?!01)\d\d")
 _LAST_CHUNK = b"\r\n0\r\n\r\n"
 
 
@@ -21,18 +23,24 @@ def read_upgrade_response(
 ) -> tuple[bytes, bytes]:
     """Return the head of a 101 response, and the bytes after it: the server's first frames.
 
-    `receive` returns decrypted bytes, none at the end of the stream. `received` collects them, also when this fails.
-    Raise HandshakeError if the response is not a 101.
+    `receive` returns decrypted bytes, none at the end of the stream. `received` collects them, also when this fails;
+    interim responses (RFC 9110, 15.2) are removed when a later response has begun. Raise HandshakeError if the response
+    is not a 101.
     """
-    while (end := received.find(b"\r\n\r\n")) < 0:
+    begin = 0
+    while (end := HEAD_END.search(received, begin)) is None or _INTERIM.match(received, begin):
+        if end is not None:
+            begin = end.end()
+            continue
         data = receive()
         received += data
-        plausible = received.startswith(_HTTP_1[: len(received)])
+        plausible = received.startswith(_HTTP_1[: len(received) - begin], begin)
         if not data or not plausible or len(received) > HEAD_LIMIT:
-            raise diagnose(None, bytes(received), options)
-    head, rest = bytes(received[: end + 4]), bytes(received[end + 4 :])
+            raise diagnose(None, bytes(received[begin:] or received), options)
+    del received[:begin]
+    head, rest = bytes(received[: end.end() - begin]), bytes(received[end.end() - begin :])
     if head.startswith(b"HTTP/1.1 101"):
-        return head, rest
+        return strict_head(head), rest
     if b" 101 " not in head[:13]:
         _read_body(receive, received, head, body_timeout_s)
     raise diagnose(None, bytes(received), options)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from websockets.exceptions import InvalidHandshake
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
+from websockets.headers import parse_extension
 
 _FLAGS = ("server_no_context_takeover", "client_no_context_takeover")
 _SMALLEST_BLOCK, _LARGEST_BLOCK = 1 << 7, 1 << 14
 """Symbols in a zlib block at memLevel 1 and 8: 1 << (memLevel + 6)."""
 _BITS = ("server_max_window_bits", "client_max_window_bits")
+_SMALLEST_WINDOW = ("client_max_window_bits", "8")
 
 
 def parse_compression(text: str, *, message_size: int = _LARGEST_BLOCK) -> ClientPerMessageDeflateFactory | None:
@@ -34,6 +37,20 @@ def parse_compression(text: str, *, message_size: int = _LARGEST_BLOCK) -> Clien
     return ClientPerMessageDeflateFactory(**{"client_max_window_bits": None, **parameters}, compress_settings=settings)
 
 
+def is_too_small_for_zlib(granted: str, offered: str) -> bool:
+    """Return whether the server granted the client a window of 8 bits, and the offer allowed it: zlib needs 9."""
+    offer = parse_compression(offered)
+    if offer is None:
+        return False
+    try:
+        [(_, parameters)] = parse_extension(granted)
+        changed = [("client_max_window_bits", "9") if each == _SMALLEST_WINDOW else each for each in parameters]
+        offer.process_response_params(changed, [])
+    except (ValueError, InvalidHandshake):
+        return False
+    return changed != parameters
+
+
 def _settings(message_size: int) -> dict[str, Any]:
     """Return zlib settings for a generator, whose main work on a compressed message is compressing.
 
@@ -56,8 +73,9 @@ def _value(name: str, value: str) -> int | bool:
     if not value:
         if name == "client_max_window_bits":
             return True
-        raise ValueError(f"{name} needs a value from 9 to 15")
-    # RFC 7692 allows 8, which zlib cannot do for raw deflate
-    if not value.isdecimal() or not 9 <= int(value) <= 15:
-        raise ValueError(f"{name} must be from 9 to 15 (8 is allowed by RFC 7692, but not by zlib), not {value!r}")
+        raise ValueError(f"{name} needs a value from 8 to 15")
+    smallest = 9 if name == "client_max_window_bits" else 8
+    if not value.isdecimal() or not smallest <= int(value) <= 15:
+        why = " (8 is allowed by RFC 7692, but zlib cannot compress with it)" if smallest == 9 else ""
+        raise ValueError(f"{name} must be from {smallest} to 15{why}, not {value!r}")
     return int(value)

@@ -16,11 +16,18 @@ _PLAIN = (
     "PACKET_LENGTH_TOO_LONG",
 )
 NO_TLS_REMEDY = "The port seems to speak no TLS: use ws:// instead of wss://."
+NO_CLIENT_CERTIFICATE = "wsbench has no client certificate: use a port of the server that requires none."
+_CLIENT_CERTIFICATE = (
+    "CERTIFICATE_REQUIRED",
+    "ALERT_BAD_CERTIFICATE",
+    "ALERT_NO_CERTIFICATE",
+    "ALERT_CERTIFICATE_UNKNOWN",
+    "ALERT_UNSUPPORTED_CERTIFICATE",
+    "ALERT_ACCESS_DENIED",
+    "ALERT_UNKNOWN_CA",
+)
+"""Alerts of servers about the certificate of a client, which none has here."""
 _ALERTS = {
-    "CERTIFICATE_REQUIRED": (
-        "it requires a client certificate, and wsbench has none",
-        "Use a port of the server that requires no client certificate.",
-    ),
     "HANDSHAKE_FAILURE": (
         "no version and cipher are accepted by both sides, or it requires a client certificate",
         "Let the server speak TLS 1.2 or 1.3.",
@@ -30,6 +37,7 @@ _ALERTS = {
     "UNRECOGNIZED_NAME": ("it does not know this host name", "Use the name in its certificate."),
     "NO_APPLICATION_PROTOCOL": ("it offers no HTTP/1.1", "Let it offer http/1.1 (ALPN): WebSocket needs that."),
 }
+_HANDSHAKE_RECORD = b"\x16\x03"
 # OpenSSL's X509_V_ERR_*
 _NOT_YET_VALID, _EXPIRED, _SELF_SIGNED, _SELF_SIGNED_IN_CHAIN = 9, 10, 18, 19
 _NO_ISSUER = (2, 20, 21)
@@ -72,13 +80,20 @@ def broken(options: ConnectOptions, step: str, error: OSError) -> ConnectError:
     during = "the TLS handshake" if step == "tls" else "the upgrade"
     what = f"{options.where} broke the connection during {during}: {error.strerror or error}"
     remedy = "The server, or a firewall or proxy before it, broke the connection: see its log."
+    if options.uri.secure:
+        remedy += " It may require a client certificate, and wsbench has none."
     return ConnectError(what, step=step, side=Side.TARGET, kind="handshake-reset", remedy=remedy)
 
 
-def closed_during_tls(options: ConnectOptions) -> ConnectError:
-    """Return the error of a stream that ended during the TLS handshake."""
-    what = f"{options.where} closed the connection during the TLS handshake: perhaps it speaks no TLS on this port"
-    remedy = "Does the port speak TLS? If not, use ws:// instead of wss://."
+def closed_during_tls(options: ConnectOptions, received: bytes) -> ConnectError:
+    """Return the error of a stream that ended during the TLS handshake; `received` are the server's first bytes."""
+    what = f"{options.where} closed the connection during the TLS handshake: perhaps"
+    if received.startswith(_HANDSHAKE_RECORD):
+        what += " it requires a client certificate"
+        remedy = NO_CLIENT_CERTIFICATE
+    else:
+        what += " it speaks no TLS on this port, or only versions before 1.2"
+        remedy = "Does the port speak TLS? If not, use ws:// instead of wss://."
     return ConnectError(what, step="tls", side=Side.TARGET, kind="tls", remedy=remedy)
 
 
@@ -109,6 +124,8 @@ def tls_error(error: ssl.SSLError, options: ConnectOptions, received: bytes = b"
         return _certificate_error(error, options)
     where, name = options.where, error.reason or ""
     reason = (error.reason or str(error)).replace("_", " ").lower()
+    if any(alert in name for alert in _CLIENT_CERTIFICATE):
+        return client_certificate(f"no TLS with {where}: it requires a client certificate ({reason})")
     if name in _PLAIN:
         shown = "".join(chr(b) if 32 <= b < 127 else "·" for b in received[:40])
         what = f"no TLS with {where}: {reason}, because the port speaks plain text{f' ({shown!r})' if shown else ''}"
@@ -116,6 +133,11 @@ def tls_error(error: ssl.SSLError, options: ConnectOptions, received: bytes = b"
     meaning, remedy = next((_ALERTS[key] for key in _ALERTS if key in name), ("", ""))
     what = f"no TLS with {where}: {f'{meaning} ({reason})' if meaning else reason}"
     return ConnectError(what, step="tls", side=Side.TARGET, kind="tls", remedy=remedy)
+
+
+def client_certificate(what: str) -> ConnectError:
+    """Return the error of a server that requires a client certificate."""
+    return ConnectError(what, step="tls", side=Side.TARGET, kind="client-certificate", remedy=NO_CLIENT_CERTIFICATE)
 
 
 def _certificate_error(error: ssl.SSLCertVerificationError, options: ConnectOptions) -> ConnectError:

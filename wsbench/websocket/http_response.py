@@ -1,4 +1,4 @@
-"""An HTTP response, parsed leniently for messages to people."""
+"""An HTTP response, parsed leniently: its head as clients accept it, the rest for messages to people."""
 
 from __future__ import annotations
 
@@ -9,12 +9,41 @@ from http import HTTPStatus
 from wsbench.errors import printable
 
 _BODY_START = 200
+HEAD_END = re.compile(rb"\r?\n\r?\n")
+_LINE_END = re.compile(rb"\r?\n")
 _INFORMATIVE = ("server", "via", "content-type", "location", "www-authenticate", "sec-websocket-version", "retry-after")
 _PROXIES = re.compile(r"nginx|openresty|tengine|envoy|caddy|haproxy|traefik|varnish|apache|cloudflare|awselb", re.I)
 _OWN_PAGES = re.compile(rb"<center>(?:nginx|openresty|tengine|cloudflare)|<address>Apache", re.IGNORECASE)
 _CHUNK = re.compile(rb"[0-9A-Fa-f]+(?:;[^\r\n]*)?\r\n")
 _MARKUP = re.compile(r"<(script|style|title)\b.*?(?:</\1>|\Z)|<[^>]*(?:>|\Z)", re.IGNORECASE | re.DOTALL)
 _TITLE = re.compile(r"<title>\s*(.*?)\s*</title>", re.IGNORECASE | re.DOTALL)
+
+
+def split_head(raw: bytes) -> tuple[list[bytes], bytes | None]:
+    """Return the lines of the head, and the body: None if the head is not complete.
+
+    A bare LF ends a line too, as RFC 9112 (2.2) allows.
+    """
+    end = HEAD_END.search(raw)
+    head = raw[: end.start()] if end else raw
+    return _LINE_END.split(head), raw[end.end() :] if end else None
+
+
+def strict_head(raw: bytes) -> bytes:
+    """Return a complete head with CRLF, and with the space that a status line without a reason phrase needs.
+
+    Browsers and most other clients accept both faults.
+    """
+    (status, *headers), _ = split_head(raw)
+    return b"\r\n".join([status if status.count(b" ") > 1 else status + b" ", *headers, b"", b""])
+
+
+def head_faults(raw: bytes) -> list[str]:
+    """Return the faults that `strict_head` corrects, completing "in the head of the response, ..."."""
+    (status, *_), body = split_head(raw)
+    head = raw[: len(raw) - len(body or b"")]
+    lines = ["lines end in a bare LF"] if re.search(rb"(?<!\r)\n", head) else []
+    return lines + (["the status line ends with the number, without a space"] if status.count(b" ") < 2 else [])
 
 
 @dataclass(frozen=True)
@@ -28,8 +57,9 @@ class HttpResponse:
     @classmethod
     def parse(cls, raw: bytes) -> HttpResponse:
         """Parse leniently: the result is shown to people and decides nothing."""
-        head, _, body = raw.partition(b"\r\n\r\n")
-        first, *lines = head.decode("latin-1").split("\r\n")
+        head, body = split_head(raw)
+        first, *lines = (line.decode("latin-1") for line in head)
+        body = body or b""
         parts = first.split(" ", 2)
         if not first.startswith("HTTP/") or len(parts) < 2 or not re.fullmatch("[0-9]{3}", parts[1]):
             return cls(None, (), raw[:_BODY_START])
