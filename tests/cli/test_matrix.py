@@ -168,7 +168,7 @@ def check_table(shown: str, where: Path) -> None:
     assert shown.count("ws, compression ") + shown.count("wss, compression ") == 2 + 2
     assert "verified: every echo of 6 cells, none lost, none corrupted" in shown
     assert shown.count("× baseline  ") == 2
-    assert shown.endswith(f"\nresult: results/{where.name}\n")
+    assert shown.endswith(f"\nresult: results/{where.name}\nreport: results/{where.name}/report.html\n")
 
 
 @pytest.mark.timeout(240)

@@ -230,15 +230,20 @@ def test_more_processes_are_advised_within_the_cpu_quota() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sent", "thin"),
-    [(0, None), (19, "p50, p90, p99, p99.9, p99.99"), (20, "p90, p99, p99.9, p99.99"), (1000, "p99.9, p99.99")],
+    ("sent", "needs"),
+    [
+        (0, None),
+        (19, "p50 needs 20, p90 needs 100, p99 needs 1,000, p99.9 needs 10,000, p99.99 needs 100,000"),
+        (1000, "p99.9 needs 10,000, p99.99 needs 100,000"),
+        (99_999, "p99.99 needs 100,000"),
+    ],
 )
-def test_percentiles_with_too_few_samples_are_named(sent: int, thin: str | None) -> None:
+def test_percentiles_with_too_few_samples_are_named(sent: int, needs: str | None) -> None:
     _, findings = judged(counts={"sent": sent})
-    if thin is None:
+    if needs is None:
         assert list(findings) == ["no-samples"]
     else:
-        assert findings["few-samples"].evidence.startswith(f"{sent:,} messages are too few for {thin} (")
+        assert findings["few-samples"].evidence == f"too few messages ({sent:,}): {needs}"
 
 
 def test_evidence_holds_the_figures() -> None:

@@ -210,3 +210,18 @@ def test_an_empty_run_has_a_report() -> None:
 def test_a_closed_loop_has_no_send_lag(minute: Stored) -> None:
     document = report(minute, replace(minute.run, conditions=replace(minute.run.conditions, loop="closed", rate=None)))
     assert [line["name"] for line in document.figure("percentiles")["data"]] == ["response", "service", "read lag"]
+
+
+def test_a_series_is_a_row_and_response_is_named_once_where_it_is_service(minute: Stored) -> None:
+    assert "p50 p90 p99 p99.9 p99.99 max mean messages lost response " in report(minute).text
+    latency = {**minute.run.latency, "service": minute.run.latency["response"]}
+    document = report(minute, replace(minute.run, latency=latency))
+    assert "messages lost response = service " in document.text and "lost service" not in document.text
+    assert document.figure("percentiles")["data"][0]["name"] == "response = service"
+
+
+def test_code_in_texts_is_shown_as_code(minute: Stored) -> None:
+    errors = [ErrorCount("scenario", None, 3, "`rate` is wrong", "`locust -f` with it shows the traceback.")]
+    document = report(minute, replace(minute.run, errors=errors, counters={"good": 1200}))
+    assert "`" not in document.text
+    assert "counted of the whole run good 1,200" in document.text

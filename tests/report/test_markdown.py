@@ -37,7 +37,7 @@ def test_a_run() -> None:
     assert latency[0] == ["latency", "p50", "p90", "p99", "p99.9", "max"]
     assert latency[1] == ["response", "24.1 µs", "40.0 µs", "67.6 µs", "–", "1.78 ms"]
     assert figures[1] == ["995 replies/s", "10,000", "9,950", "50", "50 of 50"]
-    assert gates[1] == ["✅ passed", "p99 \\> 5ms", "1.20 ms"]
+    assert gates[1] == ["✅ passed", "--fail-if 'p99 \\> 5ms'", "1.20 ms"]
     assert "\n\n**Errors:**\n- 1 × the server closed the connection with 1011 *(target)*\n\n" in text
     assert "**Generator: ok**" in text
     assert "50 connections, open loop, 1,000 messages/s" in text
@@ -77,11 +77,22 @@ def test_findings_and_an_early_end() -> None:
     assert "Incomplete" not in run_summary(RUN)
 
 
+def test_code_in_texts_of_wsbench() -> None:
+    finding = Finding("cpu-busy", "`a_b|c` of `d\\e` and one ` more", "Run `wsbench plan`.")
+    text = run_summary(replace(RUN, generator=Generator("ok", [finding])))
+    assert "- `cpu-busy`: `a_b|c` of `d\\e` and one \\` more *Run `wsbench plan`.*" in text
+
+
+def test_counters_are_of_the_whole_run() -> None:
+    counters = tables(run_summary(replace(RUN, counters={"good_ones": 1200, "bad": 3})))[2]
+    assert counters == [["counted", "of the whole run"], ["good\\_ones", "1,200"], ["bad", "3"]]
+
+
 def test_text_from_outside_is_not_markup() -> None:
     nasty = "a|b\n# <script> `c` *d* [e](f)"
     text = run_summary(replace(RUN, name=nasty, gates=[Gate(nasty, True, nasty)]))
     escaped = "a|b \\# \\<script\\> \\`c\\` \\*d\\* \\[e\\](f)"
-    assert tables(text)[2][1] == ["❌ failed", escaped, escaped]
+    assert tables(text)[2][1] == ["❌ failed", f"--fail-if '{escaped}'", escaped]
     assert text.splitlines()[0].endswith(escaped.replace("|", "\\|"))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 import pytest
 from helpers.sample_run import EXAMPLES, RUN
@@ -77,6 +79,25 @@ def test_latencies_are_under_their_percentile_and_unknown_ones_are_a_dash() -> N
 def test_a_closed_loop_has_no_send_lag() -> None:
     assert "send lag" in render(RUN, PATH)
     assert "send lag" not in render(conditions(loop="closed"), PATH)
+
+
+def test_response_is_one_row_where_it_is_service() -> None:
+    shown = rows(msgspec.structs.replace(RUN, latency={**RUN.latency, "service": RUN.latency["response"]}))
+    assert shown["response"].startswith("  response = service    24.1 µs") and "service" not in shown
+
+
+def test_counters_are_a_table_of_the_whole_run() -> None:
+    text = render(msgspec.structs.replace(RUN, counters={"good": 1_200, "of a long name": 3}), PATH)
+    assert (
+        "counted           of the whole run\n  good                       1,200\n  of a long name                 3\n"
+        in text
+    )
+
+
+def test_the_report_is_named_if_it_could_be_made(tmp_path: Path) -> None:
+    assert "report:" not in render(RUN, str(tmp_path))
+    (tmp_path / "report.html").touch()
+    assert render(RUN, str(tmp_path)).endswith(f"\nresult: {tmp_path}\nreport: {tmp_path}/report.html\n")
 
 
 def test_counts_of_faulty_messages_are_shown_only_when_not_zero() -> None:

@@ -12,11 +12,12 @@ from wsbench.results.run_result import Latency, Run
 
 
 def drawn(response: dict[int, int], service: dict[int, int] | None = None, *, loop: str = "open", lost: int = 0) -> Run:
+    both = {"response": response, "service": response if service is None else service}
+    lost_of = {"response": lost, "service": 0}
     latency = {
-        **RUN.latency,
-        "response": Latency(count=sum(response.values()), lost=lost, histogram=response),
-        "service": Latency(histogram=response if service is None else service),
+        name: Latency(count=sum(each.values()), lost=lost_of[name], histogram=each) for name, each in both.items()
     }
+    latency = RUN.latency | latency
     conditions = msgspec.structs.replace(RUN.conditions, loop=loop)
     return msgspec.structs.replace(RUN, latency=latency, conditions=conditions)
 

@@ -209,4 +209,6 @@ def test_a_gate_on_what_the_run_does_not_have_fails(expression: str, reason: str
     ],
 )
 def test_an_objective_holds_if_the_opposite_gate_passes(objective: str, holds: bool) -> None:
-    assert CHECKER.check(parse_objective(objective).opposite).failed is not holds
+    gate = CHECKER.check(parse_objective(objective).opposite)
+    assert gate.failed is not holds
+    assert gate.stated == f"--slo '{parse_objective(objective)}'", "as the user stated it"

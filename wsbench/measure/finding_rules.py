@@ -194,10 +194,10 @@ def _samples(evidence: Evidence) -> Iterator[Finding]:
         return
     thin = [p for p in PERCENTS if due < samples_needed(1 - p / 100)]
     if thin:
-        names = ", ".join(f"p{p:g}" for p in thin)
+        needs = ", ".join(f"p{p:g} needs {format_count(samples_needed(1 - p / 100))}" for p in thin)
         yield Finding(
             "few-samples",
-            f"{format_count(due)} messages are too few for {names} (each needs 10 / (1 - q))",
+            f"too few messages ({format_count(due)}): {needs}",
             "Give a longer --duration, or do not rely on these.",
         )
 

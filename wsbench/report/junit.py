@@ -40,8 +40,8 @@ def encode_run(run: Run) -> bytes:
     _add_outcome(suite, run)
     _add_verdict(suite, run)
     for gate in run.gates:
-        failure = _result(Failure, f"{gate.expression}: was {gate.value}") if gate.failed else None
-        _add_case(suite, f"--fail-if '{gate.expression}'", failure, f"was {gate.value}")
+        failure = _result(Failure, f"{gate.objective or gate.expression}: was {gate.value}") if gate.failed else None
+        _add_case(suite, gate.stated, failure, f"was {gate.value}")
     return _encode(suite)
 
 

@@ -13,6 +13,8 @@ from wsbench.results.comparison_result import Comparison, Pair, Verdict
 from wsbench.results.run_result import ReplyExample, Run
 from wsbench.units import format_count
 
+_CODE = re.compile(r"\\`(.*?)\\`")
+"""Code in an escaped text of wsbench."""
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~!&])")
 _MARKS = {
     Verdict.SLOWER: "❌",
@@ -29,24 +31,27 @@ def run_summary(run: Run) -> str:
     mark = "❌" if kind == "bad" else "⚠️" if kind == "warn" or run.generator.verdict != "ok" else "✅"
     rows = [f"### {mark} wsbench run: {_escape(run.name)}", ""]
     if headline := outcome_text.headline(run):
-        rows += [f"**{_escape(headline)}**", ""]
+        rows += [f"**{_with_code(headline)}**", ""]
     rows.append(f"{_escape(run.conditions.url)}  ")
     rows += [_escape(describe_conditions(run)), ""]
     if not run.complete:
         rows += ["**Incomplete:** the run ended early; these are the results until then.", ""]
     rows += [*_latency(run), "", *_figures(run), ""]
+    if run.counters:
+        counters = ((name, format_count(count)) for name, count in run.counters.items())
+        rows += [*_table(("counted", "of the whole run"), counters), ""]
     if away := availability_text.describe(run):
         rows += [f"**Available:** {_escape(away)}", ""]
     if run.gates:
-        gates = [("❌ failed" if gate.failed else "✅ passed", gate.expression, gate.value) for gate in run.gates]
-        rows += [*_table(("gate", "fails if", "was"), gates), ""]
+        gates = [("❌ failed" if gate.failed else "✅ passed", gate.stated, gate.value) for gate in run.gates]
+        rows += [*_table(("gate", "condition", "was"), gates), ""]
     if run.errors:
         errors = (f"- {e.count} × {_escape(e.example)} *({e.side})*" for e in run.errors[:ERRORS_SHOWN])
         rows += ["**Errors:**", *errors, ""]
     if run.examples:
         rows += ["**Wrong replies:**", *map(_example, run.examples[:ERRORS_SHOWN]), ""]
     rows.append(f"**Generator: {_escape(run.generator.verdict)}**")
-    rows += [f"- `{f.code}`: {_escape(f.evidence)} *{_escape(f.remedy)}*" for f in run.generator.findings]
+    rows += [f"- `{f.code}`: {_with_code(f.evidence)} *{_with_code(f.remedy)}*" for f in run.generator.findings]
     return "\n".join(rows) + "\n\n"
 
 
@@ -69,7 +74,7 @@ def comparison_summary(comparison: Comparison) -> str:
 
 def refusal(what: str, error: WsbenchError) -> str:
     """Return the error that ended a command without a result; `what` is its heading."""
-    remedy = [f"*{_escape(error.remedy)}*", ""] if error.remedy else []
+    remedy = [f"*{_with_code(error.remedy)}*", ""] if error.remedy else []
     return "\n".join([f"### ❌ wsbench {_escape(what)}", "", _escape(error.what), "", *remedy, ""])
 
 
@@ -86,7 +91,7 @@ def _pair(pair: Pair, *, named: bool) -> list[str]:
 
 def _latency(run: Run) -> list[str]:
     names = (*series_labels.message_series(run), *series_labels.scenario_series(run))
-    body = [(series_labels.label(name), *latency_cells(run.latency[name])) for name in names]
+    body = [(series_labels.label(run, name), *latency_cells(run.latency[name])) for name in names]
     return _table(("latency", *LATENCY_COLUMNS), body)
 
 
@@ -109,6 +114,11 @@ def _table(head: Sequence[str], body: Iterable[Sequence[str]]) -> list[str]:
     rows = [[_escape(cell) for cell in row] for row in (head, *body)]
     rows.insert(1, [":---"] * len(head))
     return ["| " + " | ".join(row) + " |" for row in rows]
+
+
+def _with_code(text: str) -> str:
+    """Escape a text of wsbench, in which backticks enclose code."""
+    return _CODE.sub(lambda found: re.sub(r"\\(.)", r"\1", f"`{found[1]}`"), _escape(text))
 
 
 def _escape(text: str) -> str:

@@ -8,17 +8,24 @@ from wsbench.results.run_result import Run
 _LABELS = {"send_lag": "send lag", "read_lag": "read lag", "tcp": "TCP", "tls": "TLS"}
 
 
-def label(name: str) -> str:
+def label(run: Run, name: str) -> str:
     """Return the label of a series."""
-    return _LABELS.get(name, name)
+    return "response = service" if name == "response" and response_is_service(run) else _LABELS.get(name, name)
+
+
+def response_is_service(run: Run) -> bool:
+    """Return whether the two are the same, as in a closed loop, in which a message is due when it is sent."""
+    return run.latency["response"] == run.latency["service"]
 
 
 def message_series(run: Run) -> list[str]:
     """Return the series that every message has. A closed loop's `send_lag` is zero by definition, and left out.
 
+    So is `service` if it is the same as `response`.
     A scenario with custom series may have no round trips: the series that are empty then are left out too.
     """
     hidden = ["send_lag"] if run.conditions.loop == "closed" else []
+    hidden += ["service"] if response_is_service(run) else []
     if scenario_series(run):
         hidden += [name for name in LATENCY_SERIES if not (run.latency[name].count or run.latency[name].lost)]
     return [name for name in LATENCY_SERIES if name in run.latency and name not in hidden]

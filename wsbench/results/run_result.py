@@ -313,11 +313,21 @@ class Generator(msgspec.Struct, frozen=True):
 
 
 class Gate(msgspec.Struct, frozen=True):
-    """The outcome of a --fail-if; `value` is the figure that decided."""
+    """The outcome of a --fail-if; `value` is the figure that decided.
+
+    Attributes:
+        objective: the --slo of `wsbench capacity` whose opposite the expression is; empty for a --fail-if.
+    """
 
     expression: str
     failed: bool
     value: str
+    objective: str = ""
+
+    @property
+    def stated(self) -> str:
+        """The condition as the user stated it, with its option."""
+        return f"--slo '{self.objective}'" if self.objective else f"--fail-if '{self.expression}'"
 
 
 class Ending(StrEnum):

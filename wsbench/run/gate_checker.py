@@ -66,9 +66,9 @@ class GateChecker:
             actual, shown = self._actual(condition)
         except _NoValue as missing:
             failed = missing.unknown or condition.comparison in _FROM_ABOVE
-            return Gate(condition.expression, failed, f"{NO_VALUE} ({missing})")
+            return Gate(condition.expression, failed, f"{NO_VALUE} ({missing})", condition.objective)
         failed = _COMPARISONS[condition.comparison](actual, condition.value)
-        return Gate(condition.expression, failed, shown)
+        return Gate(condition.expression, failed, shown, condition.objective)
 
     def _actual(self, condition: Condition) -> tuple[float, str]:
         """Return the value to compare, and its text."""

@@ -19,7 +19,7 @@ its opposite.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from wsbench.errors import UsageError
 from wsbench.measure.figures import RUN_FIGURES, SERIES_FIGURES, Unit, suggestion
@@ -41,6 +41,7 @@ class Condition:
         divisor: the second quantity of a ratio; None for a condition on one quantity.
         limit: the value as text.
         value: in ns, as a number, as a fraction (`share`), or a second.
+        objective: the objective as text whose opposite this is; empty for another condition.
         share: whether the limit is a percentage: of `divisor`, or of the counts that the figure's definition names.
     """
 
@@ -50,6 +51,7 @@ class Condition:
     limit: str
     value: float
     share: bool = False
+    objective: str = field(default="", compare=False)
 
     @property
     def metric(self) -> str:
@@ -77,7 +79,7 @@ class Condition:
     @property
     def opposite(self) -> Condition:
         """The condition that is true when this one is false."""
-        return replace(self, comparison=OPPOSITES[self.comparison])
+        return replace(self, comparison=OPPOSITES[self.comparison], objective=self.expression)
 
     @property
     def samples(self) -> int:

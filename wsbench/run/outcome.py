@@ -66,7 +66,7 @@ def right(counts: MessageCounts) -> int:
 
 def describe_failure(gate: Gate) -> str:
     """Return what a failed gate allowed, and what the figure was."""
-    return f"--fail-if '{gate.expression}': was {gate.value}"
+    return f"{gate.stated}: was {gate.value}"
 
 
 def _failures(run: Run, *, strict: bool) -> Iterator[Reason]:

@@ -38,5 +38,5 @@ def report(run: Run, lines: Iterable[hlog.Line], timeline: bytes) -> bytes:
         latency_series=series_labels.message_series(run),
         scenario_series=series_labels.scenario_series(run),
         connect_series=series_labels.connect_series(run),
-        label=series_labels.label,
+        one_response=series_labels.response_is_service(run),
     )

@@ -56,5 +56,5 @@ def _percentiles(
     for name in names:
         if buckets := series.get(name):
             style = _STYLES.get(name) or _PALETTE[len(lines) % len(_PALETTE)]
-            lines.append(PercentileSeries(series_labels.label(name), *style, buckets, run.latency[name].lost))
+            lines.append(PercentileSeries(series_labels.label(run, name), *style, buckets, run.latency[name].lost))
     return Plot(plot_id, title, how, *percentile_plot(lines), height) if lines else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from wsbench.report import availability_text, series_labels
 from wsbench.results.percentile_fields import PERCENTILES, figure_of
@@ -35,14 +35,19 @@ def tiles(run: Run) -> list[Fact]:
     ]
 
 
-def latencies(run: Run, names: Sequence[str]) -> list[tuple[str, list[str]]]:
-    """Return one row per figure, with its value for each of the series `names`."""
-    series = [run.latency[name] for name in names]
-    rows = [(label, [format_duration(figure_of(each, label)) for each in series]) for label in _FIGURES]
-    rows.append(("messages", [format_count(each.count) for each in series]))
-    if any(each.lost for each in series):
-        rows.append(("lost", [format_count(each.lost) for each in series]))
-    return rows
+def latency_columns(run: Run, names: Sequence[str]) -> list[str]:
+    """Return the headings of the columns of `latencies`; "lost" only if some are."""
+    return [*_FIGURES, "messages", *(["lost"] if any(run.latency[name].lost for name in names) else [])]
+
+
+def latencies(run: Run, names: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
+    """Yield one row for each of the series `names`: its label and its figures."""
+    columns = latency_columns(run, names)
+    for name in names:
+        series = run.latency[name]
+        counts = [format_count(series.count), format_count(series.lost)][: len(columns) - len(_FIGURES)]
+        figures = [format_duration(figure_of(series, label)) for label in _FIGURES]
+        yield series_labels.label(run, name), [*figures, *counts]
 
 
 def counters(run: Run) -> list[Fact]:

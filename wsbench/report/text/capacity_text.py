@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator
 
 from wsbench.experiment.load_curve import LoadPoint, load_curve
+from wsbench.report.text.stored_rows import stored_rows
 from wsbench.report.text.text_table import draw, facts, left, right
 from wsbench.results.capacity_result import BOUND, GENERATOR, HELD, RATE, TARGET, Capacity, CapacityStep
 from wsbench.results.percentile_fields import PERCENTILES, figure_of
@@ -127,7 +128,7 @@ def describe_knee(capacity: Capacity) -> str:
 def render(capacity: Capacity, path: str) -> str:
     """Return the whole text for a terminal. `path` is the result's directory."""
     where = capacity.url or f"target {capacity.target}"
-    rows = [where, describe(capacity), "", *_table(capacity), "", *facts(_findings(capacity)), "", f"result: {path}"]
+    rows = [where, describe(capacity), "", *_table(capacity), "", *facts(_findings(capacity)), "", *stored_rows(path)]
     return "\n".join(rows) + "\n"
 
 
@@ -158,6 +159,11 @@ def latency_cells(point: LoadPoint) -> list[str]:
     """Return p50, p99 and p99.9; in brackets where a load has too few messages for one."""
     cells = {label: format_duration(figure_of(point, label)) for label in _LATENCIES}
     return [text if point.due >= PERCENTILES[label].samples else f"({text})" for label, text in cells.items()]
+
+
+def needs() -> str:
+    """Return how many messages each percentile of the tables needs."""
+    return ", ".join(f"{label} {format_count(PERCENTILES[label].samples)}" for label in _LATENCIES)
 
 
 def request_rows(capacity: Capacity) -> list[tuple[str, str]]:

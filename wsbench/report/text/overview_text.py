@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
+from wsbench.report.text.stored_rows import stored_rows
 from wsbench.report.text.text_table import draw, left, right
 from wsbench.results.overview_result import FIGURES, CellFigure, Overview, OverviewRow, Ratio
 from wsbench.units import format_bytes, format_count, format_duration
@@ -26,7 +27,7 @@ def render(overview: Overview, path: str) -> str:
     rows: list[str] = []
     for conditions, group in groupby(overview.rows, lambda row: row.conditions):
         rows += [conditions, *_table(list(group), overview.baseline), ""]
-    rows += [*basis(overview), *legend(overview), f"result: {path}"]
+    rows += [*basis(overview), *legend(overview), *stored_rows(path)]
     return "\n".join(rows) + "\n"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from wsbench.report import availability_text, outcome_text, series_labels
 from wsbench.report.text import text_histogram
+from wsbench.report.text.stored_rows import stored_rows
 from wsbench.report.text.text_table import draw, facts, left, right
 from wsbench.results.percentile_fields import figure_of
 from wsbench.results.run_result import Latency, ReplyExample, Run
@@ -28,8 +29,8 @@ def render(run: Run, path: str) -> str:
     rows += ["", *facts(_throughput(run)), "", *_latency(run), "", *text_histogram.rows(run)]
     errors = [("error", f"{error.count} × {error.example} [{error.side}]") for error in run.errors[:ERRORS_SHOWN]]
     rows += [*facts([*_connections(run), *errors, *_examples(run)]), "", *_verdict(run)]
-    gates = [("FAILED" if g.failed else "passed", f"--fail-if '{g.expression}'   was {g.value}") for g in run.gates]
-    rows += [*facts(gates), "", f"result: {path}"]
+    gates = [("FAILED" if g.failed else "passed", f"{g.stated}   was {g.value}") for g in run.gates]
+    rows += [*facts(gates), "", *stored_rows(path)]
     return "\n".join(rows) + "\n"
 
 
@@ -84,10 +85,10 @@ def _latency(run: Run) -> list[str]:
     if custom:  # their counts differ
         columns += [right("count"), left()]
     names = (*series_labels.message_series(run), *custom, *_connecting(run))
-    table = draw(columns, [_series(name, run.latency[name], counted=bool(custom)) for name in names])
+    table = draw(columns, [_series(run, name, counted=bool(custom)) for name in names])
     if run.counters:
-        counted = ", ".join(f"{format_count(count)} {name}" for name, count in run.counters.items())
-        table += ["", *facts([("counted", counted)])]
+        counters = [[f"  {name}", format_count(count)] for name, count in run.counters.items()]
+        table += ["", *draw([left("counted", 12), right("of the whole run")], counters)]
     return table
 
 
@@ -98,8 +99,9 @@ def _connecting(run: Run) -> list[str]:
     return series_labels.connect_series(run) if again and series_labels.scenario_series(run) else []
 
 
-def _series(name: str, latency: Latency, *, counted: bool) -> list[str]:
-    cells = [f"  {series_labels.label(name)}", *latency_cells(latency)]
+def _series(run: Run, name: str, *, counted: bool) -> list[str]:
+    latency = run.latency[name]
+    cells = [f"  {series_labels.label(run, name)}", *latency_cells(latency)]
     if counted:
         cells += [format_count(latency.count), f"{format_count(latency.lost)} lost" if latency.lost else ""]
     return cells

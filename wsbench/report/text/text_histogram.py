@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from wsbench.measure.histogram import bounds
+from wsbench.report.series_labels import label, response_is_service
 from wsbench.results.run_result import Run
 from wsbench.units import format_count, format_duration
 
@@ -24,10 +25,9 @@ def rows(run: Run) -> list[str]:
     """Return the lines and an empty one after them; none when nothing was measured."""
     latency = run.latency
     response, service = latency["response"], latency["service"]
-    if (response.histogram, response.lost) == (service.histogram, service.lost):
-        series = {"response = service": response}
-    else:
-        series = {"response": response, "service": service}
+    series = {label(run, "response"): response}
+    if not response_is_service(run):
+        series["service"] = service
     columns = {name: each.histogram for name, each in series.items()}
     if not any(columns.values()):
         return []
