@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import gevent
 import pytest
+from gevent.event import Event
 from helpers import frames
 from helpers.frames import Incoming
 from helpers.peer import PATIENCE_S, Peer, fill, until
@@ -179,8 +180,10 @@ def test_the_message_in_flight_on_a_broken_connection_is_lost(conversation: Conv
     conversation.answer(conversation.hear(), "echo")
     conversation.hear()
     assert conversation.driver.outstanding == 1
+    dropped = Event()
+    conversation.driver.on_dropped = dropped.set
     conversation.reset()
-    until(conversation.driver.drop_event.is_set)
+    until(dropped.is_set)
     conversation.give_up()
     assert (conversation.counts["sent"], conversation.counts["received"], conversation.counts["lost"]) == (2, 1, 1)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import gevent
-from locust import task
+from gevent import Greenlet
+from gevent.pool import Group
+from locust import User
 
 from wsbench.errors import ConnectError
 from wsbench.locust_plugin import plugin
@@ -20,42 +20,45 @@ plugin.register()
 class EchoUser(LastingUser):
     """One connection to an echo server; every reply is verified and timed.
 
-    Subclass it in a locustfile: `class Echo(EchoUser): pass`. Options set rate, window and payload (`--rate`,
-    `--in-flight`, `--payload-size` and so on), on the command line, by environment or in the web form.
+    Subclass it in a locustfile: `class Echo(EchoUser): pass`. It may have `on_start` and `on_stop`, and no tasks.
+    Options set rate, window and payload (`--rate`, `--in-flight`, `--payload-size` and so on), on the command line, by
+    environment or in the web form.
 
-    The greenlet opens the connection and reopens it when it drops. Otherwise it sleeps, while hub callbacks send and
-    receive.
+    An open connection has no running greenlet: hub callbacks send and receive, and a stack would take more memory than
+    all of the connection's objects. In Locust's group, a greenlet that never runs stands for the user. Another one
+    opens the connection, or reopens it after a drop, and ends with that.
     """
 
     abstract = True
+    _driver: EchoDriver | None = None
+    _stopped = False
 
-    def __init__(self, environment: Any) -> None:
-        super().__init__(environment)
-        self._driver: EchoDriver | None = None
-        self._engine: Engine | None = None
+    def start(self, group: Group) -> Greenlet:
+        """Take a place in Locust's group, and open the connection soon."""
+        self._engine: Engine = plugin.engine_of(self.environment)
+        self._group = group
+        place = self._greenlet = Greenlet(self.run, self)  # Locust finds the user in its `args`
+        group.add(place)
+        if type(self).on_start is User.on_start:
+            self._register()
+            self._engine.connections.open_soon(self._open)
+        else:  # it may take its time
+            gevent.spawn(self._open_after_on_start)
+        return place
 
-    @task
-    def hold(self) -> None:
-        """Open the connection and keep it until the run is over."""
-        engine = self._engine = plugin.engine_of(self.environment)
-        driver = self._driver = driver_for(engine)
-        self._asked_to_connect = True
+    def stop(self, force: bool = False) -> bool:  # noqa: ARG002 - Locust's signature
+        """Close the connection and leave Locust's group. Locust calls this in a greenlet, and waits for it."""
+        self._stopped = True
         try:
-            engine.connections.connect(driver)
-        except ConnectError:
-            engine.finished.wait()
-        while not engine.finished.is_set():
-            driver.drop_event.wait()
-            driver.drop_event.clear()
-            if not engine.options.reconnect:
-                break
-            engine.connections.reconnect(driver)
-        self.idle()
+            self.on_stop()
+        finally:
+            self._group.killone(self._greenlet)
+        return True
 
     def on_stop(self) -> None:
         """Close the connection, unless the engine has done so already."""
-        engine, driver = self._engine, self._driver
-        if engine is None or driver is None:
+        driver, engine = self._driver, self._engine
+        if driver is None:
             return
         if not engine.finished.is_set():  # Locust reduces the users, or moves them to another worker
             driver.retire()
@@ -63,3 +66,33 @@ class EchoUser(LastingUser):
                 while driver.outstanding:
                     gevent.sleep(0.01)
         engine.connections.disconnect(driver)
+
+    def _open_after_on_start(self) -> None:
+        try:
+            self.on_start()
+        except BaseException as error:  # SystemExit would end the process, and lose the run
+            self._count_failure(error)
+        else:
+            self._register()
+            self._open()
+
+    def _register(self) -> None:
+        self._driver = driver_for(self._engine)
+        self._driver.on_dropped = self._dropped
+
+    def _open(self) -> None:
+        assert self._driver is not None
+        connections = self._engine.connections
+        if self._stopped:
+            connections.withdraw(self._driver)
+            return
+        try:
+            connections.connect(self._driver)
+        except ConnectError:  # it is counted
+            return
+        if self._stopped:
+            self.on_stop()
+
+    def _dropped(self) -> None:
+        if self._engine.options.reconnect and not self._stopped:
+            gevent.spawn(self._engine.connections.reconnect, self._driver, wanted=lambda: not self._stopped)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import gevent
@@ -22,7 +23,7 @@ class _Creation(type(User)):  # type: ignore[misc]
             _count_failed_user(environment, error)
             user: Any = cls.__new__(cls)
             User.__init__(user, environment)
-            user.run = user.idle
+            user.run, user.start, user.stop = user.idle, partial(User.start, user), partial(User.stop, user)
             return user
 
 
@@ -39,11 +40,14 @@ class LastingUser(User, metaclass=_Creation):
         except GreenletExit:
             raise
         except BaseException as error:  # SystemExit would end the process, and lose the run
-            if self._asked_to_connect:
-                plugin.engine_of(self.environment).errors.count_scenario_failure(error)
-            else:
-                _count_failed_user(self.environment, error)
+            self._count_failure(error)
             self.idle()
+
+    def _count_failure(self, error: BaseException) -> None:
+        if self._asked_to_connect:
+            plugin.engine_of(self.environment).errors.count_scenario_failure(error)
+        else:
+            _count_failed_user(self.environment, error)
 
     def _run_tasks(self) -> None:
         super().run()

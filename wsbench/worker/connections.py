@@ -26,6 +26,7 @@ from wsbench.worker.connection_time import ConnectionTime
 from wsbench.worker.driver import Driver
 from wsbench.worker.error_counter import ErrorCounter
 from wsbench.worker.handshake_limiter import HandshakeLimiter
+from wsbench.worker.openers import Openers
 from wsbench.worker.pacer import Pacer
 from wsbench.worker.timeout_sweep import TimeoutSweep
 
@@ -68,6 +69,7 @@ class Connections:
         self._errors = errors
         self._pacer = pacer
         self._limiter = HandshakeLimiter(handshakes, self._pause_closed_loops, patience_s=handshake_patience_s)
+        self._openers = Openers(2 * handshakes)  # one half queues for the others' slots, which is what contention is
         self._drivers: dict[Driver, None] = {}
         self._back_offs: dict[Driver, BackOff] = {}
         self._opening = self._closing = 0
@@ -94,6 +96,15 @@ class Connections:
         self._drivers.pop(driver, None)
         self._back_offs.pop(driver, None)
         self._sweep.remove(driver)
+
+    def withdraw(self, driver: Driver) -> None:
+        """Remove a registered driver that does not want its connection any more, before the first attempt."""
+        self.unregister(driver)
+        self.tally.asked -= 1
+
+    def open_soon(self, opening: Callable[[], None]) -> None:
+        """Call `opening`, which opens a connection, in a greenlet that many share: it must not block for long."""
+        self._openers.append(opening)
 
     def expect(self, driver: Driver, deadline_ns: int) -> None:
         """Note a deadline of a driver's message that is earlier than the run's timeout would have it."""

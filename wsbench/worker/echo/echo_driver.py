@@ -10,10 +10,8 @@ A message keeps the tally of the interval in which it was due; its reply or loss
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
-
-from gevent.event import Event
 
 from wsbench.errors import ConnectionLost
 from wsbench.measure.histogram import record
@@ -35,7 +33,7 @@ class EchoDriver(ABC):
     """Sends messages on one connection and accounts for every reply.
 
     Attributes:
-        drop_event: set when the connection is dropped; to be cleared before reconnecting.
+        on_dropped: called when the connection is dropped, on the hub.
     """
 
     __slots__ = (
@@ -51,7 +49,7 @@ class EchoDriver(ABC):
         "_timeout_ns",
         "_verifier",
         "connection",
-        "drop_event",
+        "on_dropped",
     )
     has_waiters = False
 
@@ -74,7 +72,7 @@ class EchoDriver(ABC):
         self._events = options.request_events
         self._open_loop = not options.closed_loop
         self.connection: Connection | None = None
-        self.drop_event = Event()
+        self.on_dropped: Callable[[], None] = _nothing
 
     # -- life ------------------------------------------------------------------------------------------------------
 
@@ -182,7 +180,7 @@ class EchoDriver(ABC):
     def dropped(self, error: ConnectionLost) -> None:
         self.abandon()
         self._engine.connections.count_dropped(self, error)
-        self.drop_event.set()
+        self.on_dropped()
 
     def _give_up(self, due_before_ns: int) -> bool:
         """Give up overdue messages; return whether there may have been any. Called often for every connection."""
@@ -199,6 +197,10 @@ class EchoDriver(ABC):
                 record(tally.send_lag, sent - due)
             if self._events:
                 self._engine.fire_request(None, 0, "lost")
+
+
+def _nothing() -> None:
+    pass
 
 
 def _count(tally: Tally, status: ReplyStatus) -> None:
