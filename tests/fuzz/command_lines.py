@@ -56,6 +56,7 @@ _VALUES: Mapping[str, Sequence[str]] = {
     "--subprotocol": ("chat", "a b", "a,b", "é", ""),
     "--origin": ("https://a.test", "€", "a\nb", ""),
     "--ca": ("missing.pem", "empty", ".", ""),
+    "--addresses": ("first", "all", "last"),
     "--source-ip": ("127.0.0.2", "127.0.0.0/30", "203.0.113.7", "::1", "x"),
     "--reconnect": ("never", "on-drop", "maybe"),
     "--set": ("a=b", "x", "=", f"a={NO_UTF_8}"),

@@ -30,7 +30,7 @@ from wsbench.run.option_table import OPTIONS
 from wsbench.source_addresses import parse_sources
 from wsbench.targets.echo.delays import parse_stall
 from wsbench.transport.connect_attempt import ConnectAttempt
-from wsbench.transport.resolver import Resolver
+from wsbench.transport.server_addresses import ServerAddresses
 from wsbench.transport.traffic import Traffic
 from wsbench.websocket.compression import parse_compression
 from wsbench.websocket.connect_options import ConnectOptions, parse_header
@@ -81,7 +81,7 @@ class _Canned(ConnectAttempt):
     """Connection attempt without a server: it receives `answer` in pieces, with ACCEPT replaced by the valid value."""
 
     def __init__(self, options: ConnectOptions, answer: bytes, size: int) -> None:
-        super().__init__(options, None, Traffic(), Resolver(), None, None)
+        super().__init__(options, None, Traffic(), ServerAddresses("server.test", 80), None, None)
         self.answer, self._size, self._given = answer, size, 0
         self.key = ""
 

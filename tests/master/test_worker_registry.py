@@ -135,11 +135,13 @@ def test_a_missing_worker_is_not_waited_for() -> None:
 
 def test_connections_are_running_totals_of_each_and_add_up_over_all() -> None:
     registry = WorkerRegistry()
-    registry.take(report(1, worker=0, opened=3, failed=1))
-    registry.take(report(2, worker=0, asked=6, opened=5, failed=1))
-    registry.take(report(1, worker=1, asked=6, opened=4, failed=2))
+    registry.take(report(1, worker=0, opened=3, failed=1, peers={"10.0.0.1": 3}))
+    registry.take(report(2, worker=0, asked=6, opened=5, failed=1, peers={"10.0.0.1": 5, "10.0.0.2": 0}))
+    registry.take(report(1, worker=1, asked=6, opened=4, failed=2, peers={"10.0.0.1": 1, "10.0.0.2": 3}))
     registry.expect(2)
-    assert registry.connections() == ConnectionCounts(asked=12, opened=9, failed=3)
+    assert registry.connections() == ConnectionCounts(
+        asked=12, opened=9, failed=3, peers={"10.0.0.1": 6, "10.0.0.2": 3}
+    )
     assert registry.connections(20).asked == 20
 
 

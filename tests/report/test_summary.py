@@ -139,6 +139,23 @@ def test_a_scenario_that_reopens_connections_shows_the_connect_series() -> None:
     assert "upgrade" in rows(msgspec.structs.replace(again, connections=ConnectionCounts(50, 50, reconnected=20)))
 
 
+@pytest.mark.parametrize(
+    ("peers", "text"),
+    [
+        ({"fd00::2": 0, "10.0.0.1": 50}, "addresses    50 to 10.0.0.1, 0 to fd00::2"),
+        ({"10.0.0.1": 50}, None),
+        ({}, None),
+        (
+            {f"10.0.0.{n}": n for n in range(1, 7)},
+            "addresses    6 to 10.0.0.6, 5 to 10.0.0.5, 4 to 10.0.0.4, 3 to 10.0.0.3, 2 other addresses",
+        ),
+    ],
+)
+def test_the_servers_addresses_are_shown_if_there_are_several(peers: dict[str, int], text: str | None) -> None:
+    run = msgspec.structs.replace(RUN, connections=msgspec.structs.replace(RUN.connections, peers=peers))
+    assert rows(run).get("addresses") == text
+
+
 def test_memory_of_many_connections() -> None:
     generator = msgspec.structs.replace(RUN.generator, bytes_per_connection=21_500)
     few = msgspec.structs.replace(RUN, generator=generator)

@@ -38,6 +38,7 @@ def test_defaults_are_those_of_the_contract() -> None:
     connect = plain.connect
     assert (connect.url, connect.compression, connect.ca_file, connect.insecure) == (URL, "off", None, False)
     assert (connect.headers, connect.subprotocols, connect.origin) == ((), (), None)
+    assert connect.addresses == "first"
 
 
 def test_every_option_of_the_contract_is_declared_once() -> None:
@@ -237,6 +238,7 @@ def test_another_process_has_the_same_options_and_parses_nothing(tmp_path: Path)
     sent = options(
         payload_file=str(payload),
         header=["A: b"],
+        addresses="all",
         source_ip=["127.0.0.2-127.0.0.9", "::1"],
         fail_if=["errors > 0.1%"],
         set=["room=7"],

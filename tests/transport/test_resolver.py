@@ -1,24 +1,25 @@
-"""Names that are resolved once a process."""
+"""Name resolution."""
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
-from wsbench.errors import ConnectError, Side
-from wsbench.transport.resolver import Resolver
+from wsbench.transport.resolver import look_up
 
 
-def test_a_name_is_resolved_once() -> None:
-    resolver = Resolver()
-    first = resolver.addresses("127.0.0.1", 80)
-    assert first[0][4] == ("127.0.0.1", 80)
-    assert resolver.addresses("127.0.0.1", 80) is first
-    assert resolver.addresses("127.0.0.1", 81) is not first
+@pytest.mark.parametrize(("host", "family"), [("127.0.0.1", socket.AF_INET), ("::1", socket.AF_INET6)])
+def test_an_address_is_its_own_and_only_address(host: str, family: int) -> None:
+    (found,) = look_up(host, 80)
+    assert (found[0], found[1], found[4][:2]) == (family, socket.SOCK_STREAM, (host, 80))
 
 
-def test_a_failure_is_not_kept() -> None:
-    resolver = Resolver()
-    for _ in range(2):
-        with pytest.raises(ConnectError) as caught:
-            resolver.addresses("a" * 64 + ".invalid", 80)  # no label may be that long: no name server is asked
-        assert (caught.value.kind, caught.value.step, caught.value.side) == ("unknown-host", "dns", Side.NETWORK)
+def test_no_address_comes_twice() -> None:
+    found = look_up("localhost", 80)
+    assert len(set(found)) == len(found) > 0
+
+
+def test_an_unknown_name_is_an_error() -> None:
+    with pytest.raises((OSError, UnicodeError)):
+        look_up("a" * 64 + ".invalid", 80)  # no label may be that long: no name server is asked

@@ -2,13 +2,44 @@
 
 from __future__ import annotations
 
+import errno
 import ssl
 
 import pytest
 
 from wsbench.errors import Side
-from wsbench.websocket.connect_errors import closed_during_tls, timed_out, tls_error
+from wsbench.websocket.connect_errors import closed_during_tls, tcp_error, timed_out, tls_error
 from wsbench.websocket.connect_options import ConnectOptions
+
+REFUSED = ("127.0.0.1", OSError(errno.ECONNREFUSED, "Connection refused"))
+NO_IPV6 = ("::1", OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address"))
+
+
+@pytest.mark.parametrize(
+    ("url", "refused", "kind", "what"),
+    [
+        ("ws://10.0.0.1/", [REFUSED], "refused", "nothing listens on 10.0.0.1:80 (connection refused)"),
+        ("ws://[::1]/", [NO_IPV6], "ports", "this machine has no source port left towards [::1]:80"),
+        (
+            "ws://a.test/",
+            [REFUSED],
+            "refused",
+            "nothing listens on a.test:80 (connection refused); its address is 127.0.0.1",
+        ),
+        (
+            "ws://localhost/",
+            [NO_IPV6, REFUSED],
+            "refused",
+            "nothing listens on localhost:80 (connection refused); "
+            "its addresses: ::1 (Cannot assign requested address), 127.0.0.1 (Connection refused)",
+        ),
+    ],
+)
+def test_a_tcp_error_names_the_addresses_of_a_name(
+    url: str, refused: list[tuple[str, OSError]], kind: str, what: str
+) -> None:
+    error = tcp_error(ConnectOptions(url), refused)
+    assert (error.kind, error.what, error.step) == (kind, what, "tcp")
 
 
 @pytest.mark.parametrize(

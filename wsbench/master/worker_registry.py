@@ -9,7 +9,7 @@ import msgspec
 
 from wsbench.credentials import DEFAULT_SECRETS, Secrets
 from wsbench.errors import Side, WsbenchError
-from wsbench.measure.delta import IntervalDelta, errors_of
+from wsbench.measure.delta import IntervalDelta, errors_of, merge_counts
 from wsbench.measure.findings import Evidence, WorkerFitness
 from wsbench.measure.histogram import Buckets
 from wsbench.measure.overlap import longest_overlap
@@ -198,6 +198,9 @@ class WorkerRegistry:
         """Return the connections of all workers; a run asks for at least `asked`, because a user may open several."""
         counts = [worker.report.connections for worker in self]
         codes = sum((Counter(each.close_codes) for each in counts), Counter[str]())
+        peers: dict[str, int] = {}
+        for each in counts:
+            merge_counts(peers, each.peers)
         return ConnectionCounts(
             asked=max(asked, sum(each.asked for each in counts)),
             opened=sum(each.opened for each in counts),
@@ -209,6 +212,7 @@ class WorkerRegistry:
             attempts=sum(each.attempts for each in counts),
             attempts_failed=sum(each.attempts_failed for each in counts),
             close_codes=dict(sorted(codes.items())),
+            peers=dict(sorted(peers.items())),
         )
 
     @property

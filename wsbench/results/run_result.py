@@ -99,7 +99,8 @@ class ConnectionCounts(msgspec.Struct):
 
     `close_codes` counts RFC 6455 close codes; `tls_resumed` connections resumed the TLS session of an earlier one.
     `attempts` to open a connection include those to reopen one; `attempts_failed` of them did, and of these
-    `reconnects_failed` were to reopen one.
+    `reconnects_failed` were to reopen one. `peers` counts those that succeeded by the server's address; addresses of
+    its name that none used have 0.
     """
 
     asked: int = 0
@@ -112,6 +113,7 @@ class ConnectionCounts(msgspec.Struct):
     attempts: int = 0
     attempts_failed: int = 0
     reconnects_failed: int = 0
+    peers: dict[str, int] = {}
 
 
 class Availability(msgspec.Struct, frozen=True):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from wsbench.errors import UsageError
+from wsbench.websocket.server_url import parse_url
 
 
 def _closed(values: Mapping[str, Any]) -> bool:
@@ -23,11 +24,18 @@ def _plain(values: Mapping[str, Any]) -> bool:
     return not secure and values.get("scenario") is None
 
 
+def _one_address(values: Mapping[str, Any]) -> bool:
+    """Return whether the server has only one address; a scenario may connect to others."""
+    url: str | None = values["url"]
+    return (url is None or parse_url(url).is_address) and values.get("scenario") is None
+
+
 _FOR_TLS = "it is for wss, and the server has ws"
 _IDLE: dict[str, tuple[Callable[[Mapping[str, Any]], bool], str]] = {
     "in_flight": (lambda values: values.get("rate") is not None, "it is for a closed loop, and --rate opens it"),
     "arrivals": (_closed, "it is for an open loop, which needs --rate"),
     "payload_size": (lambda values: values["payload_file"] is not None, "the message is that of --payload-file"),
+    "addresses": (_one_address, "it is for a name with several addresses"),
     "insecure": (_plain, _FOR_TLS),
     "ca": (_plain, _FOR_TLS),
     "tls_resume": (_plain, _FOR_TLS),

@@ -191,6 +191,13 @@ OPTIONS: tuple[Option, ...] = (
     Option(("--insecure",), "wss: accept any certificate.", None),
     Option(("--tls-resume",), "wss: later connections resume the TLS session of an earlier one.", None),
     Option(
+        ("--addresses",),
+        "Of a server name with several addresses: connect to the first that answers, or to all that answer in turn.",
+        one_of("first", "all"),
+        "first",
+        choices=("first", "all"),
+    ),
+    Option(
         ("--source-ip",),
         "Source addresses on this machine, used in turn: 10.0.0.5, 10.0.0.5-10.0.0.9 or 127.0.0.0/8. For more "
         "connections than one address has ports; towards loopback, wsbench chooses them itself.",

@@ -127,6 +127,7 @@ class RunOptions:
             ca_file=values["ca"],
             insecure=values["insecure"],
             connect_timeout_ns=values["timeout"],
+            addresses=values["addresses"],
             sources=tuple(values["source_ip"]),
             resume_tls=values["tls_resume"],
             # An echo is as long as its message; a reply that is somewhat longer is accepted.

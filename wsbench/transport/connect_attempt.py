@@ -6,32 +6,27 @@ It runs in the caller's greenlet and blocks only that one.
 from __future__ import annotations
 
 import functools
-import socket
 import ssl
-import sys
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import gevent
-from gevent import socket as green
 from websockets.client import ClientProtocol
 from websockets.http11 import Response
 from websockets.protocol import OPEN
 
 from wsbench.errors import ConnectError
 from wsbench.results.run_result import NegotiatedWith
-from wsbench.source_addresses import IP_BIND_ADDRESS_NO_PORT
-from wsbench.transport import timestamps
-from wsbench.transport.resolver import Resolver
+from wsbench.transport.resolver import Address
+from wsbench.transport.server_addresses import ServerAddresses
+from wsbench.transport.tcp_attempt import TcpAttempt
 from wsbench.transport.traffic import Traffic
 from wsbench.transport.upgrade_response import read_upgrade_response
 from wsbench.websocket.connect_errors import (
-    address_family_mismatch,
     broken,
     closed_during_tls,
-    tcp_error,
     timed_out,
     tls_error,
 )
@@ -52,6 +47,7 @@ class HandshakeResult:
         socket: gevent's socket; unread bytes are in the kernel or in `early`.
         times_ns: duration of each step, by its name.
         early: bytes after the handshake's response: the server's first frames.
+        peers: the server's addresses: 1 for the one that accepted, 0 for the others.
     """
 
     socket: Any
@@ -60,6 +56,7 @@ class HandshakeResult:
     negotiated: NegotiatedWith
     times_ns: Mapping[str, int]
     early: bytes
+    peers: Mapping[str, int]
 
 
 class ConnectAttempt:
@@ -69,7 +66,6 @@ class ConnectAttempt:
         step: the current or failed step: "dns", "tcp", "tls" or "upgrade".
         times_ns: duration of each step, the failed one included.
         addresses: the result of name resolution.
-        refused: addresses that refused the connection before one accepted it, and why.
         socket: gevent's, once it is created.
         tls: once its handshake has begun; None without TLS.
         request: the upgrade request as it was sent.
@@ -82,25 +78,29 @@ class ConnectAttempt:
         options: ConnectOptions,
         context: ssl.SSLContext | None,
         traffic: Traffic,
-        resolver: Resolver,
+        server: ServerAddresses,
         source: str | None,
         session: ssl.SSLSession | None,
     ) -> None:
         self._options = options
         self._context = context
-        self._resolver = resolver
-        self._source = source
+        self._server = server
+        self._tcp = TcpAttempt(options, server, source)
         self._session = session
         self._traffic = traffic
         self.step = "dns"
         self.times_ns: dict[str, int] = {}
-        self.addresses: Sequence[Any] = ()
-        self.refused: list[tuple[str, OSError]] = []
+        self.addresses: Sequence[Address] = ()
         self.socket: Any = None
         self.tls: TlsStream | None = None
         self.request = b""
         self.received = bytearray()
         self.result: HandshakeResult | None = None
+
+    @property
+    def refused(self) -> list[tuple[str, OSError]]:
+        """Addresses that did not accept the connection before another one did, and why."""
+        return self._tcp.refused
 
     def steps(self) -> Generator[str]:
         """Run the steps within the options' timeout, and yield the name of each when it is done.
@@ -136,6 +136,8 @@ class ConnectAttempt:
 
     def _timeout_error(self) -> ConnectError:
         """Return the error of a timeout, or the refusal's own if only its body was still to come."""
+        if self.step == "tcp":
+            return self._tcp.give_up()
         if HEAD_END.search(self.received):
             return diagnose(None, bytes(self.received), self._options)
         return timed_out(self._options, self.step, len(self.received))
@@ -146,36 +148,10 @@ class ConnectAttempt:
             self.socket.close()
 
     def _resolve(self) -> None:
-        self.addresses = self._resolver.addresses(self._options.uri.host_and_zone, self._options.uri.port)
+        self.addresses = self._server.resolve()
 
     def _connect(self) -> None:
-        for family, kind, proto, _, address in self._reachable():
-            try:
-                self.socket = green.socket(family, kind, proto)
-                self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                # Before the first packet, so that every read has a timestamp.
-                timestamps.enable(self.socket)
-                if self._source is not None:
-                    if sys.platform == "linux":
-                        self.socket.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
-                    self.socket.bind((self._source, 0))
-                self.socket.connect(address)
-            except OSError as error:
-                self.discard()
-                self.refused.append((address[0], error))
-            else:
-                return
-        raise tcp_error(self._options, self.refused[-1][1])
-
-    def _reachable(self) -> Sequence[Any]:
-        """Return the addresses of the source address's family."""
-        if self._source is None:
-            return self.addresses
-        family = socket.AF_INET6 if ":" in self._source else socket.AF_INET
-        reachable = [address for address in self.addresses if address[0] == family]
-        if not reachable:
-            raise address_family_mismatch(self._options, self._source)
-        return reachable
+        self.socket = self._tcp.open()
 
     def _secure(self, context: ssl.SSLContext) -> None:
         tls = self.tls = TlsStream(context, self._options.uri.host, self._session)
@@ -220,7 +196,7 @@ class ConnectAttempt:
             tls_version=tls.ssl_object.version() if tls else None,
             tls_cipher=tls.cipher if tls else None,
         )
-        self.result = HandshakeResult(self.socket, protocol, tls, negotiated, self.times_ns, early)
+        self.result = HandshakeResult(self.socket, protocol, tls, negotiated, self.times_ns, early, self._tcp.peers)
 
     def _send(self, data: bytes) -> None:
         if data:

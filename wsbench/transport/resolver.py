@@ -1,4 +1,4 @@
-"""Name resolution with a cache for the life of the process."""
+"""Name resolution."""
 
 from __future__ import annotations
 
@@ -8,27 +8,19 @@ from typing import Any
 
 from gevent import socket as green
 
-from wsbench.websocket.connect_errors import unknown_host
+Address = tuple[Any, ...]
+"""An entry of `getaddrinfo`: family, type, protocol, canonical name, socket address."""
 
 
-class Resolver:
-    """Resolves each name once a process: a load test must not measure (or flood) the name server."""
+def look_up(host: str, port: int) -> Sequence[Address]:
+    """Return the addresses of a host for TCP in the order of RFC 6724, each once.
 
-    def __init__(self) -> None:
-        self._cache: dict[tuple[str, int], Sequence[Any]] = {}
-
-    def addresses(self, host: str, port: int) -> Sequence[Any]:
-        """Return `getaddrinfo` for TCP; raise ConnectError if the name is unknown."""
-        key = (host, port)
-        if key not in self._cache:
-            try:
-                self._cache[key] = _numeric(host, port) or green.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            except (OSError, UnicodeError) as error:
-                raise unknown_host(host, error) from error
-        return self._cache[key]
+    Raise OSError or UnicodeError if there is none.
+    """
+    return list(dict.fromkeys(_numeric(host, port) or green.getaddrinfo(host, port, type=socket.SOCK_STREAM)))
 
 
-def _numeric(host: str, port: int) -> Sequence[Any]:
+def _numeric(host: str, port: int) -> Sequence[Address]:
     """Return the address if `host` is one already; this needs no name server, and so no thread."""
     try:
         return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)

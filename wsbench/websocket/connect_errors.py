@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import ssl
+from collections.abc import Sequence
 
 from wsbench.errors import INTERNAL, REPORT_IT, ConnectError, Side, described
 from wsbench.websocket.connect_options import ConnectOptions
@@ -38,6 +39,8 @@ _ALERTS = {
     "NO_APPLICATION_PROTOCOL": ("it offers no HTTP/1.1", "Let it offer http/1.1 (ALPN): WebSocket needs that."),
 }
 _HANDSHAKE_RECORD = b"\x16\x03"
+_NO_FILES = (errno.EMFILE, errno.ENFILE)
+_NO_PORTS = (errno.EADDRNOTAVAIL, errno.EADDRINUSE)
 # OpenSSL's X509_V_ERR_*
 _NOT_YET_VALID, _EXPIRED, _SELF_SIGNED, _SELF_SIGNED_IN_CHAIN = 9, 10, 18, 19
 _NO_ISSUER = (2, 20, 21)
@@ -51,21 +54,38 @@ def unknown_host(host: str, error: Exception) -> ConnectError:
     return ConnectError(what, step="dns", side=Side.NETWORK, kind="unknown-host", remedy=remedy)
 
 
-def tcp_error(options: ConnectOptions, error: OSError) -> ConnectError:
-    """Return the error of a TCP connection that could not be opened."""
+def is_local(error: OSError) -> bool:
+    """Return whether this machine, and not the server, is what a TCP connection failed for."""
+    return error.errno in (*_NO_FILES, *_NO_PORTS)
+
+
+def tcp_error(options: ConnectOptions, refused: Sequence[tuple[str, OSError]]) -> ConnectError:
+    """Return the error of a TCP connection that none of the server's addresses accepted, each with its reason."""
+    # "Refused" says most: a machine without IPv6 fails at an IPv6 address in ways that say nothing of the server.
+    error = min((error for _, error in refused), key=lambda error: error.errno != errno.ECONNREFUSED)
     where, remedy = options.where, ""
     if error.errno == errno.ECONNREFUSED:
         what, side, kind = f"nothing listens on {where} (connection refused)", Side.TARGET, "refused"
         remedy = "Is the server running, and is this its port?"
-    elif error.errno in (errno.EMFILE, errno.ENFILE):
+    elif error.errno in _NO_FILES:
         what, side, kind = "this process cannot open more files", Side.GENERATOR, "descriptors"
         remedy = "Raise the limit (ulimit -n), or use more --processes."
-    elif error.errno in (errno.EADDRNOTAVAIL, errno.EADDRINUSE):
+    elif error.errno in _NO_PORTS:
         what, side, kind = f"this machine has no source port left towards {where}", Side.GENERATOR, "ports"
         remedy = "Use several addresses of this machine (--source-ip), or fewer connections."
     else:
         what, side, kind = f"no connection to {where}: {error.strerror or error}", Side.NETWORK, "unreachable"
+    what += _tried(options, refused)
     return ConnectError(what, step="tcp", side=side, kind=kind, remedy=remedy)
+
+
+def _tried(options: ConnectOptions, refused: Sequence[tuple[str, OSError]]) -> str:
+    """Return the addresses of a name that were tried, in words."""
+    if not refused or options.uri.is_address:
+        return ""
+    if len(refused) == 1:
+        return f"; its address is {refused[0][0]}"
+    return f"; its addresses: {', '.join(f'{address} ({error.strerror or error})' for address, error in refused)}"
 
 
 def address_family_mismatch(options: ConnectOptions, source: str) -> ConnectError:
@@ -97,8 +117,13 @@ def closed_during_tls(options: ConnectOptions, received: bytes) -> ConnectError:
     return ConnectError(what, step="tls", side=Side.TARGET, kind="tls", remedy=remedy)
 
 
-def timed_out(options: ConnectOptions, step: str, received: int) -> ConnectError:
-    """Return the error of a timeout during `step`, which had brought `received` bytes."""
+def timed_out(
+    options: ConnectOptions, step: str, received: int, refused: Sequence[tuple[str, OSError]] = ()
+) -> ConnectError:
+    """Return the error of a timeout during `step`, which had brought `received` bytes.
+
+    `refused` are the server's addresses that did not accept a connection, each with its reason.
+    """
     where, side = options.where, Side.TARGET
     remedy = "Is it a WebSocket server, and is it alive?"
     if step == "dns":
@@ -114,7 +139,7 @@ def timed_out(options: ConnectOptions, step: str, received: int) -> ConnectError
         what, kind = f"{where} sent {received} bytes of an answer, but not all of it", "handshake-timeout"
     else:
         what, kind = f"{where} accepted the connection, but never answered the upgrade request", "handshake-timeout"
-    what += f" within {options.connect_timeout_ns / 1e9:g} s (timeout)"
+    what += f" within {options.connect_timeout_ns / 1e9:g} s (timeout){_tried(options, refused)}"
     return ConnectError(what, step=step, side=side, kind=kind, remedy=remedy)
 
 

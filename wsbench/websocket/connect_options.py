@@ -40,6 +40,7 @@ class ConnectOptions:
         ca_file: a CA to trust besides the system's.
         insecure: do not check the server's certificate.
         connect_timeout_ns: for all steps from name resolution to the upgrade together.
+        addresses: of a name with several: 'first' that answers, or 'all' that answer in turn.
         sources: addresses to connect from, in turn; none for the system's choice.
         resume_tls: later connections resume the TLS session of an earlier one.
         secret_names: names of headers and query parameters with secret values, beside those that look so.
@@ -56,6 +57,7 @@ class ConnectOptions:
     ca_file: str | None = None
     insecure: bool = False
     connect_timeout_ns: int = 10_000_000_000
+    addresses: str = "first"
     sources: tuple[SourceRange, ...] = ()
     resume_tls: bool = False
     secret_names: tuple[str, ...] = ()

@@ -40,6 +40,15 @@ class ServerUri(WebSocketURI):
         return f"{self.host}%{self.zone}" if self.zone else self.host
 
     @property
+    def is_address(self) -> bool:
+        """Whether the host is an IP address, and not a name."""
+        try:
+            ipaddress.ip_address(self.host)
+        except ValueError:
+            return False
+        return True
+
+    @property
     def where(self) -> str:
         """Host and port, as in a URL."""
         zone = f"%25{quote(self.zone)}" if self.zone else ""

@@ -195,6 +195,7 @@ class Connections:
         self.tally.attempts += 1
         self.tally.reconnected += again
         self.tally.opened += not again
+        merge_counts(self.tally.peers, handshake.peers)
         self.negotiated = self.negotiated or handshake.negotiated
 
     def disconnect(self, driver: Driver, code: int = 1000, reason: str = "") -> None:

@@ -294,4 +294,4 @@ def _connector(options: RunOptions, traffic: Traffic, *, worker: int, share: int
     connect, sources = options.connect, options.sources
     context = client_context(ca_file=connect.ca_file, insecure=connect.insecure)
     addresses = round_robin(sources, start=worker, step=share) if sources else None
-    return Connector(connect, context=context, traffic=traffic, sources=addresses)
+    return Connector(connect, context=context, traffic=traffic, sources=addresses, turn=worker)

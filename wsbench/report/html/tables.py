@@ -143,6 +143,8 @@ def connections(run: Run) -> list[Fact]:
     c = run.connections
     names = ("asked", "opened", "failed", "dropped", "reconnected")
     counts = [(name, format_count(getattr(c, name))) for name in names]
+    if len(c.peers) > 1:
+        counts += [(f"opened to {address}", format_count(count)) for address, count in c.peers.items()]
     if away := availability_text.describe(run):
         counts.append(("available", away))
     if run.conditions.tls:

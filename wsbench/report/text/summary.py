@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from wsbench.report import availability_text, outcome_text, series_labels
 from wsbench.report.text import text_histogram
 from wsbench.report.text.stored_rows import stored_rows
 from wsbench.report.text.text_table import draw, facts, left, right
 from wsbench.results.percentile_fields import figure_of
 from wsbench.results.run_result import Latency, ReplyExample, Run
-from wsbench.units import format_bytes, format_count, format_duration, format_seconds
+from wsbench.units import format_bytes, format_count, format_counted, format_duration, format_seconds
 
 LATENCY_COLUMNS = ("p50", "p90", "p99", "p99.9", "max")
 _MEMORY_FROM = 1000
 """Fewer connections give no meaningful memory per connection."""
+_PEERS_SHOWN = 4
 ERRORS_SHOWN = 5
 """Number of error kinds shown, the most frequent first, and of examples of wrong replies; run.json has all."""
 _SIGNS = {"µ": "u", "–": "-", "×": "x", "…": "...", "✓": "+", "✗": "x", "·": "."}
@@ -125,7 +128,21 @@ def _connections(run: Run) -> list[tuple[str, str]]:
     sizes = [f"{side} {format_bytes(size)}" for side, size in sides.items() if size is not None]
     memory = [("memory", f"{', '.join(sizes)} per connection")] if sizes and c.opened >= _MEMORY_FROM else []
     away = [("available", described)] if (described := availability_text.describe(run)) else []
-    return [("connections", text), *away, *memory]
+    return [("connections", text), *_peers(c.peers), *away, *memory]
+
+
+def _peers(peers: Mapping[str, int]) -> list[tuple[str, str]]:
+    """Return the server's addresses, those with most connections first, if there are several."""
+    if len(peers) < 2:
+        return []
+    busiest = sorted(peers, key=lambda address: -peers[address])
+    shown = [f"{format_count(peers[address])} to {address}" for address in busiest[:_PEERS_SHOWN]]
+    others = (
+        [format_counted(len(busiest) - len(shown), "other address", "other addresses")]
+        if len(busiest) > len(shown)
+        else []
+    )
+    return [("addresses", ", ".join([*shown, *others]))]
 
 
 def _examples(run: Run) -> list[tuple[str, str]]:
