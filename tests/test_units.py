@@ -197,6 +197,8 @@ def test_a_duration_as_read_is_right_to_three_digits(duration_ns: float) -> None
         (3725 * NS_PER_S, "1h2m5s"),
         (250 * NS_PER_MS, "250ms"),
         (1500 * NS_PER_MS, "1.5s"),
+        (1 * NS_PER_US, "1us"),
+        (20_500, "20.5us"),
     ],
 )
 def test_configured_durations_as_a_person_writes_them(duration_ns: int, text: str) -> None:

@@ -137,6 +137,8 @@ def format_duration(duration_ns: float | None) -> str:
 def format_seconds(duration_ns: int) -> str:
     """Format a configured duration as an option would have it: '10s', '1m30s', '250ms'."""
     if duration_ns % NS_PER_S:
+        if duration_ns < NS_PER_MS:
+            return f"{duration_ns / NS_PER_US:g}us"
         if duration_ns < NS_PER_S:
             return f"{duration_ns / NS_PER_MS:g}ms"
         return f"{duration_ns / NS_PER_S:.3f}".rstrip("0") + "s"

@@ -157,11 +157,11 @@ SAID = {
     "/unrequested-extension": "permessage-deflate",
     "/unrequested-subprotocol": "never-asked-for",
     "/http10": "HTTP/1.0",
-    "/silent": "within 0.5 s",
+    "/silent": "within 500ms",
     "/close": "closed the connection",
     "/rst": "reset",
     "/garbage": "HTTP",
-    "/slow": "within 0.5 s",
+    "/slow": "within 500ms",
     "/endless-headers": "headers",
 }
 

@@ -108,4 +108,4 @@ def test_every_certificate_failure_has_its_kind(code: int, kind: str, text: str)
 def test_a_timeout_names_the_step_and_the_side(step: str, received: int, kind: str, side: Side, text: str) -> None:
     error = timed_out(ConnectOptions("wss://server.test/", connect_timeout_ns=1_500_000_000), step, received)
     assert (error.kind, error.step, error.side) == (kind, step, side)
-    assert text in error.what and "within 1.5 s" in error.what and error.remedy
+    assert text in error.what and "within 1.5s" in error.what and error.remedy

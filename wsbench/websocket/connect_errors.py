@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Sequence
 
 from wsbench.errors import INTERNAL, REPORT_IT, ConnectError, Side, described
+from wsbench.units import format_seconds
 from wsbench.websocket.connect_options import ConnectOptions
 
 _PLAIN = (
@@ -139,7 +140,7 @@ def timed_out(
         what, kind = f"{where} sent {received} bytes of an answer, but not all of it", "handshake-timeout"
     else:
         what, kind = f"{where} accepted the connection, but never answered the upgrade request", "handshake-timeout"
-    what += f" within {options.connect_timeout_ns / 1e9:g} s (timeout){_tried(options, refused)}"
+    what += f" within {format_seconds(options.connect_timeout_ns)} (timeout){_tried(options, refused)}"
     return ConnectError(what, step=step, side=side, kind=kind, remedy=remedy)
 
 
