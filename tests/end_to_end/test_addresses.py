@@ -1,4 +1,4 @@
-"""A name with several addresses: in a namespace with its own network and its own /etc/hosts."""
+"""A name with several addresses, in a namespace with its own network and its own /etc/hosts."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ mount --bind hosts /etc/hosts
 "$0" -m wsbench serve --host 0.0.0.0 --port 8765 & server=$!
 trap 'kill $server' EXIT
 until "$0" -c 'import socket; socket.create_connection(("127.0.0.2", 8765))' 2> refused; do sleep 0.1; done
+"$0" -m wsbench probe ws://name.test:8765/echo
 "$0" -m wsbench run ws://name.test:8765/echo -u 6 -d 1s --warmup 0s "$@"
 """
 
@@ -49,3 +50,4 @@ def test_a_dead_address_stops_no_connection(tmp_path: Path, use: str, used: set[
     assert set(connections["peers"]) == {DEAD, "127.0.0.1", "127.0.0.2"}
     assert {address for address, count in connections["peers"].items() if count} == used
     assert "\naddresses    " in done.stdout
+    assert f" not {DEAD}: no answer within 0.25 s\n" in done.stdout, "the probe shows it"

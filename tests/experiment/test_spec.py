@@ -49,6 +49,7 @@ def test_everything_that_can_be_said(tmp_path: Path) -> None:
         url = "wss://localhost:{port}/echo"
         version = "1.2"
         insecure = true
+        addresses = "all"
         header = ["X-Token: 1", "X-Room: 2"]
         """,
     )
@@ -69,7 +70,8 @@ def test_everything_that_can_be_said(tmp_path: Path) -> None:
     mine = found.target("mine")
     assert isinstance(mine.target, CommandTarget)
     assert (mine.transport, mine.target.version()) == ("wss", "1.2")
-    assert mine.options == {"insecure": True, "header": (("X-Token", "1"), ("X-Room", "2"))}
+    headers = (("X-Token", "1"), ("X-Room", "2"))
+    assert mine.options == {"insecure": True, "addresses": "all", "header": headers}
     assert found.text == (tmp_path / "sample.toml").read_bytes().replace(b"X-Token: 1", b"X-Token: ***")
 
 

@@ -9,6 +9,7 @@ import pytest
 from helpers.sample_run import EXAMPLES, RUN
 
 from wsbench.measure.findings import Finding
+from wsbench.report.html import tables
 from wsbench.report.text.summary import render
 from wsbench.results.run_result import (
     ConnectionCounts,
@@ -154,6 +155,8 @@ def test_a_scenario_that_reopens_connections_shows_the_connect_series() -> None:
 def test_the_servers_addresses_are_shown_if_there_are_several(peers: dict[str, int], text: str | None) -> None:
     run = msgspec.structs.replace(RUN, connections=msgspec.structs.replace(RUN.connections, peers=peers))
     assert rows(run).get("addresses") == text
+    opened = [name for name, _ in tables.connections(run) if name.startswith("opened to ")]
+    assert opened == ([f"opened to {address}" for address in peers] if text else [])
 
 
 def test_memory_of_many_connections() -> None:

@@ -132,8 +132,10 @@ def test_a_timeout_names_the_silent_addresses(addresses: Addresses) -> None:
 
 
 def test_a_shortage_of_this_machine_is_no_fault_of_an_address(addresses: Addresses) -> None:
-    known = server(addresses.accepting(), addresses.accepting())
-    assert connected_to(known) == "127.0.0.1"
+    found = [addresses.accepting(), addresses.accepting()]
+    known = server(*found)
+    known.accepted(found[1])
+    assert connected_to(known) == "127.0.0.2"
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     lowest = os.open("/dev/null", os.O_RDONLY)
     os.close(lowest)
@@ -143,7 +145,7 @@ def test_a_shortage_of_this_machine_is_no_fault_of_an_address(addresses: Address
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert (error.kind, error.side) == ("descriptors", Side.GENERATOR)
-    assert connected_to(known) == "127.0.0.1"
+    assert connected_to(known) == "127.0.0.2"
 
 
 def test_no_attempt_is_left_after_a_race(addresses: Addresses) -> None:

@@ -46,7 +46,7 @@ DEFAULT_CONNECTIONS = 50
 _BASELINE = "websockets"
 _SETTINGS = ("duration", "warmup", "drain", "timeout")
 _DEFAULT_SETTINGS = {"duration": DEFAULT_DURATION_NS, "warmup": BY_NAME["warmup"].value_of(None)}
-_TARGET_OPTIONS = ("ca", "origin", "header", "subprotocol")
+_TARGET_OPTIONS = ("addresses", "ca", "origin", "header", "subprotocol")
 _EXAMPLES = {
     "load": "{ in_flight = 1 } or { rate = 1000 }",
     "target": '[[target]] with name = "mine" and url = "ws://..."',
@@ -73,6 +73,7 @@ class TargetTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     url: str = ""
     version: str = ""
     insecure: bool = False
+    addresses: str | None = None
     ca: str | None = None
     origin: str | None = None
     header: list[str] | str | None = None
