@@ -76,8 +76,14 @@ def usable_memory() -> tuple[int, str]:
 
 def connections_of_a_process() -> int | None:
     """Return the connections that a process may hold by the hard limit of open files; None without a limit."""
+    limit = most_open_files()
+    return None if limit is None else limit - OWN_DESCRIPTORS
+
+
+def most_open_files() -> int | None:
+    """Return the hard limit of open files; None without a limit."""
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    return None if limit == resource.RLIM_INFINITY else limit - OWN_DESCRIPTORS
+    return None if limit == resource.RLIM_INFINITY else limit
 
 
 def host_id() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -633,3 +634,15 @@ def test_a_signal_to_the_process_and_to_its_group_is_one_wish(tmp_path: Path) ->
     running.signal(signal.SIGINT)
     assert running.finish(30).returncode == 130
     assert runs.read(runs.only(tmp_path / "results"))["complete"] is False
+
+
+def test_the_target_holds_as_many_connections_as_are_let_through(tmp_path: Path) -> None:
+    """The limit of open files of the target is another than the generator's, which would allow for both of these."""
+    limited = "import resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200))"
+    program = f"{limited}; from wsbench.cli.main import run; sys.exit(run(sys.argv[1:]))"
+    command = [sys.executable, "-c", program, "run", *QUICK, "-u"]
+    refused = process.Running([*command, "76"], cwd=tmp_path).finish(30)
+    runs.assert_error(refused, 2, "target websockets, which wsbench starts, can hold 75 connections")
+    accepted = process.Running([*command, "75"], cwd=tmp_path).finish(60)
+    assert accepted.returncode == 0, accepted.stderr
+    assert runs.read(runs.only(tmp_path / "results"))["connections"]["opened"] == 75

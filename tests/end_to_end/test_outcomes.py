@@ -144,10 +144,11 @@ def test_some_faults_pass_and_are_told(tmp_path: Path) -> None:
     assert first.startswith("passed: ") and "lost" in first and "corrupted" in first
 
 
-def test_an_interrupted_run(tmp_path: Path, target: EchoTarget) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_an_interrupted_run(tmp_path: Path, target: EchoTarget, number: signal.Signals) -> None:
     started = process.start_cli("run", target.url, "-d", "60s", "--warmup", "0s", cwd=tmp_path)
     target.until_measured(10)
-    started.signal(signal.SIGINT)
+    started.signal(number)
     result = started.finish()
     document = result_of(tmp_path)
     assert (result.returncode, document["ended_by"], document["complete"]) == (130, "interrupt", False)

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM while runs are made."""
+"""SIGINT, SIGTERM and SIGHUP while runs are made."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from wsbench.launcher.interruptions import counting_presses, interruptible
 from wsbench.run import presses
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_second_press_does_not_disturb_what_the_first_set_off(number: signal.Signals) -> None:
     before, count = signal.getsignal(number), 0
     with interruptible():
@@ -21,6 +21,17 @@ def test_the_second_press_does_not_disturb_what_the_first_set_off(number: signal
                 count += 1
     assert count == 1
     assert signal.getsignal(number) is before
+
+
+def test_nohup_is_respected() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with interruptible(), counting_presses(lambda _: None) as counted:
+            signal.raise_signal(signal.SIGHUP)
+            assert counted.count == 0
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_signals_within_a_second_are_one_press() -> None:

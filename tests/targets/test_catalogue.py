@@ -20,6 +20,7 @@ from helpers.process import CliResult, scaled
 from helpers.tls_client import connected
 from websockets.sync.client import ClientConnection, connect
 
+from wsbench import machine
 from wsbench.errors import ExitCode, TargetError, UsageError
 from wsbench.targets import catalogue
 from wsbench.targets.catalogue.proxies import Nginx, Proxied
@@ -300,6 +301,19 @@ def test_what_is_missing_is_named_with_the_command_that_installs_it(monkeypatch:
         target.start()
     assert caught.value.exit_code == ExitCode.NOT_MEASURED
     assert "apt-get install caddy && apt-get install golang-go" in caught.value.remedy
+
+
+def test_room_for_connections_is_known_before_the_start() -> None:
+    embedded = catalogue.find("websockets").most_connections()
+    proxied = catalogue.find("nginx>websockets").most_connections()
+    of_a_process = machine.connections_of_a_process()
+    assert embedded is not None and proxied is not None and of_a_process is not None
+    assert embedded < of_a_process == catalogue.find("picows").most_connections()
+    assert proxied <= of_a_process // 2
+    catalogue.find("websockets").check_room(embedded)
+    with pytest.raises(UsageError, match=r"target websockets, which wsbench starts, can hold .* and .* are wanted"):
+        catalogue.find("websockets").check_room(embedded + 1)
+    catalogue.UrlTarget("ws://a.test/").check_room(10**9)
 
 
 # -- a proxy that drops the upgrade ------------------------------------------------------------------------------------

@@ -13,9 +13,11 @@ from wsbench import machine
 from wsbench.cli.params import POSITIVE_DURATION, Parsed, check_idle, option, run_options, run_request, share_between
 from wsbench.cli.params import RATE as RATE_TYPE
 from wsbench.cli.standard_streams import note_stored
+from wsbench.cli.unused_proxy import note_unused_proxy
 from wsbench.errors import UsageError, WsbenchError
 from wsbench.experiment.capacity_search import Search
 from wsbench.launcher.interruptions import interruptible
+from wsbench.launcher.local_target import check_room, room_of
 from wsbench.launcher.progress_display import ProgressLine
 from wsbench.launcher.search_loop import MOST, most_connections, search_capacity
 from wsbench.launcher.step_runs import StepSpec
@@ -37,6 +39,8 @@ _NOT_OF_RUN = ("duration", "rate", "in_flight", "fail_if", "strict")
 
 def _capacity(url: str | None, **values: Any) -> int:
     spec, search = _checked(url, values)
+    if not values["quiet"]:
+        note_unused_proxy(spec.request.options.connect)
     with ProgressLine(enabled=not values["quiet"]) as line, interruptible():
         capacity, directory = search_capacity(spec, search, values["name"] or _NAME, line)
     note_stored(directory)
@@ -70,10 +74,12 @@ def _checked(url: str | None, values: dict[str, Any]) -> tuple[StepSpec, Search]
         shortest_ns=values["duration"],
         longest_ns=max(values["longest"], values["duration"]),
     )
-    bounds = _bounds(searched, values)
+    bounds = _bounds(searched, values, spec.target)
     for load in (bounds.start, bounds.most):
         spec.at(load)
-    machine.check_descriptors(spec.at(bounds.most).options.users, values["processes"])
+    users = spec.at(bounds.most).options.users
+    machine.check_descriptors(users, values["processes"])
+    check_room(url, values["target"], users)
     return spec, Search(bounds, values["tolerance"], whole=searched == CONNECTIONS)
 
 
@@ -86,12 +92,13 @@ def _check_users(values: dict[str, Any]) -> None:
         )
 
 
-def _bounds(searched: str, values: dict[str, Any]) -> Bounds:
+def _bounds(searched: str, values: dict[str, Any], target: str | None) -> Bounds:
+    most = MOST if searched == RATE else min(most_connections(values["processes"]), room_of(target))
     start = values["start"] or min(max(_START[searched], values["min"] or 0.0), values["max"] or MOST)
     bounds = Bounds(
         start=start,
         least=values["min"] or min(_LEAST[searched], start),
-        most=values["max"] or max(MOST if searched == RATE else most_connections(values["processes"]), start),
+        most=values["max"] or max(most, start),
     )
     for flag, value in (("--start", bounds.start), ("--min", bounds.least), ("--max", bounds.most)):
         if searched == CONNECTIONS and (value != int(value) or value < 1):

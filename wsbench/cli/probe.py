@@ -10,6 +10,7 @@ import click
 
 from wsbench import __version__
 from wsbench.cli.params import check_idle, click_option, option
+from wsbench.cli.unused_proxy import note_unused_proxy
 from wsbench.errors import WsbenchError
 from wsbench.measure.payloads import FixedMessages, JsonMessages
 from wsbench.probe import probe_text
@@ -57,6 +58,7 @@ def _run(url: str, **values: Any) -> None:
     """Probe and print the result; raise the error of the step that failed."""
     options = _probe_options(url, values)
     check_idle(url, values)
+    note_unused_proxy(options.connect)
     if values["json"]:
         result, error = probe(options)
         click.echo(encode_json(result), nl=False)

@@ -14,11 +14,13 @@ import click
 from wsbench import machine
 from wsbench.cli.params import Parsed, check_idle, ci_options, option, run_options, run_request, texts_of, write_for_ci
 from wsbench.cli.standard_streams import note_stored
+from wsbench.cli.unused_proxy import note_unused_proxy
 from wsbench.errors import ExitCode, WsbenchError
 from wsbench.launcher.execution import RunRequest, execute
-from wsbench.launcher.local_target import start_target
+from wsbench.launcher.local_target import check_room, start_target
 from wsbench.launcher.locust_process import FinishedRun
 from wsbench.launcher.progress_display import ProgressLine
+from wsbench.launcher.web_port import WEB_HOST, web_port
 from wsbench.report import junit, markdown, outcome_text
 from wsbench.report.text import summary
 from wsbench.results.json_files import encode_json
@@ -43,12 +45,16 @@ def _run(ctx: click.Context, /, url: str | None, **values: Any) -> int:
     request = run_request(url, values)
     check_idle(url, values)
     if values["web"]:
+        web_port()
         request = replace(request, form=[*texts_of(ctx), f"--name={request.options.name}"])
     elif request.options.duration_ns is None and request.run_time_s is None:
         request = replace(request, options=replace(request.options, duration_ns=DEFAULT_DURATION_NS))
     options = request.options
     machine.check_descriptors(options.users, options.processes)
+    check_room(url, values["target"], options.users)
     machine.check_memory(options.bytes_in_flight, "the messages in flight")
+    if not options.quiet:
+        note_unused_proxy(options.connect)
     try:
         finished = _execute(request, url, values)
     except WsbenchError as error:
@@ -78,7 +84,7 @@ def _execute(request: RunRequest, url: str | None, values: dict[str, Any]) -> Fi
         options, scenario = reachable.options, reachable.scenario
         line.say(f"{options.connect.shown_url}: {describe(options, scenario.stem if scenario else None)}")
         if reachable.form is not None:
-            line.say(f"live page: http://127.0.0.1:{os.environ.get('LOCUST_WEB_PORT', '8089')}/wsbench/")
+            line.say(f"live page: http://{WEB_HOST}:{web_port()}/wsbench/")
         return execute(reachable, on_progress=line.update)
 
 

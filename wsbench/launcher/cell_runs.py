@@ -63,6 +63,7 @@ class CellRuns:
         checked: list[tuple[Any, ...]] = []
         for cell in cells:
             target = self._spec.target(cell.target)
+            target.target.check_room(cell.connections)
             if (cell.conditions, target.options) in checked:  # mostly, targets differ and options do not
                 continue
             checked.append((cell.conditions, target.options))

@@ -11,6 +11,7 @@ from urllib.parse import urljoin
 import wsbench
 from wsbench.launcher.local_target import DEFAULT_TARGET
 from wsbench.launcher.locust_process import FinishedRun, free_port, run_locust
+from wsbench.launcher.web_port import WEB_HOST
 from wsbench.results.directory import Staging
 from wsbench.run.handoff import Handoff, Progress, StartedTarget
 from wsbench.run.options import DEFAULT_SPAWN_RATE, RunOptions
@@ -87,7 +88,7 @@ def _arguments(request: RunRequest) -> list[str]:
         arguments += ["--headless"]
     else:
         # Locust listens on every interface by default: only its user may choose that.
-        arguments += ["--autostart", "--web-host", "127.0.0.1", *request.form]
+        arguments += ["--autostart", "--web-host", WEB_HOST, *request.form]
         if options.connect.ca_file is not None:
             arguments.append(f"--ca={options.connect.ca_file}")
     if request.run_time_s is not None:

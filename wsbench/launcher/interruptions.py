@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM while runs are made."""
+"""SIGINT, SIGTERM and SIGHUP while runs are made."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from wsbench.errors import ExitCode, WsbenchError
 from wsbench.run.presses import Presses
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(WsbenchError):
@@ -28,7 +28,7 @@ class Interrupted(WsbenchError):
 
 @contextmanager
 def counting_presses(on_press: Callable[[int], None]) -> Iterator[Presses]:
-    """Call `on_press` with the number of each press of Ctrl-C, and of each SIGTERM, while the context lasts."""
+    """Call `on_press` with the number of each press of Ctrl-C, SIGTERM and SIGHUP, while the context lasts."""
     presses = Presses()
 
     def handle(number: int, frame: Any) -> None:  # noqa: ARG001 - a handler's signature
@@ -41,7 +41,7 @@ def counting_presses(on_press: Callable[[int], None]) -> Iterator[Presses]:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Let SIGTERM end a series of runs as Ctrl-C does: by one KeyboardInterrupt."""
+    """Let SIGTERM and SIGHUP end a series of runs as Ctrl-C does: by one KeyboardInterrupt."""
     with _handling(_interrupt):
         yield
 
@@ -66,6 +66,11 @@ def ignore_interruptions() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
+def _hangup_ignored() -> bool:
+    """Return whether the process must survive its terminal, as nohup arranges it."""
+    return signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+
+
 def _interrupt(number: int, frame: Any) -> NoReturn:  # noqa: ARG001 - a handler's signature
     ignore_interruptions()
     raise KeyboardInterrupt
@@ -73,7 +78,8 @@ def _interrupt(number: int, frame: Any) -> NoReturn:  # noqa: ARG001 - a handler
 
 @contextmanager
 def _handling(handler: Callable[[int, Any], object]) -> Iterator[None]:
-    before = {number: signal.signal(number, handler) for number in _SIGNALS}
+    handled = [number for number in _SIGNALS if number != signal.SIGHUP or not _hangup_ignored()]
+    before = {number: signal.signal(number, handler) for number in handled}
     try:
         yield
     finally:

@@ -28,6 +28,18 @@ def check_target(url: str | None, name: str, *, tls: bool, scenario: Path | None
         )
 
 
+def room_of(name: str | None) -> float:
+    """Return how many connections the target to start can hold; infinity without one, or if that is not known."""
+    room = catalogue.find(name).most_connections() if name is not None else None
+    return float("inf") if room is None else room
+
+
+def check_room(url: str | None, name: str, connections: int) -> None:
+    """Raise UsageError if the target to start, if there is no URL, cannot hold this many connections."""
+    if url is None:
+        catalogue.find(name).check_room(connections)
+
+
 def start_target(name: str, *, tls: bool, compression: str) -> RunningTarget:
     """Start a target that accepts the `compression` that clients will offer; raise TargetError if it fails."""
     return catalogue.find(name).start(tls=tls, compression="off" if compression == "off" else "on")

@@ -154,7 +154,7 @@ class Session(ABC):
 
 
 def _handle_interrupts() -> None:
-    """Turn the first Ctrl-C into Locust's orderly shutdown, and exit on the second one.
+    """Turn the first Ctrl-C or SIGHUP into Locust's orderly shutdown, and exit on the second one.
 
     As a KeyboardInterrupt, Ctrl-C could strike at any place, for example while a reply is counted.
     """
@@ -167,6 +167,8 @@ def _handle_interrupts() -> None:
             os.kill(os.getpid(), signal.SIGTERM)
 
     gevent.signal_handler(signal.SIGINT, interrupt)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as under nohup
+        gevent.signal_handler(signal.SIGHUP, interrupt)
 
 
 def leave_for_launcher(failure: WsbenchError) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from gevent import monkey
 from gevent import socket as green
 
 Address = tuple[Any, ...]
 """An entry of `getaddrinfo`: family, type, protocol, canonical name, socket address."""
+
+_getaddrinfo: Callable[..., Sequence[Any]] = monkey.get_original("socket", "getaddrinfo")
 
 
 def look_up(host: str, port: int) -> Sequence[Address]:
@@ -23,6 +26,6 @@ def look_up(host: str, port: int) -> Sequence[Address]:
 def _numeric(host: str, port: int) -> Sequence[Address]:
     """Return the address if `host` is one already; this needs no name server, and so no thread."""
     try:
-        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+        return _getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     except (OSError, UnicodeError):
         return ()

@@ -59,6 +59,9 @@ class CommandTarget(StartableTarget):
         """Return the version that the user stated."""
         return self._version
 
+    def most_connections(self) -> None:
+        """Return None: it may be several processes."""
+
     def _start(self, settings: Settings) -> RunningTarget:  # noqa: ARG002
         def start(port: int) -> Child:
             command = [part.replace(_PORT, str(port)) for part in self._command]
@@ -85,6 +88,9 @@ class UrlTarget(StartableTarget):
     def version(self) -> str:
         """Return the version that the user stated."""
         return self._version
+
+    def most_connections(self) -> None:
+        """Return None: wsbench cannot know."""
 
     def _start(self, settings: Settings) -> RunningTarget:  # noqa: ARG002
         return RunningTarget(self._url, name=self.name, version=self._version, children=[])

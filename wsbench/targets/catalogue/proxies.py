@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from wsbench import machine
 from wsbench.machine import raise_descriptor_limit
 from wsbench.targets.catalogue import programs
 from wsbench.targets.catalogue.target import Settings, StartableTarget
@@ -91,6 +92,12 @@ class Proxied(StartableTarget):
         """Return the versions of both."""
         self.require()
         return f"{self._proxy.version()} {SEPARATOR} {self._backend.version()}"
+
+    def most_connections(self) -> int | None:
+        """Return the smaller number of both; the proxy needs two sockets for each connection."""
+        of_proxy = machine.connections_of_a_process()
+        of_both = [self._backend.most_connections(), None if of_proxy is None else of_proxy // 2]
+        return min((each for each in of_both if each is not None), default=None)
 
     def _unsupported_compression(self, compression: str) -> str | None:
         return self._backend.unsupported(compression=compression)

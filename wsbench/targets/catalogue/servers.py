@@ -11,10 +11,12 @@ from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
+from wsbench import machine
 from wsbench.targets import servers
 from wsbench.targets.catalogue import golang, programs
 from wsbench.targets.catalogue.target import Capabilities, Protocol, Settings, StartableTarget
 from wsbench.targets.child import Child
+from wsbench.targets.echo import limits
 from wsbench.targets.embedded import EmbeddedTarget
 from wsbench.targets.running import RunningTarget
 from wsbench.targets.self_signed import issue
@@ -35,6 +37,10 @@ class Embedded(StartableTarget):
     def version(self) -> str:
         """Return the version of `websockets`, on which it is built."""
         return metadata.version("websockets")
+
+    def most_connections(self) -> int | None:
+        files = machine.most_open_files()
+        return None if files is None else limits.most_connections(files)
 
     def _start(self, settings: Settings) -> RunningTarget:
         return EmbeddedTarget.start(tls=settings.tls, compression=settings.compression, workers=settings.workers)

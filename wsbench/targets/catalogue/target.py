@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Literal
 
+from wsbench import machine
 from wsbench.errors import Side, TargetError, UsageError
 from wsbench.targets.running import RunningTarget
 
@@ -83,6 +84,20 @@ class StartableTarget(ABC):
             raise UsageError(problem, remedy="`wsbench targets` shows what each target supports.")
         self.require()
         return self._start(Settings(tls, compression, workers))
+
+    def most_connections(self) -> int | None:
+        """Return how many connections it can hold by the limit of open files here; None if that is not known."""
+        return machine.connections_of_a_process()
+
+    def check_room(self, connections: int) -> None:
+        """Raise UsageError if the target, with one worker, cannot hold this many connections."""
+        room = self.most_connections()
+        if room is not None and connections > room:
+            raise UsageError(
+                f"target {self.name}, which wsbench starts, can hold {room:,} connections by the limit of open files "
+                f"({machine.most_open_files()}), and {connections:,} are wanted",
+                remedy="Raise the hard limit (ulimit -Hn), or take fewer connections.",
+            )
 
     def require(self) -> None:
         """Raise TargetError, with the command that installs it, when a requirement is missing."""

@@ -34,6 +34,16 @@ class Buffering(Protocol):
         """Close the connection and free its buffers."""
 
 
+def most_connections(open_files: int) -> int:
+    """Return how many WebSocket connections a worker accepts that may open this many files."""
+    sockets = _most_sockets(open_files)
+    return sockets - min(_SPARE_SOCKETS, sockets // 4)
+
+
+def _most_sockets(open_files: int) -> int:
+    return max(open_files - _RESERVED_FILES, open_files // 2)
+
+
 class WorkerLimits:
     """The limits of one worker, and their present use.
 
@@ -55,8 +65,8 @@ class WorkerLimits:
         self.handshake_timeout_s = options.handshake_timeout_ns / NS_PER_S
         self.write_timeout_s = options.write_timeout_ns / NS_PER_S
         self._counters = counters
-        self._max_sockets = max(open_files - _RESERVED_FILES, open_files // 2)
-        self._max_per_worker = self._max_sockets - min(_SPARE_SOCKETS, self._max_sockets // 4)
+        self._max_sockets = _most_sockets(open_files)
+        self._max_per_worker = most_connections(open_files)
         self._max_connections = options.max_connections or self._max_per_worker * options.workers
         self._max_buffered = max(options.max_buffered // options.workers, 1)
 
