@@ -6,6 +6,7 @@ port as there are ephemeral ports (28,232 by Linux's default). All of 127.0.0.0/
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import itertools
 import socket
@@ -34,12 +35,25 @@ class SourceRange:
     last: str
 
     def __len__(self) -> int:
-        return min(int(ip_address(self.last)) - int(ip_address(self.first)) + 1, sys.maxsize)
+        return _count(self.first, self.last)
 
     def __getitem__(self, index: int) -> str:
         if not 0 <= index < len(self):
             raise IndexError(index)
-        return str(ip_address(self.first) + index)
+        return _address(self.first, index)
+
+
+# To parse addresses takes longer than to make the socket that is bound to one.
+
+
+@functools.lru_cache(maxsize=64)
+def _count(first: str, last: str) -> int:
+    return min(int(ip_address(last)) - int(ip_address(first)) + 1, sys.maxsize)
+
+
+@functools.lru_cache(maxsize=1024)
+def _address(first: str, offset: int) -> str:
+    return str(ip_address(first) + offset)
 
 
 def parse_sources(text: str) -> SourceRange:

@@ -24,6 +24,7 @@ from wsbench.targets.echo.counters import PID, Counters
 from wsbench.targets.echo.deflate import parse_compression
 from wsbench.targets.echo.delays import ReplyDelay
 from wsbench.targets.echo.echo_connection import EchoConnection
+from wsbench.targets.echo.frozen_connections import FrozenConnections
 from wsbench.targets.echo.limits import WorkerLimits
 from wsbench.targets.echo.listen_sockets import BACKLOG
 from wsbench.targets.echo.routes import Routes, first_offered
@@ -117,7 +118,9 @@ async def serve(
     gc.collect()
     gc.freeze()
     on_ready()
+    watch = asyncio.ensure_future(FrozenConnections(limits.cells).watch())
     await stop.wait()
+    watch.cancel()
     ignore_further_stops(loop)
     await _close(server, limits)
 
