@@ -11,7 +11,7 @@ from wsbench.measure.histogram import Buckets, record
 from wsbench.measure.phases import PhasePlan
 from wsbench.results.run_result import ConnectionCounts, OtherRequests
 from wsbench.run.options import RunOptions
-from wsbench.run.protocol import Health, Report
+from wsbench.run.protocol import Health, Report, Sharing
 
 MS, S = 1_000_000, 1_000_000_000
 
@@ -21,6 +21,7 @@ class RecordingHost(RunHost):
 
     Attributes:
         missing: workers that cannot be reached.
+        users: their number, by class.
         patience_s: how long a ramp may stand still.
         counters: counters of the scenario, added at the end; None for a scenario that raises instead.
     """
@@ -32,6 +33,14 @@ class RecordingHost(RunHost):
         self.shown: list[tuple[Report, Buckets]] = []
         self.counters: dict[str, int] | None = {}
         self.code: ExitCode | None = None
+        self.users = {"Echo": 2}
+        self.shared: list[Sharing] = []
+
+    def share(self, sharing: Sharing) -> None:
+        self.shared.append(sharing)
+
+    def users_wanted(self) -> dict[str, int]:
+        return self.users
 
     def broadcast(self, plan: PhasePlan) -> None:
         self.plans.append(plan)

@@ -20,12 +20,14 @@ URL = "ws://127.0.0.1:9001/"
 class Echo(User):
     """A user class without declarations of its own."""
 
+    _holds_connections = True
 
-class Fast(User):
+
+class Fast(Echo):
     rate = 20.0
 
 
-class Chatty(User):
+class Chatty(Echo):
     settings = {"room": "lobby", "members": 3}  # noqa: RUF012 - as scenarios write it
     rate = 5.0
 
@@ -120,14 +122,14 @@ def test_with_the_web_ui_the_url_may_come_later() -> None:
 
 @pytest.mark.parametrize("rate", ["10", 0, -1, float("nan"), float("inf"), [5], True])
 def test_a_scenarios_rate_that_is_no_rate_is_refused(rate: object) -> None:
-    wrong = type("Wrong", (User,), {"rate": rate})
+    wrong = type("Wrong", (Echo,), {"rate": rate})
     with pytest.raises(UsageError, match="`rate` of Wrong is"):
         locust_options.options_of(environment_of(wrong), 1, 1)
 
 
 @pytest.mark.parametrize("settings", [["size"], "size", {"size": None}, {"size": [1]}])
 def test_settings_that_are_declared_without_usable_defaults_are_refused(settings: object) -> None:
-    environment = environment_of(type("Wrong", (User,), {"settings": settings}))
+    environment = environment_of(type("Wrong", (Echo,), {"settings": settings}))
     options = locust_options.options_of(environment, 1, 1)
     with pytest.raises(UsageError, match="setting"):
         locust_options.settings_of(environment, options)

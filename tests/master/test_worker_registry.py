@@ -142,7 +142,9 @@ def test_connections_are_running_totals_of_each_and_add_up_over_all() -> None:
     assert registry.connections() == ConnectionCounts(
         asked=12, opened=9, failed=3, peers={"10.0.0.1": 6, "10.0.0.2": 3}
     )
-    assert registry.connections(20).asked == 20
+    assert registry.connections_wanted().asked == 12
+    registry.users.wanted = 20
+    assert registry.connections_wanted().asked == 20
 
 
 # -- over the wire ---------------------------------------------------------------------------------------------------

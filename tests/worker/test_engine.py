@@ -127,13 +127,13 @@ def test_the_masters_phases_are_applied_on_this_clock_whose_offset_is_fixed_afte
 
 
 def test_an_object_on_the_schedule_gets_its_share_of_the_rate_until_it_is_taken_off(make: Make) -> None:
-    bench, ticks = make(), Ticks()
+    bench, ticks = make(rate="600"), Ticks()
     for _ in range(2):
-        bench.engine.pace(ticks, 600)
+        bench.engine.schedule.pace(ticks)
     until(lambda: len(ticks.fired) > 20)
     gaps = {later - earlier for earlier, later in zip(ticks.fired, ticks.fired[1:], strict=False)}
     assert all(abs(gap - NS_PER_S // 100) < 1_000_000 for gap in gaps), "a sixth of the rate, once"
-    bench.engine.unpace(ticks)
+    bench.engine.schedule.unpace(ticks)
     fired = len(ticks.fired)
     gevent.sleep(0.1)
     assert len(ticks.fired) <= fired + 1
@@ -142,7 +142,7 @@ def test_an_object_on_the_schedule_gets_its_share_of_the_rate_until_it_is_taken_
 def test_a_wake_up_comes_once_and_not_early(make: Make) -> None:
     bench, ticks = make(), Ticks()
     instant = time.time_ns() + NS_PER_S // 20
-    bench.engine.wake(ticks, instant)
+    bench.engine.schedule.wake(ticks, instant)
     until(lambda: ticks.fired)
     assert time.time_ns() >= instant - 1_000_000
     gevent.sleep(0.1)

@@ -9,11 +9,13 @@ import gevent
 import pytest
 from helpers.driver import LoggedDriver
 from helpers.peer import until
+from helpers.run_hosts import failing
 
 from wsbench.measure.phases import FOREVER_NS, PhasePlan
 from wsbench.measure.recorder import Recorder
 from wsbench.results.run_result import ConnectionCounts
-from wsbench.run.protocol import Health, Report
+from wsbench.run.options import RunOptions
+from wsbench.run.protocol import NOT_SHARED, Health, Report
 from wsbench.transport.connect import Connector
 from wsbench.transport.traffic import Traffic
 from wsbench.units import NS_PER_S
@@ -21,6 +23,7 @@ from wsbench.websocket.connect_options import ConnectOptions
 from wsbench.worker.connection_time import ConnectionTime
 from wsbench.worker.connections import Connections
 from wsbench.worker.error_counter import ErrorCounter
+from wsbench.worker.load_schedule import LoadSchedule
 from wsbench.worker.pacer import Pacer
 from wsbench.worker.reply_examples import ReplyExamples
 from wsbench.worker.reporter import Reporter
@@ -49,11 +52,13 @@ class Bench:
             handshakes=1,
             handshake_patience_s=1,
         )
+        options = RunOptions.from_texts({}, url="ws://localhost", users=1)
         self.reporter = Reporter(
             self._take,
             worker=3,
             recorder=self.recorder,
             connections=self.connections,
+            schedule=LoadSchedule(options, self.pacer, worker=3, sharing=NOT_SHARED, on_error=failing),
             errors=errors,
             examples=ReplyExamples(str),
             sample_health=Health,

@@ -20,7 +20,7 @@ from locust.runners import STATE_MISSING
 
 from wsbench import machine
 from wsbench.errors import ExitCode, WsbenchError, internal_error
-from wsbench.locust_plugin import locust_options, stats_feed
+from wsbench.locust_plugin import locust_options, stats_feed, user_classes
 from wsbench.locust_plugin.log_secrets import hide_in_logs
 from wsbench.locust_plugin.session import Session, leave_for_launcher
 from wsbench.locust_plugin.stats_feed import StatsFeed, fire_request
@@ -34,7 +34,17 @@ from wsbench.results.run_result import Ending, OtherRequests
 from wsbench.run.handoff import Handoff
 from wsbench.run.options import RunOptions
 from wsbench.run.packing import pack, unpack
-from wsbench.run.protocol import ACK, PHASE_UPDATE, REPORT, SETUP, Report, RunDescription, RunSetup
+from wsbench.run.protocol import (
+    ACK,
+    PHASE_UPDATE,
+    REPORT,
+    SETUP,
+    SHARING_UPDATE,
+    Report,
+    RunDescription,
+    RunSetup,
+    Sharing,
+)
 from wsbench.worker.engine import Engine
 from wsbench.worker.error_counter import describe_scenario_error, scenario_failure
 
@@ -56,7 +66,8 @@ class DirectingSession(Session, RunHost):
 
     def finish(self, ending: Ending) -> None:
         if self.director is not None:
-            self.director.finish(Ending.DURATION if ending is Ending.STOP and self._run_time_is_over() else ending)
+            planned = ending is Ending.STOP and (self._run_time_is_over() or self._shape_is_over())
+            self.director.finish(Ending.DURATION if planned else ending)
 
     def fail(self, failure: WsbenchError) -> None:
         if self.director is not None:
@@ -72,6 +83,15 @@ class DirectingSession(Session, RunHost):
         run_time_s, began_s = self._environment.parsed_options.run_time, self._environment.stats.start_time
         return bool(run_time_s) and time.time() - began_s >= run_time_s - _RUN_TIME_TOLERANCE_S
 
+    def _shape_is_over(self) -> bool:
+        """Return whether this is called because the LoadTestShape has ended."""
+        return self._runner.shape_greenlet is not None and self._runner.shape_greenlet is gevent.getcurrent()
+
+    @property
+    def _shape(self) -> str:
+        shape = self._environment.shape_class
+        return "" if shape is None else type(shape).__name__
+
     def _direct(self, options: RunOptions) -> Director:
         handoff = Handoff.from_environment()
         if handoff is None or not Path(handoff.staging).is_dir():  # the web UI can start one run after another
@@ -80,6 +100,8 @@ class DirectingSession(Session, RunHost):
             handoff = Handoff(str(staging.path), command, target=handoff.target if handoff else None)
             self._log = RunLog(staging.path)
         hide_in_logs(options.secrets)
+        if self._shape:
+            logger.warning("The LoadTestShape %s sets the number of users and ends the run", self._shape)
         staging = Staging(Path(handoff.staging))
         # With --request-events Locust counts requests itself.
         self._stats = None if options.request_events else StatsFeed(self._environment.stats)
@@ -88,6 +110,8 @@ class DirectingSession(Session, RunHost):
                 options=options,
                 scenario=locust_options.scenario_of(self._environment),
                 custom=locust_options.is_custom(self._environment),
+                users=self.users_wanted(),
+                shape=self._shape,
                 run_id=staging.run_id,
                 started=datetime.now(UTC),
                 command=handoff.command,
@@ -105,6 +129,9 @@ class DirectingSession(Session, RunHost):
     def show(self, report: Report, response: Buckets) -> None:
         if self._stats is not None:
             self._stats.take(report, response)
+
+    def users_wanted(self) -> dict[str, int]:
+        return user_classes.connecting(self._environment, self._runner.target_user_count)
 
     def ramp_patience_s(self) -> float:
         options = self._environment.parsed_options
@@ -168,7 +195,13 @@ class LocalSession(DirectingSession):
         collector = self._direct(options).collector
         collector.registry.expect(0)
         on_request = functools.partial(fire_request, self._environment)
-        self.engine = Engine(options, worker=0, send=collector.receive, on_request=on_request)
+        self.engine = Engine(
+            options,
+            worker=0,
+            send=collector.receive,
+            on_request=on_request,
+            sharing=Sharing(self.users_wanted()),
+        )
 
     def fail(self, failure: WsbenchError) -> None:
         super().fail(failure)
@@ -184,6 +217,10 @@ class LocalSession(DirectingSession):
     def broadcast(self, plan: PhasePlan) -> None:
         assert self.engine is not None
         self.engine.apply_plan(plan)
+
+    def share(self, sharing: Sharing) -> None:
+        assert self.engine is not None
+        self.engine.schedule.apply(sharing)
 
     def missing_workers(self) -> set[int]:
         return set()
@@ -205,16 +242,23 @@ class MasterSession(DirectingSession):
         director = self._direct(options)
         for worker in workers:
             director.collector.registry.expect(runner.get_worker_index(worker.id))
-        self._set_up(director, director.phases.plan)
+        self._sharing = Sharing(director.described.users)
+        self._set_up()
 
-    def _set_up(self, director: Director, plan: PhasePlan) -> None:
+    def _set_up(self) -> None:
         """Put the run's setup into the options that Locust sends to workers with every order to spawn users."""
-        setattr(self._environment.parsed_options, SETUP, pack(RunSetup(director.described, plan)))
+        assert self.director is not None
+        setup = RunSetup(self.director.described, self.director.phases.plan, self._sharing)
+        setattr(self._environment.parsed_options, SETUP, pack(setup))
 
     def broadcast(self, plan: PhasePlan) -> None:
-        assert self.director is not None
-        self._set_up(self.director, plan)
+        self._set_up()
         self._runner.send_message(PHASE_UPDATE, {"body": pack(plan)})
+
+    def share(self, sharing: Sharing) -> None:
+        self._sharing = sharing
+        self._set_up()
+        self._runner.send_message(SHARING_UPDATE, {"body": pack(sharing)})
 
     def missing_workers(self) -> set[int]:
         runner = self._runner

@@ -14,6 +14,7 @@ from locust.runners import LocalRunner, MasterRunner, WorkerRunner
 
 from wsbench import machine
 from wsbench.errors import UsageError
+from wsbench.locust_plugin import user_classes
 from wsbench.run import gates, settings
 from wsbench.run.handoff import Handoff
 from wsbench.run.idle_options import refuse_idle_options
@@ -24,12 +25,20 @@ from wsbench.run.options import RunOptions
 def options_of(environment: Environment, users: int, processes: int, url: str | None = None) -> RunOptions:
     """Return the options of a run that begins now, with the scenario's defaults for the rate and the name.
 
-    They are the launcher's, if it handed over any; else those of Locust's command line and start form.
+    They are the launcher's, if it handed over any; else those of Locust's command line and start form. `users` includes
+    those that hold no connection, which do not count.
 
     Raises:
         UsageError: an option has no valid value.
     """
     handoff = Handoff.from_environment()
+    connecting = sum(user_classes.connecting(environment, users).values())
+    if users and not connecting:
+        raise UsageError(
+            f"not one of {users} users holds a connection",
+            remedy="Give more --users, or change weight and fixed_count of the classes.",
+        )
+    users = connecting
     if handoff is not None and handoff.options is not None:
         options = replace(handoff.options, users=users, processes=processes)
     else:
@@ -38,6 +47,8 @@ def options_of(environment: Environment, users: int, processes: int, url: str | 
     rates = [_rate(user) for user in environment.user_classes if getattr(user, "rate", None) is not None]
     if options.rate is None and rates:
         options = replace(options, rate=sum(rates))
+    if environment.shape_class is not None:  # it ends the run
+        options = replace(options, duration_ns=None)
     return replace(options, name=options.name or name_from(scenario_of(environment)))
 
 

@@ -29,7 +29,7 @@ from wsbench.results.run_result import Ending
 from wsbench.run.handoff import Handoff
 from wsbench.run.option_table import BY_NAME
 from wsbench.run.packing import unpack
-from wsbench.run.protocol import ACK, PHASE_UPDATE, REPORT, SETUP, RunSetup
+from wsbench.run.protocol import ACK, PHASE_UPDATE, REPORT, SETUP, SHARING_UPDATE, RunSetup, Sharing
 from wsbench.worker.clocks import ClockOffsetEstimator
 from wsbench.worker.engine import Engine
 from wsbench.worker.report_queue import ReportQueue
@@ -56,6 +56,7 @@ class WorkerSession(Session):
         self._shares_sources = handoff is not None and handoff.options is not None
         self._sources = BY_NAME["source_ip"].value_of(getattr(environment.parsed_options, "source_ip", None))
         runner.register_message(PHASE_UPDATE, self._on_phase_update)
+        runner.register_message(SHARING_UPDATE, self._on_sharing_update)
         runner.register_message(ACK, self._on_ack)
         parsed = environment.parsed_options
         if parsed is not None and parsed.processes:
@@ -81,6 +82,7 @@ class WorkerSession(Session):
             send=self._reports.send,
             on_request=functools.partial(fire_request, self._environment),
             shared_sources=self._shares_sources,
+            sharing=setup.sharing,
         )
         self.engine.apply_plan(setup.phases)
 
@@ -155,6 +157,10 @@ class WorkerSession(Session):
     def _on_phase_update(self, msg: Any, **_: Any) -> None:
         if self.engine is not None:
             self.engine.apply_plan(unpack(msg.data["body"], PhasePlan))
+
+    def _on_sharing_update(self, msg: Any, **_: Any) -> None:
+        if self.engine is not None:
+            self.engine.schedule.apply(unpack(msg.data["body"], Sharing))
 
     def _on_ack(self, msg: Any, **_: Any) -> None:
         answer, reports = msg.data, self._reports

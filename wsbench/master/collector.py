@@ -14,6 +14,7 @@ from wsbench.master.final_patience import FinalPatience
 from wsbench.master.interval_spill import IntervalSpill
 from wsbench.master.live import LiveView
 from wsbench.master.run_host import RunHost
+from wsbench.master.user_counts import UserCounts
 from wsbench.master.worker_registry import WorkerRegistry
 from wsbench.measure.phases import FOREVER_NS
 from wsbench.measure.totals import Totals
@@ -43,6 +44,7 @@ class Collector:
         host: RunHost,
         *,
         beside_engine: bool,
+        users: UserCounts | None = None,
         after_report: Callable[[], None],
         on_failure: Callable[[Exception], None],
     ) -> None:
@@ -52,7 +54,7 @@ class Collector:
         """
         self.totals = Totals()
         self.spill = IntervalSpill(directory)
-        self.registry = WorkerRegistry(options.secrets)
+        self.registry = WorkerRegistry(options.secrets, users or UserCounts(options.users))
         self.live = LiveView(options, self.registry, yield_control=self.yield_control)
         self.changed = Event()
         self._options = options

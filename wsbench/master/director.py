@@ -21,6 +21,8 @@ from wsbench.master.progress_feed import ProgressFeed
 from wsbench.master.result_writer import WrittenResult
 from wsbench.master.run_host import RunHost
 from wsbench.master.target_usage import TargetSampler
+from wsbench.master.user_counts import UserCounts
+from wsbench.measure.phases import Phase
 from wsbench.results.directory import Staging
 from wsbench.results.run_result import Ending, MessageCounts, Reason
 from wsbench.run import outcome
@@ -59,13 +61,13 @@ class Director:
             staging.path,
             host,
             beside_engine=beside_engine,
+            users=UserCounts(options.users, described.users, described.shape),
             after_report=self._after_report,
             on_failure=self._not_counted,
         )
         self.phases = PhaseControl(options, self.collector, self._target, host, on_end=self.finish)
         self.progress = ProgressFeed(
             handoff.progress_fd,
-            options,
             self.collector,
             self.phases,
             on_launcher_gone=lambda: self.finish(Ending.INTERRUPT),
@@ -80,7 +82,18 @@ class Director:
     def _after_report(self) -> None:
         if self.collector.registry.failure:
             gevent.spawn(self.finish, Ending.ERROR)
+        if self._ending is None:
+            self._follow_users()
         self.progress.update()
+
+    def _follow_users(self) -> None:
+        """Learn of an edit of the number of users, and let the workers share the rate among those that there are."""
+        registry, missing = self.collector.registry, self.phases.lost_workers()
+        registry.users.expect(self._host.users_wanted(), self.phases.plan)
+        reports = (worker.report for worker in registry if worker.index not in missing)
+        sharing = registry.users.news(reports, ramped=self.phases.phase is not Phase.RAMP)
+        if sharing is not None:
+            self._host.share(sharing)
 
     def _not_counted(self, error: Exception) -> None:
         logger.error("A report could not be counted", exc_info=error)

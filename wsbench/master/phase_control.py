@@ -110,11 +110,11 @@ class PhaseControl:
         settled = connections.opened + connections.failed
         # A scenario may have users without a connection.
         none_to_come = connections.asked == settled and waited_ns > (_LATECOMERS_NS if settled else _NOBODY_NS)
-        return settled >= self._options.users or none_to_come or bool(self.lost_workers())
+        return settled >= self._registry.users.wanted or none_to_come or bool(self.lost_workers())
 
     def _hopeless(self) -> bool:
         connections = self._registry.connections()
-        return connections.opened == 0 and connections.failed >= min(self._options.users, _GIVE_UP_AFTER)
+        return connections.opened == 0 and connections.failed >= min(self._registry.users.wanted, _GIVE_UP_AFTER)
 
     def _stands_still(self) -> bool:
         """Return whether nothing has come of the ramp for as long as it may, and record that as the run's failure."""
@@ -124,7 +124,7 @@ class PhaseControl:
             self._progress = (progress, time.monotonic())
         if time.monotonic() - self._progress[1] < patience_s:
             return False
-        users = f"{connections.asked} of {self._options.users} users asked for a connection"
+        users = f"{connections.asked} of {self._registry.users.wanted} users asked for a connection"
         what = f"the ramp stood still for {patience_s:g} s: {users}, {connections.opened} have one"
         remedy = "Look for what blocks in `__init__` or a property of a user, and for a spawn rate that is too low."
         self._registry.fail(WsbenchError(what, kind=SCENARIO_FAILED, remedy=remedy))

@@ -16,7 +16,6 @@ from wsbench.master.phase_control import PhaseControl
 from wsbench.measure.phases import Phase
 from wsbench.results.run_result import OtherRequests, Run
 from wsbench.run.handoff import NotStored, Progress
-from wsbench.run.options import RunOptions
 from wsbench.units import NS_PER_S
 
 logger = logging.getLogger(__name__)
@@ -33,7 +32,6 @@ class ProgressFeed:
     def __init__(
         self,
         descriptor: int | None,
-        options: RunOptions,
         collector: Collector,
         phases: PhaseControl,
         *,
@@ -41,7 +39,6 @@ class ProgressFeed:
     ) -> None:
         """`descriptor`: the pipe to the launcher; None without one."""
         self._descriptor = descriptor
-        self._users = options.users
         self._collector = collector
         self._phases = phases
         self._on_launcher_gone = on_launcher_gone
@@ -72,7 +69,7 @@ class ProgressFeed:
         return Progress(
             phase=phase,
             connections=counts.get("connections_opened", 0) - counts.get("connections_closed", 0),
-            asked=self._users,
+            asked=self._collector.registry.users.wanted,
             received=counts["received"],
             errors=self._collector.registry.whole_run(counts, OtherRequests()).errors,
             per_s=latest.received_per_s if latest else 0.0,
@@ -80,6 +77,7 @@ class ProgressFeed:
             p99_ns=latest.response[2] if latest else None,
             left_ns=self._phases.left_ns(),
             verdict=verdict,
+            shape=self._collector.registry.users.shape,
             evidence=findings[0].evidence if verdict not in (None, "ok") else "",
         )
 

@@ -46,7 +46,7 @@ def _figures(described: RunDescription, measured: Measurement) -> run_result.Run
         negotiated=workers.negotiated(),
         target=_target(measured.target, counts["received"]),
         environment=environment(),
-        connections=workers.connections(described.options.users),
+        connections=workers.connections_wanted(),
         messages=run_result.MessageCounts.of(counts),
         messages_all_phases=run_result.MessageCounts.of(measured.totals.counts()),
         bytes=run_result.Bytes(**{name: counts.get(name, 0) for name in run_result.Bytes.__struct_fields__}),
@@ -63,6 +63,7 @@ def _figures(described: RunDescription, measured: Measurement) -> run_result.Run
         other_requests=measured.other_requests,
         examples=workers.examples(),
         availability=_availability(measured),
+        edits=workers.users.edits,
     )
 
 

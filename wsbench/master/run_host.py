@@ -8,7 +8,7 @@ from wsbench.errors import ExitCode
 from wsbench.measure.histogram import Buckets
 from wsbench.measure.phases import PhasePlan
 from wsbench.results.run_result import OtherRequests
-from wsbench.run.protocol import Report
+from wsbench.run.protocol import Report, Sharing
 
 
 class RunHost(ABC):
@@ -17,6 +17,14 @@ class RunHost(ABC):
     @abstractmethod
     def broadcast(self, plan: PhasePlan) -> None:
         """Send the phases to every worker."""
+
+    @abstractmethod
+    def share(self, sharing: Sharing) -> None:
+        """Send the users that share the rate to every worker."""
+
+    @abstractmethod
+    def users_wanted(self) -> dict[str, int]:
+        """Return the number of users that the run is to have now and that hold connections, by class."""
 
     @abstractmethod
     def missing_workers(self) -> set[int]:

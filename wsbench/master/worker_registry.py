@@ -9,6 +9,7 @@ import msgspec
 
 from wsbench.credentials import DEFAULT_SECRETS, Secrets
 from wsbench.errors import Side, WsbenchError
+from wsbench.master.user_counts import UserCounts, describe_edit
 from wsbench.measure.delta import IntervalDelta, errors_of, merge_counts
 from wsbench.measure.findings import Evidence, WorkerFitness
 from wsbench.measure.histogram import Buckets
@@ -162,9 +163,10 @@ def _percent(part: int, whole: int) -> float:
 
 
 class WorkerRegistry:
-    """All workers of a run; iteration yields them by index."""
+    """All workers of a run; iteration yields them by index. `users` are those that the run is to have."""
 
-    def __init__(self, secrets: Secrets = DEFAULT_SECRETS) -> None:
+    def __init__(self, secrets: Secrets = DEFAULT_SECRETS, users: UserCounts | None = None) -> None:
+        self.users = users or UserCounts()
         self._hide = secrets.text
         self._workers: dict[int, WorkerState] = {}
         self._own_errors: list[ErrorCount] = []
@@ -194,15 +196,15 @@ class WorkerRegistry:
         """Return the workers that have not sent their last report."""
         return {index for index, worker in self._workers.items() if not worker.final}
 
-    def connections(self, asked: int = 0) -> ConnectionCounts:
-        """Return the connections of all workers; a run asks for at least `asked`, because a user may open several."""
+    def connections(self) -> ConnectionCounts:
+        """Return the connections of all workers."""
         counts = [worker.report.connections for worker in self]
         codes = sum((Counter(each.close_codes) for each in counts), Counter[str]())
         peers: dict[str, int] = {}
         for each in counts:
             merge_counts(peers, each.peers)
         return ConnectionCounts(
-            asked=max(asked, sum(each.asked for each in counts)),
+            asked=sum(each.asked for each in counts),
             opened=sum(each.opened for each in counts),
             failed=sum(each.failed for each in counts),
             dropped=sum(each.dropped for each in counts),
@@ -214,6 +216,11 @@ class WorkerRegistry:
             close_codes=dict(sorted(codes.items())),
             peers=dict(sorted(peers.items())),
         )
+
+    def connections_wanted(self) -> ConnectionCounts:
+        """Return the connections of all workers, and as asked at least one for each user, who may open several."""
+        counts = self.connections()
+        return msgspec.structs.replace(counts, asked=max(self.users.wanted, counts.asked))
 
     @property
     def failure(self) -> str:
@@ -286,7 +293,7 @@ class WorkerRegistry:
 
         `series` and `counts` are those of the measure phase; `missing` workers have not sent their last report.
         """
-        connections, granted = self.connections(options.users), self.negotiated()
+        connections, granted = self.connections_wanted(), self.negotiated()
         return Evidence(
             closed_loop=options.closed_loop,
             workers=[worker.fitness() for worker in self],
@@ -302,4 +309,6 @@ class WorkerRegistry:
             subprotocol_granted=granted.subprotocol,
             generator_errors=[error.example for error in self.errors() if error.side == Side.GENERATOR],
             missing_workers=missing,
+            edits=[*map(describe_edit, self.users.edits)],
+            shape=self.users.shape,
         )

@@ -18,6 +18,7 @@ GC_LIMIT_NS = 20 * NS_PER_MS
 QUEUE_RATIO = 10
 """Replies that wait this many times longer for the generator than for the server queue in the generator."""
 DESCRIPTOR_SHARE = 0.9
+_EDITS_SHOWN = 5
 
 
 def judge(evidence: Evidence) -> tuple[str, list[Finding]]:
@@ -148,6 +149,17 @@ def _losses(evidence: Evidence) -> Iterator[Finding]:
         yield Finding("generator-error", what, "wsbench or the scenario has a defect: see locust.log.", LATE)
 
 
+def _users(evidence: Evidence) -> Iterator[Finding]:
+    remedy = "The figures are those of several loads together: timeline.csv and the charts show each."
+    if evidence.shape:
+        set_by = f"the LoadTestShape {evidence.shape} set the number of users and the end of the run"
+        yield Finding("load-shape", f"{set_by}: --users, --spawn-rate and --duration had no effect", remedy)
+    elif evidence.edits:
+        more = f", and {len(evidence.edits) - _EDITS_SHOWN} times more" if len(evidence.edits) > _EDITS_SHOWN else ""
+        shown = ", ".join(evidence.edits[:_EDITS_SHOWN]) + more
+        yield Finding("users-edited", f"the number of users was edited while the run was in progress: {shown}", remedy)
+
+
 def _asking(counts: Mapping[str, int]) -> int:
     """Return the number of messages that expect a reply."""
     return counts.get("sent", 0) - counts.get("one_way", 0)
@@ -210,6 +222,7 @@ RULES: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
     _read_late,
     _interruptions,
     _losses,
+    _users,
     _timestamps,
     _negotiation,
     _samples,

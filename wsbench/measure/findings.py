@@ -71,6 +71,10 @@ class Evidence:
     missing_workers: list[int] = field(default_factory=list)
     reconnected: int = 0
     master_lost: str = ""
+    edits: list[str] = field(default_factory=list)
+    """The edits of the number of users while the run was in progress, each with its time."""
+    shape: str = ""
+    """The class that set the number of users over time."""
 
 
 def verdict_of(found: Iterable[Finding]) -> tuple[str, list[Finding]]:

@@ -14,7 +14,7 @@ import itertools
 import math
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -123,6 +123,13 @@ class Schedule(Generic[K]):
         self._entries += 1
         upcoming = iter(its_slots)
         heapq.heappush(self._heap, (next(upcoming), self._entries, key, upcoming, its_slots))
+
+    def replace(self, slots_of: Mapping[K, Slots]) -> None:
+        """Give connections other slots in place of all that they have."""
+        self._heap[:] = [entry for entry in self._heap if entry[2] not in slots_of]
+        heapq.heapify(self._heap)
+        for key, its_slots in slots_of.items():
+            self.add(key, its_slots)
 
     def remove(self, key: K) -> None:
         """Remove a connection; its slots are dropped when they are due."""

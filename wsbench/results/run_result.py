@@ -359,6 +359,20 @@ class Outcome(msgspec.Struct, frozen=True):
     reasons: list[Reason] = []
 
 
+class UsersEdit(msgspec.Struct, frozen=True):
+    """A change of the number of users while the run was in progress.
+
+    Attributes:
+        after_ns: time since the phase began; null in the ramp.
+    """
+
+    at: str
+    phase: str
+    after_ns: int | None
+    before: int
+    users: int
+
+
 class Run(msgspec.Struct, frozen=True):
     """run.json.
 
@@ -397,6 +411,7 @@ class Run(msgspec.Struct, frozen=True):
     other_requests: OtherRequests = OtherRequests()
     examples: list[ReplyExample] = []
     availability: Availability = Availability()
+    edits: list[UsersEdit] = []
 
 
 def decode(text: bytes, where: str) -> Run:

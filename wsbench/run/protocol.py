@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import msgspec
@@ -13,8 +13,9 @@ from wsbench.measure.phases import PhasePlan
 from wsbench.results.run_result import ConnectionCounts, ErrorCount, NegotiatedWith, ReplyExample
 from wsbench.run.options import RunOptions
 
-PHASE_UPDATE, REPORT, ACK = "wsbench-order", "wsbench-report", "wsbench-ack"
-"""Names of the messages: the phases, a worker's report, and the master's acknowledgement of one."""
+PHASE_UPDATE, SHARING_UPDATE, REPORT, ACK = "wsbench-order", "wsbench-sharing", "wsbench-report", "wsbench-ack"
+"""Names of the messages: the phases, the users that share the rate, a worker's report, and the master's acknowledgement
+of one."""
 SETUP = "wsbench_setup"
 """The name of the run's setup, a packed `RunSetup`, in Locust's parsed options, which every spawn message carries: so
 late workers get it too."""
@@ -76,6 +77,7 @@ class Report(msgspec.Struct):
         examples: the first wrong replies so far.
         outages: spans in which its connections were away and none was open, on the master's clock.
         failure: why the worker cannot go on, so that the run must end; empty if it can.
+        users: its users by class; `pacing` are the classes that keep to the schedule.
     """
 
     worker: int
@@ -89,6 +91,8 @@ class Report(msgspec.Struct):
     examples: list[ReplyExample] = []
     outages: list[tuple[int, int]] = []
     failure: str = ""
+    users: dict[str, int] = {}
+    pacing: list[str] = []
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,8 @@ class RunDescription:
         scenario: its name; `custom` if it has users that choose their own messages.
         started: on the master's clock.
         command: what the user typed.
+        users: those that hold connections, by class, when all have been started.
+        shape: the class that sets their number over time; empty without one.
     """
 
     options: RunOptions
@@ -108,10 +114,30 @@ class RunDescription:
     command: list[str]
     settings: dict[str, str]
     custom: bool = False
+    users: dict[str, int] = field(default_factory=dict)
+    shape: str = ""
+
+
+class Sharing(msgspec.Struct, frozen=True):
+    """The users that share the rate, as far as the master knows them.
+
+    Attributes:
+        expected: the users of the run by class, when all have been started.
+        pacing: the classes that keep to the schedule.
+        present: the users of each worker by class; empty in the ramp.
+    """
+
+    expected: dict[str, int] = {}
+    pacing: list[str] = []
+    present: dict[int, dict[str, int]] = {}
+
+
+NOT_SHARED = Sharing()
 
 
 class RunSetup(msgspec.Struct, frozen=True):
-    """The description of a run and its phases so far, for a worker that is about to start users."""
+    """The description of a run, its phases and its users so far, for a worker that is about to start users."""
 
     run: RunDescription
     phases: PhasePlan
+    sharing: Sharing

@@ -37,6 +37,10 @@ class EchoUser(LastingUser):
         """Take a place in Locust's group, and open the connection soon."""
         self._engine: Engine = plugin.engine_of(self.environment)
         self._group = group
+        schedule = self._engine.schedule
+        schedule.user_came(type(self).__name__)
+        if not self._engine.options.closed_loop:
+            schedule.keeps(type(self).__name__)
         place = self._greenlet = Greenlet(self.run, self)  # Locust finds the user in its `args`
         group.add(place)
         if type(self).on_start is User.on_start:
@@ -52,6 +56,7 @@ class EchoUser(LastingUser):
         try:
             self.on_stop()
         finally:
+            self._engine.schedule.user_left(type(self).__name__)
             self._group.killone(self._greenlet)
         return True
 

@@ -32,9 +32,18 @@ class LastingUser(User, metaclass=_Creation):
 
     abstract = True
     _asked_to_connect = False
+    _holds_connections = True
 
     def run(self) -> None:
         """Run the tasks, then stay until Locust stops the user."""
+        schedule, kind = plugin.engine_of(self.environment).schedule, type(self).__name__
+        schedule.user_came(kind)
+        try:
+            self._stay()
+        finally:
+            schedule.user_left(kind)
+
+    def _stay(self) -> None:
         try:
             self._run_tasks()
         except GreenletExit:

@@ -198,28 +198,31 @@ class WebSocketUser(LastingUser):
         missed), and `response` counts from the due instant. So use `send_request`; `request` waits for each reply.
 
         Args:
-            rate: messages a second of this user; default: its share of `--rate`.
+            rate: messages a second of this user; default: its share of `--rate`, which all users of the classes that
+                call this without a rate send together.
         """
-        users = self.options.users
-        total = scenario_values.rate_per_s(rate) * users if rate is not None else self.options.rate
-        if total is None:
+        schedule, ticks = self._engine.schedule, _Ticks(self._engine)
+        if rate is not None:
+            schedule.pace_alone(ticks, scenario_values.rate_per_s(rate))
+        elif self.options.rate is not None:
+            schedule.keeps(type(self).__name__)
+            schedule.pace(ticks)
+        else:
             raise UsageError("this scenario sends at a rate, and none was given", remedy="Give --rate.")
-        ticks = _Ticks(self._engine)
-        self._engine.pace(ticks, total)
         try:
             yield from ticks
         finally:
-            self._engine.unpace(ticks)
+            schedule.unpace(ticks)
 
     def sleep_until(self, instant_ns: int) -> None:
         """Sleep until an instant of CLOCK_REALTIME (ns), as exactly as `ticks`; return at once if it is past."""
         instant_ns = scenario_values.duration_ns(instant_ns, "instant_ns")
         ticks = _Ticks(self._engine)
-        self._engine.wake(ticks, instant_ns)
+        self._engine.schedule.wake(ticks, instant_ns)
         try:
             next(iter(ticks))
         finally:
-            self._engine.unpace(ticks)
+            self._engine.schedule.unpace(ticks)
 
     def wait_for_ramp(self) -> None:
         """Wait until the ramp is over and all connections are open."""
@@ -314,8 +317,9 @@ class _Ticks:
         self._news.set()
 
     def miss(self, due_ns: int, count: int) -> None:
-        """Count instants that passed too long ago to send for them."""
-        self._engine.recorder.tally_at(due_ns).missed += count
+        """Count instants that passed too long ago to send for them. In the drain nothing is due any more."""
+        if due_ns < self._engine.recorder.plan.drain_ns:
+            self._engine.recorder.tally_at(due_ns).missed += count
 
     def __iter__(self) -> Iterator[int]:
         while True:

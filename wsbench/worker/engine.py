@@ -17,10 +17,9 @@ from gevent.event import Event
 from wsbench.cgroup_cpu import cpu_quotas
 from wsbench.measure.phases import Phase, PhasePlan
 from wsbench.measure.recorder import Recorder
-from wsbench.measure.schedule import Constant, slots
 from wsbench.results.run_result import ConnectionCounts
 from wsbench.run.options import MOST_WORKERS, RunOptions
-from wsbench.run.protocol import Health, Report
+from wsbench.run.protocol import NOT_SHARED, Health, Report, Sharing
 from wsbench.source_addresses import round_robin
 from wsbench.transport.connect import Connector
 from wsbench.transport.poller import hub_poller
@@ -33,7 +32,8 @@ from wsbench.worker.connection_time import ConnectionTime
 from wsbench.worker.connections import Connections
 from wsbench.worker.error_counter import ErrorCounter
 from wsbench.worker.health import HealthMonitor
-from wsbench.worker.pacer import Paced, Pacer
+from wsbench.worker.load_schedule import LoadSchedule
+from wsbench.worker.pacer import Pacer
 from wsbench.worker.reply_examples import ReplyExamples
 from wsbench.worker.reporter import Reporter
 
@@ -41,8 +41,9 @@ T = TypeVar("T")
 
 ECHO = "echo"
 """Name of an echo user's messages where messages have names."""
-_NEVER_AGAIN_NS = 10.0**18
 _MAX_SLEEP_S = 0.5
+_LAST_SENDS_S = 0.002
+"""For the messages that were due before the drain and that the pacer is about to send."""
 
 
 class Engine:
@@ -52,10 +53,12 @@ class Engine:
         options: of the run; `users` counts the connections of all workers together.
         ramped: set when the ramp is over: all connections are open.
         finished: set when all connections are closed and everything is reported.
+        schedule: the due instants of open loops.
 
     Args:
         shared_sources: all workers share the source addresses; otherwise they are this worker's alone.
         handshakes: maximum number of simultaneous handshakes.
+        sharing: the users of all workers that share the rate, as far as they are known at the start.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class Engine:
         shared_sources: bool = True,
         handshakes: int = 64,
         handshake_patience_s: float = 1.0,
+        sharing: Sharing = NOT_SHARED,
     ) -> None:
         self.options = options
         self.worker = worker
@@ -105,6 +109,7 @@ class Engine:
             handshakes=handshakes,
             handshake_patience_s=handshake_patience_s,
         )
+        self.schedule = LoadSchedule(options, self._pacer, worker=worker, sharing=sharing, on_error=self._pacer_failed)
         self._health = HealthMonitor(
             clock,
             kernel_timestamps=self._stamping.available,
@@ -116,12 +121,12 @@ class Engine:
             worker=worker,
             recorder=self.recorder,
             connections=self.connections,
+            schedule=self.schedule,
             errors=self.errors,
             examples=self.examples,
             sample_health=self._sample_health,
         )
         self._singletons: dict[Callable[[Engine], object], object] = {}
-        self._paced: set[Paced] = set()
         self._ids = itertools.count()
         self._users = itertools.count()
         self._finishing = False
@@ -152,37 +157,6 @@ class Engine:
             self._on_request(latency_ns, size, problem, name)
         except Exception as error:  # Locust lets some exceptions of listeners pass, such as StopUser
             self.errors.count_scenario_failure(error)
-
-    # -- schedule --------------------------------------------------------------------------------------------------
-
-    def pace(self, paced: Paced, rate: float) -> None:
-        """Put `paced` on the schedule, once, with its share of `rate` messages a second over all users of the run.
-
-        Its slots go on while it is not connected.
-        """
-        if paced in self._paced or self._finishing:
-            return
-        its_slots = slots(
-            rate=rate,
-            connections=self.options.users,
-            index=len(self._paced) * self.options.processes + self.worker,
-            now_ns=time.monotonic_ns(),
-            arrivals=self.options.arrivals,
-            seed=self.worker,
-        )
-        self._paced.add(paced)
-        self._pacer.add(paced, its_slots)
-
-    def wake(self, paced: Paced, instant_ns: int) -> None:
-        """Put `paced` on the schedule for one instant of CLOCK_REALTIME, in ns; call `unpace` afterwards."""
-        self._paced.add(paced)
-        self._pacer.add(paced, Constant(_NEVER_AGAIN_NS, instant_ns - self._pacer.offset_ns))
-
-    def unpace(self, paced: Paced) -> None:
-        """Take `paced` off the schedule."""
-        if paced in self._paced:
-            self._paced.discard(paced)
-            self._pacer.remove(paced)
 
     def _pacer_failed(self, error: Exception) -> None:
         self.errors.count_internal("the pacer failed", error)
@@ -253,10 +227,12 @@ class Engine:
 
     def _stop_sending(self) -> None:
         self._plan_watch.kill()
+        self.schedule.close()
         now = time.time_ns()
         self.recorder.set_plan(self.recorder.plan.ended_at(now), now)
 
     def _drain(self) -> None:
+        gevent.sleep(_LAST_SENDS_S)
         self.connections.drain(min(self.options.drain_ns, self.options.timeout_ns) / NS_PER_S)
 
     def fail(self, failure: str) -> None:

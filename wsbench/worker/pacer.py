@@ -10,7 +10,7 @@ import ctypes
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any, Protocol
 
@@ -162,6 +162,19 @@ class Pacer:
     def remove(self, paced: Paced) -> None:
         """Remove a connection, which must have been added once."""
         self._schedule.remove(paced)
+
+    def begin_ns(self) -> int:
+        """Return the first instant of CLOCK_MONOTONIC for which nothing has been fired."""
+        now = time.monotonic_ns()
+        return now if self._next is None else min(now, self._next)
+
+    def replace(self, slots: Mapping[Paced, Slots]) -> None:
+        """Give connections other slots in place of all that they have."""
+        self.has_waiters |= any(paced.has_waiters for paced in slots)
+        self._schedule.replace(slots)
+        self._next = self._schedule.next_due_ns
+        if not self._expired:
+            self._set_timer()
 
     def stop(self) -> None:
         """Stop firing and release the timer. Messages that are due and unsent are missed."""

@@ -17,6 +17,7 @@ from wsbench.worker.background import yield_control
 from wsbench.worker.clocks import realtime_offset_ns
 from wsbench.worker.connections import Connections
 from wsbench.worker.error_counter import ErrorCounter
+from wsbench.worker.load_schedule import LoadSchedule
 from wsbench.worker.reply_examples import ReplyExamples
 
 
@@ -35,6 +36,7 @@ class Reporter:
         worker: int,
         recorder: Recorder,
         connections: Connections,
+        schedule: LoadSchedule,
         errors: ErrorCounter,
         examples: ReplyExamples,
         sample_health: Callable[[], Health],
@@ -45,6 +47,7 @@ class Reporter:
         self._worker = worker
         self._recorder = recorder
         self._connections = connections
+        self._schedule = schedule
         self._errors = errors
         self._examples = examples
         self._sample_health = sample_health
@@ -89,6 +92,8 @@ class Reporter:
                     examples=self._examples.first,
                     outages=self._outages(),
                     failure=self.failure,
+                    users=dict(self._schedule.users),
+                    pacing=sorted(self._schedule.pacing),
                 )
             )
             self._sent += 1

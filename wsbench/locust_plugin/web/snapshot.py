@@ -108,7 +108,7 @@ def _description(described: RunDescription) -> str:
 def _totals(director: Director) -> dict[str, Any]:
     """Return connections, messages, errors, wrong replies, negotiated features and workers."""
     workers, live = director.collector.registry, director.collector.live
-    connections = workers.connections(director.described.options.users)
+    connections = workers.connections_wanted()
     counts = live.counts()
     return {
         "connections": {**asdict(connections), "open": live.connections_open},
@@ -144,7 +144,7 @@ def _tab_rows(director: Director) -> Iterator[tuple[str, str]]:
     live, options = director.collector.live, director.described.options
     left = director.phases.left_ns()
     yield "phase", str(director.phases.phase) + (f", {format_seconds(round(left, -9))} left" if left else "")
-    connections = director.collector.registry.connections(options.users)
+    connections = director.collector.registry.connections_wanted()
     codes = ", ".join(f"{code}: {format_count(count)}" for code, count in connections.close_codes.items())
     yield (
         "connections",

@@ -24,20 +24,18 @@ _BACKLOG = 1000
 class OpenLoop(EchoDriver):
     """Sends each message when it is due."""
 
-    __slots__ = ("_retired", "_waiting")
+    __slots__ = ("_waiting",)
 
     def __init__(self, engine: Engine, connection_id: int) -> None:
         super().__init__(engine, connection_id)
         self._waiting: deque[int] = deque()
-        self._retired = False
 
     def retire(self) -> None:
-        self._retired = True
+        self._engine.schedule.unpace(self)
 
     def attach(self, connection: Connection) -> None:
         super().attach(connection)
-        assert self._engine.options.rate is not None
-        self._engine.pace(self, self._engine.options.rate)
+        self._engine.schedule.pace(self)
 
     def short_way(self, fd: int) -> ShortWay | None:
         """Count replies on the fast path: most arrive alone. It sends nothing in return."""
@@ -52,7 +50,7 @@ class OpenLoop(EchoDriver):
         recorder, connection = self._recorder, self.connection
         if due_ns >= recorder.boundary_ns:
             recorder.advance(due_ns)
-        if self._retired or (not recorder.sending and due_ns >= recorder.plan.drain_ns):
+        if not recorder.sending and due_ns >= recorder.plan.drain_ns:
             return
         if connection is None:
             self._miss(due_ns)
