@@ -16,7 +16,7 @@ from wsbench.targets import servers
 from wsbench.targets.catalogue import golang, programs
 from wsbench.targets.catalogue.target import Capabilities, Protocol, Settings, StartableTarget
 from wsbench.targets.child import Child
-from wsbench.targets.echo import limits
+from wsbench.targets.echo.socket_room import most_connections
 from wsbench.targets.embedded import EmbeddedTarget
 from wsbench.targets.running import RunningTarget
 from wsbench.targets.self_signed import issue
@@ -40,7 +40,7 @@ class Embedded(StartableTarget):
 
     def most_connections(self) -> int | None:
         files = machine.most_open_files()
-        return None if files is None else limits.most_connections(files)
+        return None if files is None else most_connections(files)
 
     def _start(self, settings: Settings) -> RunningTarget:
         return EmbeddedTarget.start(tls=settings.tls, compression=settings.compression, workers=settings.workers)

@@ -9,13 +9,9 @@ from websockets.asyncio.server import ServerConnection
 
 from wsbench.targets.echo.counters import BUFFERED, CLOSED, OPENED, Counters
 from wsbench.targets.echo.fair_queue import FairQueue
-from wsbench.targets.echo.serve_options import MAX_WORKERS, EchoOptions
+from wsbench.targets.echo.serve_options import EchoOptions
+from wsbench.targets.echo.socket_room import most_connections, most_sockets
 from wsbench.units import NS_PER_S
-
-_RESERVED_FILES = 64 + MAX_WORKERS
-"""Descriptors that a worker itself needs: sockets to the other workers, pipes, libraries."""
-_SPARE_SOCKETS = 192
-"""Sockets kept free of WebSocket connections: for handshakes, /stats and /healthz."""
 
 
 class Evictable(Protocol):
@@ -32,16 +28,6 @@ class Buffering(Protocol):
 
     def fail_over_memory(self) -> None:
         """Close the connection and free its buffers."""
-
-
-def most_connections(open_files: int) -> int:
-    """Return how many WebSocket connections a worker accepts that may open this many files."""
-    sockets = _most_sockets(open_files)
-    return sockets - min(_SPARE_SOCKETS, sockets // 4)
-
-
-def _most_sockets(open_files: int) -> int:
-    return max(open_files - _RESERVED_FILES, open_files // 2)
 
 
 class WorkerLimits:
@@ -65,7 +51,7 @@ class WorkerLimits:
         self.handshake_timeout_s = options.handshake_timeout_ns / NS_PER_S
         self.write_timeout_s = options.write_timeout_ns / NS_PER_S
         self._counters = counters
-        self._max_sockets = _most_sockets(open_files)
+        self._max_sockets = most_sockets(open_files)
         self._max_per_worker = most_connections(open_files)
         self._max_connections = options.max_connections or self._max_per_worker * options.workers
         self._max_buffered = max(options.max_buffered // options.workers, 1)
