@@ -306,6 +306,42 @@ def test_a_handshake_that_fails(probe: Probe, bad_handshakes: BadHandshakes, pat
     assert f"127.0.0.1:{bad_handshakes.port}" in result.stderr.splitlines()[0]
 
 
+@pytest.mark.needs("target uvicorn-wsproto")
+@pytest.mark.parametrize(
+    ("library", "said", "kind"),
+    [
+        ("wsproto", "403 .* a request without an Origin header, the path or the credentials", "forbidden"),
+        ("websockets-sansio", "403 .* a request without an Origin header, the path or the cred", "forbidden"),
+        ("none", "404 .* no such path, or its uvicorn has no WebSocket library", "not-found"),
+    ],
+)
+def test_uvicorn_with_an_application_that_closes_before_it_accepts(
+    probe: Probe, tmp_path: Path, library: str, said: str, kind: str
+) -> None:
+    (tmp_path / "closing.py").write_text(
+        "async def app(scope, receive, send):\n"
+        "    if scope['type'] == 'websocket':\n"
+        "        await receive()\n"
+        "        await send({'type': 'websocket.close', 'code': 4403})\n"
+        "    else:\n"
+        "        await send({'type': 'http.response.start', 'status': 404, 'headers': []})\n"
+        "        await send({'type': 'http.response.body', 'body': b''})\n"
+    )
+    options = ("--port", "0", "--lifespan", "off", "--ws", library)
+    server = process.Running([sys.executable, "-m", "uvicorn", "closing:app", *options], cwd=tmp_path)
+    try:
+        port = server.wait_for(r"running on http://127\.0\.0\.1:(\d+)", 30)[1]
+        result = probe(f"ws://127.0.0.1:{port}/chat", "--json")
+    finally:
+        server.stop()
+    assert_diagnosed(result, said, kind)
+
+
+def test_a_grant_that_is_refused_is_not_shown_as_none(probe: Probe, bad_handshakes: BadHandshakes) -> None:
+    shown = probe(bad_handshakes.url("/unrequested-extension")).stdout
+    assert "< Sec-WebSocket-Extensions: permessage-deflate" in shown and "extensions none" not in shown
+
+
 def test_a_server_that_ends_the_connection_at_our_message(probe: Probe, bad_handshakes: BadHandshakes) -> None:
     result = probe(bad_handshakes.url("/ok"), "--json")
     assert_diagnosed(result, "ended the connection after our message without a close frame", "closed-abruptly", "echo")

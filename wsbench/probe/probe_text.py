@@ -27,7 +27,7 @@ def step_lines(result: Probe, step: ProbeStep) -> str:
     mark = style("✓", fg="green") if step.ok else style("✗", fg="red", bold=True)
     duration = format_duration(_shown_ns(result, step))
     failed = [] if step.ok or result.problem is None else [style(result.problem.kind, fg="red")]
-    first, *more = [*failed, *map(printable, _details(result, step.name))] or [""]
+    first, *more = [*failed, *map(printable, _details(result, step))] or [""]
     head = f"  {mark} {style(f'{step.name:<8}', bold=True)} {duration:>9}   {first}".rstrip()
     return "\n".join([head, *(f"{_INDENT}{_dimmed(line)}" for line in more)])
 
@@ -55,9 +55,12 @@ def _shown_ns(result: Probe, step: ProbeStep) -> int | None:
     return measured.get(step.name) or step.duration_ns
 
 
-def _details(result: Probe, step: str) -> Iterator[str]:
-    section = result.addresses if step == "dns" else getattr(result, step)
-    return _DETAILS[step](section) if section else iter(())
+def _details(result: Probe, step: ProbeStep) -> Iterator[str]:
+    if step.name == "upgrade" and step.ok and result.upgrade is not None:
+        yield _granted(result.upgrade)
+    section = result.addresses if step.name == "dns" else getattr(result, step.name)
+    if section:
+        yield from _DETAILS[step.name](section)
 
 
 def _dns(addresses: list[str]) -> Iterator[str]:
@@ -92,9 +95,11 @@ def _left(certificate: ServerCertificate) -> str:
     return f"{left.days:,} days left" if left.days >= 0 else f"expired {(-left).days:,} days ago"
 
 
+def _granted(upgrade: Upgrade) -> str:
+    return f"{upgrade.status}, extensions {upgrade.extensions or 'none'}, subprotocol {upgrade.subprotocol or 'none'}"
+
+
 def _upgrade(upgrade: Upgrade) -> Iterator[str]:
-    if upgrade.status == 101:
-        yield f"101, extensions {upgrade.extensions or 'none'}, subprotocol {upgrade.subprotocol or 'none'}"
     yield from (f"> {line}" for line in upgrade.request)
     yield from (f"< {line}" for line in upgrade.answer)
     if body := " ".join(upgrade.body.split()):
