@@ -40,7 +40,7 @@ class Feed:
             asked, directory, host, beside_engine=False, after_report=lambda: None, on_failure=failing
         )
         self.phases = phases = PhaseControl(asked, self.collector, TargetSampler(None), host, on_end=lambda: None)
-        self.feed = ProgressFeed(writer, self.collector, phases, on_launcher_gone=self.left.set)
+        self.feed = ProgressFeed(writer, self.collector, phases, notices=[], on_launcher_gone=self.left.set)
 
 
 @contextmanager

@@ -77,12 +77,20 @@ def execute(request: RunRequest, *, on_progress: Callable[[Progress], None] = la
         staging.discard()
 
 
+def _may_have_its_own_host(request: RunRequest) -> bool:
+    """Return whether the user named no server: then a host of a scenario's class comes before the default target."""
+    by_default = request.target is not None and request.target.name == DEFAULT_TARGET
+    return by_default and request.scenario is not None and request.form is None
+
+
 def _arguments(request: RunRequest) -> list[str]:
     """Return Locust's command line."""
     options = request.options
     locustfile = request.scenario or Path(wsbench.__file__).parent / "users" / "locustfile.py"
     spawn_rate = request.spawn_rate or max(DEFAULT_SPAWN_RATE, options.users / RAMP_S)
-    arguments = ["-f", str(locustfile), "--host", options.connect.url, "--users", str(options.users)]
+    arguments = ["-f", str(locustfile), "--users", str(options.users)]
+    if not _may_have_its_own_host(request):
+        arguments += ["--host", options.connect.url]
     arguments += ["--spawn-rate", f"{spawn_rate:g}", "--only-summary"]
     if request.form is None:
         arguments += ["--headless"]

@@ -74,9 +74,8 @@ class ProgressLine:
         """Show the latest state."""
         if not self._enabled:
             return
-        if progress.shape and not self._phase:
-            sets = f"the LoadTestShape {progress.shape} sets the number of users and ends the run"
-            self.say(f"{sets}: --users, --spawn-rate and --duration have no effect")
+        for notice in () if self._phase else progress.notices:
+            self.say(notice)
         new_phase = progress.phase != self._phase and not self._step
         if self._live is not None:
             self._live.update(_lines(progress, self._step), refresh=True)

@@ -100,9 +100,11 @@ class DirectingSession(Session, RunHost):
             handoff = Handoff(str(staging.path), command, target=handoff.target if handoff else None)
             self._log = RunLog(staging.path)
         hide_in_logs(options.secrets)
-        if self._shape:
-            logger.warning("The LoadTestShape %s sets the number of users and ends the run", self._shape)
+        notices = locust_options.notices_of(self._environment, options)
+        for notice in notices:
+            logger.warning("%s", notice)
         staging = Staging(Path(handoff.staging))
+        measures_it = handoff.options is None or handoff.options.connect.url == options.connect.url
         # With --request-events Locust counts requests itself.
         self._stats = None if options.request_events else StatsFeed(self._environment.stats)
         self.director = Director(
@@ -112,13 +114,14 @@ class DirectingSession(Session, RunHost):
                 custom=locust_options.is_custom(self._environment),
                 users=self.users_wanted(),
                 shape=self._shape,
+                notices=notices,
                 run_id=staging.run_id,
                 started=datetime.now(UTC),
                 command=handoff.command,
                 settings=options.secrets.settings(locust_options.settings_of(self._environment, options)),
             ),
             staging=staging,
-            handoff=handoff,
+            handoff=handoff if measures_it else msgspec.structs.replace(handoff, target=None),
             host=self,
             beside_engine=self.beside_engine,
         )
@@ -194,6 +197,7 @@ class LocalSession(DirectingSession):
         options = locust_options.options_of(self._environment, self._runner.target_user_count, 1)
         collector = self._direct(options).collector
         collector.registry.expect(0)
+        user_classes.host_others(self._environment, options.connect.url)
         on_request = functools.partial(fire_request, self._environment)
         self.engine = Engine(
             options,

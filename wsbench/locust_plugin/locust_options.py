@@ -38,12 +38,14 @@ def options_of(environment: Environment, users: int, processes: int, url: str | 
             f"not one of {users} users holds a connection",
             remedy="Give more --users, or change weight and fixed_count of the classes.",
         )
-    users = connecting
+    users, own_url = connecting, user_classes.own_url(environment)
     if handoff is not None and handoff.options is not None:
         options = replace(handoff.options, users=users, processes=processes)
+        if own_url is not None:
+            options = replace(options, connect=replace(options.connect, url=own_url))
     else:
-        texts = vars(environment.parsed_options)
-        options = RunOptions.from_texts(texts, url=url or environment.host or "", users=users, processes=processes)
+        texts, url = vars(environment.parsed_options), url or environment.host or own_url or ""
+        options = RunOptions.from_texts(texts, url=url, users=users, processes=processes)
     rates = [_rate(user) for user in environment.user_classes if getattr(user, "rate", None) is not None]
     if options.rate is None and rates:
         options = replace(options, rate=sum(rates))
@@ -64,6 +66,17 @@ def scenario_of(environment: Environment) -> str:
     return Path(environment.locustfile or "echo").stem.replace("locustfile", "echo")
 
 
+def notices_of(environment: Environment, options: RunOptions) -> list[str]:
+    """Return what the scenario changes in the run that was asked for, a line each."""
+    notices = []
+    if environment.shape_class is not None:
+        sets = f"the LoadTestShape {type(environment.shape_class).__name__} sets the number of users and ends the run"
+        notices.append(f"{sets}: --users, --spawn-rate and --duration have no effect")
+    if user_classes.own_url(environment) is not None:
+        notices.append(f"the scenario's own host: {options.connect.shown_url}")
+    return notices
+
+
 def is_custom(environment: Environment) -> bool:
     """Return whether the scenario has users that choose their own messages; echo users send those of the options."""
     return any(hasattr(user, "settings") for user in environment.user_classes)
@@ -80,15 +93,16 @@ def check(environment: Environment, runner: object) -> None:
     parsed = environment.parsed_options
     if isinstance(runner, WorkerRunner) or parsed is None:
         return
-    if not environment.host and parsed.headless:
+    url = environment.host or user_classes.own_url(environment)
+    if not url and parsed.headless and Handoff.from_environment() is None:
         raise UsageError(
             "no URL to measure",
             remedy="Give --host ws://…, or use `wsbench run`, which can start an echo target of its own.",
         )
     users, processes = parsed.num_users or 1, parsed.processes or 1
-    options = options_of(environment, users, processes, url=environment.host or "ws://localhost")
+    options = options_of(environment, users, processes, url=url or "ws://localhost")
     _check_scenario(environment, options)
-    if environment.host and Handoff.from_environment() is None:
+    if url and Handoff.from_environment() is None:
         _refuse_idle(environment, options, vars(parsed), lambda name: _given(name, vars(parsed)[name]))
     if isinstance(runner, LocalRunner) or parsed.processes:
         machine.check_descriptors(users, processes)
@@ -134,7 +148,7 @@ def form_error(form: Any, environment: Environment) -> str | None:
     try:
         options = RunOptions.from_texts(
             texts,
-            url=form.get("host") or environment.host or "",
+            url=form.get("host") or environment.host or user_classes.own_url(environment) or "",
             users=int(users) if users.isdecimal() else 1,  # Locust reports this error itself
             processes=(runner.worker_count if isinstance(runner, MasterRunner) else 1) or 1,
         )

@@ -12,7 +12,7 @@ from locust.argument_parser import raise_argument_type_error
 from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
 
-from wsbench.locust_plugin import locust_precision
+from wsbench.locust_plugin import locust_precision, user_classes
 from wsbench.locust_plugin.directing_session import LocalSession, MasterSession
 from wsbench.locust_plugin.session import Session
 from wsbench.locust_plugin.web import blueprint
@@ -37,6 +37,7 @@ def register() -> None:
     if not _registered:
         _registered = True
         locust_precision.install()
+        user_classes.install()
         environment_options.tidy()
         # On every order to spawn users, a worker calls this once per option, and each call builds a parser: that would
         # block the worker for 0.2 s of every second of the ramp, and on a busy machine delay its heartbeats.

@@ -1,22 +1,55 @@
-"""The classes of users of a locustfile: which hold connections, and how many users of each a run has."""
+"""The classes of users of a locustfile: which hold connections, to which host, and how many users of each a run has."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
 
-from locust import User
+from locust import FastHttpUser, HttpUser, User
 from locust.dispatch import UsersDispatcher
 from locust.env import Environment
 from locust.runners import WorkerNode
 
 HOLDS_CONNECTIONS = "_holds_connections"
 """Attribute of the classes whose users hold connections."""
+_OF_RUN = "_host_of_run"
+"""Attribute of the classes whose host was made of the run's URL."""
 
 
 def holds_connections(user_class: type[User]) -> bool:
     """Return whether users of this class hold connections: they are wsbench's."""
     return getattr(user_class, HOLDS_CONNECTIONS, False)
+
+
+def install() -> None:
+    """Keep Locust from giving users that speak HTTP the WebSocket URL that its --host is."""
+    type(User).__setattr__ = _set_attribute  # type: ignore[assignment]
+
+
+def _set_attribute(user_class: Any, name: str, value: object) -> None:
+    """Set an attribute of a class; in place of a WebSocket URL, an HTTP user has its own host or the origin."""
+    speaks_http = issubclass(user_class, HttpUser | FastHttpUser)
+    if name == "host" and speaks_http and isinstance(value, str) and value.startswith(("ws://", "wss://")):
+        if user_class.host is not None and _OF_RUN not in vars(user_class):
+            return
+        type.__setattr__(user_class, _OF_RUN, True)
+        value = f"http{value[2:].partition(':')[0]}://{urlsplit(value).netloc}"
+    type.__setattr__(user_class, name, value)
+
+
+def host_others(environment: Environment, url: str) -> None:
+    """Let users that speak HTTP and have no host use the server of the run, whose URL is not Locust's --host."""
+    for each in environment.user_classes:
+        if issubclass(each, HttpUser | FastHttpUser):
+            each.host = url
+
+
+def own_url(environment: Environment) -> str | None:
+    """Return the host of the first class that holds connections and has one of its own; None where --host is given."""
+    hosts = (each.host for each in environment.user_classes if holds_connections(each) and each.host)
+    return None if environment.host else next(hosts, None)
 
 
 def connecting(environment: Environment, count: int) -> dict[str, int]:

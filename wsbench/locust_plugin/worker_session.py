@@ -20,6 +20,7 @@ from locust.env import Environment
 
 from wsbench import machine
 from wsbench.errors import ExitCode, UsageError, WsbenchError
+from wsbench.locust_plugin import user_classes
 from wsbench.locust_plugin.log_secrets import hide_in_logs
 from wsbench.locust_plugin.session import Session
 from wsbench.locust_plugin.stats_feed import fire_request
@@ -71,6 +72,7 @@ class WorkerSession(Session):
             options = replace(options, connect=replace(options.connect, sources=self._sources))
         options.check_machine()
         hide_in_logs(options.secrets)
+        user_classes.host_others(self._environment, options.connect.url)
         if self._reports is not None:
             self._reports.close()
         run = setup.run.run_id

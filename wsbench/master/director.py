@@ -70,6 +70,7 @@ class Director:
             handoff.progress_fd,
             self.collector,
             self.phases,
+            notices=described.notices,
             on_launcher_gone=lambda: self.finish(Ending.INTERRUPT),
         )
 

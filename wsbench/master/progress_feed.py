@@ -35,12 +35,14 @@ class ProgressFeed:
         collector: Collector,
         phases: PhaseControl,
         *,
+        notices: list[str],
         on_launcher_gone: Callable[[], None],
     ) -> None:
         """`descriptor`: the pipe to the launcher; None without one."""
         self._descriptor = descriptor
         self._collector = collector
         self._phases = phases
+        self._notices = notices
         self._on_launcher_gone = on_launcher_gone
         self._last = (Phase.RAMP, 0)
         self._looked_ns = -_WATCHED_NS
@@ -77,7 +79,7 @@ class ProgressFeed:
             p99_ns=latest.response[2] if latest else None,
             left_ns=self._phases.left_ns(),
             verdict=verdict,
-            shape=self._collector.registry.users.shape,
+            notices=self._notices,
             evidence=findings[0].evidence if verdict not in (None, "ok") else "",
         )
 

@@ -77,7 +77,7 @@ class Progress(msgspec.Struct, frozen=True, tag="progress"):
         left_ns: rest of the phase, None if its end is unknown.
         verdict: the generator's, on itself so far; None before the measure phase.
         evidence: of a verdict other than ok.
-        shape: the LoadTestShape that sets the number of users; empty without one.
+        notices: what the scenario changes in the run that was asked for, a line each.
     """
 
     phase: str
@@ -91,7 +91,7 @@ class Progress(msgspec.Struct, frozen=True, tag="progress"):
     left_ns: int | None
     verdict: str | None = None
     evidence: str = ""
-    shape: str = ""
+    notices: list[str] = []
 
 
 class Failure(msgspec.Struct, frozen=True):

@@ -105,6 +105,7 @@ class RunDescription:
         command: what the user typed.
         users: those that hold connections, by class, when all have been started.
         shape: the class that sets their number over time; empty without one.
+        notices: what the scenario changes in the run that was asked for, a line each.
     """
 
     options: RunOptions
@@ -116,6 +117,7 @@ class RunDescription:
     custom: bool = False
     users: dict[str, int] = field(default_factory=dict)
     shape: str = ""
+    notices: list[str] = field(default_factory=list)
 
 
 class Sharing(msgspec.Struct, frozen=True):

@@ -82,7 +82,8 @@ class EchoUser(LastingUser):
             self._open()
 
     def _register(self) -> None:
-        self._driver = driver_for(self._engine)
+        self._connect = self._connect_base()
+        self._driver = driver_for(self._engine, self._connect)
         self._driver.on_dropped = self._dropped
 
     def _open(self) -> None:
@@ -92,7 +93,7 @@ class EchoUser(LastingUser):
             connections.withdraw(self._driver)
             return
         try:
-            connections.connect(self._driver)
+            connections.connect(self._driver, options=self._connect)
         except ConnectError:  # it is counted
             return
         if self._stopped:
@@ -100,4 +101,5 @@ class EchoUser(LastingUser):
 
     def _dropped(self) -> None:
         if self._engine.options.reconnect and not self._stopped:
-            gevent.spawn(self._engine.connections.reconnect, self._driver, wanted=lambda: not self._stopped)
+            reconnect = self._engine.connections.reconnect
+            gevent.spawn(reconnect, self._driver, self._connect, wanted=lambda: not self._stopped)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -11,6 +12,7 @@ from locust import User
 
 from wsbench.locust_plugin import plugin
 from wsbench.users.pending_request import being_stopped
+from wsbench.websocket.connect_options import ConnectOptions
 
 
 class _Creation(type(User)):  # type: ignore[misc]
@@ -57,6 +59,13 @@ class LastingUser(User, metaclass=_Creation):
             plugin.engine_of(self.environment).errors.count_scenario_failure(error)
         else:
             _count_failed_user(self.environment, error)
+
+    def _connect_base(self) -> ConnectOptions:
+        """Return the options of this user's connections: those of the run, with the class's host if it has its own."""
+        of_run = plugin.engine_of(self.environment).options.connect
+        if self.environment.host or not self.host or self.host == of_run.url:
+            return of_run
+        return replace(of_run, url=self.host)
 
     def _run_tasks(self) -> None:
         super().run()

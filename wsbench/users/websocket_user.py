@@ -279,7 +279,7 @@ class WebSocketUser(LastingUser):
         headers: Iterable[tuple[str, str]] | Mapping[str, str] = (),
         subprotocols: Iterable[str] | None = None,
     ) -> ConnectOptions:
-        own = self.options.connect
+        own = self._connect_base()
         changes: dict[str, Any] = {}
         if path is not None:
             if not isinstance(path, str):

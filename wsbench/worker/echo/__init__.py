@@ -13,16 +13,17 @@ from wsbench.worker.echo.one_in_flight import OneInFlight
 from wsbench.worker.echo.open_loop import OpenLoop
 
 if TYPE_CHECKING:
+    from wsbench.websocket.connect_options import ConnectOptions
     from wsbench.worker.engine import Engine
 
 __all__ = ["EchoDriver", "driver_for"]
 
 
-def driver_for(engine: Engine) -> EchoDriver:
-    """Return a registered driver of the kind that the options ask for."""
+def driver_for(engine: Engine, connect: ConnectOptions | None = None) -> EchoDriver:
+    """Return a registered driver of the kind that the options ask for; `connect`: its own, not those of the run."""
     options = engine.options
     # The fast path supports neither TLS nor an event for every message.
-    long_way = options.in_flight > 1 or options.request_events or options.connect.uri.secure
+    long_way = options.in_flight > 1 or options.request_events or (connect or options.connect).uri.secure
     closed: type[EchoDriver] = ClosedLoop if long_way else OneInFlight
     kind = closed if options.closed_loop else OpenLoop
     driver = kind(engine, engine.new_id())
