@@ -52,9 +52,9 @@ def test_garbage_of_closed_connections_is_found_though_it_was_frozen() -> None:
     del cycle
     gc.collect()
     assert seen() is not None, "the test does not freeze"
-    cells[CLOSED] = 400
+    cells[CLOSED] = 800
     connections.look()
-    assert seen() is not None, "a search costs too much for each of them"
-    cells[CLOSED] = 900
+    assert seen() is not None, "a search would stop those that are open"
+    cells[CLOSED] = 950
     connections.look()
     assert seen() is None

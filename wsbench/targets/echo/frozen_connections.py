@@ -15,6 +15,9 @@ _LOOK_S = 1.0
 _FEW = 100
 """Fewer new connections are not worth a freeze; fewer closed ones leave too little garbage to look for."""
 
+_CLOSED_FOR_EACH_OPEN = 10
+"""A search for garbage examines every open connection, for 0.1 ms each. Most closed ones leave none."""
+
 
 class FrozenConnections:
     """Freezes what exists (`gc.freeze`) while connections open, and collects garbage when many have closed.
@@ -35,8 +38,7 @@ class FrozenConnections:
     def look(self) -> None:
         """Freeze, or collect garbage, if enough connections have opened or closed since the last time."""
         opened, closed = self._cells[OPENED], self._cells[CLOSED]
-        if closed - self._closed > _FEW + (opened - closed):
-            # As many as are open: their objects refer to each other, and are among the frozen ones.
+        if closed - self._closed > _FEW + _CLOSED_FOR_EACH_OPEN * (opened - closed):
             self._closed = closed
             gc.unfreeze()
             gc.collect()
