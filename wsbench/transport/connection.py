@@ -4,7 +4,7 @@ Rules of this module:
 - No greenlet switch per message: the hub calls `_read`, which calls the receiver, which may send.
 - gevent would print an exception in a hub callback and go on: every callback catches it and ends this connection.
 - The protocol object (`websockets`' ClientProtocol) is the authority for everything but whole plain frames.
-- Only `_fail` and `close` end a connection, and both do it through `_shut`.
+- Only `_fail` and `finish_close` end a connection, and both do it through `_shut`.
 """
 
 from __future__ import annotations
@@ -299,6 +299,14 @@ class Connection(BufferedSocket):
 
     def close(self, code: int = 1000, reason: str = "", *, timeout_s: float = 2.0) -> None:
         """Run the closing handshake from a greenlet, for at most `timeout_s`; then close the socket regardless."""
+        self.begin_close(code, reason)
+        try:
+            self._ended.wait(timeout_s)
+        finally:  # the greenlet may be killed meanwhile
+            self.finish_close(timeout_s)
+
+    def begin_close(self, code: int = 1000, reason: str = "") -> None:
+        """Send a close frame, unless the connection has ended."""
         if self.state is State.OPEN:
             self._enter(State.CLOSING)
             try:
@@ -307,12 +315,19 @@ class Connection(BufferedSocket):
                 pass
             else:
                 self._guarded(self._after_protocol)
-        self._ended.wait(timeout_s)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the socket is closed: after `begin_close`, whether the server has answered."""
+        return self.state is State.CLOSED
+
+    def finish_close(self, waited_s: float) -> None:
+        """Close the socket; an answer that did not arrive in `waited_s` is `unanswered`."""
         if self.close_code is None:
             received = self._protocol.close_rcvd
             self.close_code = int(received.code) if received else 1006
             if received is None:
-                self.unanswered = drop_errors.close_unanswered(timeout_s)
+                self.unanswered = drop_errors.close_unanswered(waited_s)
         self._shut()
 
     def _end(self) -> None:

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 
 import gevent
-from gevent.pool import Pool
 
 from wsbench.errors import ConnectError, ConnectionLost, Side
 from wsbench.measure.delta import merge_counts
@@ -20,6 +19,7 @@ from wsbench.transport.traffic import Traffic
 from wsbench.websocket import connect_errors
 from wsbench.websocket.connect_options import ConnectOptions
 from wsbench.websocket.retry_after import retry_after_s
+from wsbench.worker import mass_close
 from wsbench.worker.back_off import BackOff
 from wsbench.worker.background import resume_closed_loops
 from wsbench.worker.connection_time import ConnectionTime
@@ -30,7 +30,6 @@ from wsbench.worker.openers import Openers
 from wsbench.worker.pacer import Pacer
 from wsbench.worker.timeout_sweep import TimeoutSweep
 
-_CLOSES_AT_A_TIME = 256
 _CLOSE_TIMEOUT_S = 2.0
 _TOO_LATE = "too-late"
 _CHECK_S = 0.01
@@ -73,7 +72,6 @@ class Connections:
         self._drivers: dict[Driver, None] = {}
         self._back_offs: dict[Driver, BackOff] = {}
         self._opening = self._closing = 0
-        self._unanswered_closes = 0
         self._ramping = True
         self._ending = False
         self._sweep = TimeoutSweep(timeout_ns)
@@ -200,22 +198,38 @@ class Connections:
 
     def disconnect(self, driver: Driver, code: int = 1000, reason: str = "") -> None:
         """Close a driver's connection with a closing handshake, and count how it closed."""
+        connection = self._abandon(driver)
+        if connection is not None:
+            try:
+                connection.close(code, reason, timeout_s=_CLOSE_TIMEOUT_S)
+            finally:  # Locust may kill the user meanwhile
+                self._count_close(connection)
+
+    def _begin_close(self, driver: Driver) -> Connection | None:
+        connection = self._abandon(driver)
+        if connection is not None:
+            connection.begin_close()
+        return connection
+
+    def _finish_close(self, connection: Connection) -> None:
+        connection.finish_close(_CLOSE_TIMEOUT_S)
+        self._count_close(connection)
+
+    def _abandon(self, driver: Driver) -> Connection | None:
+        """Give up a driver's messages; return its connection, which is to be closed."""
         connection = driver.connection
         if connection is None:
             self.time.released(driver)
-            return
+            return None
         driver.abandon()
-        # After this many closes without an answer the server answers none: the others get little time.
-        hopeless = self._unanswered_closes >= _CLOSES_AT_A_TIME
         self._closing += 1
-        try:
-            connection.close(code, reason, timeout_s=_CLOSE_TIMEOUT_S / 50 if hopeless else _CLOSE_TIMEOUT_S)
-        finally:  # Locust may kill the user meanwhile
-            self._closing -= 1
-            self.time.closed()
-            self._count_closed(connection.close_code)
+        return connection
+
+    def _count_close(self, connection: Connection) -> None:
+        self._closing -= 1
+        self.time.closed()
+        self._count_closed(connection.close_code)
         if connection.unanswered is not None:
-            self._unanswered_closes += 1
             self._errors.count(connection.unanswered)
 
     def count_dropped(self, driver: Driver, error: ConnectionLost) -> None:
@@ -270,10 +284,7 @@ class Connections:
         with gevent.Timeout(_CLOSE_TIMEOUT_S, False):
             while self._opening:
                 gevent.sleep(_CHECK_S)
-        closing = Pool(_CLOSES_AT_A_TIME)
-        for driver in list(self._drivers):
-            closing.spawn(self.disconnect, driver)
-        closing.join()
+        mass_close.close_all(self._drivers, self._begin_close, self._finish_close, patience_s=_CLOSE_TIMEOUT_S)
         with gevent.Timeout(_CLOSE_TIMEOUT_S, False):
             while self._closing:
                 gevent.sleep(_CHECK_S)
