@@ -51,8 +51,8 @@ class Broadcast(WebSocketUser):
         self.wait_for_ramp()
         padding = "x" * max(0, self.setting("size") - 60)
         for number, due_ns in enumerate(self.ticks(self.options.rate)):
-            self.ws.send({"number": number, "sent_ns": time.time_ns(), "pad": padding}, due_ns=due_ns)
-            self.count("published")
+            message = {"number": number, "sent_ns": time.time_ns(), "pad": padding}
+            self.ws.send(message, due_ns=due_ns, count="published")
 
     def on_message(self, message: Message) -> None:
         """Count and time a delivery. Called for every message, as soon as it is read."""

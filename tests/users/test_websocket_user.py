@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from helpers import process, runs
 from helpers.bad_handshakes import BadHandshakes
 from helpers.process import CliResult
 from helpers.runs import Document, EchoTarget
+from websockets.sync.server import ServerConnection, serve
 
 RunCli = Callable[..., CliResult]
 StartFaultyEcho = Callable[..., FaultyEcho]
@@ -195,3 +197,45 @@ def test_path_and_headers_of_a_user_and_the_query_of_the_url_reach_the_server(
     assert {each.headers["x-team"] for each in requests} == {"blue"}
     [said] = [error["example"] for error in run["errors"] if error["kind"] == "scenario"]
     assert "path is set after the connection was opened: set it in __init__" in said
+
+
+def test_a_counter_of_what_is_sent_is_right_to_the_end(run_cli: RunCli, tmp_path: Path, target: EchoTarget) -> None:
+    result = run_cli("run", target.url, "--scenario", str(FILES / "counting.py"), "-u", "8", *QUICK, "--quiet")
+    assert result.returncode == 0, result.stderr
+    run = runs.read(runs.only(tmp_path / "results"), echoed=False)
+    counters, messages = run["counters"], run["messages_all_phases"]
+    assert counters["asked"] == messages["sent"] - messages["one_way"] > 8
+    assert counters["told"] == messages["one_way"]
+    assert counters["before"] == counters["asked"], "no task begins in the drain"
+
+
+@pytest.fixture
+def pairing_server() -> Iterator[str]:
+    """Answers every two messages with one list of both."""
+
+    def handler(connection: ServerConnection) -> None:
+        for first in connection:
+            connection.send(f"[{first!s},{connection.recv()!s}]")
+
+    with serve(handler, "127.0.0.1", 0) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"ws://127.0.0.1:{server.socket.getsockname()[1]}/"
+        server.shutdown()
+        thread.join()
+
+
+def test_one_message_answers_several_requests_if_the_decoder_returns_several(
+    run_cli: RunCli, tmp_path: Path, pairing_server: str
+) -> None:
+    scenario = ("--scenario", str(FILES / "pairs.py"), "-u", "2", *QUICK)
+    result = run_cli("run", pairing_server, *scenario)
+    assert result.returncode == 0, result.stderr
+    run = runs.read(runs.only(tmp_path / "results"), echoed=False)
+    assert run["errors"] == [] and run["messages_all_phases"]["received"] >= 2 * run["counters"]["both"] > 4
+    again = tmp_path / "again"
+    result = run_cli("run", pairing_server, *scenario, "--set", "decode=off", "--results", str(again))
+    run = runs.read(runs.only(again), echoed=False)
+    [error] = run["errors"]
+    assert error["kind"] == "no-match" and "answered another request" in error["example"]
+    assert "`decoder`" in error["remedy"] and error["count"] == run["messages_all_phases"]["lost"]

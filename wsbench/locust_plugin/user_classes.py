@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from locust import FastHttpUser, HttpUser, User
+from locust import FastHttpUser, HttpUser, TaskSet, User
 from locust.dispatch import UsersDispatcher
 from locust.env import Environment
 from locust.runners import WorkerNode
 
 HOLDS_CONNECTIONS = "_holds_connections"
 """Attribute of the classes whose users hold connections."""
+_locusts_execute_next_task = TaskSet.execute_next_task
 _OF_RUN = "_host_of_run"
 """Attribute of the classes whose host was made of the run's URL."""
 
@@ -24,8 +25,22 @@ def holds_connections(user_class: type[User]) -> bool:
 
 
 def install() -> None:
-    """Keep Locust from giving users that speak HTTP the WebSocket URL that its --host is."""
+    """Change two things in Locust.
+
+    It would give users that speak HTTP the WebSocket URL that its --host is. And it would begin tasks while a run
+    drains: what they count before their message is refused would be counted for nothing.
+    """
+    TaskSet.execute_next_task = _execute_next_task
     type(User).__setattr__ = _set_attribute  # type: ignore[assignment]
+
+
+def _execute_next_task(task_set: TaskSet) -> None:
+    user = task_set.user
+    if holds_connections(type(user)):
+        engine = user.environment.wsbench.engine
+        if engine is not None and not engine.recorder.sending:
+            user.idle()
+    _locusts_execute_next_task(task_set)
 
 
 def _set_attribute(user_class: Any, name: str, value: object) -> None:

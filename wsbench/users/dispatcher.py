@@ -9,9 +9,10 @@ Invariants:
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
 import gevent
 from gevent import GreenletExit
@@ -32,8 +33,11 @@ _UNREAD_KEPT = 10_000
 """Limit of unread messages. The oldest are dropped, so that a scenario that never reads needs no more memory."""
 _GIVEN_UP_KEPT = 1000
 
-Decoder = Callable[[Message], Message | None]
-"""For a protocol on top of WebSocket: return the message that the received one completes, or None if it is a part."""
+Decoder = Callable[[Message], Message | Iterable[Message] | None]
+"""For a protocol on top of WebSocket: return the message that the received one completes, those that it holds, or None
+if it is a part."""
+_ANSWERS_KEPT = 10
+"""Number of latest replies that may explain why another request got none."""
 
 
 class MessageDispatcher:
@@ -60,6 +64,7 @@ class MessageDispatcher:
         self._decode: Decoder | None = None
         self._requests: deque[PendingRequest] = deque()
         self._given_up: deque[PendingRequest] = deque(maxlen=_GIVEN_UP_KEPT)
+        self._answers: deque[Message] = deque(maxlen=_ANSWERS_KEPT)
         self._awaiting: list[Waiter] = []
         self._subscribers: list[tuple[Callable[[Message], bool], Callable[[Message], None]]] = []
         self._unread: deque[Message] = deque(maxlen=_UNREAD_KEPT)
@@ -123,11 +128,13 @@ class MessageDispatcher:
         tally = self._recorder.advance(handled_ns)
         record(tally.read_lag, handled_ns - arrived_ns)
         decoded = self._decoded(message)
-        if decoded is None:
+        if not decoded:
             self._count_received(tally, message)
             tally.pushed += 1
-            return
-        message = decoded
+        for each in decoded:
+            self._match(each, tally)
+
+    def _match(self, message: Message, tally: Tally) -> None:
         for request in self._requests:
             if self._accepts(request.accepts, message):
                 self._replied(request, message)
@@ -164,16 +171,17 @@ class MessageDispatcher:
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
-    def _decoded(self, message: Message) -> Message | None:
+    def _decoded(self, message: Message) -> Sequence[Message]:
         if self._decode is None:
-            return message
+            return (message,)
         try:
-            return self._decode(message)
+            decoded = self._decode(message)
+            return (decoded,) if isinstance(decoded, Message) else () if decoded is None else tuple(decoded)
         except Exception as error:
             problem = f"{type(error).__name__}: {error}, in '{message.excerpt}'"
             what = f"the server broke the protocol on top of WebSocket: {problem}"
             self._engine.errors.count(WsbenchError(what, side=Side.TARGET, kind="protocol-on-top"))
-            return None
+            return ()
 
     def _accepts(self, accepts: Callable[[Message], bool], message: Message) -> bool:
         try:
@@ -190,6 +198,7 @@ class MessageDispatcher:
 
     def _replied(self, request: PendingRequest, message: Message) -> None:
         self._requests.remove(request)
+        self._answers.append(message)
         self._count_received(request.tally, message)
         request.tally.round_trips(request.name).replied(request.due_ns, request.sent_ns, message.arrived_ns)
         self._engine.fire_request(message.arrived_ns - request.due_ns, len(message.payload), name=request.name)
@@ -214,13 +223,24 @@ class MessageDispatcher:
     def _no_reply(self, request: PendingRequest) -> NoReply:
         """Return the error; if an unmatched message came, a wrong `match` is as likely as a lost reply."""
         what = f"{request.name}: no reply within {format_duration(request.deadline_ns - request.due_ns)}"
-        if request.first_unmatched is None:
+        shared = next((m for m in self._answers if m.arrived_ns >= request.sent_ns and self._matches(request, m)), None)
+        remedy = ""
+        if shared is not None:
+            what += f"; this matched it too, and answered another request: '{shared.excerpt}'"
+            remedy = "A message answers one request: let a `decoder` return the several messages that it holds."
+        elif request.first_unmatched is not None:
+            what += f"; this came and matched nothing: '{request.first_unmatched.excerpt}'"
+        else:
             return NoReply(what, of_message=True)
-        what += f"; this came and matched nothing: '{request.first_unmatched.excerpt}'"
-        failure = NoReply(what, kind="no-match", of_message=True)
+        failure = NoReply(what, remedy=remedy, kind="no-match", of_message=True)
         if self._ready:  # in `on_open` the failure that ends it is counted instead
             self._engine.errors.count(failure, of_message=True)
         return failure
+
+    def _matches(self, request: PendingRequest, message: Message) -> bool:
+        with contextlib.suppress(Exception):  # it was counted when the message came
+            return request.has_match and request.accepts(message)
+        return False
 
     def _fail_request(self, request: PendingRequest, failure: TaskFailed) -> None:
         request.tally.lost += 1

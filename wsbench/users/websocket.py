@@ -61,13 +61,13 @@ class WebSocket(MessageDispatcher):
 
     # -- for tasks: to be called from greenlets ----------------------------------------------------------------------
 
-    def send(self, message: Sendable, *, due_ns: int | None = None) -> None:
+    def send(self, message: Sendable, *, due_ns: int | None = None, count: str | None = None) -> None:
         """Send a message that expects no reply. Callbacks may send too; there a full socket drops the message.
 
-        `message` and `due_ns` are as for `request`. Raise Disconnected if the scenario closed the connection.
+        `message`, `due_ns` and `count` are as for `request`. Raise Disconnected if the scenario closed the connection.
         """
         payload, opcode = encode(message)
-        if (sent := self._transmit(payload, opcode, due_ns)) is not None:
+        if (sent := self._transmit(payload, opcode, due_ns, count)) is not None:
             tally, due, now = sent
             tally.one_way += 1
             record(tally.send_lag, now - due)
@@ -80,12 +80,13 @@ class WebSocket(MessageDispatcher):
         name: str = "request",
         timeout_s: float | None = None,
         due_ns: int | None = None,
+        count: str | None = None,
     ) -> PendingRequest:
         """Send a request and return without waiting; `reply()` of the result waits. Arguments as for `request`."""
         name, timeout_ns = scenario_values.name_of(name), self._timeout_of(timeout_s)
         payload, opcode = encode(message)
         request = PendingRequest(match, name, self._give_up)
-        sent = self._transmit(payload, opcode, due_ns)
+        sent = self._transmit(payload, opcode, due_ns, count)
         if sent is None:
             request.resolve(failure=Disconnected("the socket is full", side=Side.TARGET))
             return request
@@ -108,6 +109,7 @@ class WebSocket(MessageDispatcher):
         name: str = "request",
         timeout_s: float | None = None,
         due_ns: int | None = None,
+        count: str | None = None,
     ) -> Message:
         """Send a message, wait for its reply, and measure the round trip under a name.
 
@@ -118,13 +120,14 @@ class WebSocket(MessageDispatcher):
             name: the series in the result, and the line in Locust's statistics.
             timeout_s: a reply later than this is lost; default: `--timeout`.
             due_ns: when it was due (from `WebSocketUser.ticks`); default: now.
+            count: a counter that gains 1 if the message is sent; at the end of the run, it may be refused.
 
         Raises:
             NoReply: no reply came in time. It is counted; uncaught, it ends the task and nothing else.
             Disconnected: the connection ended first. The same holds.
         """
         _check_may_wait()
-        return self.send_request(message, match, name=name, timeout_s=timeout_s, due_ns=due_ns).reply()
+        return self.send_request(message, match, name=name, timeout_s=timeout_s, due_ns=due_ns, count=count).reply()
 
     def expect(self, match: Match = None, *, timeout_s: float | None = None, name: str | None = None) -> Message:
         """Wait for a message that the server pushes; an unread message that came before counts too.
@@ -291,9 +294,12 @@ class WebSocket(MessageDispatcher):
         """Return a timeout in ns; default: `--timeout`."""
         return self._timeout_ns if timeout_s is None else int(scenario_values.timeout_s(timeout_s) * NS_PER_S)
 
-    def _transmit(self, payload: bytes, opcode: int, due_ns: int | None) -> tuple[Tally, int, int] | None:
+    def _transmit(
+        self, payload: bytes, opcode: int, due_ns: int | None, count: str | None
+    ) -> tuple[Tally, int, int] | None:
         """Send and return (tally of the due instant, due, sent); None if it was dropped and counted as missed."""
         due_ns = None if due_ns is None else scenario_values.instant_ns(due_ns, "due_ns", _now())
+        counter = None if count is None else scenario_values.name_of(count)
         connection, recorder = self._usable(), self._recorder
         if connection is None:
             recorder.advance(_now()).missed += 1
@@ -306,6 +312,8 @@ class WebSocket(MessageDispatcher):
         tally = current if due >= current.interval[1] else recorder.tally_at(due)
         tally.sent += 1
         tally.payload_sent += len(payload)
+        if counter is not None:
+            current.count(counter, 1)
         return tally, due, now
 
     def _await(self, match: Match, timeout_s: float | None) -> Message:

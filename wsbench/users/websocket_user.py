@@ -102,7 +102,8 @@ class WebSocketUser(LastingUser):
 
     decoder: ClassVar[Callable[[WebSocketUser, WebSocket], Decoder] | None] = None
     """For a protocol on top of WebSocket: a method that returns a decoder for each connection that is opened.
-    It gets each received message and returns the `Message` (or a subclass) that this completes, or None for a part."""
+    It gets each received message and returns the `Message` (or a subclass) that this completes, a list of those that it
+    holds, or None for a part."""
 
     def on_drop(self, ws: WebSocket, error: ConnectionLost) -> None:
         """Handle the drop of `ws`. Called in the hub: it must not wait. The connection is reopened automatically."""
@@ -239,7 +240,10 @@ class WebSocketUser(LastingUser):
         self._engine.fire_request(value_ns, 0, name=name)
 
     def count(self, name: str, count: int = 1) -> None:
-        """Add a whole number to a counter: `counters` in run.json, over the whole run and all workers."""
+        """Add a whole number to a counter: `counters` in run.json, over the whole run and all workers.
+
+        For what is sent, give the counter to `send` or `request` instead: the end of a run may refuse a message.
+        """
         name, count = scenario_values.name_of(name), scenario_values.count_of(count)
         self._tally().count(name, count)
 
