@@ -11,7 +11,7 @@ from wsbench.measure.histogram import Buckets, record
 from wsbench.measure.phases import INTERVAL_NS, Phase
 from wsbench.measure.totals import Totals
 from wsbench.results.run_result import Availability, Latency, MessageCounts, Run, WholeRun
-from wsbench.run.gate_checker import GateChecker
+from wsbench.run.gate_checker import GateChecker, GateFigures
 from wsbench.run.gate_parser import parse, parse_objective
 
 US, MS = 1_000, 1_000_000
@@ -80,7 +80,8 @@ def measured() -> tuple[Run, Totals]:
     return run, totals
 
 
-CHECKER = GateChecker(*measured())
+RUN_MEASURED, TOTALS = measured()
+CHECKER = GateChecker(GateFigures.of(RUN_MEASURED), TOTALS)
 
 
 @pytest.mark.parametrize(

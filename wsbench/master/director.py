@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections.abc import Iterator
 
 import gevent
 from gevent.event import Event
 
 from wsbench.errors import WsbenchError, described, internal_error
-from wsbench.master import result_writer
+from wsbench.master import live_gates, result_writer
 from wsbench.master.collector import Collector
 from wsbench.master.measurement import Measurement
 from wsbench.master.phase_control import PhaseControl
@@ -24,7 +25,7 @@ from wsbench.master.target_usage import TargetSampler
 from wsbench.master.user_counts import UserCounts
 from wsbench.measure.phases import Phase
 from wsbench.results.directory import Staging
-from wsbench.results.run_result import Ending, MessageCounts, Reason
+from wsbench.results.run_result import Ending, Gate, MessageCounts, Reason
 from wsbench.run import outcome
 from wsbench.run.handoff import Handoff
 from wsbench.run.protocol import SCENARIO_FAILED, RunDescription
@@ -79,6 +80,11 @@ class Director:
         workers, counts, requests = self.collector.registry, self.collector.totals.counts(), self._host.other_requests()
         whole = workers.whole_run(counts, requests)
         return [*outcome.trouble(whole, MessageCounts.of(counts), workers.connections(), workers.errors(), requests)]
+
+    def gates(self) -> Iterator[Gate]:
+        """Yield the gates of the run in progress, as they are now."""
+        gates, requests = self.described.options.gates, self._host.other_requests()
+        return live_gates.check(gates, self.collector, self.phases.plan, requests)
 
     def _after_report(self) -> None:
         if self.collector.registry.failure:

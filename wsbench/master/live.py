@@ -22,6 +22,7 @@ from wsbench.measure.histogram import (
     highest_value,
     merge,
     merge_coarsely,
+    merged,
     percentiles,
     pieces,
 )
@@ -219,6 +220,14 @@ class LiveView:
             return {"response": known["service"], **known, "send_lag": {0: sent} if sent else {}}
         # A copy: the caller yields control while it iterates, and a report may add a series meanwhile.
         return dict(known)
+
+    def series_of(self, name: str, phase: Phase | None) -> Buckets | None:
+        """Return one series of a phase or of all, in coarse buckets; None if this has only exact ones."""
+        if self._options.closed_loop and name in ("response", "send_lag"):
+            name = "service" if name == "response" else ""
+        if not any(name in series for series in self._series.values()):
+            return None
+        return merged([series.get(name, {}) for of, series in self._series.items() if phase in (None, of)])
 
     def points(self, since: int) -> Iterator[ChartPoint]:
         """Yield the seconds that changed after version `since`, the oldest first, without those of the drain."""

@@ -11,7 +11,7 @@ from wsbench.master.worker_registry import WorkerRegistry
 from wsbench.measure.delta import IntervalDelta
 from wsbench.measure.histogram import Buckets
 from wsbench.measure.phases import FOREVER_NS, Phase, PhasePlan
-from wsbench.measure.series import AWAY, CONNECT_SERIES, SERIES
+from wsbench.measure.series import SERIES
 from wsbench.measure.totals import Totals
 from wsbench.results.run_result import Ending, OtherRequests, Reason, TargetResult
 from wsbench.run import outcome
@@ -88,9 +88,8 @@ class Measurement:
 
     @cached_property
     def whole_run_series(self) -> set[str]:
-        """Series that cover all phases: those of connections, and a scenario's without a value in the measure phase."""
-        measured = self.totals.names_in(Phase.MEASURE)
-        return {*CONNECT_SERIES, AWAY, *(name for name in self.totals.names() if name not in measured)}
+        """Series that cover all phases."""
+        return self.totals.whole_run_series()
 
     @cached_property
     def series(self) -> dict[str, Buckets]:

@@ -15,7 +15,7 @@ from wsbench.results import run_result
 from wsbench.results.environment import environment
 from wsbench.results.percentile_fields import PERCENTILES
 from wsbench.run import outcome
-from wsbench.run.gate_checker import GateChecker
+from wsbench.run.gate_checker import GateChecker, GateFigures
 from wsbench.run.options import RunOptions
 from wsbench.run.protocol import RunDescription
 from wsbench.units import NS_PER_S, format_utc
@@ -24,7 +24,7 @@ from wsbench.units import NS_PER_S, format_utc
 def build(described: RunDescription, measured: Measurement) -> run_result.Run:
     """Return the document of run.json, its gates checked and its outcome judged."""
     options, run = described.options, _figures(described, measured)
-    checker = GateChecker(run, measured.totals)
+    checker = GateChecker(GateFigures.of(run), measured.totals)
     run = msgspec.structs.replace(run, gates=[checker.check(condition) for condition in options.gates])
     judged = outcome.judge(run, strict=options.strict, cut_short=measured.cut_short)
     return msgspec.structs.replace(run, outcome=judged)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from wsbench.measure.delta import COUNTER, LOST, OF_GROUP, IntervalDelta, merge_counts
 from wsbench.measure.histogram import Buckets, merge
 from wsbench.measure.phases import Phase
-from wsbench.measure.series import SERIES, TALLY_COUNTS
+from wsbench.measure.series import AWAY, CONNECT_SERIES, SERIES, TALLY_COUNTS
 
 
 class Totals:
@@ -48,6 +48,11 @@ class Totals:
     def names_in(self, phase: Phase) -> set[str]:
         """Return the series that have a value in a phase."""
         return self._named.get(phase, set())
+
+    def whole_run_series(self) -> set[str]:
+        """Return the series of all phases: of connections, and those without a value in the measure phase."""
+        measured = self.names_in(Phase.MEASURE)
+        return {*CONNECT_SERIES, AWAY, *(name for name in self.names() if name not in measured)}
 
     def counters(self) -> dict[str, int]:
         """Return the scenario's counters, summed over all phases."""

@@ -6,6 +6,8 @@ import functools
 import operator
 from collections import ChainMap, Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
 
 import msgspec
 
@@ -15,8 +17,7 @@ from wsbench.measure.histogram import Buckets, highest_value, lowest_value, mean
 from wsbench.measure.phases import Phase
 from wsbench.measure.quantity import Quantity
 from wsbench.measure.series import AWAY, BUILT_IN
-from wsbench.measure.totals import Totals
-from wsbench.results.run_result import Gate, Run
+from wsbench.results.run_result import ConnectionCounts, Gate, MessageCounts, Run, WholeRun
 from wsbench.run.gates import Condition, hint
 from wsbench.units import format_count, format_duration, format_rate, format_share
 
@@ -47,6 +48,45 @@ class _NoValue(Exception):
         self.unknown = unknown
 
 
+class SeriesTotals(Protocol):
+    """The sums of a run: `Totals`, or rounded ones of a run in progress."""
+
+    def counts(self, phase: Phase | None = None) -> dict[str, int]:
+        """Return the counts of a phase, or of all."""
+
+    def counters(self) -> dict[str, int]:
+        """Return the scenario's counters, of all phases."""
+
+    def series(self, name: str, phase: Phase | None = None) -> Buckets:
+        """Return a series of a phase, or of all."""
+
+
+@dataclass(frozen=True)
+class GateFigures:
+    """What gates need of a run beside its sums; `phases` says for each series what it covers without a scope."""
+
+    throughput: float
+    outage_ns: int
+    whole_run: WholeRun
+    messages: MessageCounts
+    connections: ConnectionCounts
+    counters: Mapping[str, int]
+    phases: Mapping[str, str]
+
+    @classmethod
+    def of(cls, run: Run) -> GateFigures:
+        """Return the figures of a run that has ended."""
+        return cls(
+            run.throughput.received_per_s,
+            run.availability.outage_ns,
+            run.whole_run,
+            run.messages_all_phases,
+            run.connections,
+            run.counters,
+            {name: latency.phases for name, latency in run.latency.items()},
+        )
+
+
 class GateChecker:
     """Checks conditions against one run.
 
@@ -54,8 +94,8 @@ class GateChecker:
     phase, or of the whole run for a series without a value there, as in the result.
     """
 
-    def __init__(self, run: Run, totals: Totals) -> None:
-        self._run = run
+    def __init__(self, figures: GateFigures, totals: SeriesTotals) -> None:
+        self._figures = figures
         self._totals = totals
         self._buckets = functools.cache(totals.series)
         self._values = functools.cache(self._values_in)
@@ -103,14 +143,14 @@ class GateChecker:
 
     def _values_in(self, phase: Phase | None) -> Mapping[str, float | None]:
         """Return the values of the figures in `RUN_FIGURES`, as far as they are known of the phase, and their bases."""
-        run, counts = self._run, Counter(self._totals.counts(phase))
+        figures, counts = self._figures, Counter(self._totals.counts(phase))
         values: dict[str, float | None] = {
-            "throughput": run.throughput.received_per_s,
+            "throughput": figures.throughput,
             "availability": open_share(counts),
-            "outage": run.availability.outage_ns,
+            "outage": figures.outage_ns,
         }
         if phase is None:
-            parts = (run.whole_run, run.messages_all_phases, run.connections)
+            parts = (figures.whole_run, figures.messages, figures.connections)
             return {**ChainMap(*map(msgspec.structs.asdict, parts)), **values}
         return {
             **counts,
@@ -125,19 +165,19 @@ class GateChecker:
 
     def _counter(self, quantity: Quantity) -> int:
         name = quantity.name or ""
-        if name not in self._run.counters:
+        if name not in self._figures.counters:
             raise self._unknown("counter", name)
         phase = _phase(quantity)
         if phase is None:
-            return self._run.counters[name]
-        if self._run.counters[name] != self._totals.counters().get(name):
+            return self._figures.counters[name]
+        if self._figures.counters[name] != self._totals.counters().get(name):
             raise _NoValue(f"{name} is computed at the end, over the whole run", unknown=True)
         return self._totals.counts(phase).get(COUNTER + name, 0)
 
     def _value_of_series(self, quantity: Quantity, series: str) -> float:
-        if series == AWAY and AWAY not in self._run.latency:
+        if series == AWAY and AWAY not in self._figures.phases:
             return 0  # no connection was dropped
-        if series not in self._run.latency:
+        if series not in self._figures.phases:
             raise self._unknown("series", series)
         phase = _phase(quantity)
         if quantity.unit is Unit.DURATION:
@@ -155,7 +195,7 @@ class GateChecker:
 
     def _duration(self, quantity: Quantity, series: str) -> float:
         phase = _phase(quantity)
-        if phase is None and self._run.latency[series].phases == "measure":
+        if phase is None and self._figures.phases[series] == "measure":
             phase = Phase.MEASURE
         buckets, lost = self._buckets(series, phase), self._lost(series, phase)
         if not buckets:
@@ -169,7 +209,7 @@ class GateChecker:
         return value
 
     def _unknown(self, kind: str, name: str) -> _NoValue:
-        names = sorted({*self._run.latency, *self._run.counters}.difference(BUILT_IN))
+        names = sorted({*self._figures.phases, *self._figures.counters}.difference(BUILT_IN))
         known = f"there are {', '.join(names)}" if names else "the scenario names none"
         return _NoValue(f"no {kind} is called {name}; {known}{hint(name)}", unknown=True)
 

@@ -121,6 +121,18 @@
     }));
   }
 
+  function showGates(gates, over) {
+    const failed = gates.filter((gate) => gate.failed).length;
+    byId("gates-of-run").hidden = gates.length === 0;
+    byId("gates-of-run").className = `verdict ${failed > 0 ? "bad" : "good"}`;
+    setText("gates-word", `${failed} of ${gates.length} gates ${over ? "failed" : "would fail now"}`);
+    byId("gates").replaceChildren(...gates.map((gate) => {
+      const item = element("li");
+      item.append(element("b", gate.failed ? "FAILED " : ""), `${gate.expression}: ${gate.value}`);
+      return item;
+    }));
+  }
+
   // Figures of the last second during the run, of the measure phase after it.
   function headline(update) {
     const of = (name, key, index) => (update.throughput ? update.series[name]?.[key] : update.latest?.[name]?.[index]);
@@ -164,6 +176,8 @@
       ...Object.entries(connections).map(([name, value]) => [name, count(value)]),
       ...Object.entries(codes).map(([code, value]) => [`closed with ${code}`, count(value)]),
     ]);
+    byId("counters-of-run").hidden = Object.keys(update.counters).length === 0;
+    facts("counters", Object.entries(update.counters).map(([name, value]) => [name, count(value)]));
     facts("messages", Object.entries(update.messages).map(([name, value]) => [name, count(value)]));
     facts("negotiated", Object.entries(update.negotiated).map(([name, value]) => [
       name.replace("_", " ").replace("tls", "TLS"), value ?? "none",
@@ -320,6 +334,7 @@
     showRun(update);
     if (update.outcome) showOutcome(update.outcome);
     showVerdict(update.verdict);
+    showGates(update.gates, update.state === "done");
     showTiles(update);
     showTables(update);
     drawCharts(update);

@@ -71,6 +71,8 @@ def document(director: Director | None, finished: Sequence[Path], *, run_id: str
     shown["throughput"] = result.run.throughput if result.run is not None else None
     if live.verdict is None and result.run is None:
         live.judge(set())
+    shown["counters"] = result.run.counters if result.run is not None else director.collector.totals.counters()
+    shown["gates"] = result.run.gates if result.run is not None else list(director.gates())
     shown["outcome"] = _outcome(director)
     shown["verdict"] = _verdict(director)
     return shown
