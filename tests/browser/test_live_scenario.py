@@ -28,6 +28,7 @@ def test_a_scenario_with_counters_and_gates(open_page: Callable[..., Page], tmp_
         assert '"GET /api".p99 > 20s: ' in shown[0] and "–" not in "".join(shown[:4])
         assert "no counter is called nothing" in shown[4]
         assert sideways(page) == 0
+        assert "NaN" not in page.inner_text("main")
         ui.post("/stop")
         expect(page.locator("#gates-word")).to_have_text("2 of 5 gates failed")
         ui.wait_until(ui.finished, "a result")

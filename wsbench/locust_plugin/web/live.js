@@ -171,9 +171,10 @@
     table("latencies", ["", ...PERCENTS, "max", "replies", "lost"], shown.map(([name, of]) => [
       labelOf(name), ...PERCENTS.map((p) => duration(of[`${p}_ns`])), duration(of.max_ns), count(of.count), count(of.lost),
     ]));
-    const { close_codes: codes, ...connections } = update.connections;
+    const { close_codes: codes, peers, ...connections } = update.connections;
     facts("connections", [
       ...Object.entries(connections).map(([name, value]) => [name, count(value)]),
+      ...Object.entries(peers).map(([peer, value]) => [`opened to ${peer}`, count(value)]),
       ...Object.entries(codes).map(([code, value]) => [`closed with ${code}`, count(value)]),
     ]);
     byId("counters-of-run").hidden = Object.keys(update.counters).length === 0;
