@@ -8,7 +8,9 @@ Every timeout is multiplied by WSBENCH_TEST_TIMEOUT_SCALE, for machines that are
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
+import urllib.request
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,9 +42,14 @@ FIXTURE_NEEDS = {
 
 
 def pytest_configure() -> None:
-    """Restore Ctrl-C, which shells ignore for background jobs: the processes of the tests would inherit that."""
+    """Undo what the processes of the tests would inherit: ignored signals (background jobs, nohup), and proxies."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    for name in urllib.request.getproxies_environment():
+        os.environ.pop(f"{name}_proxy", None)
+        os.environ.pop(f"{name}_proxy".upper(), None)
 
 
 def _needs(item: pytest.Item) -> list[str]:

@@ -195,6 +195,8 @@ def test_path_and_headers_of_a_user_and_the_query_of_the_url_reach_the_server(
     run = runs.read(runs.only(tmp_path / "results"), echoed=False)
     assert {each.target for each in requests} == {first, "/ok?room=own&token=t0ken", "/ok?room=more&token=t0ken"}
     assert {each.headers["x-team"] for each in requests} == {"blue"}
+    log = (runs.only(tmp_path / "results") / "locust.log").read_text()
+    assert ("The path /ok?room=class of Placed is not used, because the URL" in log) is (path == "/ok")
     [said] = [error["example"] for error in run["errors"] if error["kind"] == "scenario"]
     assert "path is set after the connection was opened: set it in __init__" in said
 

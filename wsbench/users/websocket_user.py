@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -29,6 +31,7 @@ from wsbench.worker.engine import Engine
 
 plugin.register()
 
+logger = logging.getLogger(__name__)
 _OF_FIRST_CONNECTION = ("path", "headers")
 
 
@@ -289,14 +292,23 @@ class WebSocketUser(LastingUser):
             if not isinstance(path, str):
                 raise TypeError(f"path {path!r} is neither a path nor a URL")
             changes["url"] = with_path(own.url, path)
-        elif self.path and ("path" in vars(self) or urlsplit(own.url).path in ("", "/")):
-            own_settings = {name: self.setting(name) for name in self.settings}
-            changes["url"] = with_path(own.url, self.path.format(**own_settings))
+        elif self.path:
+            url = with_path(own.url, self.path.format(**{name: self.setting(name) for name in self.settings}))
+            if "path" in vars(self) or urlsplit(own.url).path in ("", "/"):
+                changes["url"] = url
+            elif url != own.url:
+                _warn_of_unused_path(type(self).__name__, self.path, own.shown_url)
         if more := (*scenario_values.header_pairs(self.headers), *scenario_values.header_pairs(headers)):
             changes["headers"] = (*own.headers, *more)
         if subprotocols is not None:
             changes["subprotocols"] = scenario_values.subprotocol_names(subprotocols)
         return dataclasses.replace(own, **changes) if changes else own
+
+
+@functools.cache
+def _warn_of_unused_path(user: str, path: str, url: str) -> None:
+    """Log once that the path of the URL comes first."""
+    logger.warning("The path %s of %s is not used, because the URL %s has a path", path, user, url)
 
 
 _TICKS_KEPT = 10_000
