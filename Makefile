@@ -33,7 +33,7 @@ scale: $(VENV)/.dev  ## the cost of windows, TLS, compression and thousands of c
 against: $(VENV)/.dev  ## generator CPU per message against another commit's (BASE=2c5fe40 ARGS='--pairs 10'; a benchmark)
 	PYTHONPATH=tests $(PY) -m benchmarks.against $(if $(BASE),--base '$(BASE)') $(ARGS)
 
-crowd: $(VENV)/.dev  ## open tens of thousands of connections: how fast, at what cost (ARGS: --seconds 10)
+crowd: $(VENV)/.dev  ## open up to 100,000 connections: how fast, at what cost (ARGS: --connections 30000 --seconds 10)
 	PYTHONPATH=tests $(PY) -m benchmarks.crowd $(ARGS)
 
 soak: $(VENV)/.dev  ## twenty minutes of an open loop: do memory and lateness stay level (ARGS: --minutes 5 ...)

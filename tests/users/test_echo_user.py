@@ -35,5 +35,6 @@ def test_users_with_an_open_connection_count_as_users_and_have_no_running_greenl
         stats = target.stats()
     assert json.loads(counted.read_text()) == {"users": {"Echo": 10, "Prepared": 10}, "running": 0}
     assert (stats["connections_opened"], stats["connections_open"]) == (20, 0)
+    assert "WARNING" not in (runs.only(tmp_path / "results") / "locust.log").read_text()
     run = runs.read(runs.only(tmp_path / "results"))
     assert run["connections"]["close_codes"] == {"1000": 20}

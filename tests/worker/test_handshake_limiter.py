@@ -24,7 +24,7 @@ class Ramp:
     def __init__(self, at_a_time: int, patience_s: float = 60) -> None:
         self.reported: list[bool] = []
         self.running: list[Event] = []
-        self._handshakes = HandshakeLimiter(at_a_time, self.reported.append, patience_s=patience_s)
+        self.limiter = HandshakeLimiter(at_a_time, self.reported.append, patience_s=patience_s)
 
     def ask(self) -> gevent.Greenlet:
         asking = gevent.spawn(self._handshake)
@@ -32,7 +32,7 @@ class Ramp:
         return asking
 
     def _handshake(self) -> None:
-        with self._handshakes.slot():
+        with self.limiter.slot():
             ended = Event()
             self.running.append(ended)
             try:
@@ -69,6 +69,20 @@ def test_a_failed_or_cancelled_handshake_frees_its_slot() -> None:
     failing.kill()
     gevent.sleep(0.001)
     assert (len(ramp.running), ramp.reported) == (1, [True, False, True, False])
+
+
+def test_the_time_in_which_handshakes_queue_is_measured() -> None:
+    ramp = Ramp(1)
+    ramp.ask()
+    assert ramp.limiter.queued_ns == 0
+    waiting = [ramp.ask(), ramp.ask()]
+    gevent.sleep(0.05)
+    assert ramp.limiter.queued_ns >= 50_000_000
+    waiting[0].kill()
+    waiting[1].kill()
+    queued_ns = ramp.limiter.queued_ns
+    gevent.sleep(0.01)
+    assert ramp.limiter.queued_ns == queued_ns >= 50_000_000
 
 
 def test_without_progress_contention_ends_until_a_handshake_completes() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from wsbench.measure.cpu_rules import cpu_throttled, cpu_used
 from wsbench.measure.findings import LATE, NOTE, READ_LATE, SATURATED, WORKER_LOST, Evidence, Finding, verdict_of
 from wsbench.measure.histogram import PERCENTS, out_of_range, percentile, samples_needed
-from wsbench.units import NS_PER_MS, format_count, format_duration
+from wsbench.units import NS_PER_MS, NS_PER_S, format_count, format_duration
 
 LAG_FLOOR_NS = 2 * NS_PER_MS
 """Lateness below this is normal on shared machines; above, it is compared with the response time."""
@@ -18,6 +18,8 @@ GC_LIMIT_NS = 20 * NS_PER_MS
 QUEUE_RATIO = 10
 """Replies that wait this many times longer for the generator than for the server queue in the generator."""
 DESCRIPTOR_SHARE = 0.9
+QUEUED_LIMIT_NS = 5 * NS_PER_S
+"""A start of thousands of connections at once queues for a second or two."""
 _EDITS_SHOWN = 5
 
 
@@ -60,6 +62,17 @@ def _read_late(evidence: Evidence) -> Iterator[Finding]:
             f"(the server took {format_duration(service)})",
             "They queue in the generator: use more --processes or fewer connections.",
             SATURATED if evidence.closed_loop else LATE,
+        )
+
+
+def _slow_ramp(evidence: Evidence) -> Iterator[Finding]:
+    queued_ns = max((worker.handshakes_queued_ns for worker in evidence.workers), default=0)
+    if queued_ns > QUEUED_LIMIT_NS:
+        yield Finding(
+            "slow-ramp",
+            f"handshakes queued for {format_duration(queued_ns)} of the ramp: the server answered them more slowly "
+            "than --spawn-rate started them",
+            "`connect` has their times. Lower --spawn-rate; if the workers' CPU was the limit, use more --processes.",
         )
 
 
@@ -220,6 +233,7 @@ RULES: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
     _sent_late,
     _unscheduled,
     _read_late,
+    _slow_ramp,
     _interruptions,
     _losses,
     _users,

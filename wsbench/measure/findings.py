@@ -41,6 +41,7 @@ class WorkerFitness:
     index: int
     cpu_percent_mean: float = 0.0
     polling_percent: float = 0.0
+    handshakes_queued_ns: int = 0
     stall_max_ns: int = 0
     gc_pause_max_ns: int = 0
     clock_steps: int = 0

@@ -26,6 +26,7 @@ class Health(msgspec.Struct):
 
     Attributes:
         ramp_bytes: growth of its memory in the ramp, in which `ramp_connections` were opened.
+        handshakes_queued_ns: time in the ramp in which handshakes queued.
         kernel_timestamps: whether the kernel timestamps messages.
         exact_timer: whether the pacer runs on a timerfd.
         throttling: by the CPU quota that stopped it longest; workers in one cgroup all report the same. None without a
@@ -36,6 +37,7 @@ class Health(msgspec.Struct):
     rss_bytes: int = 0
     ramp_bytes: int = 0
     ramp_connections: int = 0
+    handshakes_queued_ns: int = 0
     stall_max_ns: int = 0
     gc_pause_max_ns: int = 0
     gc_pause_total_ns: int = 0

@@ -30,6 +30,7 @@ class EchoUser(LastingUser):
     """
 
     abstract = True
+    tasks = [LastingUser.idle]  # noqa: RUF012 - as Locust declares it; it warns of a class without any
     _driver: EchoDriver | None = None
     _stopped = False
 

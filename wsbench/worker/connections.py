@@ -41,6 +41,7 @@ class Connections:
     Attributes:
         negotiated: what the server granted the first connection; None before.
         quiet_s: at the end, connections are closed when nothing has arrived for this long.
+        handshakes_queued_ns: time in the ramp in which handshakes queued; known when it is over.
         time: how long connections were open, and how long they were away.
     """
 
@@ -62,6 +63,7 @@ class Connections:
         self.time = connection_time
         self.negotiated: NegotiatedWith | None = None
         self.quiet_s = 0.0
+        self.handshakes_queued_ns = 0
         self._connector = connector
         self._traffic = traffic
         self._recorder = recorder
@@ -246,6 +248,7 @@ class Connections:
 
     def end_ramp(self) -> None:
         """From now on, closed loops do not pause for handshakes."""
+        self.handshakes_queued_ns = self._limiter.queued_ns
         self._ramping = False
         self._pause_closed_loops(False)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -25,9 +26,15 @@ class HandshakeLimiter:
         self._on_contention = on_contention
         self._patience_s = patience_s
         self._queued = 0
+        self._queued_ns = self._queued_since_ns = 0
         self._succeeded = 0
         self._contended = False
         self._watch: gevent.Greenlet | None = None
+
+    @property
+    def queued_ns(self) -> int:
+        """Time so far in which handshakes queued."""
+        return self._queued_ns + (time.monotonic_ns() - self._queued_since_ns if self._queued else 0)
 
     @contextmanager
     def slot(self) -> Iterator[None]:
@@ -45,15 +52,17 @@ class HandshakeLimiter:
     def _queue(self) -> None:
         self._queued += 1
         if self._queued == 1:
+            self._queued_since_ns = time.monotonic_ns()
             self._set_contended(True)
             self._watch = gevent.spawn(self._watch_progress)
         try:
             self._slots.acquire()
         finally:
-            self._queued -= 1
-            if not self._queued and self._watch is not None:
+            if self._queued == 1 and self._watch is not None:
+                self._queued_ns = self.queued_ns
                 self._watch.kill(block=False)  # the next queue gets the full patience again
                 self._set_contended(False)
+            self._queued -= 1
 
     def _watch_progress(self) -> None:
         while True:
