@@ -11,7 +11,7 @@ import functools
 import itertools
 import random
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import orjson
 
@@ -42,6 +42,15 @@ Step = tuple[bytes, "Step | None"]
 Stretch = tuple[bytes, Step, int]
 """Consecutive messages: their common beginning, the step of the first, and the number of the last. A position in it
 takes no memory per connection."""
+
+
+class Padding(NamedTuple):
+    """The padding of JSON messages of one size: message `seq` takes it from `seq % period * stride % places` on."""
+
+    noise: bytes
+    places: int
+    stride: int
+    period: int
 
 
 class Messages(Protocol):
@@ -150,6 +159,13 @@ class FixedMessages:
 
     def same(self, payload: bytes, seq: int) -> bool:  # noqa: ARG002 - every number has the same message
         return _equal(payload, self._payload)
+
+
+def padding(size: int) -> Padding:
+    """Return the padding of `JsonMessages` of `size` bytes."""
+    # A place does not depend on the rest of a number modulo `_NOISE`.
+    period = _SPANS * 10**_LAST_DIGITS if size <= _KEPT_SIZE else _NOISE
+    return Padding(_noise(size.bit_length()), _NOISE, _STRIDE, period)
 
 
 def _equal(payload: bytes, expected: bytes) -> bool:

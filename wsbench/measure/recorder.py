@@ -22,6 +22,7 @@ class Recorder:
         sending: whether messages are sent at all: not in the drain phase.
         paused: whether closed loops pause.
         closed_loops_active: whether closed loops send: `sending`, and not `paused`.
+        on_change: called when any of these has changed.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Recorder:
         self.boundary_ns = self.current.interval.end_ns
         self.sending = self.closed_loops_active = self.current.interval.phase is not Phase.DRAIN
         self.paused = False
+        self.on_change: Callable[[], None] = lambda: None
 
     def set_plan(self, plan: PhasePlan, now_ns: int) -> None:
         """Set the phases."""
@@ -60,12 +62,15 @@ class Recorder:
             self.current = self._open(interval)
             self.sending = interval.phase is not Phase.DRAIN
             self.pause_closed_loops(self.paused)
+        else:
+            self.on_change()  # a plan may have moved the interval's end
         return self.current
 
     def pause_closed_loops(self, paused: bool) -> None:
         """Pause closed loops, or let them go on."""
         self.paused = paused
         self.closed_loops_active = self.sending and not paused
+        self.on_change()
 
     def tally_at(self, due_ns: int) -> Tally:
         """Return the tally of an instant, which may be in a closed interval."""
@@ -91,6 +96,8 @@ class Recorder:
         self._retired_received += sum(tally.received for tally in finished)
         tallies, self._live = self._live, [tally for tally in self._live if tally not in finished]
         snapshots = [tally.snapshot() for tally in tallies]  # all taken before the first yield
+        for tally in finished:
+            tally.close()
         return [delta for build in snapshots if (delta := build(yield_control))]
 
     def _open(self, interval: Interval) -> Tally:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from struct import Struct
+from typing import Protocol
 
 import numpy as np
 
-from wsbench.measure.bucket_arrays import DenseBuckets
+from wsbench.measure.bucket_arrays import DenseBuckets, SparseBuckets
 from wsbench.measure.delta import COUNTER, LOST, REJECTED, Groups, IntervalDelta, merge_counts
 from wsbench.measure.histogram import Buckets, merge, merged, record
 from wsbench.measure.phases import Interval
@@ -28,6 +29,19 @@ REPLY_BATCH = 512
 _BATCHES_PER_COUNT = 8
 """Batches counted at once in a closed loop: in 0.1 ms; one by one they take several times that, because the counters
 are cold each time. In an open loop a message may be due meanwhile: there, each batch is counted at once."""
+
+
+class ExternalCounts(Protocol):
+    """Counts of a tally that are kept elsewhere, of messages of the tally's size."""
+
+    def take_counts(self) -> tuple[int, int, int]:
+        """Return how many messages were sent, received, and received with a user timestamp since the last call."""
+
+    def take_buckets(self) -> list[SparseBuckets]:
+        """Return the distributions since the last call: all series of the loop, or none."""
+
+    def close(self) -> None:
+        """Release what is kept; nothing is counted any more."""
 
 
 class RoundTrips:
@@ -60,6 +74,7 @@ class Tally:
         replies: uncounted replies of `size` bytes each, packed by `pack_reply`. Call `flush_batch` when there are
             `REPLY_BATCH`. They include the `send_lag` of an open loop; for a lost message, record it separately.
         uncounted_sends: messages of `size` bytes that were sent and are not counted yet.
+        external: counts that are kept elsewhere and belong to this tally.
     """
 
     __slots__ = (
@@ -71,6 +86,7 @@ class Tally:
         "_emitted",
         "_named",
         "_size",
+        "external",
         "extra_counts",
         "groups",
         "interval",
@@ -86,6 +102,7 @@ class Tally:
         self.replies: list[bytes] = []
         self._batches: list[bytes] = []
         self._counted: DenseBuckets | None = None
+        self.external: ExternalCounts | None = None
         self.uncounted_sends = 0
         self.sent = self.received = self.lost = self.missed = self.late = self.one_way = self.pushed = 0
         self.duplicated = self.reordered = self.corrupted = self.unexpected = 0
@@ -144,7 +161,13 @@ class Tally:
             self.count_replies()
 
     def count_replies(self) -> None:
-        """Count `replies`, batches and `uncounted_sends`, and clear them."""
+        """Count `replies`, batches and `uncounted_sends`, and clear them; take over `external` counts."""
+        if self.external is not None:
+            sent, received, user_stamped = self.external.take_counts()
+            self.uncounted_sends += sent
+            self.received += received
+            self.payload_received += received * self._size
+            self.user_stamped += user_stamped
         self.sent += self.uncounted_sends
         self.payload_sent += self.uncounted_sends * self._size
         self.uncounted_sends = 0
@@ -183,15 +206,20 @@ class Tally:
             at_once = counts.get("sent", 0) - sum(sum(lag.values()) for lag in lags)
             series["send_lag"] = merged([{0: at_once} if at_once else {}, self.send_lag])
         counted, named, groups = self._counted, self._named, self.groups
+        external = [] if self.external is None else self.external.take_buckets()
         self.values, self.groups = {}, {}
         self.response, self.service, self.read_lag, self.send_lag = {}, {}, {}, {}
         self._counted, self._named = None, {}
 
         def build(yield_control: Callable[[], None]) -> IntervalDelta | None:
+            names = _CLOSED_LOOP if self._closed_loop else _OPEN_LOOP
             if counted is not None:
-                for place, name in enumerate(_CLOSED_LOOP if self._closed_loop else _OPEN_LOOP):
+                for place, name in enumerate(names):
                     merge(series[name], counted.buckets(place))
                     yield_control()
+            for name, distribution in zip(names, external, strict=False):
+                merge(series[name], distribution.buckets())
+                yield_control()
             if self._closed_loop:
                 series["response"] = dict(series["service"])
             _add_named(named, series, counts)
@@ -201,6 +229,11 @@ class Tally:
             return IntervalDelta(str(self.interval.phase), self.interval.start_ns, counts, filled, groups)
 
         return build
+
+    def close(self) -> None:
+        """Release external counts, of which a snapshot has been taken: the tally gains no more."""
+        if self.external is not None:
+            self.external.close()
 
     def _gained(self) -> dict[str, int]:
         total = {name: getattr(self, name) for name in TALLY_COUNTS}

@@ -224,6 +224,14 @@ OPTIONS: tuple[Option, ...] = (
         "Fire Locust's request event for every message, for listeners that need each one. Slower.",
         None,
     ),
+    Option(
+        ("--native",),
+        "Whether echo messages go through the native path, where it was built and can serve the run. Slower without.",
+        one_of("on", "off"),
+        "on",
+        choices=("on", "off"),
+        web=False,
+    ),
     Option(("--set",), "Change a setting of the scenario.", settings.parse, metavar="NAME=VALUE", repeatable=True),
     Option(
         ("--fail-if",),

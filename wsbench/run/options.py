@@ -63,6 +63,7 @@ class RunOptions:
     binary: bool
     reconnect: bool
     request_events: bool
+    native: bool
     settings: Mapping[str, str]
     gates: tuple[Condition, ...]
     strict: bool
@@ -152,6 +153,7 @@ class RunOptions:
             binary=values["binary"] or (payload is not None and not _is_text(payload)),
             reconnect=values["reconnect"] == "on-drop",
             request_events=values["request_events"],
+            native=values["native"] == "on",
             settings=dict(values["set"]),
             gates=tuple(values["fail_if"]),
             strict=values["strict"],

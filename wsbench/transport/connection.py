@@ -1,7 +1,7 @@
 """An open WebSocket connection on gevent, driven by hub callbacks.
 
 Rules of this module:
-- No greenlet switch per message: the hub calls `_read`, which calls the receiver, which may send.
+- No greenlet switch per message: the hub calls `read`, which calls the receiver, which may send.
 - gevent would print an exception in a hub callback and go on: every callback catches it and ends this connection.
 - The protocol object (`websockets`' ClientProtocol) is the authority for everything but whole plain frames.
 - Only `_fail` and `finish_close` end a connection, and both do it through `_shut`.
@@ -25,7 +25,7 @@ from wsbench.transport.buffered_socket import BufferedSocket
 from wsbench.transport.connect_attempt import HandshakeResult
 from wsbench.transport.poller import READ, Poller, hub_poller
 from wsbench.transport.receiver import Receiver
-from wsbench.transport.shortway import FIRST_READ_SIZE, READ_SIZE, ShortWay
+from wsbench.transport.shortway import FIRST_READ_SIZE, READ_SIZE, Way
 from wsbench.transport.timestamps import ANCILLARY_SIZE, ns_to_timespec, timespec_to_ns
 from wsbench.transport.traffic import Traffic
 from wsbench.websocket import drop_errors
@@ -113,7 +113,7 @@ class Connection(BufferedSocket):
         self._ended = Event()
         self.state = State.OPEN
         self.plain = not handshake.protocol.extensions
-        self._way: ShortWay | None = None
+        self._way: Way | None = None
         self.on_short_way = False
         self._usual = False
         deflate = deflate_of(handshake.protocol)
@@ -126,7 +126,7 @@ class Connection(BufferedSocket):
         self._way = self._receiver.short_way(self._fd)
         if self._way is not None:
             self._way.join(self._fd, self._socket._sock, self)
-        self._poller.add(self._fd, self._read)
+        self._poller.add(self._fd, self.read)
         if self._early:
             early, self._early = self._early, b""
             now = _now()
@@ -175,11 +175,13 @@ class Connection(BufferedSocket):
         self._usual = self.plain and self._tls is None and self._reader.idle
         if self._way is not None and self.on_short_way is not (self._usual and not self.full):
             self.on_short_way = not self.on_short_way
-            self._poller.set_callback(self._fd, self._way.readable if self.on_short_way else self._read)
+            self._poller.set_callback(self._fd, self._way.readable if self.on_short_way else self.read)
+            if not self.on_short_way:
+                self._way.off(self._fd)
 
     _fullness_changed = _choose_way
 
-    def _read(self, _fd: int, events: int) -> None:
+    def read(self, _fd: int, events: int) -> None:
         """Read once. `events` other than `READ` mean that there may be more to read."""
         try:
             try:
@@ -229,7 +231,7 @@ class Connection(BufferedSocket):
         read_before = -1
         while self.state is not State.CLOSED and self._traffic.received > read_before:
             read_before = self._traffic.received
-            self._read(self._fd, 0)
+            self.read(self._fd, 0)
         self._fail(drop_errors.reset(error))
 
     def _incoming_tls(self, tls: TlsStream, data: bytes, timespec: bytes, handled: int) -> None:

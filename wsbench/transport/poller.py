@@ -24,6 +24,10 @@ Readable = Callable[[int, int], None]
 """Called on the hub with the descriptor and the events: `READ`, or others if there may be more than data. It must not
 block or raise."""
 
+Server = Callable[[int, int, list[Readable]], bool]
+"""Called with an epoll's descriptor, a number of sockets, and the callbacks by descriptor: serves up to so many ready
+sockets, calls the callbacks of those that it does not know, and returns whether there were any."""
+
 READ = 1
 """EPOLLIN, which is also gevent's event mask for a readable socket."""
 _ANYTHING = 0
@@ -37,9 +41,11 @@ class Poller(Protocol):
     Attributes:
         poll_once: calls the callbacks of the sockets that are readable now, without an iteration of the event loop, and
             returns whether there were any; None if only the hub can poll.
+        can_serve: whether `serve` has an effect.
     """
 
     poll_once: Callable[[], bool] | None
+    can_serve: bool
 
     def add(self, fd: int, readable: Readable) -> None:
         """Watch a socket. Bytes that have arrived already are reported too."""
@@ -53,6 +59,9 @@ class Poller(Protocol):
     def remove(self, fd: int) -> None:
         """Stop to watch a socket. Call this before closing it."""
 
+    def serve(self, server: Server) -> None:
+        """Let `server` read the sockets that it knows, instead of their callbacks."""
+
 
 def _ignore(fd: int, events: int) -> None:
     """Do nothing: the callback of a removed socket, which may still be reported in the current batch."""
@@ -60,6 +69,8 @@ def _ignore(fd: int, events: int) -> None:
 
 class EpollPoller:
     """Poller for Linux, edge-triggered."""
+
+    can_serve = True
 
     def __init__(self) -> None:
         # Locust has gevent remove epoll from the module because its `poll` blocks. This one never does.
@@ -70,6 +81,7 @@ class EpollPoller:
         """Callbacks by descriptor, in a list: with thousands of sockets, a dict's entries are in no CPU cache."""
         self._watcher = gevent.get_hub().loop.io(self._epoll.fileno(), READ)
         self._watcher.start(self._poll)
+        self._server: Server | None = None
         self.poll_once: Callable[[], bool] | None = self._poll
 
     def add(self, fd: int, readable: Readable) -> None:
@@ -88,9 +100,14 @@ class EpollPoller:
             self._epoll.unregister(fd)
             self._callbacks[fd] = _ignore
 
+    def serve(self, server: Server) -> None:
+        self._server = server
+
     def _poll(self) -> bool:
         # Ready sockets beyond the batch stay ready: the hub calls this again after its other work.
         callbacks = self._callbacks
+        if self._server is not None:
+            return self._server(self._epoll.fileno(), _BATCH, callbacks)
         ready = self._epoll.poll(0, _BATCH)
         for fd, events in ready:
             callbacks[fd](fd, events)
@@ -99,6 +116,8 @@ class EpollPoller:
 
 class HubPoller:
     """Poller for systems without epoll: a gevent watcher for each socket, level-triggered."""
+
+    can_serve = False
 
     def __init__(self) -> None:
         self.poll_once: Callable[[], bool] | None = None
@@ -119,6 +138,9 @@ class HubPoller:
         if watcher is not None:
             watcher.stop()
             watcher.close()
+
+    def serve(self, server: Server) -> None:
+        pass
 
 
 _pollers: WeakKeyDictionary[Any, tuple[int, Poller]] = WeakKeyDictionary()

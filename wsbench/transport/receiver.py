@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Protocol
 
 from wsbench.errors import ConnectionLost
-from wsbench.transport.shortway import ShortWay
+from wsbench.transport.shortway import Way
 
 
 class Receiver(Protocol):
     """Callbacks for what arrives on a connection. They run on the hub and must not block."""
 
-    def short_way(self, fd: int) -> ShortWay | None:
+    def short_way(self, fd: int) -> Way | None:
         """Return the short way for this descriptor, if there is one. Called once, at the start."""
 
     def predicted(self, data: bytes, timespec: bytes, handled_ns: int) -> int:

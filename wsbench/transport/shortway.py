@@ -39,6 +39,9 @@ class Traveller(Protocol):
     def keep(self, data: bytes) -> None:
         """Buffer the rest of a partial send."""
 
+    def read(self, fd: int, events: int) -> None:
+        """Read once, as the connection does when it is not on the short way."""
+
     def look_again(self, size: int, timespec: bytes, handled_ns: int) -> None:
         """Handle a read of `size` bytes that may have left some, or that got the end of the stream (0)."""
 
@@ -52,10 +55,30 @@ class _Gone:
     def strayed(self, *_args: Any, **_kwargs: Any) -> None:
         """Do nothing."""
 
-    refused = keep = look_again = failed = strayed
+    refused = keep = read = look_again = failed = strayed
 
 
 _GONE = _Gone()
+
+
+class Way(Protocol):
+    """A faster reader for connections between frames, without TLS and extensions.
+
+    Attributes:
+        readable: the poller's callback for connections on it.
+    """
+
+    @property
+    def readable(self) -> Readable: ...
+
+    def join(self, fd: int, raw: Any, traveller: Traveller) -> None:
+        """Add a connection, whose plain non-blocking socket is `raw`."""
+
+    def leave(self, fd: int) -> None:
+        """Remove a connection that has ended."""
+
+    def off(self, fd: int) -> None:
+        """Stop to read a connection, which reads itself from now on."""
 
 
 class ShortWay:
@@ -80,6 +103,9 @@ class ShortWay:
     def leave(self, fd: int) -> None:
         """Remove a connection that has ended."""
         self._sockets[fd], self._travellers[fd] = None, _GONE
+
+    def off(self, fd: int) -> None:
+        """Do nothing: this way reads only when the poller calls it."""
 
     def _reader(self, answer: Answer, traffic: Traffic) -> Readable:
         """Return the reader. Its default arguments are constants, which are faster than closures."""

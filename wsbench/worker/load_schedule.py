@@ -17,7 +17,7 @@ import gevent
 from wsbench.measure.schedule import Constant, Slots, slots
 from wsbench.run.options import RunOptions
 from wsbench.run.protocol import Sharing
-from wsbench.worker.pacer import Paced, Pacer
+from wsbench.worker.pacer import FireTogether, Paced, Pacer
 
 _NEVER_AGAIN_NS = 10.0**18
 _RESHARE_EACH_S = 20e-6
@@ -114,6 +114,10 @@ class LoadSchedule:
             self._pacer.remove(paced)
         self._sharers.pop(paced, None)
         self._alone.discard(paced)
+
+    def fire_together(self, fire: FireTogether) -> None:
+        """Let `fire` send the messages that are due at once."""
+        self._pacer.fire_together = fire
 
     def close(self) -> None:
         """Change no share any more: the run drains."""

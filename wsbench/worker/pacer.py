@@ -100,6 +100,14 @@ class Paced(Protocol):
         """Count messages that are not sent because they were due too long ago: in the interval of `due_ns`."""
 
 
+FireTogether = Callable[[list[tuple[int, Paced]]], None]
+
+
+def _fire_each(due: list[tuple[int, Paced]]) -> None:
+    for due_ns, paced in due:
+        paced.fire(due_ns)
+
+
 class Pacer:
     """Fires each connection when a message of it is due.
 
@@ -114,6 +122,7 @@ class Pacer:
     Attributes:
         exact: whether a timerfd wakes it; otherwise the hub's timer does.
         has_waiters: greenlets wait for due instants or replies: the hub runs them after each.
+        fire_together: sends many messages that are due (ns of CLOCK_REALTIME) in one call.
         polled_ns: time spent polling without result so far, which the process could have used otherwise.
     """
 
@@ -141,6 +150,7 @@ class Pacer:
         self._read = read
         self._next: int | None = None
         self._expired = False
+        self.fire_together: FireTogether = _fire_each
         self.polled_ns = 0
         self._timer: TimerFd | HubTimer
         try:
@@ -212,8 +222,7 @@ class Pacer:
                     paced.miss(due_ns, count)
             else:
                 offset = self.offset_ns
-                for due, paced in self._schedule.take(now, _BATCH):
-                    paced.fire(due + offset)
+                self.fire_together([(due + offset, paced) for due, paced in self._schedule.take(now, _BATCH)])
         except Exception as error:  # in a hub callback: gevent would print it and stop pacing
             self._on_error(error)
         self._next = self._schedule.next_due_ns

@@ -1,6 +1,7 @@
 """Echo drivers: messages that one connection sends, and verification of their replies.
 
-`echo_driver` is the common part, `closed_loop` and `open_loop` decide when to send, and `lane` is the fast path.
+`echo_driver` is the common part, `closed_loop` and `open_loop` decide when to send, `lane` is the fast path in Python,
+and `native_path` the one in C.
 """
 
 from __future__ import annotations
@@ -9,11 +10,14 @@ from typing import TYPE_CHECKING
 
 from wsbench.worker.echo.closed_loop import ClosedLoop
 from wsbench.worker.echo.echo_driver import EchoDriver
+from wsbench.worker.echo.native_loops import NativeClosedLoop, NativeOpenLoop
+from wsbench.worker.echo.native_path import NativePath
 from wsbench.worker.echo.one_in_flight import OneInFlight
 from wsbench.worker.echo.open_loop import OpenLoop
 
 if TYPE_CHECKING:
     from wsbench.websocket.connect_options import ConnectOptions
+    from wsbench.run.options import RunOptions
     from wsbench.worker.engine import Engine
 
 __all__ = ["EchoDriver", "driver_for"]
@@ -22,10 +26,19 @@ __all__ = ["EchoDriver", "driver_for"]
 def driver_for(engine: Engine, connect: ConnectOptions | None = None) -> EchoDriver:
     """Return a registered driver of the kind that the options ask for; `connect`: its own, not those of the run."""
     options = engine.options
-    # The fast path supports neither TLS nor an event for every message.
-    long_way = options.in_flight > 1 or options.request_events or (connect or options.connect).uri.secure
-    closed: type[EchoDriver] = ClosedLoop if long_way else OneInFlight
-    kind = closed if options.closed_loop else OpenLoop
+    target = connect or options.connect
+    kind: type[EchoDriver]
+    if NativePath.serves(options, target):
+        kind = NativeClosedLoop if options.closed_loop else NativeOpenLoop
+    else:
+        kind = _python_kind(options, target)
     driver = kind(engine, engine.new_id())
     engine.connections.register(driver)
     return driver
+
+
+def _python_kind(options: RunOptions, target: ConnectOptions) -> type[EchoDriver]:
+    # The fast path supports neither TLS nor an event for every message.
+    long_way = options.in_flight > 1 or options.request_events or target.uri.secure
+    closed: type[EchoDriver] = ClosedLoop if long_way else OneInFlight
+    return closed if options.closed_loop else OpenLoop

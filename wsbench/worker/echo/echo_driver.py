@@ -20,12 +20,13 @@ from wsbench.measure.reply_difference import Payload
 from wsbench.measure.tally import REPLY_BATCH, Tally, pack_reply
 from wsbench.measure.verifier import EchoVerifier, Pending, ReplyStatus
 from wsbench.transport.connection import Connection
-from wsbench.transport.shortway import ShortWay
+from wsbench.transport.shortway import Way
 from wsbench.websocket.frames import BINARY, TEXT
 
 if TYPE_CHECKING:
     from wsbench.worker.engine import Engine
 
+NO_FRAMES: Iterator[tuple[bytes, bytes]] = iter(())
 _WRONG = (ReplyStatus.CORRUPTED, ReplyStatus.UNEXPECTED)
 
 
@@ -68,7 +69,7 @@ class EchoDriver(ABC):
         )
         self._verifier = EchoVerifier(self._messages, text=text)
         self._pending = self._verifier.pending
-        self._frames: Iterator[tuple[bytes, bytes]] = iter(())
+        self._frames = NO_FRAMES
         self._events = options.request_events
         self._open_loop = not options.closed_loop
         self.connection: Connection | None = None
@@ -114,7 +115,7 @@ class EchoDriver(ABC):
 
     # -- Receiver --------------------------------------------------------------------------------------------------
 
-    def short_way(self, fd: int) -> ShortWay | None:  # noqa: ARG002 - Receiver's
+    def short_way(self, fd: int) -> Way | None:  # noqa: ARG002 - Receiver's
         return None
 
     def predicted(self, data: bytes, timespec: bytes, handled_ns: int) -> int:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from wsbench.transport.shortway import ShortWay
+from wsbench.transport.shortway import Way
 from wsbench.worker.echo.closed_loop import ClosedLoop
+from wsbench.worker.echo.echo_driver import NO_FRAMES
 from wsbench.worker.echo.lane import Lane
 
 if TYPE_CHECKING:
     from wsbench.worker.engine import Engine
-
-
-_NO_FRAMES: Iterator[tuple[bytes, bytes]] = iter(())
 
 
 class OneInFlight(ClosedLoop):
@@ -30,7 +27,7 @@ class OneInFlight(ClosedLoop):
         self._fd = -1
         self._on_lane = False
 
-    def short_way(self, fd: int) -> ShortWay:
+    def short_way(self, fd: int) -> Way:
         self._fd = fd
         self._lane.widen(fd)
         return self._lane.way
@@ -68,7 +65,7 @@ class OneInFlight(ClosedLoop):
     def _put_on_lane(self) -> None:
         self._lane.put(self._fd, self._messages, self._pending.popleft())
         self._on_lane = True
-        self._frames = _NO_FRAMES  # unused on the lane, and thousands of generators take memory
+        self._frames = NO_FRAMES  # unused on the lane, and thousands of generators take memory
 
     def _recall(self) -> None:
         """Move the message in flight to the verifier, and prepare the following ones in `_frames`."""

@@ -10,7 +10,7 @@ from wsbench.measure.delta import merge_counts
 from wsbench.measure.tally import REPLY_BATCH, pack_reply
 from wsbench.measure.verifier import Pending
 from wsbench.transport.connection import Connection
-from wsbench.transport.shortway import ShortWay
+from wsbench.transport.shortway import ShortWay, Way
 from wsbench.worker.echo.echo_driver import EchoDriver
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class OpenLoop(EchoDriver):
         super().attach(connection)
         self._engine.schedule.pace(self)
 
-    def short_way(self, fd: int) -> ShortWay | None:
+    def short_way(self, fd: int) -> Way | None:
         """Count replies on the fast path: most arrive alone. It sends nothing in return."""
         if self._events:
             return None

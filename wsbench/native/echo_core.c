@@ -1,0 +1,489 @@
+#define _GNU_SOURCE
+#include "echo_core.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <time.h>
+
+static const int64_t NS_PER_S = 1000000000;
+static const int64_t LAST_SECOND = INT64_MAX / 1000000000 - 1;
+static const int READS = 16; /* of one connection in a turn */
+
+/* -- messages ------------------------------------------------------------------------------------------------------ */
+
+/* The parts of one frame of the server: `front` (header and beginning), `body`, and `end`. */
+typedef struct {
+    uint8_t front[FRONT_SIZE];
+    const uint8_t *body;
+    size_t front_size, body_size, end_size;
+} parts_t;
+
+static const char JSON_END[] = "\"}";
+
+static size_t put_text(uint8_t *into, const char *text) {
+    size_t size = strlen(text);
+    memcpy(into, text, size);
+    return size;
+}
+
+static size_t put_number(uint8_t *into, uint64_t number) {
+    uint8_t digits[20];
+    size_t size = 0;
+    do {
+        digits[sizeof digits - ++size] = (uint8_t)('0' + number % 10);
+        number /= 10;
+    } while (number != 0);
+    memcpy(into, digits + sizeof digits - size, size);
+    return size;
+}
+
+/* False if the numbers do not fit into a message. */
+static bool make_parts(const messages_t *messages, uint64_t id, uint64_t seq, parts_t *parts) {
+    size_t size = messages->header;
+    memcpy(parts->front, messages->plain, sizeof messages->plain);
+    if (messages->payload != NULL) {
+        parts->front_size = size;
+        parts->body = messages->payload;
+        parts->body_size = messages->size;
+        parts->end_size = 0;
+        return true;
+    }
+    size += put_text(parts->front + size, "{\"id\":");
+    size += put_number(parts->front + size, id);
+    size += put_text(parts->front + size, ",\"seq\":");
+    size += put_number(parts->front + size, seq);
+    size += put_text(parts->front + size, ",\"pad\":\"");
+    parts->front_size = size;
+    parts->end_size = sizeof JSON_END - 1;
+    size_t whole = (size_t)messages->header + messages->size;
+    if (size + parts->end_size > whole)
+        return false;
+    parts->body_size = whole - size - parts->end_size;
+    parts->body = messages->noise + seq % messages->period * messages->stride % messages->places;
+    return true;
+}
+
+/* Set `at` to the bytes of a part from `from` on, and return how many of `size` it has. */
+static inline size_t part_of(const uint8_t *part, size_t part_size, size_t from, size_t size, const uint8_t **at) {
+    if (from >= part_size)
+        return 0;
+    *at = part + from;
+    return part_size - from < size ? part_size - from : size;
+}
+
+/* Go through `size` bytes of a frame from `from` on, which it must have: compare them with `data`, or copy them. */
+static bool walk(const parts_t *parts, size_t from, size_t size, const uint8_t *data, uint8_t *copy) {
+    const uint8_t *starts[] = {parts->front, parts->body, (const uint8_t *)JSON_END};
+    const size_t sizes[] = {parts->front_size, parts->body_size, parts->end_size};
+    for (int part = 0; part < 3 && size > 0; part++) {
+        const uint8_t *at = NULL;
+        size_t count = part_of(starts[part], sizes[part], from, size, &at);
+        if (count > 0) {
+            if (copy != NULL) {
+                memcpy(copy, at, count);
+                copy += count;
+            } else {
+                if (memcmp(data, at, count) != 0)
+                    return false;
+                data += count;
+            }
+            size -= count;
+        }
+        from = from > sizes[part] ? from - sizes[part] : 0;
+    }
+    return size == 0;
+}
+
+bool message_payload(const messages_t *messages, uint64_t id, uint64_t seq, uint8_t *into) {
+    parts_t parts;
+    return make_parts(messages, id, seq, &parts) && walk(&parts, messages->header, messages->size, NULL, into);
+}
+
+static size_t frame_size(const messages_t *messages) { return (size_t)messages->header + messages->size; }
+
+static size_t masked_size(const messages_t *messages) { return frame_size(messages) + sizeof(uint32_t); }
+
+static size_t make_header(uint8_t *into, uint8_t first_byte, uint32_t size, uint8_t mask_bit) {
+    into[0] = first_byte;
+    if (size < 126) {
+        into[1] = (uint8_t)(mask_bit | size);
+        return 2;
+    }
+    size_t bytes = size < 65536 ? 2 : 8;
+    into[1] = (uint8_t)(mask_bit | (bytes == 2 ? 126 : 127));
+    for (size_t place = 0; place < bytes; place++)
+        into[2 + place] = (uint8_t)((uint64_t)size >> (8 * (bytes - 1 - place)));
+    return 2 + bytes;
+}
+
+/* RFC 6455, 10.3: the author of the payloads must not predict the keys. The author is us: a pool of them is enough. */
+static bool next_key(table_t *table, uint32_t *key) {
+    if (table->next_key == KEYS) {
+        if (getrandom(table->keys, sizeof table->keys, 0) != (ssize_t)sizeof table->keys)
+            return false;
+        table->next_key = 0;
+    }
+    *key = table->keys[table->next_key++];
+    return true;
+}
+
+static void apply_mask(uint8_t *data, size_t size, uint32_t key) {
+    uint64_t wide = (uint64_t)key << 32 | key, word;
+    uint8_t bytes[sizeof key];
+    memcpy(bytes, &key, sizeof key);
+    size_t at = 0;
+    for (; size - at >= sizeof word; at += sizeof word) {
+        memcpy(&word, data + at, sizeof word);
+        word ^= wide;
+        memcpy(data + at, &word, sizeof word);
+    }
+    for (; at < size; at++)
+        data[at] ^= bytes[at & 3];
+}
+
+/* Write a masked frame of `masked_size` bytes. */
+static bool make_frame(table_t *table, uint64_t id, uint64_t seq, uint8_t *into) {
+    const messages_t *messages = &table->messages;
+    uint32_t key;
+    if (!next_key(table, &key))
+        return false;
+    memcpy(into, messages->masked, messages->header);
+    memcpy(into + messages->header, &key, sizeof key);
+    uint8_t *payload = into + messages->header + sizeof key;
+    if (!message_payload(messages, id, seq, payload))
+        return false;
+    apply_mask(payload, messages->size, key);
+    return true;
+}
+
+/* -- the table ----------------------------------------------------------------------------------------------------- */
+
+bool table_init(table_t *table, const messages_t *messages, uint8_t first_byte, uint32_t window, int64_t timeout_ns) {
+    memset(table, 0, sizeof *table);
+    table->messages = *messages;
+    table->messages.header = (uint32_t)make_header(table->messages.plain, first_byte, messages->size, 0);
+    make_header(table->messages.masked, first_byte, messages->size, 0x80);
+    table->window = window;
+    table->timeout_ns = timeout_ns;
+    table->next_key = KEYS;
+    size_t largest = masked_size(&table->messages), wanted = largest * (window > 0 ? window : 1);
+    size_t room = largest > 4 * READ_SIZE ? largest : 4 * READ_SIZE;
+    table->output_size = wanted < room ? wanted : room;
+    table->input = malloc(frame_size(&table->messages) + READ_SIZE);
+    table->output = malloc(table->output_size);
+    return table->input != NULL && table->output != NULL;
+}
+
+void table_free(table_t *table) {
+    for (size_t fd = 0; fd < table->connections_size; fd++)
+        free(table->connections[fd].ring);
+    for (uint32_t slot = 0; slot < table->slots_size; slot++)
+        free(table->slots[slot].buckets);
+    free(table->connections);
+    free(table->slots);
+    free(table->input);
+    free(table->output);
+}
+
+int64_t slot_open(table_t *table) {
+    uint32_t slot = 0;
+    while (slot < table->slots_size && table->slots[slot].open)
+        slot++;
+    if (slot == table->slots_size) {
+        uint32_t size = slot < 16 ? 16 : 2 * slot;
+        slot_t *slots = realloc(table->slots, size * sizeof *slots);
+        if (slots == NULL)
+            return -1;
+        memset(slots + slot, 0, (size - slot) * sizeof *slots);
+        table->slots = slots;
+        table->slots_size = size;
+    }
+    table->slots[slot] = (slot_t){.open = true};
+    return slot;
+}
+
+bool slot_close(table_t *table, uint32_t slot) {
+    slot_t *closing = &table->slots[slot];
+    if (closing->in_flight > 0)
+        return false;
+    if (slot == table->slot)
+        table->end_ns = table->start_ns; /* nothing is sent until another interval is set */
+    free(closing->buckets);
+    *closing = (slot_t){0};
+    return true;
+}
+
+connection_t *connection_of(const table_t *table, int64_t fd) {
+    if (fd < 0 || (uint64_t)fd >= table->connections_size || !table->connections[fd].on)
+        return NULL;
+    return &table->connections[fd];
+}
+
+flight_t *flight_at(connection_t *connection, uint32_t place) {
+    flight_t *ring = connection->ring != NULL ? connection->ring : &connection->single;
+    uint32_t at = connection->head + place;
+    return &ring[at < connection->capacity ? at : at - connection->capacity];
+}
+
+/* Move the flights to a ring with room for `count`. */
+static bool widen(connection_t *connection, uint32_t count) {
+    if (connection->capacity == 0)
+        connection->capacity = 1;
+    if (count <= connection->capacity)
+        return true;
+    uint32_t capacity = count < 8 ? 8 : count;
+    flight_t *ring = malloc(capacity * sizeof *ring);
+    if (ring == NULL)
+        return false;
+    for (uint32_t place = 0; place < connection->count; place++)
+        ring[place] = *flight_at(connection, place);
+    free(connection->ring);
+    connection->ring = ring;
+    connection->capacity = capacity;
+    connection->head = 0;
+    return true;
+}
+
+connection_t *connection_put(table_t *table, uint32_t fd, uint64_t id, uint64_t oldest, uint32_t count) {
+    if (fd >= table->connections_size) {
+        size_t size = fd + 64u + table->connections_size / 2;
+        connection_t *connections = realloc(table->connections, size * sizeof *connections);
+        if (connections == NULL)
+            return NULL;
+        memset(connections + table->connections_size, 0, (size - table->connections_size) * sizeof *connections);
+        table->connections = connections;
+        table->connections_size = size;
+    }
+    connection_t *connection = &table->connections[fd];
+    connection->count = connection->head = connection->matched = 0;
+    if (!widen(connection, count > table->window ? count : table->window))
+        return NULL;
+    connection->id = id;
+    connection->oldest = oldest;
+    connection->on = true;
+    connection->stalled = false;
+    return connection;
+}
+
+bool flight_push(table_t *table, connection_t *connection, flight_t flight) {
+    if (connection->count == connection->capacity &&
+        (connection->capacity >= LARGEST_WINDOW || !widen(connection, 2 * connection->capacity)))
+        return false;
+    *flight_at(connection, connection->count++) = flight;
+    table->slots[flight.slot].in_flight++;
+    return true;
+}
+
+static void flight_pop(table_t *table, connection_t *connection) {
+    table->slots[flight_at(connection, 0)->slot].in_flight--;
+    connection->head = connection->head + 1 < connection->capacity ? connection->head + 1 : 0;
+    connection->count--;
+    connection->oldest++;
+}
+
+void connection_take(table_t *table, connection_t *connection) {
+    for (uint32_t place = 0; place < connection->count; place++)
+        table->slots[flight_at(connection, place)->slot].in_flight--;
+    connection->on = false;
+}
+
+bool matched_bytes(const table_t *table, const connection_t *connection, uint8_t *into) {
+    parts_t parts;
+    return make_parts(&table->messages, connection->id, connection->oldest, &parts) &&
+           walk(&parts, 0, connection->matched, NULL, into);
+}
+
+/* -- counting ------------------------------------------------------------------------------------------------------ */
+
+int32_t bucket_key(int64_t value_ns) {
+    if (value_ns < 0)
+        return -1;
+    int bits = 64 - __builtin_clzll((unsigned long long)value_ns | 1u);
+    int shift = bits > SUB_BITS ? bits - SUB_BITS : 0;
+    int64_t key = (int64_t)shift << SUB_BITS | value_ns >> shift;
+    return key > HIGHEST_KEY ? -1 : (int32_t)key;
+}
+
+/* Count a reply, unless a value is in no bucket: the clock has stepped, or the reply took an hour. */
+static bool count_reply(table_t *table, const flight_t *flight, int64_t arrived_ns, int64_t handled_ns) {
+    slot_t *slot = &table->slots[flight->slot];
+    const int series = table->window > 0 ? 2 : MOST_SERIES;
+    if (slot->buckets == NULL) {
+        slot->buckets = calloc((size_t)series * (HIGHEST_KEY + 1), sizeof *slot->buckets);
+        if (slot->buckets == NULL)
+            return false;
+    }
+    const int64_t values[MOST_SERIES] = {
+        [READ_LAG] = handled_ns - arrived_ns,
+        [SERVICE] = arrived_ns - flight->sent_ns,
+        [RESPONSE] = arrived_ns - flight->due_ns,
+        [SEND_LAG] = flight->sent_ns - flight->due_ns,
+    };
+    int32_t keys[MOST_SERIES];
+    for (int place = 0; place < series; place++)
+        if ((keys[place] = bucket_key(values[place])) < 0)
+            return false;
+    for (int place = 0; place < series; place++)
+        slot->buckets[(size_t)place * (HIGHEST_KEY + 1) + (size_t)keys[place]]++;
+    slot->received++;
+    slot->user_stamped += handled_ns == arrived_ns;
+    return true;
+}
+
+/* -- reading and sending ------------------------------------------------------------------------------------------- */
+
+static int64_t now_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return now.tv_sec * NS_PER_S + now.tv_nsec;
+}
+
+/* The kernel's receive timestamp (SO_TIMESTAMPNS, transport/timestamps.py), or `otherwise`. */
+static int64_t arrival(struct msghdr *header, int64_t otherwise) {
+    for (struct cmsghdr *part = CMSG_FIRSTHDR(header); part != NULL; part = CMSG_NXTHDR(header, part)) {
+        struct timespec stamp;
+        if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SO_TIMESTAMPNS ||
+            part->cmsg_len < CMSG_LEN(sizeof stamp))
+            continue;
+        memcpy(&stamp, CMSG_DATA(part), sizeof stamp);
+        if (stamp.tv_sec >= 0 && stamp.tv_sec < LAST_SECOND && stamp.tv_nsec >= 0 && stamp.tv_nsec < NS_PER_S)
+            return stamp.tv_sec * NS_PER_S + stamp.tv_nsec;
+    }
+    return otherwise;
+}
+
+/* Send `size` bytes of the output; keep in the leftover what the socket does not accept. */
+static bool send_output(table_t *table, int fd, size_t size, leftover_t *leftover) {
+    ssize_t sent = send(fd, table->output, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent < 0) {
+        leftover->send_error = errno;
+        sent = 0;
+    }
+    table->bytes_sent += sent;
+    if ((size_t)sent == size)
+        return true;
+    table->connections[fd].stalled = true; /* nothing must follow a part of a frame */
+    leftover->unsent = table->output + sent;
+    leftover->unsent_size = size - (size_t)sent;
+    return false;
+}
+
+/* Fill the window. Return false when it could not be filled: the interval is over, or the socket is full. */
+static bool refill(table_t *table, connection_t *connection, int fd, leftover_t *leftover) {
+    const size_t frame = masked_size(&table->messages);
+    while (connection->count < table->window) {
+        uint32_t room = table->window - connection->count, fits = (uint32_t)(table->output_size / frame);
+        uint32_t count = room < fits ? room : fits;
+        for (uint32_t place = 0; place < count; place++)
+            if (!make_frame(table, connection->id, connection->oldest + connection->count + place,
+                            table->output + place * frame))
+                return false;
+        const int64_t now = now_ns();
+        if (now < table->start_ns || now >= table->end_ns)
+            return false;
+        for (uint32_t place = 0; place < count; place++)
+            if (!flight_push(table, connection, (flight_t){now, now, table->slot}))
+                return false; /* cannot be: there is room for the window */
+        table->slots[table->slot].sent += count;
+        if (!send_output(table, fd, count * frame, leftover))
+            return false;
+    }
+    return true;
+}
+
+/* Count the replies at the beginning of `data` that are exactly the expected ones; return how many bytes they are. The
+   bytes of an incomplete one count as well. `differs`: the frame that begins there is not exactly the expected one. */
+static size_t match(table_t *table, connection_t *connection, const uint8_t *data, size_t size,
+                    const leftover_t *instants, bool *differs, uint32_t *counted) {
+    const size_t frame = frame_size(&table->messages);
+    size_t at = 0;
+    parts_t parts;
+    *differs = false;
+    while (at < size) {
+        size_t left = frame - connection->matched, count = size - at < left ? size - at : left;
+        if (connection->count == 0 || !make_parts(&table->messages, connection->id, connection->oldest, &parts) ||
+            !walk(&parts, connection->matched, count, data + at, NULL)) {
+            *differs = true;
+            return at;
+        }
+        if (count == left) {
+            const flight_t *flight = flight_at(connection, 0);
+            if (instants->handled_ns - flight->due_ns > table->timeout_ns ||
+                !count_reply(table, flight, instants->arrived_ns, instants->handled_ns)) {
+                *differs = true;
+                return at;
+            }
+            flight_pop(table, connection);
+            connection->matched = 0;
+            (*counted)++;
+        } else {
+            connection->matched += (uint32_t)count;
+        }
+        at += count;
+    }
+    return at;
+}
+
+enum served serve(table_t *table, int fd, leftover_t *leftover) {
+    connection_t *connection = connection_of(table, fd);
+    if (connection == NULL || connection->stalled)
+        return UNREAD;
+    uint8_t *data = table->input + frame_size(&table->messages);
+    for (int reads = 0; reads < READS; reads++) {
+        memset(leftover, 0, sizeof *leftover);
+        union {
+            struct cmsghdr header;
+            uint8_t room[CMSG_SPACE(sizeof(struct timespec))];
+        } ancillary;
+        struct iovec into = {data, READ_SIZE};
+        struct msghdr header = {
+            .msg_iov = &into, .msg_iovlen = 1, .msg_control = &ancillary, .msg_controllen = sizeof ancillary};
+        ssize_t size = recvmsg(fd, &header, MSG_DONTWAIT);
+        if (size < 0) {
+            leftover->read_error = errno == EAGAIN || errno == EINTR ? 0 : errno;
+            return leftover->read_error == 0 ? SERVED : LEFT_OVER;
+        }
+        if (size == 0)
+            return UNREAD; /* the end of the stream, which can be read again */
+        leftover->handled_ns = now_ns();
+        leftover->arrived_ns = arrival(&header, leftover->handled_ns);
+        table->bytes_received += size;
+        bool differs = true;
+        uint32_t counted = 0, matched = connection->matched;
+        size_t taken = 0;
+        if (table->active)
+            taken = match(table, connection, data, (size_t)size, leftover, &differs, &counted);
+        if (differs) {
+            /* The frame that differs may have begun in an earlier read, whose bytes were the expected ones. */
+            uint32_t before = taken == 0 ? matched : 0;
+            connection->matched = before;
+            leftover->rest = data + taken - before;
+            leftover->rest_size = (size_t)size - taken + before;
+            if (before > 0 && !matched_bytes(table, connection, data - before))
+                return LEFT_OVER; /* cannot be: they have been compared */
+            connection->matched = 0;
+        }
+        bool filled = counted == 0 || refill(table, connection, fd, leftover);
+        if (differs || !filled)
+            return LEFT_OVER;
+        if (size < READ_SIZE)
+            return SERVED;
+    }
+    return UNREAD;
+}
+
+enum served fire(table_t *table, int64_t fd, int64_t due_ns, leftover_t *leftover) {
+    memset(leftover, 0, sizeof *leftover);
+    connection_t *connection = connection_of(table, fd);
+    if (connection == NULL || connection->stalled || !table->active || due_ns < table->start_ns || due_ns >= table->end_ns)
+        return LEFT_OVER;
+    if (!make_frame(table, connection->id, connection->oldest + connection->count, table->output))
+        return LEFT_OVER;
+    if (!flight_push(table, connection, (flight_t){due_ns, now_ns(), table->slot}))
+        return LEFT_OVER;
+    table->slots[table->slot].sent++;
+    return send_output(table, (int)fd, masked_size(&table->messages), leftover) ? SERVED : LEFT_OVER;
+}

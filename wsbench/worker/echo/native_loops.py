@@ -1,0 +1,138 @@
+"""Echo drivers whose connections are served by the native path while only expected replies arrive.
+
+Any unexpected input moves the messages in flight back to the verifier; the next send moves them to the table again.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from wsbench.transport.connection import State
+from wsbench.transport.shortway import Way
+from wsbench.transport.timestamps import ns_to_timespec
+from wsbench.websocket.frames import frame_header
+from wsbench.worker.echo.closed_loop import ClosedLoop
+from wsbench.worker.echo.echo_driver import NO_FRAMES, EchoDriver
+from wsbench.worker.echo.native_path import NativePath
+from wsbench.worker.echo.open_loop import OpenLoop
+
+if TYPE_CHECKING:
+    from wsbench.worker.engine import Engine
+
+
+_SLOTS_BELOW: tuple[str, ...] = ()
+"""Two bases of a class cannot both have slots: the common part's are in the classes below."""
+
+
+class _NativeLoop(EchoDriver):
+    """The common part of both loops, before `ClosedLoop` or `OpenLoop` among the bases.
+
+    Invariant: a connection in the table is on its short way (`Connection.on_short_way`).
+    """
+
+    __slots__ = _SLOTS_BELOW
+    _fd: int
+    _id: int
+    _in_table: bool
+    _path: NativePath
+
+    def __init__(self, engine: Engine, connection_id: int) -> None:
+        super().__init__(engine, connection_id)
+        self._path = engine.singleton(NativePath)
+        self._id = connection_id
+        self._fd = -1
+        self._in_table = False
+
+    def short_way(self, fd: int) -> Way | None:
+        self._fd = fd
+        self._path.expect(fd, self)
+        return self._path
+
+    def retire(self) -> None:
+        self.recall()
+        super().retire()  # type: ignore[safe-super]  # it is the other base's
+
+    @property
+    def outstanding(self) -> int:
+        return super().outstanding + (self._path.in_flight(self._fd) if self._in_table else 0)
+
+    def expire(self, now_ns: int) -> int:
+        # Messages that are not overdue stay in the table.
+        if self._in_table:
+            deadline_ns = self._path.oldest_due_ns(self._fd, now_ns) + self._timeout_ns
+            if now_ns <= deadline_ns:
+                return deadline_ns
+        self.recall()
+        return super().expire(now_ns)
+
+    def abandon(self) -> None:
+        self.recall()
+        super().abandon()
+
+    def predicted(self, data: bytes, timespec: bytes, handled_ns: int) -> int:
+        self.recall()
+        return super().predicted(data, timespec, handled_ns)
+
+    def message(self, payload: bytes, text: bool, arrived_ns: int, handled_ns: int) -> None:
+        self.recall()
+        super().message(payload, text, arrived_ns, handled_ns)
+
+    def proceed(self) -> None:
+        self._refill()
+
+    def recall(self) -> None:
+        connection = self.connection
+        if not self._in_table:
+            return
+        assert connection is not None
+        self._in_table = False
+        matched = self._path.take(self._fd, self._verifier, frame_header(self._opcode, self._size))
+        self._prepare(connection)
+        if matched and connection.state is not State.CLOSED:
+            now_ns = time.time_ns()
+            connection.strayed(matched, ns_to_timespec(now_ns), now_ns)
+
+    def _refill(self) -> None:
+        self.recall()
+        super()._refill()  # type: ignore[safe-super]  # likewise
+        self._put()
+
+    def _put(self) -> None:
+        """Move the messages in flight into the table, if the next reply is the oldest one's."""
+        connection = self.connection
+        if connection is None or not connection.on_short_way or self._verifier.overtaken:
+            return
+        self._path.put(self._fd, self._id, self._verifier)
+        self._in_table = True
+        self._frames = NO_FRAMES  # unused in the table, and thousands of generators take memory
+
+
+class NativeClosedLoop(_NativeLoop, ClosedLoop):
+    """A closed loop with a window of any size."""
+
+    __slots__ = ("_fd", "_id", "_in_table", "_path")
+
+    def _put(self) -> None:
+        if self._pending and self._window:
+            super()._put()
+
+
+class NativeOpenLoop(_NativeLoop, OpenLoop):
+    """An open loop, whose due messages the native path sends together (`NativePath.fire`)."""
+
+    __slots__ = ("_fd", "_id", "_in_table", "_path")
+
+    def __init__(self, engine: Engine, connection_id: int) -> None:
+        super().__init__(engine, connection_id)
+        engine.schedule.fire_together(self._path.fire)
+
+    def fire(self, due_ns: int) -> None:
+        """Send a message that the table did not send."""
+        self.recall()
+        super().fire(due_ns)
+        self._put()
+
+    def _put(self) -> None:
+        if not self._waiting and not self._retired:
+            super()._put()

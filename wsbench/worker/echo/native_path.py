@@ -1,0 +1,215 @@
+"""The native path of a process: joins the table in C with the engine's recorder, poller and connections.
+
+See docs/native-path.md. The table serves a connection from `put` to `take`; whatever is not exactly what it predicted
+goes to the connection and its driver, which are the authority.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from wsbench import native
+from wsbench.measure.bucket_arrays import SparseBuckets
+from wsbench.measure.payloads import padding
+from wsbench.measure.tally import Tally
+from wsbench.measure.verifier import EchoVerifier
+from wsbench.run.options import RunOptions
+from wsbench.transport.poller import Readable, hub_poller
+from wsbench.transport.shortway import Traveller
+from wsbench.transport.timestamps import ns_to_timespec
+from wsbench.websocket.frames import BINARY, TEXT
+
+if TYPE_CHECKING:
+    from wsbench.native._echo import Leftover
+    from wsbench.worker.engine import Engine
+    from wsbench.worker.pacer import Paced
+
+
+class NativeDriver(Protocol):
+    """A driver whose connection may be in the table."""
+
+    def recall(self) -> None:
+        """Take the connection out of the table, if it is there."""
+
+    def proceed(self) -> None:
+        """Send what there is room for, and put the connection into the table again if that is possible."""
+
+
+class NativeCounts:
+    """The counts of one tally in the table; `measure.tally.ExternalCounts`."""
+
+    def __init__(self, table: native.Table) -> None:
+        self._table = table
+        self.number = table.open_tally()
+
+    def take_counts(self) -> tuple[int, int, int]:
+        return self._table.take_counts(self.number)
+
+    def take_buckets(self) -> list[SparseBuckets]:
+        taken = self._table.take_buckets(self.number)
+        return [SparseBuckets(np.frombuffer(keys, np.int64), np.frombuffer(counts, np.int64)) for keys, counts in taken]
+
+    def close(self) -> None:
+        self._table.close_tally(self.number)
+
+
+class NativePath:
+    """Table of the connections of one process that are served in C."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._table = _table(engine.options)
+        self._closed_loop = engine.options.closed_loop
+        self._recorder = engine.recorder
+        self._traffic = engine.traffic
+        self._tallies: dict[int, Tally] = {}
+        self._drivers: dict[int, NativeDriver] = {}
+        self._travellers: dict[int, Traveller] = {}
+        self._descriptors: dict[Any, int] = {}
+        self._recorder.on_change = self._follow
+        self._follow()
+        hub_poller().serve(self._poll)
+
+    @staticmethod
+    def serves(options: RunOptions, target: ConnectOptions) -> bool:
+        """Return whether connections to `target` can be in a table, with these options."""
+        return (
+            options.native
+            and native.BUILT
+            and not target.uri.secure
+            and not options.request_events
+            and options.payload_size <= native.LARGEST_PAYLOAD
+            and options.in_flight <= native.LARGEST_WINDOW
+            and hub_poller().can_serve
+        )
+
+    # -- connections -----------------------------------------------------------------------------------------------
+
+    def expect(self, fd: int, driver: NativeDriver) -> None:
+        """Note the driver of a connection that will join."""
+        self._drivers[fd] = driver
+        self._descriptors[driver] = fd
+
+    def join(self, fd: int, _raw: Any, traveller: Traveller) -> None:
+        self._travellers[fd] = traveller
+
+    def leave(self, fd: int) -> None:
+        del self._travellers[fd]
+        del self._descriptors[self._drivers.pop(fd)]
+
+    def off(self, fd: int) -> None:
+        self._drivers[fd].recall()
+
+    def readable(self, fd: int, events: int) -> None:
+        """Read in the general path: the poller's callback where the table does not serve a connection."""
+        traveller = self._travellers[fd]
+        try:
+            self._drivers[fd].recall()
+        except Exception as error:  # the callback's edge: gevent would print it and go on
+            traveller.failed(error)
+        else:
+            traveller.read(fd, events)
+
+    def put(self, fd: int, connection_id: int, verifier: EchoVerifier) -> None:
+        """Move a connection and its messages in flight into the table."""
+        pending = verifier.pending
+        flights = [(due_ns, sent_ns, self._number(tally)) for _, due_ns, sent_ns, _, tally in pending]
+        self._table.put(fd, connection_id, verifier.last_seq + 1 - len(pending), flights)
+        pending.clear()
+
+    def take(self, fd: int, verifier: EchoVerifier, header: bytes) -> bytes:
+        """Move a connection back to its verifier; return what has been read of an incomplete reply.
+
+        `header` precedes the payload in the expected replies.
+        """
+        oldest, flights, matched = self._table.take(fd)
+        build, tallies = verifier.messages.build, self._tallies
+        verifier.last_seq = oldest + len(flights) - 1
+        verifier.pending.extend(
+            (header + build(seq), due_ns, sent_ns, seq, tallies[number])
+            for seq, (due_ns, sent_ns, number) in enumerate(flights, oldest)
+        )
+        return matched
+
+    def in_flight(self, fd: int) -> int:
+        """Return the number of messages in flight on a connection in the table."""
+        return self._table.in_flight(fd)
+
+    def oldest_due_ns(self, fd: int, default_ns: int) -> int:
+        """Return when the oldest message on a connection in the table was due; `default_ns` if none is in flight."""
+        due_ns = self._table.oldest_due_ns(fd)
+        return default_ns if due_ns is None else due_ns
+
+    # -- intervals -------------------------------------------------------------------------------------------------
+
+    def _number(self, tally: Tally) -> int:
+        """Return the number of a tally in the table."""
+        if tally.external is None:
+            counts = tally.external = NativeCounts(self._table)
+            self._tallies[counts.number] = tally
+        assert isinstance(tally.external, NativeCounts)
+        return tally.external.number
+
+    def _follow(self) -> None:
+        """Let the table follow the recorder's interval."""
+        recorder = self._recorder
+        active = recorder.closed_loops_active if self._closed_loop else recorder.sending
+        start_ns = recorder.current.interval.start_ns
+        self._table.follow(self._number(recorder.current), start_ns, recorder.boundary_ns, active)
+
+    # -- work ------------------------------------------------------------------------------------------------------
+
+    def _poll(self, epoll_fd: int, limit: int, callbacks: list[Readable]) -> bool:
+        """Serve sockets that are ready; `transport.poller.Server`."""
+        ready, received, sent, others, leftovers = self._table.poll(epoll_fd, limit)
+        self._traffic.received += received
+        self._traffic.sent += sent
+        for leftover in leftovers:
+            self._proceed(leftover, read=True)
+        for fd, events in others:
+            callbacks[fd](fd, events)
+        return ready > 0
+
+    def fire(self, due: list[tuple[int, Paced]]) -> None:
+        """Send messages that are due (ns of CLOCK_REALTIME)."""
+        descriptors = self._descriptors
+        sent, unsent, leftovers = self._table.fire([(due_ns, descriptors.get(paced, -1)) for due_ns, paced in due])
+        self._traffic.sent += sent
+        for leftover in leftovers:
+            self._proceed(leftover, read=False)
+        for place in unsent:
+            due_ns, paced = due[place]
+            paced.fire(due_ns)
+
+    def _proceed(self, leftover: Leftover, *, read: bool) -> None:
+        """Go on in the general path."""
+        fd, unsent, send_error, read_error, rest, arrived_ns, handled_ns = leftover
+        driver, traveller = self._drivers[fd], self._travellers[fd]
+        try:
+            driver.recall()
+            if send_error:
+                traveller.refused(unsent, OSError(send_error, os.strerror(send_error)))
+            elif unsent:
+                traveller.keep(unsent)
+            driver.proceed()
+            timespec = ns_to_timespec(arrived_ns)
+            if rest:
+                traveller.strayed(rest, timespec, handled_ns)
+            if read_error:
+                traveller.failed(OSError(read_error, os.strerror(read_error)))
+            elif read:
+                traveller.look_again(len(rest) or 1, timespec, handled_ns)
+        except Exception as error:  # the callback's edge
+            traveller.failed(error)
+
+
+def _table(options: RunOptions) -> native.Table:
+    size, payload = options.payload_size, options.payload
+    window = options.in_flight if options.closed_loop else 0
+    first_byte = BINARY if options.binary else TEXT
+    if payload is not None:
+        return native.Table(size, first_byte, window, options.timeout_ns, payload, False, 1, 1, 1)
+    noise, places, stride, period = padding(size)
+    return native.Table(size, first_byte, window, options.timeout_ns, noise, True, places, stride, period)
