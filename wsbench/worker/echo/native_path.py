@@ -41,9 +41,12 @@ class NativeDriver(Protocol):
 class NativeCounts:
     """The counts of one tally in the table; `measure.tally.ExternalCounts`."""
 
-    def __init__(self, table: native.Table) -> None:
+    def __init__(self, table: native.Table, tallies: dict[int, Tally], tally: Tally) -> None:
+        """Open `tally` in the table; until `close`, `tallies` has it by its number."""
         self._table = table
+        self._tallies = tallies
         self.number = table.open_tally()
+        tallies[self.number] = tally
 
     def take_counts(self) -> tuple[int, int, int]:
         return self._table.take_counts(self.number)
@@ -54,6 +57,7 @@ class NativeCounts:
 
     def close(self) -> None:
         self._table.close_tally(self.number)
+        del self._tallies[self.number]
 
 
 class NativePath:
@@ -147,8 +151,7 @@ class NativePath:
     def _number(self, tally: Tally) -> int:
         """Return the number of a tally in the table."""
         if tally.external is None:
-            counts = tally.external = NativeCounts(self._table)
-            self._tallies[counts.number] = tally
+            tally.external = NativeCounts(self._table, self._tallies, tally)
         assert isinstance(tally.external, NativeCounts)
         return tally.external.number
 
@@ -197,6 +200,7 @@ class NativePath:
             timespec = ns_to_timespec(arrived_ns)
             if rest:
                 traveller.strayed(rest, timespec, handled_ns)
+                driver.proceed()
             if read_error:
                 traveller.failed(OSError(read_error, os.strerror(read_error)))
             elif read:
