@@ -176,8 +176,7 @@ class Connection(BufferedSocket):
         if self._way is not None and self.on_short_way is not (self._usual and not self.full):
             self.on_short_way = not self.on_short_way
             self._poller.set_callback(self._fd, self._way.readable if self.on_short_way else self.read)
-            if not self.on_short_way:
-                self._way.off(self._fd)
+            (self._way.on if self.on_short_way else self._way.off)(self._fd)
 
     _fullness_changed = _choose_way
 

@@ -77,6 +77,9 @@ class Way(Protocol):
     def leave(self, fd: int) -> None:
         """Remove a connection that has ended."""
 
+    def on(self, fd: int) -> None:
+        """Begin to read a connection."""
+
     def off(self, fd: int) -> None:
         """Stop to read a connection, which reads itself from now on."""
 
@@ -104,8 +107,10 @@ class ShortWay:
         """Remove a connection that has ended."""
         self._sockets[fd], self._travellers[fd] = None, _GONE
 
-    def off(self, fd: int) -> None:
+    def on(self, fd: int) -> None:
         """Do nothing: this way reads only when the poller calls it."""
+
+    off = on
 
     def _reader(self, answer: Answer, traffic: Traffic) -> Readable:
         """Return the reader. Its default arguments are constants, which are faster than closures."""

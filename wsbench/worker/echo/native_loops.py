@@ -96,12 +96,12 @@ class _NativeLoop(EchoDriver):
     def _refill(self) -> None:
         self.recall()
         super()._refill()  # type: ignore[safe-super]  # likewise
-        self._put()
+        self.settle()
 
-    def _put(self) -> None:
+    def settle(self) -> None:
         """Move the messages in flight into the table, if the next reply is the oldest one's."""
         connection = self.connection
-        if connection is None or not connection.on_short_way or self._verifier.overtaken:
+        if self._in_table or connection is None or not connection.on_short_way or self._verifier.overtaken:
             return
         self._path.put(self._fd, self._id, self._verifier)
         self._in_table = True
@@ -113,9 +113,9 @@ class NativeClosedLoop(_NativeLoop, ClosedLoop):
 
     __slots__ = ("_fd", "_id", "_in_table", "_path")
 
-    def _put(self) -> None:
+    def settle(self) -> None:
         if self._pending and self._window:
-            super()._put()
+            super().settle()
 
 
 class NativeOpenLoop(_NativeLoop, OpenLoop):
@@ -131,8 +131,8 @@ class NativeOpenLoop(_NativeLoop, OpenLoop):
         """Send a message that the table did not send."""
         self.recall()
         super().fire(due_ns)
-        self._put()
+        self.settle()
 
-    def _put(self) -> None:
+    def settle(self) -> None:
         if not self._waiting and not self._retired:
-            super()._put()
+            super().settle()

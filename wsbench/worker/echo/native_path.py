@@ -34,8 +34,11 @@ class NativeDriver(Protocol):
     def recall(self) -> None:
         """Take the connection out of the table, if it is there."""
 
+    def settle(self) -> None:
+        """Put the connection into the table if that is possible."""
+
     def proceed(self) -> None:
-        """Send what there is room for, and put the connection into the table again if that is possible."""
+        """Send what there is room for, then settle."""
 
 
 class NativeCounts:
@@ -102,6 +105,9 @@ class NativePath:
     def leave(self, fd: int) -> None:
         del self._travellers[fd]
         del self._descriptors[self._drivers.pop(fd)]
+
+    def on(self, fd: int) -> None:
+        self._drivers[fd].settle()
 
     def off(self, fd: int) -> None:
         self._drivers[fd].recall()
