@@ -15,7 +15,7 @@ FLAGS = ("-std=c11", "-O2", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wconver
 
 
 def build_native(root: Path) -> Path:
-    """Compile the extension module in its place in the tree and return its path; raise setuptools' error if it fails."""
+    """Compile the extension module in its place in the tree; return its path, or raise setuptools' error."""
     folder = root / "wsbench" / "native"
     for former in folder.glob("_echo*.so"):  # it must not outlive a change of its sources
         former.unlink()

@@ -19,7 +19,7 @@ MISSING = (
 class NativeHook(BuildHookInterface[Any]):
     """Adds the extension module to a wheel, and to an editable installation."""
 
-    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 - hatchling's
         """Compile; without success, the wheel is pure."""
         try:
             if sys.platform != "linux":

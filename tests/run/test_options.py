@@ -94,6 +94,7 @@ def test_the_module_needs_neither_locust_nor_gevent() -> None:
         ({"binary": ""}, "binary", False),
         ({"reconnect": "never"}, "reconnect", False),
         ({"request_events": "on"}, "request_events", True),
+        ({"native": "off"}, "native", False),
         ({"strict": True}, "strict", True),
         ({"results": "/tmp/x"}, "results", Path("/tmp/x")),
         ({"name": "a.b-c_d+1"}, "name", "a.b-c_d+1"),

@@ -129,6 +129,7 @@ def _generator(options: RunOptions, measured: Measurement) -> run_result.Generat
         cpu_us_per_message=round(cpu_ns / 1000 / received, 3) if received else None,
         polling_us_per_message=round(polled_ns / 1000 / received, 3) if received else None,
         bytes_per_connection=workers.bytes_per_connection(),
+        echo_path=workers.echo_path(),
         workers=[worker.result() for worker in workers],
     )
 

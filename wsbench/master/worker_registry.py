@@ -281,6 +281,11 @@ class WorkerRegistry:
         """Return what the server granted to the first connection."""
         return next((granted for worker in self if (granted := worker.report.negotiated)), NegotiatedWith())
 
+    def echo_path(self) -> str | None:
+        """Return "native" or "python", by what served the echo connections of all workers; else "mixed", or None."""
+        paths = {path for worker in self if (path := worker.report.health.echo_path) is not None}
+        return "mixed" if len(paths) > 1 else next(iter(paths), None)
+
     def bytes_per_connection(self) -> int | None:
         """Return the memory of the workers per connection, its user included: their growth during the ramp."""
         health = [worker.report.health for worker in self]

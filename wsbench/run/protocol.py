@@ -32,6 +32,7 @@ class Health(msgspec.Struct):
         throttling: by the CPU quota that stopped it longest; workers in one cgroup all report the same. None without a
             quota.
         clock_offset_ns: lead of the master's clock; 0 on the same machine.
+        echo_path: "native", "python" or "mixed", by what serves its echo connections; None without any.
     """
 
     rss_bytes: int = 0
@@ -49,6 +50,7 @@ class Health(msgspec.Struct):
     kernel_timestamps: bool = False
     exact_timer: bool = False
     throttling: Throttling | None = None
+    echo_path: str | None = None
 
 
 SCENARIO_FAILED = "scenario"

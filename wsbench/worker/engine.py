@@ -54,6 +54,7 @@ class Engine:
         ramped: set when the ramp is over: all connections are open.
         finished: set when all connections are closed and everything is reported.
         schedule: the due instants of open loops.
+        echo_path: "native", "python" or "mixed", by what serves echo connections; None without any.
 
     Args:
         shared_sources: all workers share the source addresses; otherwise they are this worker's alone.
@@ -130,6 +131,7 @@ class Engine:
         self._ids = itertools.count()
         self._users = itertools.count()
         self._finishing = False
+        self.echo_path: str | None = None
         self.ramped = Event()
         self.finished = Event()
         self._plan_changed = Event()
@@ -263,6 +265,7 @@ class Engine:
         health = self._health.sample(self.connections.open_now)
         health.handshakes_queued_ns = self.connections.handshakes_queued_ns
         self._pacer.offset_ns = self._health.clock.offset_ns
+        health.echo_path = self.echo_path
         return health
 
 

@@ -29,9 +29,10 @@ def driver_for(engine: Engine, connect: ConnectOptions | None = None) -> EchoDri
     target = connect or options.connect
     kind: type[EchoDriver]
     if NativePath.serves(options, target):
-        kind = NativeClosedLoop if options.closed_loop else NativeOpenLoop
+        path, kind = "native", NativeClosedLoop if options.closed_loop else NativeOpenLoop
     else:
-        kind = _python_kind(options, target)
+        path, kind = "python", _python_kind(options, target)
+    engine.echo_path = path if engine.echo_path in (None, path) else "mixed"
     driver = kind(engine, engine.new_id())
     engine.connections.register(driver)
     return driver
