@@ -7,10 +7,12 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from wsbench.measure.bucket_arrays import SparseBuckets
 from wsbench.measure.delta import IntervalDelta
 from wsbench.measure.histogram import Buckets, bucket_key, merged, record
 from wsbench.measure.phases import INTERVAL_NS, Interval, Phase, PhasePlan
@@ -57,6 +59,60 @@ class Worker:
         for delta in taken.values():
             delta.counts = {name: count for name, count in delta.counts.items() if count and name in TALLY_COUNTS}
         return {start: delta for start, delta in taken.items() if delta.counts or delta.series}
+
+
+class Elsewhere:
+    """Counts kept elsewhere, of 3 messages sent and 2 received in a closed loop."""
+
+    def __init__(self) -> None:
+        self.counts = (3, 2, 1)
+        self.taken = [SparseBuckets(np.array([300]), np.array([2])), SparseBuckets(np.array([7]), np.array([1]))]
+        self.outside = [(1, -5)]
+        self.closed = False
+
+    def take_counts(self) -> tuple[int, int, int]:
+        taken, self.counts = self.counts, (0, 0, 0)
+        return taken
+
+    def take_buckets(self) -> list[SparseBuckets]:
+        taken, self.taken = self.taken, []
+        return taken
+
+    def take_outside(self) -> list[tuple[int, int]]:
+        taken, self.outside = self.outside, []
+        return taken
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_counts_that_are_kept_elsewhere_are_taken_over_and_released_when_nothing_is_in_flight() -> None:
+    worker, counts = Worker(closed_loop=True), Elsewhere()
+    tally = worker.recorder.current
+    tally.external = counts
+    worker.advance(S)
+    (delta,) = worker.take().values()
+    assert delta.counts == {"sent": 3, "received": 2, "user_stamped": 1}
+    assert delta.series == {
+        "read_lag": {300: 2},
+        "service": {7: 1, -5: 1},
+        "response": {7: 1, -5: 1},
+        "send_lag": {0: 3},
+    }
+    assert not counts.closed
+    counts.counts = (0, 1, 0)
+    assert [delta.counts for delta in worker.take().values()] == [{"received": 1}]
+    assert counts.closed
+
+
+def test_changes_of_the_interval_and_of_the_pause_are_announced() -> None:
+    worker = Worker()
+    recorder, seen = worker.recorder, []
+    recorder.on_change = lambda: seen.append((recorder.boundary_ns, recorder.closed_loops_active))
+    worker.advance(S)
+    recorder.pause_closed_loops(True)
+    recorder.set_plan(PhasePlan(T, T + S // 2, T + 5 * S), worker.now_ns)
+    assert seen == [(T + S, True), (T + S, False), (T + S // 2, False)]
 
 
 def total(deltas: Iterable[IntervalDelta]) -> Totals:

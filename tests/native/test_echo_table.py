@@ -81,6 +81,10 @@ class Served:
             pass
         return [message.payload for message in heard]
 
+    def buckets(self) -> list[dict[int, int]]:
+        taken = self.table.take_buckets(self.tally)
+        return [dict(zip(*(np.frombuffer(part, np.int64).tolist() for part in each), strict=True)) for each in taken]
+
     def close(self) -> None:
         self.epoll.close()
         self.here.close()
@@ -172,11 +176,30 @@ def test_a_damaged_reply_is_handed_over_with_all_that_follows(place: int, change
 def test_distributions_have_a_value_for_each_reply(served: Served) -> None:
     served.there.sendall(served.echo(1) + served.echo(2))
     served.poll()
-    taken = served.table.take_buckets(served.tally)
-    counts = [dict(zip(*(np.frombuffer(part, np.int64).tolist() for part in each), strict=True)) for each in taken]
+    counts = served.buckets()
     assert [sum(each.values()) for each in counts] == [2, 2]
     assert counts[0] == {0: 2}  # no kernel timestamp on such a socket: it arrived when it was handled
     assert served.table.take_buckets(served.tally) == []
+
+
+def test_values_that_no_histogram_holds_are_handed_over_one_by_one() -> None:
+    served = Served(128, 0)
+    fd, later_ns = served.here.fileno(), time.time_ns() + HOUR_NS
+    try:
+        served.table.take(fd)
+        served.table.put(fd, 7, 1, [(later_ns, later_ns, served.tally)] * 100)
+        served.there.sendall(b"".join(served.echo(seq) for seq in range(1, 101)))
+        (leftover,) = served.poll()[4]
+        counted = served.table.take_counts(served.tally)[1]
+        assert leftover[4] == b"".join(served.echo(seq) for seq in range(counted + 1, 101))
+        outside = served.table.take_outside(served.tally)
+        assert [place for place, _ in outside] == [1, 2] * counted  # service and response are negative
+        assert 60 <= len(outside) <= 64
+        assert all(-HOUR_NS < value_ns < 0 for _, value_ns in outside)
+        assert served.table.take_outside(served.tally) == []
+        assert served.buckets() == [{0: counted}, {}, {}, {0: counted}]
+    finally:
+        served.close()
 
 
 def test_nothing_is_counted_or_sent_after_the_interval(served: Served) -> None:
@@ -292,6 +315,7 @@ def test_unknown_tallies_and_connections_are_refused(served: Served) -> None:
     for call in (
         lambda: one.take_counts(1),
         lambda: one.take_buckets(4_000_000_000),
+        lambda: one.take_outside(1),
         lambda: one.close_tally(1),
         lambda: one.follow(1, 0, 0, True),
         lambda: one.take(fd + 1),

@@ -12,7 +12,7 @@ import pytest
 from helpers.peer import until
 from helpers.process import scaled
 
-from wsbench.transport.poller import READ, EpollPoller, HubPoller, Poller
+from wsbench.transport.poller import READ, EpollPoller, HubPoller, Poller, Readable
 
 Ends = tuple[socket.socket, socket.socket]
 MakeEnds = Callable[[], Ends]
@@ -83,6 +83,26 @@ def test_bytes_left_over_are_reported_again_only_after_rearm(ends: MakeEnds) -> 
     theirs.close()
     until(lambda: len(reported) == 3)
     assert reported[2] != READ, "the end of a stream is not just data"
+    watching.remove(ours.fileno())
+
+
+def test_a_server_reads_instead_of_the_callbacks_and_gets_them(ends: MakeEnds) -> None:
+    ours, theirs = ends()
+    served: list[tuple[int, int]] = []
+    reported: list[int] = []
+    watching = EpollPoller()
+    watching.add(ours.fileno(), lambda fd, _: reported.append(fd))
+
+    def serve(epoll_fd: int, limit: int, callbacks: list[Readable]) -> bool:
+        served.append((epoll_fd, limit))
+        callbacks[ours.fileno()](ours.fileno(), READ)
+        return bool(ours.recv(100))
+
+    watching.serve(serve)
+    theirs.send(b"here")
+    until(lambda: reported)
+    assert served[0][1] == 64
+    assert reported == [ours.fileno()]
     watching.remove(ours.fileno())
 
 

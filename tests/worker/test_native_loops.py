@@ -20,10 +20,14 @@ from wsbench import native
 from wsbench.measure.payloads import JsonMessages
 from wsbench.measure.phases import FOREVER_NS, PhasePlan
 from wsbench.measure.series import MESSAGE_COUNTS
+from wsbench.run.options import RunOptions
 from wsbench.websocket.frames import BINARY, client_frame
+from wsbench.worker.echo import driver_for
 from wsbench.worker.echo.closed_loop import ClosedLoop
 from wsbench.worker.echo.native_loops import NativeClosedLoop, NativeOpenLoop
+from wsbench.worker.echo.one_in_flight import OneInFlight
 from wsbench.worker.echo.open_loop import OpenLoop
+from wsbench.worker.engine import Engine
 
 if not native.BUILT:
     pytest.skip("the native path was not built: see docs/native-path.md", allow_module_level=True)
@@ -261,3 +265,24 @@ def test_the_table_forgets_the_tallies_of_intervals_that_are_over() -> None:
         talk.conversation.engine.recorder.collect()
     assert len(talk.conversation.driver._path._tallies) <= 2  # type: ignore[attr-defined]
     talk.end()
+
+
+@pytest.mark.parametrize(
+    ("raw", "kind", "path"),
+    [
+        ({}, NativeClosedLoop, "native"),
+        ({"in_flight": "32", "binary": "true"}, NativeClosedLoop, "native"),
+        ({"rate": "100"}, NativeOpenLoop, "native"),
+        ({"native": "off"}, OneInFlight, "python"),
+        ({"native": "off", "rate": "100"}, OpenLoop, "python"),
+        ({"request_events": "true"}, ClosedLoop, "python"),
+        ({"payload_size": "2000000"}, OneInFlight, "python"),
+        ({"in_flight": "100000"}, ClosedLoop, "python"),
+    ],
+)
+def test_the_native_path_takes_what_it_can_serve(raw: dict[str, str], kind: type, path: str) -> None:
+    options = RunOptions.from_texts(raw, url="ws://127.0.0.1:9/", users=1)
+    engine = Engine(options, worker=0, send=lambda _: None)
+    assert type(driver_for(engine)) is kind
+    assert engine.echo_path == path
+    engine.finish()

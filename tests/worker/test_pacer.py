@@ -10,8 +10,9 @@ from collections.abc import Iterator
 import gevent
 import pytest
 from gevent.event import Event
+from helpers.peer import until
 
-from wsbench.measure.schedule import slots
+from wsbench.measure.schedule import Constant, slots
 from wsbench.worker import pacer as pacer_module
 from wsbench.worker.pacer import Pacer
 
@@ -186,3 +187,14 @@ def test_a_greenlet_that_waits_for_a_due_instant_runs_before_the_next_one(bench:
         noted.news.wait()
         late += len(noted.fired) > fired + 1
     assert (late > 100) is not has_waiters
+
+
+def test_messages_that_are_due_at_once_are_fired_in_one_call(bench: Bench) -> None:
+    calls: list[list[int]] = []
+    bench.pacer.fire_together = lambda due: calls.append([due_ns - OFFSET_NS for due_ns, _ in due])
+    due_ns = time.monotonic_ns() + 20_000_000
+    for _ in range(3):
+        bench.pacer.add(Noted(), Constant(10.0**18, due_ns))
+    until(lambda: calls)
+    assert calls == [[due_ns] * 3]
+    assert not bench.errors

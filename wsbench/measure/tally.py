@@ -40,6 +40,9 @@ class ExternalCounts(Protocol):
     def take_buckets(self) -> list[SparseBuckets]:
         """Return the distributions since the last call: all series of the loop, or none."""
 
+    def take_outside(self) -> list[tuple[int, int]]:
+        """Return values since the last call that a HdrHistogram cannot hold, each after the place of its series."""
+
     def close(self) -> None:
         """Release what is kept; nothing is counted any more."""
 
@@ -206,13 +209,17 @@ class Tally:
             at_once = counts.get("sent", 0) - sum(sum(lag.values()) for lag in lags)
             series["send_lag"] = merged([{0: at_once} if at_once else {}, self.send_lag])
         counted, named, groups = self._counted, self._named, self.groups
-        external = [] if self.external is None else self.external.take_buckets()
+        names = _CLOSED_LOOP if self._closed_loop else _OPEN_LOOP
+        external: list[SparseBuckets] = []
+        if self.external is not None:
+            external = self.external.take_buckets()
+            for place, value_ns in self.external.take_outside():
+                record(series[names[place]], value_ns)
         self.values, self.groups = {}, {}
         self.response, self.service, self.read_lag, self.send_lag = {}, {}, {}, {}
         self._counted, self._named = None, {}
 
         def build(yield_control: Callable[[], None]) -> IntervalDelta | None:
-            names = _CLOSED_LOOP if self._closed_loop else _OPEN_LOOP
             if counted is not None:
                 for place, name in enumerate(names):
                     merge(series[name], counted.buckets(place))

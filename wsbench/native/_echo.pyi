@@ -46,6 +46,9 @@ class Table:
     def take_buckets(self, tally: int, /) -> list[tuple[bytes, bytes]]:
         """Return the series in the order of `measure.tally`, each as keys and counts (int64), since the last call."""
 
+    def take_outside(self, tally: int, /) -> list[tuple[int, int]]:
+        """Return the values that are in no bucket, each after the place of its series, since the last call."""
+
     def follow(self, tally: int, start_ns: int, end_ns: int, active: bool, /) -> None:
         """Set the present interval; in another one, and if not `active`, nothing is sent or counted."""
 

@@ -307,7 +307,7 @@ int32_t bucket_key(int64_t value_ns) {
     return key > HIGHEST_KEY ? -1 : (int32_t)key;
 }
 
-/* Count a reply, unless a value is in no bucket: the clock has stepped, or the reply took an hour. */
+/* Count a reply, unless there is no room for a value that is in no bucket. */
 static bool count_reply(table_t *table, const flight_t *flight, int64_t arrived_ns, int64_t handled_ns) {
     slot_t *slot = &table->slots[flight->slot];
     const int series = table->window > 0 ? 2 : MOST_SERIES;
@@ -322,12 +322,15 @@ static bool count_reply(table_t *table, const flight_t *flight, int64_t arrived_
         [RESPONSE] = arrived_ns - flight->due_ns,
         [SEND_LAG] = flight->sent_ns - flight->due_ns,
     };
-    int32_t keys[MOST_SERIES];
-    for (int place = 0; place < series; place++)
-        if ((keys[place] = bucket_key(values[place])) < 0)
-            return false;
-    for (int place = 0; place < series; place++)
-        slot->buckets[(size_t)place * (HIGHEST_KEY + 1) + (size_t)keys[place]]++;
+    if (slot->outside_count > MOST_OUTSIDE - MOST_SERIES)
+        return false;
+    for (int place = 0; place < series; place++) {
+        const int32_t key = bucket_key(values[place]);
+        if (key >= 0)
+            slot->buckets[(size_t)place * (HIGHEST_KEY + 1) + (size_t)key]++;
+        else
+            slot->outside[slot->outside_count++] = (outside_t){values[place], place};
+    }
     slot->received++;
     slot->user_stamped += handled_ns == arrived_ns;
     return true;

@@ -21,6 +21,7 @@ enum {
     LARGEST_WINDOW = 1 << 16,
     READ_SIZE = 65536,
     FRONT_SIZE = 96, /* header (10), the JSON text before the padding (21 and two numbers of 20 digits) */
+    MOST_OUTSIDE = 64,
     KEYS = 64, /* 256 bytes: the kernel gives so many at once, or none */
 };
 
@@ -42,9 +43,17 @@ typedef struct {
     flight_t single; /* the ring of a window of one, which is then in the same cache lines */
 } connection_t;
 
+/* A value that is in no bucket: a clock has stepped or drifts, or a reply took an hour. */
+typedef struct {
+    int64_t value_ns;
+    int32_t series;
+} outside_t;
+
 /* Counts of one tally since they were last taken. `buckets` is allocated by the first reply. */
 typedef struct {
     int64_t *buckets;
+    outside_t outside[MOST_OUTSIDE];
+    uint32_t outside_count;
     int64_t in_flight, sent, received, user_stamped;
     bool open;
 } slot_t;

@@ -190,6 +190,24 @@ static PyObject *Table_take_buckets(Table *self, PyObject *args) {
     return distributions;
 }
 
+static PyObject *Table_take_outside(Table *self, PyObject *args) {
+    unsigned int number;
+    if (!PyArg_ParseTuple(args, "I", &number) || !checked_slot(self, number))
+        return NULL;
+    slot_t *slot = &self->table.slots[number];
+    PyObject *values = PyList_New(0);
+    for (uint32_t place = 0; values != NULL && place < slot->outside_count; place++) {
+        const outside_t *outside = &slot->outside[place];
+        if (!append(values, Py_BuildValue("(iL)", (int)outside->series, (long long)outside->value_ns))) {
+            Py_DECREF(values);
+            return NULL;
+        }
+    }
+    if (values != NULL)
+        slot->outside_count = 0;
+    return values;
+}
+
 static PyObject *Table_follow(Table *self, PyObject *args) {
     unsigned int slot;
     long long start_ns, end_ns;
@@ -371,6 +389,7 @@ static PyMethodDef methods[] = {
     METHOD(close_tally, METH_VARARGS),
     METHOD(take_counts, METH_VARARGS),
     METHOD(take_buckets, METH_VARARGS),
+    METHOD(take_outside, METH_VARARGS),
     METHOD(follow, METH_VARARGS),
     METHOD(put, METH_VARARGS),
     METHOD(take, METH_VARARGS),

@@ -58,6 +58,9 @@ class NativeCounts:
         taken = self._table.take_buckets(self.number)
         return [SparseBuckets(np.frombuffer(keys, np.int64), np.frombuffer(counts, np.int64)) for keys, counts in taken]
 
+    def take_outside(self) -> list[tuple[int, int]]:
+        return self._table.take_outside(self.number)
+
     def close(self) -> None:
         self._table.close_tally(self.number)
         del self._tallies[self.number]
