@@ -2,11 +2,12 @@
 #   make bench ARGS='--rate 1000'      make test ARGS='tests/measure -x'      make bench PYTHON=python3.13
 
 .DEFAULT_GOAL := help
-.PHONY: help bench test pacing peers scale against crowd soak profile abuse fuzz check format clean screenshots
+.PHONY: help bench test sanitize pacing peers scale against crowd soak profile abuse fuzz check format clean screenshots
 .NOTPARALLEL:  # two pips in one environment would disturb each other
 .DELETE_ON_ERROR:
 
 VENV := .venv
+NATIVE := hatch_build.py build_native.py $(wildcard wsbench/native/*.[ch])
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install -q
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
@@ -20,6 +21,9 @@ bench: $(VENV)/.run  ## benchmark the embedded echo target; the result goes to r
 
 test: $(VENV)/.dev  ## run every test that this machine can run, and list the others with the reason (ARGS: pytest's)
 	$(PY) -m pytest --no-fold-skipped -n logical --maxprocesses 4 --dist loadfile $(ARGS)
+
+sanitize: $(VENV)/.dev  ## test the native echo path under AddressSanitizer and UndefinedBehaviorSanitizer (ARGS: pytest's)
+	PY=$(PY) .ci/sanitize $(ARGS)
 
 pacing: $(VENV)/.dev  ## lateness of the open loop against a bare timer (a benchmark; needs a quiet machine)
 	PYTHONPATH=tests $(PY) -m benchmarks.pacing $(ARGS)
@@ -63,7 +67,7 @@ format: $(VENV)/.dev  ## format the code and fix what the linter can fix
 	$(PY) -m ruff check --fix .
 
 clean:  ## remove .venv and the tools' caches; results stay
-	rm -rf $(VENV) .fuzz .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build wsbench/native/_echo*.so .fuzz .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find wsbench tests benchmarks docs scenarios -name __pycache__ -prune -exec rm -rf {} +
 
 # Stamps, touched last: an interrupted installation is repeated.
@@ -76,18 +80,18 @@ $(VENV)/.made:
 	@$(PY) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@touch $@
 
-$(VENV)/.run: pyproject.toml | $(VENV)/.made
+$(VENV)/.run: pyproject.toml $(NATIVE) | $(VENV)/.made
 	$(PIP) -e .
 	@touch $@
 
-$(VENV)/.dev: pyproject.toml | $(VENV)/.made
+$(VENV)/.dev: pyproject.toml $(NATIVE) | $(VENV)/.made
 	$(PIP) -e '.[test,check]'
 	@touch $@ $(VENV)/.run
 
-$(VENV)/.peers: pyproject.toml | $(VENV)/.made
+$(VENV)/.peers: pyproject.toml $(NATIVE) | $(VENV)/.made
 	$(PIP) -e '.[test,peers]'
 	@touch $@ $(VENV)/.run
 
-$(VENV)/.fuzz: pyproject.toml | $(VENV)/.made
+$(VENV)/.fuzz: pyproject.toml $(NATIVE) | $(VENV)/.made
 	$(PIP) -e '.[test,fuzz]'
 	@touch $@

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import click
 import pytest
 
-from wsbench import __version__
+from wsbench import __version__, native
 from wsbench.cli import main
 from wsbench.cli.params import DURATION, POSITIVE_DURATION, RATE, SIZE
 from wsbench.errors import ExitCode, TargetError, UsageError
@@ -24,7 +24,10 @@ def wsbench(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_version_and_help() -> None:
-    assert wsbench("--version").stdout == f"wsbench {__version__}\n"
+    assert wsbench("--version").stdout.splitlines() == [
+        f"wsbench {__version__}",
+        *([] if native.BUILT else [native.MISSING]),
+    ]
     shown = wsbench("-h")
     assert shown.returncode == 0
     assert all(f"\n  {name} " in shown.stdout for name in main.COMMANDS)

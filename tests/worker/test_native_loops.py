@@ -16,7 +16,6 @@ from helpers.peer import fill, until
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsbench import native
 from wsbench.measure.payloads import JsonMessages
 from wsbench.measure.phases import FOREVER_NS, PhasePlan
 from wsbench.measure.series import MESSAGE_COUNTS
@@ -29,8 +28,7 @@ from wsbench.worker.echo.one_in_flight import OneInFlight
 from wsbench.worker.echo.open_loop import OpenLoop
 from wsbench.worker.engine import Engine
 
-if not native.BUILT:
-    pytest.skip("the native path was not built: see docs/native-path.md", allow_module_level=True)
+pytestmark = pytest.mark.needs("native")
 
 HEADER = 8
 """Of a masked frame of 128 bytes, with its key; a pong with one byte of payload has 7 bytes in all."""

@@ -18,7 +18,7 @@ from itertools import pairwise
 
 import click
 
-from wsbench import __version__
+from wsbench import __version__, native
 from wsbench.cli.standard_streams import StandardStreams
 from wsbench.credentials import Secrets
 from wsbench.errors import ExitCode, UsageError, WsbenchError
@@ -121,7 +121,8 @@ group = Commands(
     no_args_is_help=False,
 )
 # not from the environment: a CI job may use WSBENCH_VERSION for the version that it installs
-click.version_option(__version__, prog_name="wsbench", message="%(prog)s %(version)s", allow_from_autoenv=False)(group)
+_version = "%(prog)s %(version)s" if native.BUILT else f"%(prog)s %(version)s\n{native.MISSING}"
+click.version_option(__version__, prog_name="wsbench", message=_version, allow_from_autoenv=False)(group)
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from wsbench import machine
+from wsbench import machine, native
 from wsbench.cli.params import Parsed, check_idle, ci_options, option, run_options, run_request, texts_of, write_for_ci
 from wsbench.cli.standard_streams import note_stored
 from wsbench.cli.unused_proxy import note_unused_proxy
@@ -83,6 +83,8 @@ def _execute(request: RunRequest, url: str | None, values: dict[str, Any]) -> Fi
     with ProgressLine(enabled=not request.options.quiet) as line, _reachable(request, url, values) as reachable:
         options, scenario = reachable.options, reachable.scenario
         line.say(f"{options.connect.shown_url}: {describe(options, scenario.stem if scenario else None)}")
+        if options.native and not native.BUILT and scenario is None:
+            line.say(native.MISSING)
         if reachable.form is not None:
             line.say(f"live page: http://{WEB_HOST}:{web_port()}/wsbench/")
         return execute(reachable, on_progress=line.update)

@@ -241,6 +241,7 @@ class Tally:
         """Release external counts, of which a snapshot has been taken: the tally gains no more."""
         if self.external is not None:
             self.external.close()
+            self.external = None
 
     def _gained(self) -> dict[str, int]:
         total = {name: getattr(self, name) for name in TALLY_COUNTS}

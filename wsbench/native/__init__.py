@@ -9,4 +9,9 @@ except ImportError:
 else:
     BUILT = True
 
-__all__ = ["BUILT", "LARGEST_PAYLOAD", "LARGEST_WINDOW", "Table", "bucket_key"]
+MISSING = (
+    "the native echo path was not built: echo messages take more CPU. It needs Linux, a C compiler and Python.h "
+    "(Debian: apt-get install gcc python3-dev) when wsbench is installed; --native off does without"
+)
+
+__all__ = ["BUILT", "LARGEST_PAYLOAD", "LARGEST_WINDOW", "MISSING", "Table", "bucket_key"]

@@ -64,8 +64,10 @@ class Table:
     def oldest_due_ns(self, fd: int, /) -> int | None:
         """Return when the oldest message in flight on a connection was due."""
 
-    def poll(self, epoll_fd: int, limit: int, /) -> tuple[int, int, int, list[tuple[int, int]], list[Leftover]]:
-        """Serve up to `limit` ready sockets.
+    def poll(
+        self, epoll_fd: int, events: int, limit: int, /
+    ) -> tuple[int, int, int, list[tuple[int, int]], list[Leftover]]:
+        """Serve up to `limit` ready sockets of an epoll, which is to report `events` of each.
 
         Return their number, the bytes received and sent, the descriptors and events that are not the table's, and what
         is left over.

@@ -10,7 +10,6 @@
 
 static const int64_t NS_PER_S = 1000000000;
 static const int64_t LAST_SECOND = INT64_MAX / 1000000000 - 1;
-static const int READS = 16; /* of one connection in a turn */
 
 /* -- messages ------------------------------------------------------------------------------------------------------ */
 
@@ -66,40 +65,56 @@ static bool make_parts(const messages_t *messages, uint64_t id, uint64_t seq, pa
     return true;
 }
 
-/* Set `at` to the bytes of a part from `from` on, and return how many of `size` it has. */
-static inline size_t part_of(const uint8_t *part, size_t part_size, size_t from, size_t size, const uint8_t **at) {
-    if (from >= part_size)
-        return 0;
-    *at = part + from;
-    return part_size - from < size ? part_size - from : size;
+typedef struct {
+    const uint8_t *at;
+    size_t size;
+} span_t;
+
+/* The spans, up to three, of `size` bytes of a frame from `from` on; return their number, or -1 if it has not so many. */
+static inline int find_spans(const parts_t *parts, size_t from, size_t size, span_t spans[3]) {
+    const span_t all[] = {{parts->front, parts->front_size},
+                          {parts->body, parts->body_size},
+                          {(const uint8_t *)JSON_END, parts->end_size}};
+    int count = 0;
+    for (int part = 0; part < 3 && size > 0; part++) {
+        if (from < all[part].size) {
+            const size_t left = all[part].size - from, taken = left < size ? left : size;
+            spans[count++] = (span_t){all[part].at + from, taken};
+            size -= taken;
+            from = 0;
+        } else {
+            from -= all[part].size;
+        }
+    }
+    return size == 0 ? count : -1;
 }
 
-/* Go through `size` bytes of a frame from `from` on, which it must have: compare them with `data`, or copy them. */
-static bool walk(const parts_t *parts, size_t from, size_t size, const uint8_t *data, uint8_t *copy) {
-    const uint8_t *starts[] = {parts->front, parts->body, (const uint8_t *)JSON_END};
-    const size_t sizes[] = {parts->front_size, parts->body_size, parts->end_size};
-    for (int part = 0; part < 3 && size > 0; part++) {
-        const uint8_t *at = NULL;
-        size_t count = part_of(starts[part], sizes[part], from, size, &at);
-        if (count > 0) {
-            if (copy != NULL) {
-                memcpy(copy, at, count);
-                copy += count;
-            } else {
-                if (memcmp(data, at, count) != 0)
-                    return false;
-                data += count;
-            }
-            size -= count;
-        }
-        from = from > sizes[part] ? from - sizes[part] : 0;
+/* Whether `data` is what a frame has from `from` on. */
+static bool equals(const parts_t *parts, size_t from, const uint8_t *data, size_t size) {
+    span_t spans[3];
+    const int count = find_spans(parts, from, size, spans);
+    for (int place = 0; place < count; place++) {
+        if (memcmp(data, spans[place].at, spans[place].size) != 0)
+            return false;
+        data += spans[place].size;
     }
-    return size == 0;
+    return count >= 0;
+}
+
+/* Copy what a frame has from `from` on. */
+static bool copy_out(const parts_t *parts, size_t from, size_t size, uint8_t *into) {
+    span_t spans[3];
+    const int count = find_spans(parts, from, size, spans);
+    for (int place = 0; place < count; place++) {
+        memcpy(into, spans[place].at, spans[place].size);
+        into += spans[place].size;
+    }
+    return count >= 0;
 }
 
 bool message_payload(const messages_t *messages, uint64_t id, uint64_t seq, uint8_t *into) {
     parts_t parts;
-    return make_parts(messages, id, seq, &parts) && walk(&parts, messages->header, messages->size, NULL, into);
+    return make_parts(messages, id, seq, &parts) && copy_out(&parts, messages->header, messages->size, into);
 }
 
 static size_t frame_size(const messages_t *messages) { return (size_t)messages->header + messages->size; }
@@ -293,7 +308,7 @@ void connection_take(table_t *table, connection_t *connection) {
 bool matched_bytes(const table_t *table, const connection_t *connection, uint8_t *into) {
     parts_t parts;
     return make_parts(&table->messages, connection->id, connection->oldest, &parts) &&
-           walk(&parts, 0, connection->matched, NULL, into);
+           copy_out(&parts, 0, connection->matched, into);
 }
 
 /* -- counting ------------------------------------------------------------------------------------------------------ */
@@ -358,9 +373,32 @@ static int64_t arrival(struct msghdr *header, int64_t otherwise) {
     return otherwise;
 }
 
+/* Read up to READ_SIZE bytes. -1 with `read_error`, or without one if there are none. */
+static ssize_t read_input(int fd, uint8_t *into, leftover_t *leftover) {
+    union {
+        struct cmsghdr header;
+        uint8_t room[CMSG_SPACE(sizeof(struct timespec))];
+    } ancillary;
+    struct iovec part = {into, READ_SIZE};
+    struct msghdr header = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = &ancillary, .msg_controllen = sizeof ancillary};
+    ssize_t size;
+    do
+        size = recvmsg(fd, &header, MSG_DONTWAIT);
+    while (size < 0 && errno == EINTR);
+    if (size < 0)
+        leftover->read_error = errno == EAGAIN ? 0 : errno;
+    leftover->handled_ns = now_ns();
+    leftover->arrived_ns = size > 0 ? arrival(&header, leftover->handled_ns) : leftover->handled_ns;
+    return size;
+}
+
 /* Send `size` bytes of the output; keep in the leftover what the socket does not accept. */
 static bool send_output(table_t *table, int fd, size_t size, leftover_t *leftover) {
-    ssize_t sent = send(fd, table->output, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    ssize_t sent;
+    do
+        sent = send(fd, table->output, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    while (sent < 0 && errno == EINTR);
     if (sent < 0) {
         leftover->send_error = errno;
         sent = 0;
@@ -408,7 +446,7 @@ static size_t match(table_t *table, connection_t *connection, const uint8_t *dat
     while (at < size) {
         size_t left = frame - connection->matched, count = size - at < left ? size - at : left;
         if (connection->count == 0 || !make_parts(&table->messages, connection->id, connection->oldest, &parts) ||
-            !walk(&parts, connection->matched, count, data + at, NULL)) {
+            !equals(&parts, connection->matched, data + at, count)) {
             *differs = true;
             return at;
         }
@@ -431,51 +469,39 @@ static size_t match(table_t *table, connection_t *connection, const uint8_t *dat
 }
 
 enum served serve(table_t *table, int fd, leftover_t *leftover) {
+    memset(leftover, 0, sizeof *leftover);
     connection_t *connection = connection_of(table, fd);
     if (connection == NULL || connection->stalled)
-        return UNREAD;
+        return NOT_SERVED;
     uint8_t *data = table->input + frame_size(&table->messages);
-    for (int reads = 0; reads < READS; reads++) {
-        memset(leftover, 0, sizeof *leftover);
-        union {
-            struct cmsghdr header;
-            uint8_t room[CMSG_SPACE(sizeof(struct timespec))];
-        } ancillary;
-        struct iovec into = {data, READ_SIZE};
-        struct msghdr header = {
-            .msg_iov = &into, .msg_iovlen = 1, .msg_control = &ancillary, .msg_controllen = sizeof ancillary};
-        ssize_t size = recvmsg(fd, &header, MSG_DONTWAIT);
-        if (size < 0) {
-            leftover->read_error = errno == EAGAIN || errno == EINTR ? 0 : errno;
-            return leftover->read_error == 0 ? SERVED : LEFT_OVER;
-        }
-        if (size == 0)
-            return UNREAD; /* the end of the stream, which can be read again */
-        leftover->handled_ns = now_ns();
-        leftover->arrived_ns = arrival(&header, leftover->handled_ns);
-        table->bytes_received += size;
-        bool differs = true;
-        uint32_t counted = 0, matched = connection->matched;
-        size_t taken = 0;
-        if (table->active)
-            taken = match(table, connection, data, (size_t)size, leftover, &differs, &counted);
-        if (differs) {
-            /* The frame that differs may have begun in an earlier read, whose bytes were the expected ones. */
-            uint32_t before = taken == 0 ? matched : 0;
-            connection->matched = before;
-            leftover->rest = data + taken - before;
-            leftover->rest_size = (size_t)size - taken + before;
-            if (before > 0 && !matched_bytes(table, connection, data - before))
-                return LEFT_OVER; /* cannot be: they have been compared */
-            connection->matched = 0;
-        }
-        bool filled = counted == 0 || refill(table, connection, fd, leftover);
-        if (differs || !filled)
-            return LEFT_OVER;
-        if (size < READ_SIZE)
-            return SERVED;
+    const ssize_t received = read_input(fd, data, leftover);
+    if (received < 0)
+        return leftover->read_error == 0 ? SERVED : LEFT_OVER;
+    if (received == 0)
+        return NOT_SERVED; /* the end of the stream, which can be read again */
+    const size_t size = (size_t)received;
+    table->bytes_received += received;
+    const uint32_t matched = connection->matched;
+    bool differs = true;
+    uint32_t counted = 0;
+    size_t taken = 0;
+    if (table->active)
+        taken = match(table, connection, data, size, leftover, &differs, &counted);
+    if (differs) {
+        /* The frame that differs may have begun in an earlier read, whose bytes were the expected ones. */
+        const uint32_t before = taken == 0 ? matched : 0;
+        connection->matched = before;
+        leftover->rest = data + taken - before;
+        leftover->rest_size = size - taken + before;
+        if (before > 0 && !matched_bytes(table, connection, data - before))
+            return LEFT_OVER; /* cannot be: they have been compared */
+        connection->matched = 0;
     }
-    return UNREAD;
+    const bool filled = counted == 0 || refill(table, connection, fd, leftover);
+    connection->stalled = differs || !filled;
+    if (connection->stalled)
+        return LEFT_OVER;
+    return size < READ_SIZE ? SERVED : SERVED_A_PART;
 }
 
 enum served fire(table_t *table, int64_t fd, int64_t due_ns, leftover_t *leftover) {

@@ -100,9 +100,10 @@ typedef struct {
 } leftover_t;
 
 enum served {
-    SERVED,   /* all done */
-    LEFT_OVER, /* the general path must go on: with the leftover, or only to send in the next interval */
-    UNREAD,   /* there may be more to read than one turn of a connection allows */
+    SERVED,        /* all done */
+    SERVED_A_PART, /* there may be more to read */
+    LEFT_OVER,     /* the general path must go on: with the leftover, or only to send in the next interval */
+    NOT_SERVED,    /* not in the table, or at the end of the stream */
 };
 
 bool table_init(table_t *table, const messages_t *messages, uint8_t first_byte, uint32_t window, int64_t timeout_ns);
@@ -123,7 +124,7 @@ void connection_take(table_t *table, connection_t *connection);
 /* Write the `matched` bytes that have been read of an incomplete reply. */
 bool matched_bytes(const table_t *table, const connection_t *connection, uint8_t *into);
 
-/* Read from `fd`, count, and in a closed loop send. UNREAD if the table does not serve it. */
+/* Read from `fd`, count, and in a closed loop send. */
 enum served serve(table_t *table, int fd, leftover_t *leftover);
 /* Send the message that is due. LEFT_OVER with nothing in the leftover: it was not sent. */
 enum served fire(table_t *table, int64_t fd, int64_t due_ns, leftover_t *leftover);

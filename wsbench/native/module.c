@@ -26,6 +26,11 @@ static bool checked(bool condition, const char *message) {
     return condition;
 }
 
+/* Differences of such instants do not overflow. */
+static bool checked_instant(long long instant_ns) {
+    return checked(instant_ns >= 0 && instant_ns <= INT64_MAX / 2, "not an instant");
+}
+
 static bool checked_slot(const Table *self, unsigned int slot) {
     return checked(slot < self->table.slots_size && self->table.slots[slot].open, "no such tally");
 }
@@ -93,7 +98,8 @@ static PyObject *Table_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         return NULL;
     if (!checked(size <= LARGEST_PAYLOAD, "the payload is too large") ||
         !checked(first_byte <= UINT8_MAX, "not a byte") ||
-        !checked(window <= LARGEST_WINDOW, "the window is too large"))
+        !checked(window <= LARGEST_WINDOW, "the window is too large") ||
+        !checked(timeout_ns >= 0, "the timeout is negative"))
         return NULL;
     messages_t messages = {.size = size};
     if (!set_messages(&messages, source, padded, places, stride, period))
@@ -227,7 +233,7 @@ static PyObject *Table_put(Table *self, PyObject *args) {
     int fd;
     unsigned long long id, oldest;
     PyObject *flights;
-    if (!PyArg_ParseTuple(args, "iKKO", &fd, &id, &oldest, &flights) ||
+    if (!PyArg_ParseTuple(args, "iKKO!", &fd, &id, &oldest, &PyList_Type, &flights) ||
         !checked(fd >= 0 && fd <= LARGEST_DESCRIPTOR, "not a descriptor") ||
         !checked(connection_of(&self->table, fd) == NULL, "the connection is in the table"))
         return NULL;
@@ -243,6 +249,7 @@ static PyObject *Table_put(Table *self, PyObject *args) {
         PyObject *flight = PyList_GetItem(flights, place);
         if (flight == NULL || !checked(PyTuple_Check(flight), "not a flight") ||
             !PyArg_ParseTuple(flight, "LLI", &due_ns, &sent_ns, &slot) || !checked_slot(self, slot) ||
+            !checked_instant(due_ns) || !checked_instant(sent_ns) ||
             !checked(flight_push(&self->table, connection, (flight_t){due_ns, sent_ns, slot}), "no room")) {
             connection_take(&self->table, connection);
             return NULL;
@@ -294,10 +301,19 @@ static PyObject *Table_oldest_due_ns(Table *self, PyObject *args) {
 
 /* -- work ---------------------------------------------------------------------------------------------------------- */
 
+/* Edge-triggered sockets are reported when bytes arrive: report one again, of which bytes may be left. */
+static bool report_again(int epoll_fd, int fd, uint32_t mask) {
+    struct epoll_event event = {.events = mask, .data.fd = fd};
+    if (epoll_ctl(epoll_fd, EPOLL_CTL_MOD, fd, &event) == 0)
+        return true;
+    PyErr_SetFromErrno(PyExc_OSError);
+    return false;
+}
+
 static PyObject *Table_poll(Table *self, PyObject *args) {
     int epoll_fd;
-    unsigned int limit;
-    if (!PyArg_ParseTuple(args, "iI", &epoll_fd, &limit) ||
+    unsigned int mask, limit;
+    if (!PyArg_ParseTuple(args, "iII", &epoll_fd, &mask, &limit) ||
         !checked(limit > 0 && limit <= LARGEST_BATCH, "not a batch"))
         return NULL;
     struct epoll_event events[LARGEST_BATCH];
@@ -312,11 +328,11 @@ static PyObject *Table_poll(Table *self, PyObject *args) {
         const int fd = events[place].data.fd;
         const uint32_t what = events[place].events;
         leftover_t leftover;
-        enum served outcome = UNREAD;
-        if (what == EPOLLIN)
-            outcome = serve(table, fd, &leftover);
-        if (outcome == UNREAD)
+        enum served outcome = what == EPOLLIN ? serve(table, fd, &leftover) : NOT_SERVED;
+        if (outcome == NOT_SERVED)
             done = append(others, Py_BuildValue("(iI)", fd, (unsigned int)what));
+        else if (outcome == SERVED_A_PART)
+            done = report_again(epoll_fd, fd, mask);
         else if (outcome == LEFT_OVER)
             done = append(leftovers, leftover_object(fd, &leftover));
     }
@@ -331,7 +347,7 @@ static PyObject *Table_poll(Table *self, PyObject *args) {
 
 static PyObject *Table_fire(Table *self, PyObject *args) {
     PyObject *due;
-    if (!PyArg_ParseTuple(args, "O", &due))
+    if (!PyArg_ParseTuple(args, "O!", &PyList_Type, &due))
         return NULL;
     Py_ssize_t count = PyList_Size(due);
     if (count < 0)
@@ -346,7 +362,7 @@ static PyObject *Table_fire(Table *self, PyObject *args) {
         leftover_t leftover;
         PyObject *item = PyList_GetItem(due, place);
         done = item != NULL && checked(PyTuple_Check(item), "not an instant") &&
-               PyArg_ParseTuple(item, "Li", &due_ns, &fd);
+               PyArg_ParseTuple(item, "Li", &due_ns, &fd) && checked_instant(due_ns);
         if (done && fire(table, fd, due_ns, &leftover) == LEFT_OVER)
             done = leftover.unsent != NULL ? append(leftovers, leftover_object(fd, &leftover))
                                            : append(unsent, PyLong_FromSsize_t(place));

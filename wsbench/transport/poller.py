@@ -24,9 +24,10 @@ Readable = Callable[[int, int], None]
 """Called on the hub with the descriptor and the events: `READ`, or others if there may be more than data. It must not
 block or raise."""
 
-Server = Callable[[int, int, list[Readable]], bool]
-"""Called with an epoll's descriptor, a number of sockets, and the callbacks by descriptor: serves up to so many ready
-sockets, calls the callbacks of those that it does not know, and returns whether there were any."""
+Server = Callable[[int, int, int, list[Readable]], bool]
+"""Called with an epoll's descriptor, the events that it reports, a number of sockets, and the callbacks by descriptor.
+Serves up to that number of ready sockets, calls the callbacks of those that are not its own, and returns whether there
+were any."""
 
 READ = 1
 """EPOLLIN, which is also gevent's event mask for a readable socket."""
@@ -107,7 +108,7 @@ class EpollPoller:
         # Ready sockets beyond the batch stay ready: the hub calls this again after its other work.
         callbacks = self._callbacks
         if self._server is not None:
-            return self._server(self._epoll.fileno(), _BATCH, callbacks)
+            return self._server(self._epoll.fileno(), self._events, _BATCH, callbacks)
         ready = self._epoll.poll(0, _BATCH)
         for fd, events in ready:
             callbacks[fd](fd, events)

@@ -173,15 +173,15 @@ class NativePath:
 
     # -- work ------------------------------------------------------------------------------------------------------
 
-    def _poll(self, epoll_fd: int, limit: int, callbacks: list[Readable]) -> bool:
+    def _poll(self, epoll_fd: int, events: int, limit: int, callbacks: list[Readable]) -> bool:
         """Serve sockets that are ready; `transport.poller.Server`."""
-        ready, received, sent, others, leftovers = self._table.poll(epoll_fd, limit)
+        ready, received, sent, others, leftovers = self._table.poll(epoll_fd, events, limit)
         self._traffic.received += received
         self._traffic.sent += sent
         for leftover in leftovers:
             self._proceed(leftover, read=True)
-        for fd, events in others:
-            callbacks[fd](fd, events)
+        for fd, reported in others:
+            callbacks[fd](fd, reported)
         return ready > 0
 
     def fire(self, due: list[tuple[int, Paced]]) -> None:
