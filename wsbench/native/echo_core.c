@@ -192,9 +192,14 @@ bool table_init(table_t *table, const messages_t *messages, uint8_t first_byte, 
     return table->input != NULL && table->output != NULL;
 }
 
+static void free_ring(connection_t *connection) {
+    if (connection->capacity > 1)
+        free(connection->flights.ring);
+}
+
 void table_free(table_t *table) {
     for (size_t fd = 0; fd < table->connections_size; fd++)
-        free(table->connections[fd].ring);
+        free_ring(&table->connections[fd]);
     for (uint32_t slot = 0; slot < table->slots_size; slot++)
         free(table->slots[slot].buckets);
     free(table->connections);
@@ -238,7 +243,7 @@ connection_t *connection_of(const table_t *table, int64_t fd) {
 }
 
 flight_t *flight_at(connection_t *connection, uint32_t place) {
-    flight_t *ring = connection->ring != NULL ? connection->ring : &connection->single;
+    flight_t *ring = connection->capacity > 1 ? connection->flights.ring : &connection->flights.single;
     uint32_t at = connection->head + place;
     return &ring[at < connection->capacity ? at : at - connection->capacity];
 }
@@ -255,23 +260,31 @@ static bool widen(connection_t *connection, uint32_t count) {
         return false;
     for (uint32_t place = 0; place < connection->count; place++)
         ring[place] = *flight_at(connection, place);
-    free(connection->ring);
-    connection->ring = ring;
+    free_ring(connection);
+    connection->flights.ring = ring;
     connection->capacity = capacity;
     connection->head = 0;
     return true;
 }
 
+/* Make room for descriptors up to `size`. */
+static bool lengthen(table_t *table, size_t size) {
+    void *room;
+    if (posix_memalign(&room, CACHE_LINE, size * sizeof(connection_t)) != 0)
+        return false;
+    connection_t *connections = room;
+    memset(connections, 0, size * sizeof *connections);
+    if (table->connections != NULL)
+        memcpy(connections, table->connections, table->connections_size * sizeof *connections);
+    free(table->connections);
+    table->connections = connections;
+    table->connections_size = size;
+    return true;
+}
+
 connection_t *connection_put(table_t *table, uint32_t fd, uint64_t id, uint64_t oldest, uint32_t count) {
-    if (fd >= table->connections_size) {
-        size_t size = fd + 64u + table->connections_size / 2;
-        connection_t *connections = realloc(table->connections, size * sizeof *connections);
-        if (connections == NULL)
-            return NULL;
-        memset(connections + table->connections_size, 0, (size - table->connections_size) * sizeof *connections);
-        table->connections = connections;
-        table->connections_size = size;
-    }
+    if (fd >= table->connections_size && !lengthen(table, fd + 64u + table->connections_size / 2))
+        return NULL;
     connection_t *connection = &table->connections[fd];
     connection->count = connection->head = connection->matched = 0;
     if (!widen(connection, count > table->window ? count : table->window))

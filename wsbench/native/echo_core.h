@@ -37,11 +37,16 @@ typedef struct {
    has a leftover, and is not served until it is put again. */
 typedef struct {
     uint64_t id, oldest;
-    flight_t *ring;
+    union {
+        flight_t single; /* with a capacity of one: all of the connection is then in one cache line */
+        flight_t *ring;
+    } flights;
     uint32_t count, head, capacity, matched;
     bool on, stalled;
-    flight_t single; /* the ring of a window of one, which is then in the same cache lines */
 } connection_t;
+
+enum { CACHE_LINE = 64 };
+_Static_assert(sizeof(connection_t) <= CACHE_LINE, "with ten thousand connections, each cache line costs 80 ns");
 
 /* A value that is in no bucket: a clock has stepped or drifts, or a reply took an hour. */
 typedef struct {
@@ -52,10 +57,10 @@ typedef struct {
 /* Counts of one tally since they were last taken. `buckets` is allocated by the first reply. */
 typedef struct {
     int64_t *buckets;
-    outside_t outside[MOST_OUTSIDE];
-    uint32_t outside_count;
     int64_t in_flight, sent, received, user_stamped;
     bool open;
+    uint32_t outside_count;
+    outside_t outside[MOST_OUTSIDE];
 } slot_t;
 
 /* The messages of all connections: `payload` is every one of them, or `noise` pads JSON messages (measure/payloads.py):
