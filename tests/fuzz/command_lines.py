@@ -59,6 +59,7 @@ _VALUES: Mapping[str, Sequence[str]] = {
     "--addresses": ("first", "all", "last"),
     "--source-ip": ("127.0.0.2", "127.0.0.0/30", "203.0.113.7", "::1", "x"),
     "--reconnect": ("never", "on-drop", "maybe"),
+    "--native": ("on", "off", "maybe"),
     "--set": ("a=b", "x", "=", f"a={NO_UTF_8}"),
     "--fail-if": ("p99 < 1h", "lost > 0", "errors > 0.1%", "sent == 0", "p99 >", "€", ""),
     "--name": ("mine", "größe", "../x", "x" * 300, ".x", ""),
