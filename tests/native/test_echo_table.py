@@ -364,8 +364,5 @@ def test_a_tally_with_messages_in_flight_stays(served: Served) -> None:
 
 
 def test_the_files_of_the_extension_are_in_the_package() -> None:
-    assert {path.name for path in Path(native.__file__).parent.glob("*.[ch]")} == {
-        "echo_core.c",
-        "echo_core.h",
-        "module.c",
-    }
+    files = {path.name for path in Path(native.__file__).parent.glob("*.[ch]")}
+    assert files == {"echo_core.c", "echo_core.h", "messages.c", "messages.h", "module.c"}

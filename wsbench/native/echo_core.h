@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "messages.h"
+
 enum {
     SUB_BITS = 11,
     HIGHEST_KEY = 65164, /* of an hour: see measure/histogram.py */
@@ -20,7 +22,6 @@ enum {
     LARGEST_PAYLOAD = 1 << 20,
     LARGEST_WINDOW = 1 << 16,
     READ_SIZE = 65536,
-    FRONT_SIZE = 96, /* header (10), the JSON text before the padding (21 and two numbers of 20 digits) */
     MOST_OUTSIDE = 64,
     KEYS = 64, /* 256 bytes: the kernel gives so many at once, or none */
 };
@@ -62,16 +63,6 @@ typedef struct {
     uint32_t outside_count;
     outside_t outside[MOST_OUTSIDE];
 } slot_t;
-
-/* The messages of all connections: `payload` is every one of them, or `noise` pads JSON messages (measure/payloads.py):
-   message `seq` takes its padding from `noise + seq % period * stride % places`. */
-typedef struct {
-    const uint8_t *payload, *noise;
-    uint64_t places, stride, period;
-    uint32_t size;
-    uint8_t plain[10], masked[10];
-    uint32_t header;
-} messages_t;
 
 typedef struct {
     messages_t messages;
@@ -134,7 +125,6 @@ enum served serve(table_t *table, int fd, leftover_t *leftover);
 /* Send the message that is due. LEFT_OVER with nothing in the leftover: it was not sent. */
 enum served fire(table_t *table, int64_t fd, int64_t due_ns, leftover_t *leftover);
 
-bool message_payload(const messages_t *messages, uint64_t id, uint64_t seq, uint8_t *into);
 int32_t bucket_key(int64_t value_ns); /* -1: no bucket has it */
 
 #endif
