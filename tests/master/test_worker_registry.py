@@ -183,6 +183,23 @@ def test_the_first_example_of_each_kind_is_that_of_the_first_worker() -> None:
     assert workers.examples() == [corrupted, rejected, other, unexpected]
 
 
+@pytest.mark.parametrize(
+    ("paths", "path"),
+    [
+        ([], None),
+        ([None], None),
+        (["native", None], "native"),
+        (["python", "python"], "python"),
+        (["native", "python", None], "mixed"),
+    ],
+)
+def test_the_echo_path_is_that_of_all_workers_with_echo_connections(paths: list[str | None], path: str | None) -> None:
+    workers = WorkerRegistry()
+    for index, each in enumerate(paths):
+        workers.take(msgspec.structs.replace(report(1, worker=index), health=Health(echo_path=each)))
+    assert workers.echo_path() == path
+
+
 def test_an_outage_is_one_of_all_workers_that_have_users() -> None:
     registry = WorkerRegistry()
     first, second, without_users = (report(1, worker=index, opened=opened) for index, opened in enumerate((5, 5, 0)))

@@ -186,6 +186,25 @@ def test_a_connection_comes_back_to_the_table(how: str) -> None:
     assert closed(NativeClosedLoop, 2, script)[2] >= 3
 
 
+@pytest.mark.parametrize("how", ["damaged", "as binary", "fragments"])
+def test_a_connection_on_which_nothing_is_as_expected_stays_with_the_general_path(how: str) -> None:
+    assert closed(NativeClosedLoop, 2, [Round([how], [])] * 5)[2] == 0
+
+
+def test_a_paused_loop_is_with_the_general_path_and_goes_on_in_the_table() -> None:
+    talk = Script(NativeClosedLoop, in_flight="3")
+    recorder, driver = talk.conversation.engine.recorder, talk.conversation.driver
+    talk.listen()
+    recorder.pause_closed_loops(True)
+    talk.answer(Round(["echo"], []), 0)
+    assert (driver.outstanding, talk.native_rounds) == (0, 0)
+    recorder.pause_closed_loops(False)
+    driver.resume()
+    talk.listen()
+    assert (driver.outstanding, driver._in_table) == (3, True)  # type: ignore[attr-defined]
+    assert talk.end()["ramp"]["received"] == 3
+
+
 def test_expected_replies_never_come_to_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:
     talk = Script(NativeClosedLoop, in_flight="4")
     with monkeypatch.context() as watched:

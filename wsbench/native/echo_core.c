@@ -153,7 +153,7 @@ connection_t *connection_put(table_t *table, uint32_t fd, uint64_t id, uint64_t 
 
 bool flight_push(table_t *table, connection_t *connection, flight_t flight) {
     if (connection->count == connection->capacity &&
-        (connection->capacity >= LARGEST_WINDOW || !widen(connection, 2 * connection->capacity)))
+        (connection->capacity >= MOST_IN_FLIGHT || !widen(connection, 2 * connection->capacity)))
         return false;
     *flight_at(connection, connection->count++) = flight;
     table->slots[flight.slot].in_flight++;

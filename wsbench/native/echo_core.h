@@ -20,7 +20,8 @@ enum {
     HIGHEST_KEY = 65164, /* of an hour: see measure/histogram.py */
     MOST_SERIES = 4,
     LARGEST_PAYLOAD = 1 << 20,
-    LARGEST_WINDOW = 1 << 16,
+    LARGEST_WINDOW = 1 << 16, /* of messages in flight when a connection is put into the table */
+    MOST_IN_FLIGHT = 1 << 17, /* more, so that it does not come and go with each message */
     READ_SIZE = 65536,
     MOST_OUTSIDE = 64,
     KEYS = 64, /* 256 bytes: the kernel gives so many at once, or none */

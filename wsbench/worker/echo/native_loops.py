@@ -1,6 +1,8 @@
 """Echo drivers whose connections are served by the native path while only expected replies arrive.
 
-Any unexpected input moves the messages in flight back to the verifier; the next send moves them to the table again.
+Any unexpected input moves the messages in flight back to the verifier. The next reply that the general path predicted
+moves them to the table again: not an earlier one, since moving many messages for each wrong reply would cost more than
+the table saves.
 """
 
 from __future__ import annotations
@@ -35,6 +37,8 @@ class _NativeLoop(EchoDriver):
     _fd: int
     _id: int
     _in_table: bool
+    _orderly: bool
+    """Whether the last input was a predicted reply."""
     _path: NativePath
 
     def __init__(self, engine: Engine, connection_id: int) -> None:
@@ -43,6 +47,7 @@ class _NativeLoop(EchoDriver):
         self._id = connection_id
         self._fd = -1
         self._in_table = False
+        self._orderly = True
 
     def short_way(self, fd: int) -> Way | None:
         self._fd = fd
@@ -72,13 +77,20 @@ class _NativeLoop(EchoDriver):
 
     def predicted(self, data: bytes, timespec: bytes, handled_ns: int) -> int:
         self.recall()
-        return super().predicted(data, timespec, handled_ns)
+        consumed = super().predicted(data, timespec, handled_ns)
+        if consumed:
+            self._orderly = True
+            if consumed == len(data):
+                self.settle()
+        return consumed
 
     def message(self, payload: bytes, text: bool, arrived_ns: int, handled_ns: int) -> None:
         self.recall()
+        self._orderly = False
         super().message(payload, text, arrived_ns, handled_ns)
 
-    def proceed(self) -> None:
+    def proceed(self, *, orderly: bool) -> None:
+        self._orderly = orderly
         self._refill()
 
     def recall(self) -> None:
@@ -100,10 +112,12 @@ class _NativeLoop(EchoDriver):
 
     def settle(self) -> None:
         """Move the messages in flight into the table, if the next reply is the oldest one's."""
-        connection = self.connection
-        if self._in_table or connection is None or not connection.on_short_way or self._verifier.overtaken:
+        connection, path, verifier = self.connection, self._path, self._verifier
+        if self._in_table or connection is None or not connection.on_short_way:
             return
-        self._path.put(self._fd, self._id, self._verifier)
+        if not self._orderly or verifier.overtaken or not path.takes(len(verifier.pending)):
+            return
+        path.put(self._fd, self._id, verifier)
         self._in_table = True
         self._frames = NO_FRAMES  # unused in the table, and thousands of generators take memory
 
@@ -111,7 +125,7 @@ class _NativeLoop(EchoDriver):
 class NativeClosedLoop(_NativeLoop, ClosedLoop):
     """A closed loop with a window of any size."""
 
-    __slots__ = ("_fd", "_id", "_in_table", "_path")
+    __slots__ = ("_fd", "_id", "_in_table", "_orderly", "_path")
 
     def settle(self) -> None:
         if self._pending and self._window:
@@ -121,7 +135,7 @@ class NativeClosedLoop(_NativeLoop, ClosedLoop):
 class NativeOpenLoop(_NativeLoop, OpenLoop):
     """An open loop, whose due messages the native path sends together (`NativePath.fire`)."""
 
-    __slots__ = ("_fd", "_id", "_in_table", "_path")
+    __slots__ = ("_fd", "_id", "_in_table", "_orderly", "_path")
 
     def __init__(self, engine: Engine, connection_id: int) -> None:
         super().__init__(engine, connection_id)

@@ -37,8 +37,8 @@ class NativeDriver(Protocol):
     def settle(self) -> None:
         """Put the connection into the table if that is possible."""
 
-    def proceed(self) -> None:
-        """Send what there is room for, then settle."""
+    def proceed(self, *, orderly: bool) -> None:
+        """Send what there is room for; if the connection is `orderly` (no other input follows), settle."""
 
 
 class NativeCounts:
@@ -74,6 +74,7 @@ class NativePath:
         self._closed_loop = engine.options.closed_loop
         self._recorder = engine.recorder
         self._traffic = engine.traffic
+        self._active = False
         self._tallies: dict[int, Tally] = {}
         self._drivers: dict[int, NativeDriver] = {}
         self._travellers: dict[int, Traveller] = {}
@@ -125,6 +126,10 @@ class NativePath:
         else:
             traveller.read(fd, events)
 
+    def takes(self, count: int) -> bool:
+        """Return whether a connection with `count` messages in flight can be put into the table, and would stay."""
+        return self._active and count <= native.LARGEST_WINDOW
+
     def put(self, fd: int, connection_id: int, verifier: EchoVerifier) -> None:
         """Move a connection and its messages in flight into the table."""
         pending = verifier.pending
@@ -167,9 +172,9 @@ class NativePath:
     def _follow(self) -> None:
         """Let the table follow the recorder's interval."""
         recorder = self._recorder
-        active = recorder.closed_loops_active if self._closed_loop else recorder.sending
+        self._active = recorder.closed_loops_active if self._closed_loop else recorder.sending
         start_ns = recorder.current.interval.start_ns
-        self._table.follow(self._number(recorder.current), start_ns, recorder.boundary_ns, active)
+        self._table.follow(self._number(recorder.current), start_ns, recorder.boundary_ns, self._active)
 
     # -- work ------------------------------------------------------------------------------------------------------
 
@@ -205,11 +210,10 @@ class NativePath:
                 traveller.refused(unsent, OSError(send_error, os.strerror(send_error)))
             elif unsent:
                 traveller.keep(unsent)
-            driver.proceed()
+            driver.proceed(orderly=not rest)
             timespec = ns_to_timespec(arrived_ns)
             if rest:
                 traveller.strayed(rest, timespec, handled_ns)
-                driver.proceed()
             if read_error:
                 traveller.failed(OSError(read_error, os.strerror(read_error)))
             elif read:
