@@ -293,6 +293,8 @@ def test_the_table_forgets_the_tallies_of_intervals_that_are_over() -> None:
         ({"native": "off"}, OneInFlight, "python"),
         ({"native": "off", "rate": "100"}, OpenLoop, "python"),
         ({"request_events": "true"}, ClosedLoop, "python"),
+        ({"compression": "on"}, OneInFlight, "python"),
+        ({"compression": "None"}, NativeClosedLoop, "native"),
         ({"payload_size": "2000000"}, OneInFlight, "python"),
         ({"in_flight": "100000"}, ClosedLoop, "python"),
     ],
