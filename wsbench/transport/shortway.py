@@ -58,7 +58,7 @@ class _Gone:
     refused = keep = read = look_again = failed = strayed
 
 
-_GONE = _Gone()
+GONE = _Gone()
 
 
 class Way(Protocol):
@@ -100,12 +100,12 @@ class ShortWay:
         """Add a connection, whose plain non-blocking socket is `raw`."""
         missing = fd + 1 - len(self._sockets)
         self._sockets += [None] * missing
-        self._travellers += [_GONE] * missing
+        self._travellers += [GONE] * missing
         self._sockets[fd], self._travellers[fd] = raw, traveller
 
     def leave(self, fd: int) -> None:
         """Remove a connection that has ended."""
-        self._sockets[fd], self._travellers[fd] = None, _GONE
+        self._sockets[fd], self._travellers[fd] = None, GONE
 
     def on(self, fd: int) -> None:
         """Do nothing: this way reads only when the poller calls it."""

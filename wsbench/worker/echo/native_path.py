@@ -18,7 +18,7 @@ from wsbench.measure.tally import Tally
 from wsbench.measure.verifier import EchoVerifier
 from wsbench.run.options import RunOptions
 from wsbench.transport.poller import Readable, hub_poller
-from wsbench.transport.shortway import Traveller
+from wsbench.transport.shortway import GONE, Traveller
 from wsbench.transport.timestamps import ns_to_timespec
 from wsbench.websocket.compression import parse_compression
 from wsbench.websocket.frames import BINARY, TEXT
@@ -40,6 +40,21 @@ class NativeDriver(Protocol):
 
     def proceed(self, *, orderly: bool) -> None:
         """Send what there is room for; if the connection is `orderly` (no other input follows), settle."""
+
+
+class _NoDriver:
+    """Placeholder of the driver of a connection that has ended, perhaps in a call made for another one."""
+
+    def recall(self) -> None:
+        """Do nothing."""
+
+    settle = recall
+
+    def proceed(self, *, orderly: bool) -> None:
+        """Do nothing."""
+
+
+_NO_DRIVER = _NoDriver()
 
 
 class NativeCounts:
@@ -77,9 +92,10 @@ class NativePath:
         self._traffic = engine.traffic
         self._active = False
         self._tallies: dict[int, Tally] = {}
-        self._drivers: dict[int, NativeDriver] = {}
-        self._travellers: dict[int, Traveller] = {}
+        self._drivers: list[NativeDriver] = []
+        self._travellers: list[Traveller] = []
         self._descriptors: dict[Any, int] = {}
+        """Descriptors by driver, of an open loop."""
         self._recorder.on_change = self._follow
         self._follow()
         hub_poller().serve(self._poll)
@@ -102,15 +118,19 @@ class NativePath:
 
     def expect(self, fd: int, driver: NativeDriver) -> None:
         """Note the driver of a connection that will join."""
+        missing = fd + 1 - len(self._drivers)
+        self._drivers += [_NO_DRIVER] * missing
+        self._travellers += [GONE] * missing
         self._drivers[fd] = driver
-        self._descriptors[driver] = fd
+        if not self._closed_loop:
+            self._descriptors[driver] = fd
 
     def join(self, fd: int, _raw: Any, traveller: Traveller) -> None:
         self._travellers[fd] = traveller
 
     def leave(self, fd: int) -> None:
-        del self._travellers[fd]
-        del self._descriptors[self._drivers.pop(fd)]
+        self._descriptors.pop(self._drivers[fd], None)
+        self._drivers[fd], self._travellers[fd] = _NO_DRIVER, GONE
 
     def on(self, fd: int) -> None:
         self._drivers[fd].settle()
