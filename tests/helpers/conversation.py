@@ -87,11 +87,13 @@ class Conversation:
             self.peer.send(data)
 
     def give(self, pieces: Iterable[bytes]) -> None:
-        """Send bytes piece by piece: the user has read each one before the next is sent."""
+        """Send bytes piece by piece, each when the user has read the one before; stop when the connection has ended."""
         for piece in pieces:
+            if self.driver.drop_event.is_set():
+                break
             self.peer.send(piece)
             self._given += len(piece)
-            until(lambda: self.engine.traffic.received == self._given)
+            until(lambda: self.engine.traffic.received == self._given or self.driver.drop_event.is_set())
 
     def reset(self) -> None:
         """Reset the connection from the peer's side."""

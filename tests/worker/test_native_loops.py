@@ -151,6 +151,48 @@ def test_closed_loops_are_equal_for_all_answers(window: int, script: list[Round]
     assert closed(NativeClosedLoop, window, script)[:2] == closed(ClosedLoop, window, script)[:2]
 
 
+@dataclass(frozen=True)
+class Edit:
+    """A change of some bytes: those from `place` on, `size` of them, become `instead`."""
+
+    place: float
+    size: int
+    instead: bytes
+
+    def of(self, data: bytes) -> bytes:
+        at = int(self.place * len(data))
+        return data[:at] + self.instead + data[at + self.size :]
+
+
+edits = st.builds(Edit, st.floats(0, 1), st.integers(0, 140), st.binary(max_size=4) | st.just(PING))
+
+
+def edited(kind: type[ClosedLoop], window: int, changes: Sequence[Edit], cuts: Sequence[float]) -> tuple[object, ...]:
+    """Return the values, the errors and the examples of a run in which the echoes were changed at any place."""
+    talk = Script(kind, in_flight=str(window))
+    engine = talk.conversation.engine
+    talk.listen()
+    data = b"".join(echo(message) for message in talk.unanswered)
+    for change in changes:
+        data = change.of(data)
+    places = sorted({0, *(int(cut * len(data)) for cut in cuts), len(data)})
+    talk.conversation.give(data[begin:end] for begin, end in itertools.pairwise(places))
+    dropped = talk.conversation.driver.drop_event.is_set()
+    errors = {(each.kind, each.count) for each in engine.errors.tallies} if dropped else None
+    sent = talk._traffic.sent - talk._sent_before
+    return dropped, errors, sent, talk.end(), engine.examples.first
+
+
+@given(
+    window=st.integers(1, 4),
+    changes=st.lists(edits, min_size=1, max_size=3),
+    cuts=st.lists(st.floats(0, 1), max_size=4),
+)
+@settings(max_examples=60)
+def test_closed_loops_are_equal_for_all_bytes(window: int, changes: list[Edit], cuts: list[float]) -> None:
+    assert edited(NativeClosedLoop, window, changes, cuts) == edited(ClosedLoop, window, changes, cuts)
+
+
 def opened(kind: type[OpenLoop], counts: Sequence[int], script: Sequence[Round]) -> tuple[list[bytes], Values]:
     talk = Script(kind, rate="0.001")
     engine, driver = talk.conversation.engine, talk.conversation.driver
