@@ -1,4 +1,4 @@
-"""The counts of the benchmarks' server: equal to what a client sent."""
+"""The counts of the benchmarks' servers: equal to what a client sent."""
 
 from __future__ import annotations
 
@@ -16,13 +16,24 @@ def insecure() -> ssl.SSLContext:
     return context
 
 
-@pytest.mark.needs("picows")
-@pytest.mark.parametrize("options", [(), ("--tls",), ("--batch",)], ids=" ".join)
-def test_a_server_reports_echoes_and_open_connections(options: tuple[str, ...]) -> None:
-    server, url = process.start_server("benchmarks.picows_server", *options)
+PICOWS = pytest.mark.needs("picows")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(("benchmarks.picows_server",), marks=PICOWS),
+        pytest.param(("benchmarks.picows_server", "--tls"), marks=PICOWS),
+        pytest.param(("benchmarks.picows_server", "--batch"), marks=PICOWS),
+        pytest.param(("benchmarks.c_server",), marks=pytest.mark.needs("cc")),
+    ],
+    ids=" ".join,
+)
+def test_a_server_reports_echoes_and_open_connections(command: tuple[str, ...]) -> None:
+    server, url = process.start_server(*command)
     try:
         assert echo_counter.read(server) == (0, 0)
-        with connected(url, ssl=insecure() if "--tls" in options else None, compression=None) as client:
+        with connected(url, ssl=insecure() if "--tls" in command else None, compression=None) as client:
             for number in range(3):
                 client.send(str(number))
                 assert client.recv() == str(number)
