@@ -24,7 +24,7 @@ def main() -> None:
         program = Path(directory) / "c_server"
         subprocess.run(["cc", "-O2", "-std=c11", "-Wall", "-Wextra", "-o", program, SOURCE], check=True)
         descriptor = os.open(program, os.O_RDONLY)  # so that the directory can go before the server does
-    os.execve(descriptor, ["c_server"], os.environ)  # noqa: S606 - a program of ours, and no shell
+    os.execve(descriptor, ["c_server"], os.environ)
 
 
 if __name__ == "__main__":

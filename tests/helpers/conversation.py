@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
 import gevent
+from gevent.event import Event
 
 from helpers import frames
 from helpers.frames import Incoming
@@ -48,6 +49,7 @@ class Conversation:
 
     Attributes:
         peer: the server.
+        dropped: set when the connection has been dropped.
         sent: payloads of the user's messages.
         counts: of the ended run.
         values: of the ended run, by phase: the counts, and the number of values of each latency series.
@@ -60,6 +62,8 @@ class Conversation:
         self.engine = Engine(options, worker=0, send=self._reports.append)
         self.driver = kind(self.engine, 1)
         self.engine.connections.register(self.driver)
+        self.dropped = Event()
+        self.driver.on_dropped = self.dropped.set
         self.sent: list[bytes] = []
         self.counts: Counter[str] = Counter()
         self.values: dict[str, Counter[str]] = {}
@@ -89,11 +93,11 @@ class Conversation:
     def give(self, pieces: Iterable[bytes]) -> None:
         """Send bytes piece by piece, each when the user has read the one before; stop when the connection has ended."""
         for piece in pieces:
-            if self.driver.drop_event.is_set():
+            if self.dropped.is_set():
                 break
             self.peer.send(piece)
             self._given += len(piece)
-            until(lambda: self.engine.traffic.received == self._given or self.driver.drop_event.is_set())
+            until(lambda: self.engine.traffic.received == self._given or self.dropped.is_set())
 
     def reset(self) -> None:
         """Reset the connection from the peer's side."""

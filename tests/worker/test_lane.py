@@ -9,7 +9,6 @@ from collections.abc import Iterator
 
 import gevent
 import pytest
-from gevent.event import Event
 from helpers.conversation import ANSWERS, Conversation, echo
 from helpers.peer import fill, until
 from hypothesis import HealthCheck, given, settings
@@ -81,10 +80,8 @@ def test_the_message_in_flight_on_a_broken_connection_is_lost(conversation: Conv
     conversation.answer(conversation.hear(), "echo")
     conversation.hear()
     assert conversation.driver.outstanding == 1
-    dropped = Event()
-    conversation.driver.on_dropped = dropped.set
     conversation.reset()
-    until(dropped.is_set)
+    until(conversation.dropped.is_set)
     conversation.give_up()
     assert (conversation.counts["sent"], conversation.counts["received"], conversation.counts["lost"]) == (2, 1, 1)
 

@@ -131,7 +131,7 @@ class Script:
     def end(self) -> Values:
         """End the run with all messages in flight unanswered; return its values."""
         self.conversation.peer.close()
-        until(self.conversation.driver.drop_event.is_set)
+        until(self.conversation.dropped.is_set)
         self.conversation.give_up()
         return {phase: +values for phase, values in self.conversation.values.items() if +values}
 
@@ -177,7 +177,7 @@ def edited(kind: type[ClosedLoop], window: int, changes: Sequence[Edit], cuts: S
         data = change.of(data)
     places = sorted({0, *(int(cut * len(data)) for cut in cuts), len(data)})
     talk.conversation.give(data[begin:end] for begin, end in itertools.pairwise(places))
-    dropped = talk.conversation.driver.drop_event.is_set()
+    dropped = talk.conversation.dropped.is_set()
     errors = {(each.kind, each.count) for each in engine.errors.tallies} if dropped else None
     sent = talk._traffic.sent - talk._sent_before
     return dropped, errors, sent, talk.end(), engine.examples.first
