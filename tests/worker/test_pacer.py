@@ -198,3 +198,11 @@ def test_messages_that_are_due_at_once_are_fired_in_one_call(bench: Bench) -> No
     until(lambda: calls)
     assert calls == [[due_ns] * 3]
     assert not bench.errors
+
+
+def test_it_is_behind_while_a_message_that_was_due_has_not_been_sent(bench: Bench) -> None:
+    first_ns = time.monotonic_ns() + 50_000_000
+    bench.pacer.add(Noted(), Constant(10.0**18, first_ns))
+    behind = [bench.pacer.is_behind(first_ns + OFFSET_NS + difference) for difference in (0, 1)]
+    assert behind == [False, True]
+    until(lambda: not bench.pacer.is_behind(first_ns + OFFSET_NS + 1))

@@ -263,11 +263,14 @@ class Connections:
     # -- end of the run --------------------------------------------------------------------------------------------
 
     def drain(self, patience_s: float) -> None:
-        """Open no more connections; wait up to `patience_s` for replies in flight and for `quiet_s` of silence."""
+        """Open no more connections; wait up to `patience_s` for overdue messages, replies, and `quiet_s` of silence."""
         self._ending = True
         for _ in range(self.time.end()):
             self._recorder.current.unanswered(AWAY)
         with gevent.Timeout(patience_s, False):
+            # Otherwise a moment without a message in flight would decide how many are sent late and how many missed.
+            while self._pacer.is_behind(self._recorder.plan.drain_ns):
+                gevent.sleep(_CHECK_S)
             self._await_replies()
             # How much the server still pushes is not known.
             quiet_since, received = time.monotonic(), self._traffic.received

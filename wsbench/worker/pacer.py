@@ -186,6 +186,10 @@ class Pacer:
         if not self._expired:
             self._set_timer()
 
+    def is_behind(self, instant_ns: int) -> bool:
+        """Return whether a message due before an instant (CLOCK_REALTIME) has not been sent."""
+        return self._next is not None and self._next + self.offset_ns < instant_ns
+
     def stop(self) -> None:
         """Stop firing and release the timer. Messages that are due and unsent are missed."""
         for due_ns, paced, count in self._overdue(time.monotonic_ns()):

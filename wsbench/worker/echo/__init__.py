@@ -16,8 +16,8 @@ from wsbench.worker.echo.one_in_flight import OneInFlight
 from wsbench.worker.echo.open_loop import OpenLoop
 
 if TYPE_CHECKING:
-    from wsbench.websocket.connect_options import ConnectOptions
     from wsbench.run.options import RunOptions
+    from wsbench.websocket.connect_options import ConnectOptions
     from wsbench.worker.engine import Engine
 
 __all__ = ["EchoDriver", "driver_for"]

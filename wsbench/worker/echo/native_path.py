@@ -29,6 +29,11 @@ if TYPE_CHECKING:
     from wsbench.worker.pacer import Paced
 
 
+_MOST_MOVED = 100
+"""More messages in flight than this are not moved to the table, but for a window: an open loop at a server that is too
+slow would come and go with thousands, whenever its socket is full."""
+
+
 class NativeDriver(Protocol):
     """A driver whose connection may be in the table."""
 
@@ -90,6 +95,7 @@ class NativePath:
         self._closed_loop = engine.options.closed_loop
         self._recorder = engine.recorder
         self._traffic = engine.traffic
+        self._most_moved = max(engine.options.in_flight, _MOST_MOVED)
         self._active = False
         self._tallies: dict[int, Tally] = {}
         self._drivers: list[NativeDriver] = []
@@ -149,8 +155,8 @@ class NativePath:
             traveller.read(fd, events)
 
     def takes(self, count: int) -> bool:
-        """Return whether a connection with `count` messages in flight can be put into the table, and would stay."""
-        return self._active and count <= native.LARGEST_WINDOW
+        """Return whether a connection with `count` messages in flight is to be put into the table, and would stay."""
+        return self._active and count <= self._most_moved
 
     def put(self, fd: int, connection_id: int, verifier: EchoVerifier) -> None:
         """Move a connection and its messages in flight into the table."""
