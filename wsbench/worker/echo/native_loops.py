@@ -148,5 +148,5 @@ class NativeOpenLoop(_NativeLoop, OpenLoop):
         self.settle()
 
     def settle(self) -> None:
-        if not self._waiting and not self._retired:
+        if not self._waiting:
             super().settle()

@@ -25,6 +25,7 @@ from wsbench.websocket.frames import BINARY, TEXT
 
 if TYPE_CHECKING:
     from wsbench.native._echo import Leftover
+    from wsbench.websocket.connect_options import ConnectOptions
     from wsbench.worker.engine import Engine
     from wsbench.worker.pacer import Paced
 
