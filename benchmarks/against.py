@@ -58,10 +58,10 @@ class RunFailed(Exception):
 
 @dataclass(frozen=True)
 class Case:
-    """Load of a pair: options of `wsbench run` and of the picows echo server."""
+    """Load of a pair: options of `wsbench run`, and the echo server."""
 
     options: Sequence[str]
-    server: Sequence[str] = ()
+    server: Sequence[str] = ("benchmarks.c_server",)
 
     def cost_us(self, run: Any) -> float:
         """Return the generator's CPU per message (µs), without polling."""
@@ -73,10 +73,9 @@ class Case:
 _HUNDRED = ("-u", "100", "-r", "1000")
 CASES = {
     "single": Case(_HUNDRED),
-    # Without --batch the server makes a system call per reply, and is the limit.
-    "window": Case((*_HUNDRED, "--in-flight", "32"), ("--batch",)),
+    "window": Case((*_HUNDRED, "--in-flight", "32")),
     "open": Case((*_HUNDRED, "--rate", "20000")),
-    "wss": Case((*_HUNDRED, "--insecure"), ("--tls",)),
+    "wss": Case((*_HUNDRED, "--insecure"), ("benchmarks.picows_server", "--tls")),
     "many": Case(("-u", "10000", "-r", "2500")),
 }
 
@@ -191,7 +190,7 @@ class Comparison:
 
     def _pair(self, label: str, case: Case, order: Sequence[Side]) -> tuple[float, float]:
         costs = {}
-        with serving("benchmarks.picows_server", *case.server) as (_, url):
+        with serving(*case.server) as (_, url):
             for side in order:
                 run = side.run(url, case, self._seconds)
                 costs[side.name] = case.cost_us(run)

@@ -84,7 +84,7 @@ class AtWork:
 @contextlib.contextmanager
 def at_work(load: Load, directory: Path, *extra: str, environment: Mapping[str, str] | None = None) -> Iterator[AtWork]:
     """Run `wsbench run` against a new server during the block."""
-    with serving("benchmarks.picows_server") as (server, url):
+    with serving("benchmarks.c_server") as (server, url):
         lasting = f"{_SETTLE_S + load.seconds + 2:g}s"
         arguments = (*load.options, "-u", str(load.connections), "-d", lasting, "--warmup", "0s", "--json", *extra)
         with pinned(GENERATOR_CORE):
@@ -204,7 +204,7 @@ def instructions(load: Load, directory: Path) -> tuple[AtWork, int]:
     """Return the number of instructions in user space (valgrind's callgrind, about 30 times slower)."""
     valgrind = _program("valgrind", "apt-get install valgrind")
     control, output = _program("callgrind_control", "apt-get install valgrind"), directory / "callgrind.out"
-    with serving("benchmarks.picows_server") as (server, url):
+    with serving("benchmarks.c_server") as (server, url):
         counted = (valgrind, "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={output}")
         users = ("-u", str(load.connections), "-r", str(load.connections), *load.options)
         lasting = ("--duration", f"{_SETTLE_S + 2 * load.seconds + 3:g}s", "--warmup", "0s")

@@ -23,7 +23,10 @@ from benchmarks.peers.peer import (
     unless_program,
 )
 
-WSBENCH, BARE, BY_HAND = "wsbench", "bare picows client", "Locust + websocket-client"
+WSBENCH, BARE = "wsbench", "bare picows client"
+BY_HAND, BY_HAND_TUNED = "Locust + websocket-client", "Locust + websocket-client, tuned"
+_TUNED = {"skip_utf8_validation": True, "enable_multithread": False}
+"""Without the checks and locks that this load does not need: ASCII text, and one greenlet a connection."""
 _NPM = "npm install --prefix benchmarks/peers/node"
 _TCPKALI_RATE = 300
 """Messages per second and connection: tcpkali has no closed loop."""
@@ -133,8 +136,17 @@ PEERS = (
         python_versions("locust", "websocket-client"),
         missing=unless_modules("websocket"),
         command=_locust("locust_websocket_client.py", "ws"),
-        environment={"PEERS_PAYLOAD": PAYLOAD},
+        environment={"PEERS_PAYLOAD": PAYLOAD, "PEERS_OPTIONS": "{}"},
+        verifies="UTF-8",
+    ),
+    Peer(
+        BY_HAND_TUNED,
+        python_versions("locust", "websocket-client"),
+        missing=unless_modules("websocket"),
+        command=_locust("locust_websocket_client.py", "ws"),
+        environment={"PEERS_PAYLOAD": PAYLOAD, "PEERS_OPTIONS": json.dumps(_TUNED)},
         verifies="nothing",
+        note=f"connects with {', '.join(f'{name}={value}' for name, value in _TUNED.items())}",
     ),
     Peer(
         "Locust SocketIOUser",

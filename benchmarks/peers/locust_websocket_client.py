@@ -1,7 +1,11 @@
-"""A typical hand-written locustfile: websocket-client, one greenlet per user, one request event per message."""
+"""A typical hand-written locustfile: websocket-client, one greenlet per user, one request event per message.
+
+PEERS_PAYLOAD is the message, PEERS_OPTIONS the options of `create_connection`, as JSON.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import time
 
@@ -9,13 +13,14 @@ import websocket
 from locust import User, task
 
 PAYLOAD = os.environ["PEERS_PAYLOAD"]
+OPTIONS = json.loads(os.environ["PEERS_OPTIONS"])
 
 
 class Echo(User):
     """User that sends, waits for any message, and reports the duration to Locust."""
 
     def on_start(self) -> None:
-        self.socket = websocket.create_connection(self.host)
+        self.socket = websocket.create_connection(self.host, **OPTIONS)
 
     def on_stop(self) -> None:
         self.socket.close()

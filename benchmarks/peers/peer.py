@@ -73,7 +73,7 @@ class Peer:
     command: Callable[[Load], list[str]]
     verifies: str
     environment: Mapping[str, str] = field(default_factory=dict)
-    server: str = "benchmarks.picows_server"
+    server: str = "benchmarks.c_server"
     note: str = ""
     finishes: bool = False
 

@@ -24,7 +24,6 @@ PICOWS = pytest.mark.needs("picows")
     [
         pytest.param(("benchmarks.picows_server",), marks=PICOWS),
         pytest.param(("benchmarks.picows_server", "--tls"), marks=PICOWS),
-        pytest.param(("benchmarks.picows_server", "--batch"), marks=PICOWS),
         pytest.param(("benchmarks.c_server",), marks=pytest.mark.needs("cc")),
     ],
     ids=" ".join,
