@@ -105,7 +105,7 @@ class ConnectError(WsbenchError):
     """A connection that could not be opened.
 
     Attributes:
-        step: "dns", "tcp", "tls" or "upgrade".
+        step: "dns", "tcp", "tls", "upgrade", or "namespace" of Socket.IO.
     """
 
     kind = "connect"

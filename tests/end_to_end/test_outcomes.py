@@ -28,11 +28,16 @@ def target() -> Iterator[EchoTarget]:
 
 def run(tmp_path: Path, *arguments: str, **environment: str) -> tuple[CliResult, Document]:
     """Return a short run's end and its run.json."""
+    return ended(tmp_path, *arguments, **environment), result_of(tmp_path)
+
+
+def ended(tmp_path: Path, *arguments: str, **environment: str) -> CliResult:
+    """Return a short run's end."""
     result = Running(
         [sys.executable, "-m", "wsbench", "run", *SHORT, *arguments], cwd=tmp_path, env=environment
     ).finish()
     assert "Traceback" not in result.stderr
-    return result, result_of(tmp_path)
+    return result
 
 
 def result_of(tmp_path: Path) -> Document:
@@ -90,13 +95,14 @@ def test_a_login_that_never_succeeds_is_not_measured(
     assert reasons(document)[0] == reason
 
 
-def test_a_refused_namespace_is_not_measured(tmp_path: Path) -> None:
+def test_a_refused_namespace_is_a_failed_connection(tmp_path: Path) -> None:
     scenario = tmp_path / "refused.py"
     scenario.write_text("from helpers.locustfiles.packets import Refused  # noqa: F401\n")
     path = f"{process.TESTS}"
-    result, document = run(tmp_path, "--target", "python-socketio", "--scenario", str(scenario), PYTHONPATH=path)
-    assert (result.returncode, reasons(document)[0]) == (3, "refused")
-    assert "/nowhere" in document["outcome"]["reasons"][0]["evidence"]
+    result = ended(tmp_path, "--target", "python-socketio", "--scenario", str(scenario), PYTHONPATH=path)
+    assert result.returncode == 3
+    assert "error: the namespace /nowhere refuses" in result.stdout + result.stderr
+    assert not runs.directories(tmp_path / "results")
 
 
 @pytest.mark.parametrize(

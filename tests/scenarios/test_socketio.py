@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from helpers import process, runs
 from helpers.process import CliResult
+from websockets.sync.server import ServerConnection, serve
 
 from wsbench.targets import catalogue
+from wsbench.targets.catalogue import CommandTarget
 
 RunCli = Callable[..., CliResult]
 SCENARIO = runs.ROOT / "scenarios" / "socketio_echo.py"
@@ -17,7 +23,18 @@ SERVERS = [
     pytest.param("python-socketio", marks=pytest.mark.needs("target python-socketio")),
     pytest.param("socketio-node", marks=pytest.mark.needs("target socketio-node")),
 ]
+SERVER = Path(process.TESTS, "helpers", "socketio_server.py")
+FAULTS = Path(process.TESTS, "helpers", "locustfiles", "packet_faults.py")
 OF_OURS = Path(process.TESTS, "helpers", "locustfiles", "packets.py")
+
+
+@contextlib.contextmanager
+def websocket_server(handler: Callable[[ServerConnection], None]) -> Iterator[str]:
+    """Serve connections with `handler`, each in a thread; yield the URL."""
+    with serve(handler, "127.0.0.1", 0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"ws://127.0.0.1:{server.socket.getsockname()[1]}/"
+        server.shutdown()
 
 
 @pytest.mark.parametrize("name", SERVERS)
@@ -47,5 +64,47 @@ def test_binary_data_and_a_namespace_that_is_refused(name: str, run_cli: RunCli,
     counters, errors = run["counters"], {error["kind"]: error for error in run["errors"]}
     assert counters["right"] > 5 and "wrong" not in counters and counters["refused"] == 6
     assert run["latency"]["binary"]["count"] + run["latency"]["text"]["count"] > 5
-    assert errors.keys() <= {"check-namespace", "disconnected"}
-    assert "/nowhere refuses" in errors["check-namespace"]["example"] and run["messages"]["lost"] == 0
+    assert errors.keys() == {"namespace-refused"}
+    assert "/nowhere refuses" in errors["namespace-refused"]["example"] and run["messages"]["lost"] == 0
+    connections = run["connections"]
+    assert [connections[name] for name in ("asked", "opened", "failed", "dropped")] == [2, 1, 1, 0]
+
+
+def test_acknowledgements_of_both_sides_and_namespaces_that_end_or_refuse(run_cli: RunCli) -> None:
+    server = CommandTarget(f"{sys.executable} {SERVER} --port {{port}}", "ws://127.0.0.1:{port}/")
+    with server.start() as running:
+        result = run_cli(
+            "run", running.url, "--scenario", str(FAULTS), "-u", "3", "-d", "2s", "--warmup", "0s", "--json", "--quiet"
+        )
+    run = result.json()
+    counters, errors = run["counters"], {error["kind"]: error for error in run["errors"]}
+    assert counters["right"] > 10 and counters["reconnected"] > 1
+    assert not {"wrong", "never"} & counters.keys()
+    assert errors.keys() == {"namespace-refused", "namespace-ended", "check-say"}
+    assert errors["namespace-refused"]["example"] == "the namespace /secret refuses: not authorized ({'code': 42})"
+    assert errors["namespace-ended"]["example"] == "the server ended the namespace /"
+    connections = run["connections"]
+    assert [connections[name] for name in ("asked", "opened", "failed")] == [3, 2, 1]
+    assert connections["dropped"] == errors["namespace-ended"]["count"] > 0
+    assert connections["attempts"] == 3 + connections["reconnected"]
+
+
+@pytest.mark.parametrize("separate", [False, True])
+def test_a_server_of_another_protocol_is_named(run_cli: RunCli, separate: bool) -> None:
+    """Its first two packets arrive together, or one after the other."""
+
+    def talk(connection: ServerConnection) -> None:
+        connection.send('0{"sid":"a","upgrades":[],"pingInterval":25000,"pingTimeout":5000}')
+        if separate:
+            time.sleep(0.05)
+        connection.send("40")
+        for _ in connection:
+            pass
+
+    with websocket_server(talk) as url:
+        result = run_cli(
+            "run", url, "--scenario", str(SCENARIO), "-u", "1", "-d", "500ms", "--warmup", "0s", "--reconnect", "never"
+        )
+    assert result.returncode == 3
+    outcome = result.stdout.splitlines()[0]
+    assert outcome.startswith("NOT MEASURED: ") and "the protocol of Socket.IO 2 or 1 (Engine.IO 3)" in outcome

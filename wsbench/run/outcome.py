@@ -26,7 +26,9 @@ from wsbench.units import format_count, format_counted, format_seconds
 PASSED, FAILED, NOT_MEASURED = "passed", "failed", "not-measured"
 GATE_FAILED, NOT_TRUSTED = "gate-failed", "not-trusted"
 WORKERS_LOST, PART_FAILED = "workers-lost", "part-failed"
-_DROPS = ("closed", "closed-abruptly", "reset", "tls", "protocol-error", "flood")
+_DROPS = (
+    "closed", "closed-abruptly", "reset", "tls", "protocol-error", "flood", "namespace-ended", "socketio-version"
+)  # fmt: skip
 """Kinds of errors of connections that the server ended."""
 _OTHERS = ("scenario", "no-reply", "no-pong", "protocol-on-top", "disconnected", "close-unanswered", "internal")
 """Kinds of errors that are in no other count."""

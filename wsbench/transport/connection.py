@@ -283,7 +283,7 @@ class Connection(BufferedSocket):
             if data and self.full and data[0] == _PONG:
                 # A server that pings and does not read would fill our memory: answer the last ping only (5.5.3).
                 self._pong = data
-            elif data:
+            elif data and self.state is not State.CLOSED:  # dropped meanwhile
                 self.write(data)
         # When we asked for the close, the server is to end TCP first (RFC 6455, 7.1.1), so that the port's TIME_WAIT
         # is not ours. When the server asked, its FIN may never come.
@@ -330,6 +330,14 @@ class Connection(BufferedSocket):
             if received is None:
                 self.unanswered = drop_errors.close_unanswered(waited_s)
         self._shut()
+
+    def drop(self, error: ConnectionLost) -> None:
+        """End the connection at once, with a close frame: a protocol on top of WebSocket has ended."""
+        if self.is_open:
+            self._protocol.send_close(error.code)
+            for data in filter(None, self._protocol.data_to_send()):
+                self.write(data)
+        self._fail(error)
 
     def _end(self) -> None:
         """End the connection after the stream's end: by a close frame, a violation, a failed send, or nothing."""

@@ -35,7 +35,10 @@ _GIVEN_UP_KEPT = 1000
 
 Decoder = Callable[[Message], Message | Iterable[Message] | None]
 """For a protocol on top of WebSocket: return the message that the received one completes, those that it holds, or None
-if it is a part."""
+if it is a part.
+
+A decoder that raises ConnectionLost drops the connection: the server has ended what runs on top of it.
+"""
 _ANSWERS_KEPT = 10
 """Number of latest replies that may explain why another request got none."""
 
@@ -177,6 +180,10 @@ class MessageDispatcher:
         try:
             decoded = self._decode(message)
             return (decoded,) if isinstance(decoded, Message) else () if decoded is None else tuple(decoded)
+        except ConnectionLost as error:
+            if self.connection is not None:
+                self.connection.drop(error)
+            return ()
         except Exception as error:
             problem = f"{type(error).__name__}: {error}, in '{message.excerpt}'"
             what = f"the server broke the protocol on top of WebSocket: {problem}"

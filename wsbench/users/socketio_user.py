@@ -1,8 +1,4 @@
-"""`SocketIOUser`: scenarios for Socket.IO servers.
-
-Engine.IO 4 and Socket.IO 5, on the WebSocket transport alone, with the packet codecs of python-socketio and
-python-engineio. A packet with binary data is several WebSocket messages: it arrives with the last of them.
-"""
+"""`SocketIOUser`: scenarios for Socket.IO servers, on the WebSocket transport alone."""
 
 from __future__ import annotations
 
@@ -10,65 +6,24 @@ import itertools
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from engineio import packet as engineio
 from socketio import packet as socketio
 
-from wsbench.errors import Side
 from wsbench.users.message import Message
-from wsbench.users.pending_request import Disconnected
+from wsbench.users.pending_request import PendingRequest
+from wsbench.users.socketio_packets import (
+    ACKS,
+    EVENTS,
+    PacketDecoder,
+    PacketMessage,
+    encode,
+    is_greeting,
+    of_packet,
+    refused,
+)
 from wsbench.users.websocket import WebSocket
 from wsbench.users.websocket_user import WebSocketUser
 
-_EVENTS = (socketio.EVENT, socketio.BINARY_EVENT)
-_ACKS = (socketio.ACK, socketio.BINARY_ACK)
-_ENGINE_PING, _ENGINE_PONG = "2", "3"
-
-Handler = Callable[..., None]
-
-
-class PacketMessage(Message):
-    """A whole Socket.IO packet, or an Engine.IO packet that carries none (`packet` is None then).
-
-    Attributes:
-        packet: the packet of python-socketio with its attachments.
-    """
-
-    __slots__ = ("packet",)
-
-    def __init__(self, message: Message, packet: socketio.Packet | None) -> None:
-        super().__init__(message.payload, message.is_text, message.arrived_ns, message.handled_ns)
-        self.packet = packet
-
-
-class PacketDecoder:
-    """Assembles the packets of a connection, and answers the server's heartbeats."""
-
-    def __init__(self, ws: WebSocket) -> None:
-        self._ws = ws
-        self._partial: socketio.Packet | None = None
-
-    def __call__(self, message: Message) -> PacketMessage | None:
-        if not message.is_text:
-            return self._attachment(message)
-        if message.text == _ENGINE_PING:
-            self._ws.send(_ENGINE_PONG)
-            return None
-        if message.text[:1] != str(engineio.MESSAGE):
-            return PacketMessage(message, None)
-        packet = socketio.Packet(encoded_packet=message.text[1:])
-        if packet.attachment_count:
-            self._partial = packet
-            return None
-        return PacketMessage(message, packet)
-
-    def _attachment(self, message: Message) -> PacketMessage | None:
-        packet = self._partial
-        if packet is None:
-            raise ValueError("a binary message that belongs to no packet")
-        if not packet.add_attachment(message.payload):
-            return None
-        self._partial = None
-        return PacketMessage(message, packet)
+Handler = Callable[..., Any]
 
 
 class SocketIOUser(WebSocketUser):
@@ -79,6 +34,14 @@ class SocketIOUser(WebSocketUser):
             def move(self):
                 where = self.call("move", {"x": 1, "y": 2})         # waits for the acknowledgement: series "move"
                 self.request("look", where, match="seen")           # waits for an event of the server: series "look"
+
+            @task
+            def check(self):
+                reply = self.send_call("balance").reply()           # the same, with the message
+                if reply.data != [0]:
+                    reply.fail(f"the balance is {reply.data}")
+
+    A server that ends the namespace has dropped the connection; one that refuses it has not opened it.
 
     Attributes:
         namespace: the namespace to connect to.
@@ -103,14 +66,18 @@ class SocketIOUser(WebSocketUser):
     # -- for tasks -------------------------------------------------------------------------------------------------
 
     def on(self, event: str, handler: Handler) -> None:
-        """Call `handler(*data)` for each event of that name, in the hub: it must not wait."""
+        """Call `handler(*data)` for each event of that name that no task waits for, in the hub: it must not wait.
+
+        If the server asks for an acknowledgement, that has what `handler` returns: None, one value, or a tuple of
+        several. Events without a handler are acknowledged without values.
+        """
         if not callable(handler):
             raise TypeError(f"on takes a function of an event's data, and not {handler!r}")
         self._handlers[_checked("event", event)] = handler
 
     def emit(self, event: str, *data: Any, due_ns: int | None = None) -> None:
         """Emit an event without acknowledgement."""
-        first, *attachments = self._encoded(socketio.EVENT, [_checked("event", event), *data])
+        first, *attachments = self._event(event, data)
         self.ws.send(first, due_ns=due_ns)
         self._attach(attachments)
 
@@ -126,14 +93,27 @@ class SocketIOUser(WebSocketUser):
 
         Return its data: None, one value, or a list of several. Raise as `WebSocket.request` does.
         """
+        values = _reply(self.send_call(event, *data, name=name, timeout_s=timeout_s, due_ns=due_ns)).data
+        return values[0] if len(values) == 1 else values or None
+
+    def send_call(
+        self,
+        event: str,
+        *data: Any,
+        name: str | None = None,
+        timeout_s: float | None = None,
+        due_ns: int | None = None,
+    ) -> PendingRequest:
+        """Emit an event as `call` does, and return without waiting.
+
+        `reply()` of the result waits, and returns the `PacketMessage` of the acknowledgement.
+        """
         number = next(self._ids)
-        acknowledged = self._exchange(
-            self._encoded(socketio.EVENT, [_checked("event", event), *data], number),
-            lambda packet: packet.packet_type in _ACKS and packet.id == number,
+        return self._send(
+            self._event(event, data, number),
+            lambda packet: packet.packet_type in ACKS and packet.id == number,
             {"name": name or event, "timeout_s": timeout_s, "due_ns": due_ns},
         )
-        values = acknowledged.data or []
-        return values[0] if len(values) == 1 else values or None
 
     def request(
         self,
@@ -146,76 +126,89 @@ class SocketIOUser(WebSocketUser):
     ) -> list[Any]:
         """Emit an event, wait for the server's event that answers it, and measure that under `name`.
 
-        `match` is the answering event's name, or a function of name and data; default: the same name. Raise as
-        `WebSocket.request` does.
+        `match` is the answering event's name, or a function of name and data; default: the same name. Return its data.
+        Raise as `WebSocket.request` does.
+        """
+        options: dict[str, Any] = {"match": match, "name": name, "timeout_s": timeout_s, "due_ns": due_ns}
+        answer = _reply(self.send_request(event, *data, **options))
+        answer.acknowledge()
+        return answer.data[1:]
+
+    def send_request(
+        self,
+        event: str,
+        *data: Any,
+        match: str | Callable[..., bool] | None = None,
+        name: str | None = None,
+        timeout_s: float | None = None,
+        due_ns: int | None = None,
+    ) -> PendingRequest:
+        """Emit an event as `request` does, and return without waiting.
+
+        `reply()` of the result waits, and returns the `PacketMessage` of the event.
         """
         wanted = match if callable(match) else _checked("match", match or event)
-        answered = self._exchange(
-            self._encoded(socketio.EVENT, [_checked("event", event), *data]),
+        return self._send(
+            self._event(event, data),
             lambda packet: (
-                packet.packet_type in _EVENTS
+                packet.packet_type in EVENTS
                 and (wanted(*packet.data) if callable(wanted) else packet.data[0] == wanted)
             ),
             {"name": name or event, "timeout_s": timeout_s, "due_ns": due_ns},
         )
-        return list(answered.data[1:])
 
     # -- WebSocketUser's ---------------------------------------------------------------------------------------------
 
     def decoder(self, ws: WebSocket) -> PacketDecoder:
         """Return a decoder of Socket.IO packets."""
-        return PacketDecoder(ws)
+        return PacketDecoder(ws, self._namespace)
 
     def on_open(self, ws: WebSocket) -> None:
-        """Wait for the greeting of Engine.IO, then connect the namespace."""
+        """Wait for the greeting of Engine.IO, then connect the namespace; raise ConnectError if it is refused."""
         self.ws = ws
-        ws.expect(lambda m: m.text.startswith(str(engineio.OPEN)))
-        first, *_ = self._encoded(socketio.CONNECT, self.auth)
+        ws.expect(is_greeting)
+        first, *_ = encode(socketio.CONNECT, self.auth, self._namespace)
         types = (socketio.CONNECT, socketio.CONNECT_ERROR)
-        reply = ws.request(first, self._of_packets(lambda p: p.packet_type in types), name="namespace")
+        reply = ws.request(first, of_packet(self._namespace, lambda p: p.packet_type in types), name="namespace")
         assert isinstance(reply, PacketMessage) and reply.packet is not None
         if reply.packet.packet_type == socketio.CONNECT_ERROR:
-            reply.fail(f"the namespace {self.namespace} refuses: {reply.packet.data}")
-            raise Disconnected(f"the namespace {self.namespace} refuses", side=Side.TARGET)
+            raise refused(self._namespace, reply.packet.data)
         self.on_connect()
 
     def on_message(self, message: Message) -> None:
-        """Call the handler of an event that no task waits for."""
-        packet = message.packet if isinstance(message, PacketMessage) else None
-        if packet is not None and packet.packet_type in _EVENTS:
-            event, *data = packet.data
-            if (handler := self._handlers.get(event)) is not None:
-                handler(*data)
+        """Call the handler of an event that no task waits for, and acknowledge the event."""
+        if isinstance(message, PacketMessage) and message.is_event:
+            event, *data = message.data
+            handler = self._handlers.get(event)
+            answer = handler(*data) if handler is not None else None
+            message.acknowledge(*(answer if isinstance(answer, tuple) else () if answer is None else (answer,)))
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
-    def _encoded(self, kind: int, data: Any, number: int | None = None) -> list[str | bytes]:
-        """Return the WebSocket messages that carry a packet."""
-        binary = None if kind == socketio.EVENT else False
+    @property
+    def _namespace(self) -> str:
+        """The namespace as the protocol has it, which begins with a slash."""
         namespace = _checked("namespace", self.namespace)
-        encoded = socketio.Packet(kind, data=data, namespace=namespace, id=number, binary=binary).encode()
-        first, *attachments = encoded if isinstance(encoded, list) else [encoded]
-        return [str(engineio.MESSAGE) + first, *attachments]
+        return namespace if namespace.startswith("/") else f"/{namespace}"
 
-    def _exchange(
-        self, messages: list[str | bytes], wanted: Callable[[Any], bool], how: dict[str, Any]
-    ) -> socketio.Packet:
-        request = self.ws.send_request(messages[0], self._of_packets(wanted), **how)
-        self._attach(messages[1:])
-        reply = request.reply()
-        assert isinstance(reply, PacketMessage)
-        return reply.packet
+    def _event(self, event: str, data: tuple[Any, ...], number: int | None = None) -> list[str | bytes]:
+        return encode(socketio.EVENT, [_checked("event", event), *data], self._namespace, number)
+
+    def _send(self, messages: list[str | bytes], wanted: Callable[[Any], bool], how: dict[str, Any]) -> PendingRequest:
+        first, *attachments = messages
+        request = self.ws.send_request(first, of_packet(self._namespace, wanted), **how)
+        self._attach(attachments)
+        return request
 
     def _attach(self, attachments: list[str | bytes]) -> None:
         for attachment in attachments:
             self.ws.send(attachment)
 
-    def _of_packets(self, wanted: Callable[[Any], bool]) -> Callable[[Message], bool]:
-        def accepts(message: Message) -> bool:
-            packet = message.packet if isinstance(message, PacketMessage) else None
-            return packet is not None and (packet.namespace or "/") == self.namespace and wanted(packet)
 
-        return accepts
+def _reply(request: PendingRequest) -> PacketMessage:
+    reply = request.reply()
+    assert isinstance(reply, PacketMessage)
+    return reply
 
 
 def _checked(what: str, name: Any) -> str:

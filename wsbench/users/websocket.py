@@ -6,6 +6,7 @@ task that tries to send then sleeps until Locust stops it.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from typing import Any
 
 import gevent
 
-from wsbench.errors import ConnectionLost, Side, UsageError
+from wsbench.errors import ConnectError, ConnectionLost, Side, UsageError
 from wsbench.measure.histogram import record
 from wsbench.measure.tally import Tally
 from wsbench.run import scenario_values
@@ -68,9 +69,16 @@ class WebSocket(MessageDispatcher):
         """
         payload, opcode = encode(message)
         if (sent := self._transmit(payload, opcode, due_ns, count)) is not None:
-            tally, due, now = sent
-            tally.one_way += 1
-            record(tally.send_lag, now - due)
+            self._count_one_way(*sent)
+
+    def answer(self, message: Sendable) -> None:
+        """Send, from a callback, what a protocol on top owes the server, such as a heartbeat; also in the drain.
+
+        A connection that is not open or whose socket is full gets none.
+        """
+        connection = self.connection
+        if connection is not None and connection.is_open and not connection.full:
+            self._count_one_way(*self._write(connection, *encode(message), None, None))
 
     def send_request(
         self,
@@ -238,14 +246,19 @@ class WebSocket(MessageDispatcher):
         _check_may_wait()
         self._engine.connections.register(self)
         self._engine.connections.connect(self, options=self._options)
-        self._opened()
+        self._opened(again=False)
 
-    def _opened(self) -> None:
+    def _opened(self, *, again: bool) -> None:
+        """Call `on_open`. A ConnectError that it raises is raised here as well: the connection could not be opened."""
         opened, me = self.connection, gevent.getcurrent()
         self._opening = me
         try:
             if self._on_open is not None:
                 self._on_open(self)
+        except ConnectError as error:
+            self._opening = None
+            self._engine.connections.refuse(self, error, again=again)
+            raise
         except TaskFailed as error:
             if self.connection is opened:  # if not, the connection dropped: that is counted elsewhere
                 self._engine.errors.count(error, of_message=error.of_message)
@@ -257,11 +270,13 @@ class WebSocket(MessageDispatcher):
                 self._make_ready()
 
     def _reopen(self) -> None:
-        if self._engine.connections.reconnect(self, self._options, wanted=lambda: not self._closed):
+        while self._engine.connections.reconnect(self, self._options, wanted=lambda: not self._closed):
             if self._closed:  # closed while it was being opened
                 self._engine.connections.disconnect(self)
                 return
-            self._opened()
+            with contextlib.suppress(ConnectError):  # refused
+                self._opened(again=True)
+                return
 
     def dropped(self, error: ConnectionLost) -> None:
         """Handle a dropped connection, and call the scenario's `on_drop`."""
@@ -304,6 +319,12 @@ class WebSocket(MessageDispatcher):
         if connection is None:
             recorder.advance(_now()).missed += 1
             return None
+        return self._write(connection, payload, opcode, due_ns, counter)
+
+    def _write(
+        self, connection: Connection, payload: bytes, opcode: int, due_ns: int | None, counter: str | None
+    ) -> tuple[Tally, int, int]:
+        recorder = self._recorder
         data = connection.frame(payload, opcode)
         now = _now()
         connection.write(data)
@@ -315,6 +336,10 @@ class WebSocket(MessageDispatcher):
         if counter is not None:
             current.count(counter, 1)
         return tally, due, now
+
+    def _count_one_way(self, tally: Tally, due_ns: int, sent_ns: int) -> None:
+        tally.one_way += 1
+        record(tally.send_lag, sent_ns - due_ns)
 
     def _await(self, match: Match, timeout_s: float | None) -> Message:
         _check_may_wait()

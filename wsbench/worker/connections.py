@@ -241,6 +241,28 @@ class Connections:
         self._count_closed(error.code)
         self._errors.count(error)
 
+    def refuse(self, driver: Driver, error: ConnectError, *, again: bool) -> None:
+        """Close a connection that is of no use, and count it as one that could not be opened.
+
+        A protocol on top of WebSocket has refused it.
+        """
+        if driver.connection is None:  # it was dropped
+            return
+        connection = self._abandon(driver)
+        assert connection is not None
+        self.tally.opened -= not again
+        self.tally.reconnected -= again
+        self.tally.attempts -= 1
+        if again:
+            self.time.dropped(driver)
+        else:
+            self.time.closed()
+        self._count_failed(driver, error, again)
+        try:
+            connection.close(timeout_s=_CLOSE_TIMEOUT_S)
+        finally:
+            self._closing -= 1
+
     def _count_closed(self, code: int | None) -> None:
         merge_counts(self.tally.close_codes, {str(code or 1006): 1})
 
