@@ -106,6 +106,12 @@ def test_counts_of_faulty_messages_are_shown_only_when_not_zero() -> None:
     assert rows(wrong)["messages"].endswith("0 lost, 1,200 reordered, 2 late")
 
 
+def test_a_reply_that_the_scenario_failed_is_not_called_corrupted() -> None:
+    failed = MessageCounts(sent=5, received=5, corrupted=3, rejected=2)
+    run = msgspec.structs.replace(RUN, messages=failed)
+    assert rows(run)["messages"].endswith("0 lost, 1 corrupted, 2 failed by the scenario")
+
+
 def of_scenario(**changes: object) -> Run:
     """Return a run of a scenario without round trips."""
     empty = {name: Latency() for name in RUN.latency}

@@ -44,7 +44,7 @@ def test_a_clean_run_passes_without_a_reason() -> None:
 
 
 def test_what_went_wrong_in_the_whole_run_is_told() -> None:
-    counts = MessageCounts(sent=1200, received=1100, lost=36, missed=3, corrupted=1, unexpected=2, duplicated=4)
+    counts = MessageCounts(sent=1200, received=1100, lost=36, missed=3, corrupted=4, rejected=3, unexpected=2)
     run = replace(
         CLEAN,
         messages_all_phases=counts,
@@ -64,8 +64,8 @@ def test_what_went_wrong_in_the_whole_run_is_told() -> None:
         Reason("lost", 36, "36 of 1,203 messages lost"),
         Reason("missed", 3, "3 of 1,203 messages missed"),
         Reason("corrupted", 1, "1 reply corrupted"),
+        Reason("rejected", 3, "3 replies failed by the scenario"),
         Reason("unexpected", 2, "2 replies unexpected"),
-        Reason("duplicated", 4, "4 replies duplicated"),
         Reason("scenario", 2, "2 × it failed"),
     ]
 

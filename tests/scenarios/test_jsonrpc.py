@@ -45,7 +45,7 @@ def agree(run: runs.Document, did: Stats) -> None:
     assert messages["lost"] == messages["unexpected"] == 0
     assert messages["received"] == messages["sent"] + did["pushed"]
     assert messages["pushed"] == run["counters"]["prices"] == did["pushed"] == did["order"] - did["refused"] > 0
-    assert messages["corrupted"] == did["refused"] > 0
+    assert messages["corrupted"] == messages["rejected"] == did["refused"] > 0
     (error,) = run["errors"]
     assert (error["kind"], error["side"], error["count"]) == ("check-order", "target", did["refused"])
     assert error["example"] == "order: no funds"

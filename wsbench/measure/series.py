@@ -18,6 +18,7 @@ MESSAGE_COUNTS = (
     "duplicated",
     "reordered",
     "corrupted",
+    "rejected",
     "unexpected",
     "one_way",
     "pushed",

@@ -108,7 +108,7 @@ class Tally:
         self.external: ExternalCounts | None = None
         self.uncounted_sends = 0
         self.sent = self.received = self.lost = self.missed = self.late = self.one_way = self.pushed = 0
-        self.duplicated = self.reordered = self.corrupted = self.unexpected = 0
+        self.duplicated = self.reordered = self.corrupted = self.rejected = self.unexpected = 0
         self.payload_sent = self.payload_received = self.user_stamped = 0
         self.send_lag: Buckets = {}
         self.response: Buckets = {}
@@ -140,9 +140,10 @@ class Tally:
         """Count an awaited message that did not arrive, in the custom series `name`."""
         self.extra_counts[LOST + name] = self.extra_counts.get(LOST + name, 0) + 1
 
-    def rejected(self, name: str) -> None:
+    def reject(self, name: str) -> None:
         """Count a reply in the custom series `name` that the scenario found wrong."""
         self.corrupted += 1
+        self.rejected += 1
         self.extra_counts[REJECTED + name] = self.extra_counts.get(REJECTED + name, 0) + 1
 
     def grouped(self, name: str, key: int | str, value_ns: int) -> None:

@@ -138,6 +138,7 @@ class MessageCounts(msgspec.Struct, frozen=True):
     Attributes:
         duplicated: further replies to a message that was received.
         reordered, corrupted: received all the same.
+        rejected: those of the corrupted that the scenario failed.
         unexpected: replies to no message that was sent.
         missed: due, but never sent.
         late: replies that came after their message had been counted as lost.
@@ -151,6 +152,7 @@ class MessageCounts(msgspec.Struct, frozen=True):
     duplicated: int = 0
     reordered: int = 0
     corrupted: int = 0
+    rejected: int = 0
     unexpected: int = 0
     missed: int = 0
     late: int = 0

@@ -176,9 +176,14 @@ def trouble(
     for code in ("lost", "missed"):
         if count := getattr(counts, code):
             yield Reason(code, count, f"{format_count(count)} of {format_counted(whole.due, 'message')} {code}")
-    for code in ("corrupted", "unexpected", "duplicated", "reordered"):
-        if count := getattr(counts, code):
-            yield Reason(code, count, f"{format_counted(count, 'reply', 'replies')} {code}")
+    replies = {
+        "corrupted": (counts.corrupted - counts.rejected, "corrupted"),
+        "rejected": (counts.rejected, "failed by the scenario"),
+        **{code: (getattr(counts, code), code) for code in ("unexpected", "duplicated", "reordered")},
+    }
+    for code, (count, what) in replies.items():
+        if count:
+            yield Reason(code, count, f"{format_counted(count, 'reply', 'replies')} {what}")
     if requests.failed:
         evidence = (
             f"{format_count(requests.failed)} of {format_counted(requests.count, 'request')} of other users failed"

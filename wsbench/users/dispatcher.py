@@ -214,7 +214,7 @@ class MessageDispatcher:
 
     def _failed(self, request: PendingRequest, message: Message, reason: str) -> None:
         # Its tally may already have been reported and dropped.
-        self._recorder.tally_at(request.due_ns).rejected(request.name)
+        self._recorder.tally_at(request.due_ns).reject(request.name)
         what = f"{request.name}: {reason}"
         error = WsbenchError(what, side=Side.TARGET, kind=rejected_reply_kind(request.name))
         self._engine.errors.count(error, of_message=True)

@@ -44,7 +44,7 @@ class Message:
         return self._json
 
     def fail(self, reason: str) -> None:
-        """Mark this reply as wrong: it is counted as corrupted, and the reason is listed among the errors."""
+        """Mark this reply as wrong: it counts as failed by the scenario, and the reason is listed among the errors."""
         if self._on_fail is not None:
             self._on_fail(self, reason)
             self._on_fail = None

@@ -13,6 +13,7 @@ from wsbench.units import format_bytes, format_count, format_counted, format_dur
 Fact = tuple[str, str]
 
 _FIGURES = (*PERCENTILES, "max", "mean")
+_COUNTS = {"rejected": "of them failed by the scenario"}
 VERDICTS = {
     "ok": "The generator kept up: the figures are those of the server.",
     "late": "Messages left so late that `response` is not valid; `service` is.",
@@ -122,7 +123,7 @@ def messages(run: Run) -> list[tuple[str, str, str]]:
     """Return the message counts of the measure phase and of all phases."""
     measured, in_all_phases = run.messages, run.messages_all_phases
     return [
-        (name, format_count(getattr(measured, name)), format_count(getattr(in_all_phases, name)))
+        (_COUNTS.get(name, name), format_count(getattr(measured, name)), format_count(getattr(in_all_phases, name)))
         for name in measured.__struct_fields__
     ]
 

@@ -73,9 +73,14 @@ def _throughput(run: Run) -> list[tuple[str, str]]:
         return [("messages", "none")]
     unit = "messages/s received" if m.pushed else "replies/s"
     payload_per_s = run.bytes.payload_received / (run.conditions.duration_ns / 1e9 or 1.0)
-    names = ("missed", "duplicated", "reordered", "corrupted", "unexpected", "late", "one_way", "pushed")
-    others = {name.replace("_", "-"): count for name in names if (count := getattr(m, name))}
-    counts = {"sent": m.sent, "received": m.received, "lost": m.lost, **others}
+    counts = {"sent": m.sent, "received": m.received, "lost": m.lost}
+    others = {
+        **{name: getattr(m, name) for name in ("missed", "duplicated", "reordered")},
+        "corrupted": m.corrupted - m.rejected,
+        "failed by the scenario": m.rejected,
+        **{name.replace("_", "-"): getattr(m, name) for name in ("unexpected", "late", "one_way", "pushed")},
+    }
+    counts |= {name: count for name, count in others.items() if count}
     return [
         ("throughput", f"{format_count(t.received_per_s)} {unit}   ({format_bytes(payload_per_s)}/s of payload)"),
         ("messages", ", ".join(f"{format_count(count)} {name}" for name, count in counts.items())),
