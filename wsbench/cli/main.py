@@ -18,7 +18,8 @@ from itertools import pairwise
 
 import click
 
-from wsbench import __version__, native
+from wsbench import __version__
+from wsbench.cli import version
 from wsbench.cli.standard_streams import StandardStreams
 from wsbench.credentials import Secrets
 from wsbench.errors import ExitCode, UsageError, WsbenchError
@@ -60,6 +61,9 @@ COMMANDS = {
     "compare": Lazy("wsbench.cli.compare:command", "Decide whether one result is slower than another."),
     "report": Lazy("wsbench.cli.report:command", "Make report.html of a stored result again."),
     "export": Lazy("wsbench.cli.export:command", "Write a stored result as hlog, hgrm, csv, json or openmetrics."),
+    "version": Lazy(
+        "wsbench.cli.version:command", "Print the version, and what to do if the native echo path is missing."
+    ),
 }
 
 
@@ -121,8 +125,7 @@ group = Commands(
     no_args_is_help=False,
 )
 # not from the environment: a CI job may use WSBENCH_VERSION for the version that it installs
-_version = "%(prog)s %(version)s" if native.BUILT else f"%(prog)s %(version)s\n{native.MISSING}"
-click.version_option(__version__, prog_name="wsbench", message=_version, allow_from_autoenv=False)(group)
+click.version_option(__version__, message=version.TEXT, allow_from_autoenv=False)(group)
 
 
 def main() -> None:

@@ -83,7 +83,7 @@ def _execute(request: RunRequest, url: str | None, values: dict[str, Any]) -> Fi
     with ProgressLine(enabled=not request.options.quiet) as line, _reachable(request, url, values) as reachable:
         options, scenario = reachable.options, reachable.scenario
         line.say(f"{options.connect.shown_url}: {describe(options, scenario.stem if scenario else None)}")
-        if options.native and not native.BUILT and scenario is None:
+        if options.native and options.connect.plain and not native.BUILT and scenario is None:
             line.say(native.MISSING)
         if reachable.form is not None:
             line.say(f"live page: http://{WEB_HOST}:{web_port()}/wsbench/")

@@ -9,6 +9,7 @@ from functools import cached_property
 from wsbench.credentials import HIDDEN, Secrets
 from wsbench.errors import UsageError
 from wsbench.source_addresses import SourceRange
+from wsbench.websocket.compression import parse_compression
 from wsbench.websocket.server_url import ServerUri, character, parse_url
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
@@ -77,6 +78,11 @@ class ConnectOptions:
             parse_origin(self.origin or "")
         except ValueError as error:
             raise UsageError(str(error)) from error
+
+    @property
+    def plain(self) -> bool:
+        """True if the connection uses neither TLS nor compression."""
+        return not self.uri.secure and parse_compression(self.compression) is None
 
     @property
     def where(self) -> str:

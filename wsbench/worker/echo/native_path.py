@@ -20,7 +20,6 @@ from wsbench.run.options import RunOptions
 from wsbench.transport.poller import Readable, hub_poller
 from wsbench.transport.shortway import GONE, Traveller
 from wsbench.transport.timestamps import ns_to_timespec
-from wsbench.websocket.compression import parse_compression
 from wsbench.websocket.frames import BINARY, TEXT
 
 if TYPE_CHECKING:
@@ -113,8 +112,7 @@ class NativePath:
         return (
             options.native
             and native.BUILT
-            and not target.uri.secure
-            and parse_compression(target.compression) is None
+            and target.plain
             and not options.request_events
             and options.payload_size <= native.LARGEST_PAYLOAD
             and options.in_flight <= native.LARGEST_WINDOW
