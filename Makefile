@@ -2,7 +2,7 @@
 #   make bench ARGS='--rate 1000'      make test ARGS='tests/measure -x'      make bench PYTHON=python3.13
 
 .DEFAULT_GOAL := help
-.PHONY: help bench test sanitize pacing peers scale against crowd soak profile abuse fuzz check format clean screenshots
+.PHONY: help bench test sanitize wheel fresh pacing peers scale against crowd soak profile abuse fuzz check format clean screenshots
 .NOTPARALLEL:  # two pips in one environment would disturb each other
 .DELETE_ON_ERROR:
 
@@ -24,6 +24,12 @@ test: $(VENV)/.dev  ## run every test that this machine can run, and list the ot
 
 sanitize: $(VENV)/.dev  ## test the native echo path under AddressSanitizer and UndefinedBehaviorSanitizer (ARGS: pytest's)
 	PY=$(PY) .ci/sanitize $(ARGS)
+
+wheel: $(VENV)/.wheel  ## make dist/, the sdist and a manylinux wheel, and try them in empty environments (ARGS: Pythons)
+	PY=$(PY) .ci/wheel $(ARGS)
+
+fresh:  ## try the last commit in a minimal Debian, without a compiler and with (needs root and debootstrap; ARGS: its name)
+	.ci/fresh $(ARGS)
 
 pacing: $(VENV)/.dev  ## lateness of the open loop against a bare timer (a benchmark; needs a quiet machine)
 	PYTHONPATH=tests $(PY) -m benchmarks.pacing $(ARGS)
@@ -67,7 +73,7 @@ format: $(VENV)/.dev  ## format the code and fix what the linter can fix
 	$(PY) -m ruff check --fix .
 
 clean:  ## remove .venv and the tools' caches; results stay
-	rm -rf $(VENV) build wsbench/native/_echo*.so .fuzz .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist wsbench/native/_echo*.so .fuzz .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find wsbench tests benchmarks docs scenarios -name __pycache__ -prune -exec rm -rf {} +
 
 # Stamps, touched last: an interrupted installation is repeated.
@@ -91,6 +97,10 @@ $(VENV)/.dev: pyproject.toml $(NATIVE) | $(VENV)/.made
 $(VENV)/.peers: pyproject.toml $(NATIVE) | $(VENV)/.made
 	$(PIP) -e '.[test,peers]'
 	@touch $@ $(VENV)/.run
+
+$(VENV)/.wheel: pyproject.toml $(NATIVE) | $(VENV)/.made
+	$(PIP) -e '.[wheel]'
+	@touch $@
 
 $(VENV)/.fuzz: pyproject.toml $(NATIVE) | $(VENV)/.made
 	$(PIP) -e '.[test,fuzz]'
