@@ -14,9 +14,7 @@ from wsbench.targets.echo.counters import CLOSED, OPENED
 _LOOK_S = 1.0
 _FEW = 100
 """Fewer new connections are not worth a freeze; fewer closed ones leave too little garbage to look for."""
-
-_CLOSED_FOR_EACH_OPEN = 10
-"""A search for garbage examines every open connection, for 0.1 ms each. Most closed ones leave none."""
+_MANY = 1000
 
 
 class FrozenConnections:
@@ -27,7 +25,8 @@ class FrozenConnections:
 
     def __init__(self, cells: memoryview) -> None:
         self._cells = cells
-        self._opened = self._closed = 0
+        self._opened = self._open = 0
+        self._collected_at = self._closed = 0
 
     async def watch(self) -> NoReturn:
         """Look once a second."""
@@ -36,13 +35,18 @@ class FrozenConnections:
             self.look()
 
     def look(self) -> None:
-        """Freeze, or collect garbage, if enough connections have opened or closed since the last time."""
+        """Freeze, or collect garbage, if enough connections have opened or closed since the last time.
+
+        A collection stops the worker for 0.1 ms a connection. So it waits until no more close, or until a server that
+        is never calm has as much garbage as twice the open connections.
+        """
         opened, closed = self._cells[OPENED], self._cells[CLOSED]
-        if closed - self._closed > _FEW + _CLOSED_FOR_EACH_OPEN * (opened - closed):
-            self._closed = closed
+        gone, calm, self._closed = closed - self._collected_at, closed == self._closed, closed
+        if (calm and gone > _FEW + opened - closed) or gone > 2 * max(self._open, _MANY):
+            self._collected_at = closed
             gc.unfreeze()
             gc.collect()
             gc.freeze()
         elif opened - self._opened >= _FEW:
-            self._opened = opened
+            self._opened, self._open = opened, opened - closed
             gc.freeze()
