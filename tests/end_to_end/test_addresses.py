@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers import runs
@@ -27,8 +28,19 @@ mount --bind hosts /etc/hosts
 trap 'kill $server' EXIT
 until "$0" -c 'import socket; socket.create_connection(("127.0.0.2", 8765))' 2> refused; do sleep 0.1; done
 "$0" -m wsbench probe ws://name.test:8765/echo
-"$0" -m wsbench run ws://name.test:8765/echo -u 6 -d 1s --warmup 0s "$@"
+"$0" -m wsbench run ws://name.test:8765/echo -d 1s --warmup 0s "$@"
 """
+
+
+def connections_of_a_run(directory: Path, addresses: tuple[str, ...], *options: str) -> tuple[dict[str, Any], str]:
+    """Return `connections` of a run against a name with these addresses, and the output of probe and run."""
+    names = [f"{address} name.test\n" for address in addresses]
+    (directory / "hosts").write_text("".join(["127.0.0.1 localhost\n", *names]))
+    command = ["unshare", "--net", "--mount", "sh", "-c", SCRIPT, sys.executable, *options]
+    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=scaled(60), check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    connections: dict[str, Any] = runs.read(runs.only(directory / "results"))["connections"]
+    return connections, done.stdout
 
 
 @pytest.mark.parametrize(
@@ -39,15 +51,16 @@ until "$0" -c 'import socket; socket.create_connection(("127.0.0.2", 8765))' 2> 
     ],
 )
 def test_a_dead_address_stops_no_connection(tmp_path: Path, use: str, used: set[str]) -> None:
-    names = [f"{address} name.test\n" for address in (DEAD, "127.0.0.1", "127.0.0.2")]
-    (tmp_path / "hosts").write_text("".join(["127.0.0.1 localhost\n", *names]))
-    command = ["unshare", "--net", "--mount", "sh", "-c", SCRIPT, sys.executable, "--addresses", use, "--timeout", "5s"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=scaled(60), check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    run = runs.read(runs.only(tmp_path / "results"))
-    connections = run["connections"]
+    options = ("-u", "6", "--addresses", use, "--timeout", "5s")
+    connections, stdout = connections_of_a_run(tmp_path, (DEAD, "127.0.0.1", "127.0.0.2"), *options)
     assert (connections["opened"], connections["attempts_failed"], sum(connections["peers"].values())) == (6, 0, 6)
     assert set(connections["peers"]) == {DEAD, "127.0.0.1", "127.0.0.2"}
     assert {address for address, count in connections["peers"].items() if count} == used
-    assert "\naddresses    " in done.stdout
-    assert f" not {DEAD}: no answer within 0.25 s\n" in done.stdout, "the probe shows it"
+    assert "\naddresses    " in stdout
+    assert f" not {DEAD}: no answer within 0.25 s\n" in stdout, "the probe shows it"
+
+
+def test_workers_begin_with_different_addresses(tmp_path: Path) -> None:
+    addresses = ("127.0.0.1", "127.0.0.2")
+    connections, _ = connections_of_a_run(tmp_path, addresses, "-u", "2", "--processes", "2", "--addresses", "all")
+    assert connections["peers"] == dict.fromkeys(addresses, 1)
