@@ -86,7 +86,10 @@ def test_acknowledgements_of_both_sides_and_namespaces_that_end_or_refuse(run_cl
     connections = run["connections"]
     assert [connections[name] for name in ("asked", "opened", "failed")] == [3, 2, 1]
     assert connections["dropped"] == errors["namespace-ended"]["count"] > 0
-    assert connections["attempts"] == 3 + connections["reconnected"]
+    assert connections["attempts"] == 3 + connections["reconnected"] == run["latency"]["connect"]["count"]
+    messages = run["messages_all_phases"]
+    assert counters["asked"] == messages["sent"] - messages["one_way"] - connections["attempts"], "one asks for each"
+    assert counters["left"] >= connections["dropped"]
 
 
 @pytest.mark.parametrize("separate", [False, True])

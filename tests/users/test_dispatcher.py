@@ -2,31 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import gevent
 import helpers.unpatched_locust  # noqa: F401 - imports Locust without its patches
-import pytest
 from helpers.peer import PATIENCE_S, Peer, until
 
-from wsbench.run.options import RunOptions
 from wsbench.users.dispatcher import MessageDispatcher
 from wsbench.users.message import Message
 from wsbench.worker.engine import Engine
-
-
-@pytest.fixture
-def peer() -> Iterator[Peer]:
-    peer = Peer()
-    yield peer
-    peer.stop()
-
-
-@pytest.fixture
-def engine(peer: Peer) -> Iterator[Engine]:
-    engine = Engine(RunOptions.from_texts({"timeout": "1s"}, url=peer.url, users=1), worker=0, send=lambda _: None)
-    yield engine
-    engine.finish()
 
 
 def test_a_message_that_cannot_be_decoded_is_shown(engine: Engine, peer: Peer) -> None:

@@ -75,10 +75,10 @@ class SocketIOUser(WebSocketUser):
             raise TypeError(f"on takes a function of an event's data, and not {handler!r}")
         self._handlers[_checked("event", event)] = handler
 
-    def emit(self, event: str, *data: Any, due_ns: int | None = None) -> None:
-        """Emit an event without acknowledgement."""
+    def emit(self, event: str, *data: Any, due_ns: int | None = None, count: str | None = None) -> None:
+        """Emit an event without acknowledgement. `due_ns` and `count` are as for `WebSocket.request`."""
         first, *attachments = self._event(event, data)
-        self.ws.send(first, due_ns=due_ns)
+        self.ws.send(first, due_ns=due_ns, count=count)
         self._attach(attachments)
 
     def call(
@@ -88,12 +88,14 @@ class SocketIOUser(WebSocketUser):
         name: str | None = None,
         timeout_s: float | None = None,
         due_ns: int | None = None,
+        count: str | None = None,
     ) -> Any:
         """Emit an event, wait for its acknowledgement, and measure that under `name` (default: the event's name).
 
-        Return its data: None, one value, or a list of several. Raise as `WebSocket.request` does.
+        Return its data: None, one value, or a list of several. The other arguments, and what it raises, are as for
+        `WebSocket.request`.
         """
-        values = _reply(self.send_call(event, *data, name=name, timeout_s=timeout_s, due_ns=due_ns)).data
+        values = _reply(self.send_call(event, *data, name=name, timeout_s=timeout_s, due_ns=due_ns, count=count)).data
         return values[0] if len(values) == 1 else values or None
 
     def send_call(
@@ -103,6 +105,7 @@ class SocketIOUser(WebSocketUser):
         name: str | None = None,
         timeout_s: float | None = None,
         due_ns: int | None = None,
+        count: str | None = None,
     ) -> PendingRequest:
         """Emit an event as `call` does, and return without waiting.
 
@@ -112,7 +115,7 @@ class SocketIOUser(WebSocketUser):
         return self._send(
             self._event(event, data, number),
             lambda packet: packet.packet_type in ACKS and packet.id == number,
-            {"name": name or event, "timeout_s": timeout_s, "due_ns": due_ns},
+            {"name": name or event, "timeout_s": timeout_s, "due_ns": due_ns, "count": count},
         )
 
     def request(
@@ -123,14 +126,15 @@ class SocketIOUser(WebSocketUser):
         name: str | None = None,
         timeout_s: float | None = None,
         due_ns: int | None = None,
+        count: str | None = None,
     ) -> list[Any]:
         """Emit an event, wait for the server's event that answers it, and measure that under `name`.
 
         `match` is the answering event's name, or a function of name and data; default: the same name. Return its data.
-        Raise as `WebSocket.request` does.
+        The other arguments, and what it raises, are as for `WebSocket.request`.
         """
-        options: dict[str, Any] = {"match": match, "name": name, "timeout_s": timeout_s, "due_ns": due_ns}
-        answer = _reply(self.send_request(event, *data, **options))
+        how: dict[str, Any] = {"name": name, "timeout_s": timeout_s, "due_ns": due_ns, "count": count}
+        answer = _reply(self.send_request(event, *data, match=match, **how))
         answer.acknowledge()
         return answer.data[1:]
 
@@ -142,6 +146,7 @@ class SocketIOUser(WebSocketUser):
         name: str | None = None,
         timeout_s: float | None = None,
         due_ns: int | None = None,
+        count: str | None = None,
     ) -> PendingRequest:
         """Emit an event as `request` does, and return without waiting.
 
@@ -154,7 +159,7 @@ class SocketIOUser(WebSocketUser):
                 packet.packet_type in EVENTS
                 and (wanted(*packet.data) if callable(wanted) else packet.data[0] == wanted)
             ),
-            {"name": name or event, "timeout_s": timeout_s, "due_ns": due_ns},
+            {"name": name or event, "timeout_s": timeout_s, "due_ns": due_ns, "count": count},
         )
 
     # -- WebSocketUser's ---------------------------------------------------------------------------------------------

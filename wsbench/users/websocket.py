@@ -151,7 +151,7 @@ class WebSocket(MessageDispatcher):
             name = scenario_values.name_of(name)
         called_ns = _now()
         try:
-            message = self._await(match, self._timeout_of(timeout_s) / NS_PER_S)
+            message = self._await(match, self._timeout_of(timeout_s))
         except NoReply:
             if name is not None:
                 self._recorder.advance(_now()).unanswered(name)
@@ -165,7 +165,7 @@ class WebSocket(MessageDispatcher):
 
         Raise NoReply if none comes within `timeout_s` (default: no limit), Disconnected if the connection ends first.
         """
-        return self._await(None, None if timeout_s is None else scenario_values.timeout_s(timeout_s))
+        return self._await(None, None if timeout_s is None else self._timeout_of(timeout_s))
 
     def __iter__(self) -> Iterator[Message]:
         """Yield messages that answer no request, until the connection ends."""
@@ -341,7 +341,7 @@ class WebSocket(MessageDispatcher):
         tally.one_way += 1
         record(tally.send_lag, sent_ns - due_ns)
 
-    def _await(self, match: Match, timeout_s: float | None) -> Message:
+    def _await(self, match: Match, timeout_ns: int | None) -> Message:
         _check_may_wait()
         waiter = Waiter(match)
         for message in self._unread:
@@ -351,8 +351,10 @@ class WebSocket(MessageDispatcher):
         self._usable(to_send=False)
         self._awaiting.append(waiter)
         try:
-            if not waiter.wait(timeout_s):
-                raise NoReply(f"no such message within {timeout_s:g} s")
+            if timeout_ns is None:
+                waiter.wait(None)
+            elif not waiter.wait(timeout_ns / NS_PER_S):
+                raise NoReply(f"no such message within {format_seconds(timeout_ns)}")
         finally:
             if waiter in self._awaiting:
                 self._awaiting.remove(waiter)

@@ -19,14 +19,14 @@ class Answers(SocketIOUser):
 
     @task
     def question(self) -> None:
-        self.check(self.call("question", {"n": 7}), [7, 8])
-        self.check(self.call("unheard", {"n": 7}), None)
-        self.check(self.request("ask_back", "x", match="asked back"), ["x"])
-        self.check(self.call("answered") > 0, True)
+        self.check(self.call("question", {"n": 7}, count="asked"), [7, 8])
+        self.check(self.call("unheard", {"n": 7}, count="asked"), None)
+        self.check(self.request("ask_back", "x", match="asked back", count="asked"), ["x"])
+        self.check(self.call("answered", count="asked") > 0, True)
 
     @task
     def rejected(self) -> None:
-        reply = self.send_call("say", 5).reply()
+        reply = self.send_call("say", 5, count="asked").reply()
         reply.fail(f"{reply.data} is wrong")
         self.check(reply.data, [5])
 
@@ -41,7 +41,7 @@ class Leaves(SocketIOUser):
     @task
     def leave(self) -> None:
         self.count("reconnected")
-        self.emit("leave")
+        self.emit("leave", count="left")
 
 
 class Refused(SocketIOUser):
