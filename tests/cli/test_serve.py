@@ -65,7 +65,7 @@ def failing(*arguments: str, **environment: str) -> tuple[int, str]:
     return program.returncode, err
 
 
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_one_line_when_ready_and_a_clean_end(signum: signal.Signals, workers: str) -> None:
     with serving("--port", "0", "--workers", workers) as (program, line):
@@ -79,6 +79,20 @@ def test_one_line_when_ready_and_a_clean_end(signum: signal.Signals, workers: st
                 client.recv(timeout=20)
         assert caught.value.rcvd is not None and caught.value.rcvd.code == 1001
         assert program.communicate(timeout=60) == ("", "")
+    assert program.returncode == 0
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_hang_up_that_is_ignored_ends_nothing(workers: str) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does; a child inherits it
+    try:
+        with serving("--port", "0", "--workers", workers) as (program, line):
+            program.send_signal(signal.SIGHUP)
+            with connect(line.split()[2]) as client:
+                client.send("still here")
+                assert client.recv(timeout=20) == "still here"
+    finally:
+        signal.signal(signal.SIGHUP, before)
     assert program.returncode == 0
 
 

@@ -111,7 +111,7 @@ def command(
     allow_origin: tuple[str, ...],
     **options: Any,
 ) -> None:
-    """Run the standalone echo target, until SIGTERM or Ctrl-C.
+    """Run the standalone echo target, until SIGTERM, SIGHUP or Ctrl-C.
 
     When it is ready, it prints one line with its URL: listening on ws://127.0.0.1:8765/echo
     """

@@ -33,7 +33,7 @@ from wsbench.targets.echo.worker_links import WorkerLinks
 
 # a target must end within 2 s
 CLOSING_S = 1.5
-STOPPING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+STOPPING_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 _log = logging.getLogger("wsbench.targets.echo")
 
@@ -59,8 +59,15 @@ def run(serving: Coroutine[Any, Any, None]) -> None:
         runner.run(serving)
 
 
+def on_stop(loop: asyncio.AbstractEventLoop, stop: Callable[[], object]) -> None:
+    """Call `stop` for every stopping signal that is not ignored, as SIGHUP is under nohup."""
+    for signum in STOPPING_SIGNALS:
+        if signal.getsignal(signum) is not signal.SIG_IGN:
+            loop.add_signal_handler(signum, stop)
+
+
 def ignore_further_stops(loop: asyncio.AbstractEventLoop) -> None:
-    """Ignore SIGTERM and SIGINT from now on, so that a second one does not interrupt the shutdown."""
+    """Ignore all stopping signals from now on, so that a second one does not interrupt the shutdown."""
     # blocked meanwhile: an event loop that removes a handler restores the default action for a moment
     signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING_SIGNALS)
     for signum in STOPPING_SIGNALS:
@@ -92,7 +99,7 @@ async def serve(
     peers: Sequence[socket.socket] = (),
     lifeline: int | None = None,
 ) -> None:
-    """Serve on `sock` until SIGTERM or SIGINT, or until `lifeline` ends.
+    """Serve on `sock` until a stopping signal, or until `lifeline` ends.
 
     Args:
         index: of this worker, from 0.
@@ -103,9 +110,7 @@ async def serve(
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_log_exception)
     stop = asyncio.Event()
-    loop.add_signal_handler(signal.SIGTERM, stop.set)
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        loop.add_signal_handler(signal.SIGINT, stop.set)
+    on_stop(loop, stop.set)
     if lifeline is not None:
         watch_lifeline(loop, lifeline, stop.set)
     config.counters.row(index)[PID] = os.getpid()

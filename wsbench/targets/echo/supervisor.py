@@ -32,11 +32,13 @@ OnListening = Callable[[Listening], None]
 
 
 class _StoppedEarlyError(Exception):
-    """SIGTERM before a worker has started."""
+    """SIGTERM or SIGHUP before a worker has started."""
 
 
 def serve(options: EchoOptions, on_listening: OnListening) -> None:
-    """Run the echo target until SIGTERM or SIGINT. Both are ignored afterwards: the caller must end the process.
+    """Run the echo target until SIGTERM, SIGINT or SIGHUP. All are ignored afterwards: the caller must end the process.
+
+    SIGHUP has no effect if it is ignored already, as under nohup.
 
     `on_listening` is called once, when all workers accept connections.
 
@@ -45,15 +47,20 @@ def serve(options: EchoOptions, on_listening: OnListening) -> None:
         TargetError: a worker died.
     """
     raise_descriptor_limit()
-    signal.signal(signal.SIGTERM, _stop_early)
+    early = [signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        early.append(signal.SIGHUP)
+    for signum in early:
+        signal.signal(signum, _stop_early)
     try:
         with contextlib.ExitStack() as stack:
             _serve(options, stack, on_listening)
     except _StoppedEarlyError:
         pass
     finally:
-        if signal.getsignal(signal.SIGTERM) is _stop_early:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for signum in early:
+            if signal.getsignal(signum) is _stop_early:
+                signal.signal(signum, signal.SIG_DFL)
 
 
 def _stop_early(_signum: int, _frame: object) -> NoReturn:
@@ -129,8 +136,9 @@ class _Supervisor:
         code = 1
         try:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            # Ctrl-C reaches every process of the terminal; the parent then stops its workers by SIGTERM
+            # Ctrl-C and a hang-up reach every process of the terminal; the parent then stops its workers by SIGTERM
             signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, server_worker.STOPPING_SIGNALS)
             os.close(self._lifeline_writer)
             os.close(self._ready)
@@ -158,8 +166,7 @@ class _Supervisor:
 
     async def _watch(self) -> None:
         loop = asyncio.get_running_loop()
-        for signum in server_worker.STOPPING_SIGNALS:
-            loop.add_signal_handler(signum, self._stop)
+        server_worker.on_stop(loop, self._stop)
         loop.add_signal_handler(signal.SIGCHLD, self._reap)
         loop.add_reader(self._ready, self._count_ready)
         if self._config.options.exit_with_parent:
