@@ -171,6 +171,22 @@ def test_evidence_without_a_finding(changes: dict[str, Any]) -> None:
     assert (verdict, findings) == ("ok", {})
 
 
+@pytest.mark.parametrize(
+    ("cpu_ns", "said", "advice"),
+    [
+        (5_400 * MS, "worker 0 used 90 % of a core: the generator was too slow", "Use more --processes"),
+        (5_399 * MS, "worker 0 used 89 % of a core: the server answered them more slowly", "Lower --spawn-rate"),
+        (600 * MS, "worker 0 used 10 % of a core: the server answered them more slowly", "Lower --spawn-rate"),
+    ],
+)
+def test_a_slow_ramp_names_the_side_that_was_too_slow(cpu_ns: int, said: str, advice: str) -> None:
+    _, findings = judged(worker={"handshakes_queued_ns": 6 * S, "handshakes_queued_cpu_ns": cpu_ns})
+    slow = findings["slow-ramp"]
+    assert (
+        slow.evidence.startswith(f"handshakes queued for 6.00 s of the ramp, in which {said}") and advice in slow.remedy
+    )
+
+
 def test_the_most_severe_finding_comes_first_and_is_the_verdict() -> None:
     verdict, findings = judged(
         counts={"sent": 5, "missed": 5},

@@ -143,6 +143,7 @@ class WorkerState:
             cpu_percent_mean=self.cpu_mean,
             polling_percent=self.polling,
             handshakes_queued_ns=health.handshakes_queued_ns,
+            handshakes_queued_cpu_ns=health.handshakes_queued_cpu_ns,
             stall_max_ns=health.stall_max_ns,
             gc_pause_max_ns=health.gc_pause_max_ns,
             clock_steps=health.clock_steps,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from wsbench.measure.cpu_rules import cpu_throttled, cpu_used
+from wsbench.measure.cpu_rules import CPU_LIMIT_PERCENT, cpu_throttled, cpu_used
 from wsbench.measure.findings import LATE, NOTE, READ_LATE, SATURATED, WORKER_LOST, Evidence, Finding, verdict_of
 from wsbench.measure.histogram import PERCENTS, out_of_range, percentile, samples_needed
 from wsbench.units import NS_PER_MS, NS_PER_S, format_count, format_duration
@@ -66,14 +66,21 @@ def _read_late(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _slow_ramp(evidence: Evidence) -> Iterator[Finding]:
-    queued_ns = max((worker.handshakes_queued_ns for worker in evidence.workers), default=0)
-    if queued_ns > QUEUED_LIMIT_NS:
-        yield Finding(
-            "slow-ramp",
-            f"handshakes queued for {format_duration(queued_ns)} of the ramp: the server answered them more slowly "
-            "than --spawn-rate started them",
-            "`connect` has their times. Lower --spawn-rate; if the workers' CPU was the limit, use more --processes.",
-        )
+    worker = max(evidence.workers, key=lambda worker: worker.handshakes_queued_ns, default=None)
+    if worker is None or (queued_ns := worker.handshakes_queued_ns) <= QUEUED_LIMIT_NS:
+        return
+    cpu_percent = 100 * worker.handshakes_queued_cpu_ns / queued_ns
+    shown = (
+        f"handshakes queued for {format_duration(queued_ns)} of the ramp, in which worker {worker.index} used "
+        f"{int(cpu_percent)} % of a core"
+    )
+    if cpu_percent >= CPU_LIMIT_PERCENT:
+        limit = "the generator was too slow for --spawn-rate"
+        remedy = "Use more --processes, or lower --spawn-rate. `connect` is too long by the time the generator took."
+    else:
+        limit = "the server answered them more slowly than --spawn-rate started them"
+        remedy = "`connect` has their times. Lower --spawn-rate; a server on the same machine shares the CPU."
+    yield Finding("slow-ramp", f"{shown}: {limit}", remedy)
 
 
 def _interruptions(evidence: Evidence) -> Iterator[Finding]:

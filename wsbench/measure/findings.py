@@ -36,12 +36,16 @@ class Finding(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class WorkerFitness:
-    """One worker's observations of itself in the measure phase. CPU in percent of one core."""
+    """One worker's observations of itself in the measure phase, and those of `handshakes_queued_*` in the ramp.
+
+    CPU is in percent of one core.
+    """
 
     index: int
     cpu_percent_mean: float = 0.0
     polling_percent: float = 0.0
     handshakes_queued_ns: int = 0
+    handshakes_queued_cpu_ns: int = 0
     stall_max_ns: int = 0
     gc_pause_max_ns: int = 0
     clock_steps: int = 0

@@ -27,6 +27,7 @@ class Health(msgspec.Struct):
     Attributes:
         ramp_bytes: growth of its memory in the ramp, in which `ramp_connections` were opened.
         handshakes_queued_ns: time in the ramp in which handshakes queued.
+        handshakes_queued_cpu_ns: CPU that it used in that time, without polling.
         kernel_timestamps: whether the kernel timestamps messages.
         exact_timer: whether the pacer runs on a timerfd.
         throttling: by the CPU quota that stopped it longest; workers in one cgroup all report the same. None without a
@@ -39,6 +40,7 @@ class Health(msgspec.Struct):
     ramp_bytes: int = 0
     ramp_connections: int = 0
     handshakes_queued_ns: int = 0
+    handshakes_queued_cpu_ns: int = 0
     stall_max_ns: int = 0
     gc_pause_max_ns: int = 0
     gc_pause_total_ns: int = 0

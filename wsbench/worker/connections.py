@@ -25,7 +25,7 @@ from wsbench.worker.background import resume_closed_loops
 from wsbench.worker.connection_time import ConnectionTime
 from wsbench.worker.driver import Driver
 from wsbench.worker.error_counter import ErrorCounter
-from wsbench.worker.handshake_limiter import HandshakeLimiter
+from wsbench.worker.handshake_limiter import HandshakeLimiter, QueuedTime
 from wsbench.worker.openers import Openers
 from wsbench.worker.pacer import Pacer
 from wsbench.worker.timeout_sweep import TimeoutSweep
@@ -41,7 +41,7 @@ class Connections:
     Attributes:
         negotiated: what the server granted the first connection; None before.
         quiet_s: at the end, connections are closed when nothing has arrived for this long.
-        handshakes_queued_ns: time in the ramp in which handshakes queued; known when it is over.
+        handshakes_queued: time in the ramp in which handshakes queued; known when it is over.
         time: how long connections were open, and how long they were away.
     """
 
@@ -63,13 +63,18 @@ class Connections:
         self.time = connection_time
         self.negotiated: NegotiatedWith | None = None
         self.quiet_s = 0.0
-        self.handshakes_queued_ns = 0
+        self.handshakes_queued = QueuedTime()
         self._connector = connector
         self._traffic = traffic
         self._recorder = recorder
         self._errors = errors
         self._pacer = pacer
-        self._limiter = HandshakeLimiter(handshakes, self._pause_closed_loops, patience_s=handshake_patience_s)
+        self._limiter = HandshakeLimiter(
+            handshakes,
+            self._pause_closed_loops,
+            patience_s=handshake_patience_s,
+            cpu_ns=lambda: time.process_time_ns() - pacer.polled_ns,  # polling leaves its time to handshakes
+        )
         self._openers = Openers(2 * handshakes)  # one half queues for the others' slots, which is what contention is
         self._drivers: dict[Driver, None] = {}
         self._back_offs: dict[Driver, BackOff] = {}
@@ -270,7 +275,7 @@ class Connections:
 
     def end_ramp(self) -> None:
         """From now on, closed loops do not pause for handshakes."""
-        self.handshakes_queued_ns = self._limiter.queued_ns
+        self.handshakes_queued = self._limiter.queued
         self._ramping = False
         self._pause_closed_loops(False)
 

@@ -263,7 +263,7 @@ class Engine:
 
     def _sample_health(self) -> Health:
         health = self._health.sample(self.connections.open_now)
-        health.handshakes_queued_ns = self.connections.handshakes_queued_ns
+        health.handshakes_queued_ns, health.handshakes_queued_cpu_ns = self.connections.handshakes_queued
         self._pacer.offset_ns = self._health.clock.offset_ns
         health.echo_path = self.echo_path
         return health
