@@ -264,7 +264,7 @@ def _check_timeline(run: Document, rows: list[dict[str, str]]) -> None:
     assert phases == sorted(phases, key=["ramp", "warmup", "measure", "drain"].index)
     assert [row["time"] for row in rows] == sorted(row["time"] for row in rows)
     everything, measured = run["messages_all_phases"], run["messages"]
-    for name in ("sent", "received", "lost"):
+    for name in ("sent", "received", "lost", "missed", "corrupted", "rejected"):
         assert sum(int(row[name]) for row in rows) == everything[name], name
         assert sum(int(row[name]) for row in rows if row["phase"] == "measure") == measured[name], name
     sent_bytes = sum(int(row["bytes_sent"]) for row in rows)

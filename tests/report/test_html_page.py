@@ -107,6 +107,15 @@ def test_errors_and_the_gap_between_open_and_wanted_connections_are_drawn(minute
     assert (open_[-1], wanted[-1]) == (0, 0)
 
 
+def test_replies_that_the_scenario_failed_are_drawn_apart_from_corrupted_ones(minute: Stored) -> None:
+    rows = list(csv.DictReader(io.StringIO(minute.timeline.decode())))
+    rows[7].update(corrupted="5", rejected="2", errors=str(int(rows[7]["errors"]) + 5))
+    text = "\n".join(",".join(row) for row in (rows[0], *(row.values() for row in rows)))
+    document = Document(run_page.report(minute.run, minute.lines(), text.encode()).decode())
+    errors = {str(line["name"]): unpacked(line["customdata"])[14] for line in document.figure("errors")["data"]}  # type: ignore[arg-type]
+    assert (errors["corrupted"], errors["failed by the scenario"]) == (3, 2) and "others" not in errors
+
+
 def test_a_timeline_of_an_earlier_version_has_a_report(minute: Stored) -> None:
     rows = list(csv.reader(io.StringIO(minute.timeline.decode())))
     text = "\n".join(",".join(row[: rows[0].index("missed")]) for row in rows)

@@ -32,6 +32,8 @@ BUSY = IntervalDelta(
         "received": 100,
         "lost": 1,
         "missed": 1,
+        "corrupted": 7,
+        "rejected": 4,
         "errors_listed": 3,
         "payload_sent": 13_056,
         "payload_received": 12_800,
@@ -51,7 +53,7 @@ def test_the_columns() -> None:
         time elapsed_s phase connections sent received lost bytes_sent bytes_received
         response_p50_ns response_p99_ns response_max_ns service_p50_ns service_p99_ns service_max_ns
         send_lag_p99_ns read_lag_p99_ns worker_cpu_percent
-        missed corrupted connect_failed dropped errors wanted away_s"""
+        missed corrupted connect_failed dropped errors wanted away_s rejected"""
     assert list(COLUMNS) == names.split()
 
 
@@ -77,12 +79,13 @@ def test_a_row_has_the_figures_of_its_interval() -> None:
         "read_lag_p99_ns": "80",
         "worker_cpu_percent": "41.3",
         "missed": "1",
-        "corrupted": "0",
+        "corrupted": "7",
         "connect_failed": "0",
         "dropped": "0",
-        "errors": "5",
+        "errors": "12",
         "wanted": "0",
         "away_s": "0.000",
+        "rejected": "4",  # among the corrupted
     }
 
 

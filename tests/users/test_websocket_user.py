@@ -132,7 +132,10 @@ def test_faults_of_the_scenario_are_its_own(run_cli: RunCli, tmp_path: Path, tar
     run = result.json()
     assert [gate["failed"] for gate in run["gates"]] == [True, False, True, False]
     assert run["gates"][2]["value"] == "– (no series is called aks; there are ask, login, opened)"
-    assert errors(run)["check-ask"] == ("target", run["messages_all_phases"]["corrupted"])
+    messages = run["messages_all_phases"]
+    assert errors(run)["check-ask"] == ("target", messages["corrupted"])
+    over_time = runs.timeline(runs.only(tmp_path / "results") / "timeline.csv")
+    assert sum(int(row["rejected"]) for row in over_time) == messages["rejected"] == messages["corrupted"] > 0
     assert run["messages"]["lost"] == 0 and run["latency"]["ask"]["count"] > 20
 
 

@@ -17,12 +17,22 @@ COLUMNS = (
     *("time", "elapsed_s", "phase", "connections", "sent", "received", "lost", "bytes_sent", "bytes_received"),
     *(f"{series}_{figure}_ns" for series in _SERIES for figure in ("p50", "p99", "max")),
     *(f"{lag}_p99_ns" for lag in _LAGS),
-    *("worker_cpu_percent", "missed", "corrupted", "connect_failed", "dropped", "errors", "wanted", "away_s"),
+    *(
+        "worker_cpu_percent",
+        "missed",
+        "corrupted",
+        "connect_failed",
+        "dropped",
+        "errors",
+        "wanted",
+        "away_s",
+        "rejected",
+    ),
 )
 _MESSAGES = ("sent", "received", "lost", "payload_sent", "payload_received")
 _WRONG = ("missed", "corrupted", "connect_failed", "dropped")
 _CONNECTIONS = ("connections_opened", "connections_closed", "connections_wanted", "away_ns")
-_COUNTED = (*_MESSAGES, *_WRONG, *_CONNECTIONS, "errors_listed")
+_COUNTED = (*_MESSAGES, *_WRONG, *_CONNECTIONS, "errors_listed", "rejected")
 
 
 class TimelineRow(NamedTuple):
@@ -71,5 +81,6 @@ def encode(rows: Sequence[TimelineRow], cpu_percent: Mapping[tuple[str, int], fl
         cpu = cpu_percent.get((row.phase, row.start_ns))
         messages, wrong = ([counts[name] for name in names] for names in (_MESSAGES, _WRONG))
         cells = (start, elapsed, row.phase, connections, *messages, *latencies, "" if cpu is None else f"{cpu:.1f}")
-        writer.writerow((*cells, *wrong, errors_of(counts), wanted, f"{counts['away_ns'] / NS_PER_S:.3f}"))
+        away = f"{counts['away_ns'] / NS_PER_S:.3f}"
+        writer.writerow((*cells, *wrong, errors_of(counts), wanted, away, counts["rejected"]))
     return out.getvalue().encode()

@@ -21,6 +21,7 @@ _ERRORS = {
     "lost": ("lost", "--bad", "dash"),
     "missed": ("missed", "--c", "dot"),
     "corrupted": ("corrupted", "--d", "dashdot"),
+    "rejected": ("failed by the scenario", "--e", "dash"),
     "connect_failed": ("failed to connect", "--a", "solid"),
     "dropped": ("dropped", "--f", "solid"),
     OTHERS: ("others", "--h", "dot"),
@@ -152,9 +153,9 @@ def _errors(axis: _TimeAxis) -> Plot | None:
     if not kinds:
         return None
     how = (
-        "Lost, missed (due, but not sent) and corrupted messages by the second in which they were due; failed attempts "
-        "to connect or to reconnect, dropped connections and others, such as a scenario's, when they happened. The "
-        "scale is logarithmic: a line at its lower end means none."
+        "Messages that were lost, missed (due, but not sent), corrupted, or whose reply the scenario failed, by the "
+        "second in which they were due; failed attempts to connect or to reconnect, dropped connections and others, "
+        "such as a scenario's, when they happened. The scale is logarithmic: a line at its lower end means none."
     )
     rates = [rate for moment in axis.moments for kind in kinds if (rate := moment.per_s(kind))]
     # A logarithmic axis has no 0: there, the lines lie at its lower end.

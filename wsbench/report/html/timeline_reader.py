@@ -16,8 +16,8 @@ COLUMNS = 600
 _INTERVAL_S = 1.0
 _ROUNDING_S = 0.002
 """Times in the files are rounded to milliseconds."""
-KINDS = ("lost", "missed", "corrupted", "connect_failed", "dropped")
-"""Columns that count errors of one kind; files of earlier versions have `lost` alone."""
+KINDS = ("lost", "missed", "corrupted", "rejected", "connect_failed", "dropped")
+"""Columns that count errors of one kind; files of earlier versions lack some. `rejected` are among the `corrupted`."""
 OTHERS = "others"
 """Errors of no such kind: those of the column `errors` that no other column has."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -30,7 +30,7 @@ class Moment:
 
     Attributes:
         connections, wanted: the last counts; `wanted` is None in files of earlier versions.
-        errors: counts of all `KINDS`, and of `OTHERS`.
+        errors: counts of all `KINDS`, each error under one of them, and of `OTHERS`.
     """
 
     phase: str
@@ -120,6 +120,7 @@ def _moment(rows: Sequence[_Row]) -> Moment:
     sent, received = (sum(int(row.cells[name]) for row in rows) for name in ("sent", "received"))
     wanted = rows[-1].cells.get("wanted")
     errors = {kind: sum(int(row.cells.get(kind, 0)) for row in rows) for kind in KINDS}
+    errors["corrupted"] -= errors["rejected"]
     everything = sum(int(row.cells.get("errors", 0)) for row in rows)
     return Moment(
         phase=rows[0].cells["phase"],
