@@ -346,3 +346,15 @@ def test_another_file_or_another_machine_cannot_resume(tmp_path: Path, run_cli: 
     ended = run_cli("matrix", file, "--resume", str(where))
     assert ended.returncode == 2
     assert f"is not what {where} was started with" in ended.stderr
+
+
+def test_a_proxy_that_is_not_used_is_said_once_for_a_server(
+    tmp_path: Path, run_cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://me:pass-word@p:3128")
+    file = write(tmp_path, own("far", "ws://nowhere.invalid/") + MINE, settings=f"{SHORT}payload_size = [64, 128]\n")
+    result = run_cli("matrix", file, "--repetitions=1")
+    note = (
+        "wsbench: note: http_proxy (http://me:***@p:3128) is not used: wsbench connects to nowhere.invalid:80 directly"
+    )
+    assert [line for line in result.stderr.splitlines() if "proxy" in line] == [note]

@@ -12,6 +12,7 @@ from werkzeug.datastructures import MultiDict
 
 from wsbench.errors import UsageError
 from wsbench.locust_plugin import locust_options
+from wsbench.run.handoff import VARIABLE, Handoff
 from wsbench.run.option_table import OPTIONS
 
 URL = "ws://127.0.0.1:9001/"
@@ -133,3 +134,27 @@ def test_settings_that_are_declared_without_usable_defaults_are_refused(settings
     options = locust_options.options_of(environment, 1, 1)
     with pytest.raises(UsageError, match="setting"):
         locust_options.settings_of(environment, options)
+
+
+class Placed(Echo):
+    host = "wss://b.test/"
+
+
+def test_a_proxy_that_is_not_used_is_said_by_the_first_that_knows_the_server(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://p:3128")
+    monkeypatch.setenv("https_proxy", "http://q:3128")
+
+    def said(environment: Environment) -> list[str]:
+        notices = locust_options.notices_of(environment, locust_options.options_of(environment, 1, 1))
+        return [notice for notice in notices if "proxy" in notice]
+
+    plain, placed = environment_of(Echo, host="ws://a.test/"), environment_of(Placed, host=None)
+    assert said(plain) == ["http_proxy (http://p:3128) is not used: wsbench connects to a.test:80 directly"]
+    of_scenario = ["https_proxy (http://q:3128) is not used: wsbench connects to b.test:443 directly"]
+    assert said(placed) == of_scenario
+    assert said(environment_of(Echo)) == [], "no proxy is for this machine"
+    with Handoff(str(tmp_path), ["wsbench", "run"]).file() as descriptor:
+        monkeypatch.setenv(VARIABLE, str(descriptor))
+        assert (said(plain), said(placed)) == ([], of_scenario), "the launcher knew the URL of its command line"

@@ -12,8 +12,8 @@ import click
 from wsbench import machine
 from wsbench.cli.params import POSITIVE_DURATION, Parsed, check_idle, option, run_options, run_request, share_between
 from wsbench.cli.params import RATE as RATE_TYPE
+from wsbench.cli.proxy_note import note_unused_proxy
 from wsbench.cli.standard_streams import note_stored
-from wsbench.cli.unused_proxy import note_unused_proxy
 from wsbench.errors import UsageError, WsbenchError
 from wsbench.experiment.capacity_search import Search
 from wsbench.launcher.interruptions import interruptible

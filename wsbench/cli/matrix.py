@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from wsbench.cli.params import COUNT, FILE, Parsed, click_option, option
+from wsbench.cli.proxy_note import note_unused_proxy
 from wsbench.cli.standard_streams import note_stored
 from wsbench.credentials import Secrets
 from wsbench.errors import UsageError, WsbenchError
@@ -28,6 +29,9 @@ from wsbench.units import whole_number
 
 def _matrix(file: Path | None, **values: Any) -> int:
     with _ready(file, values) as runs:
+        if not values["quiet"]:
+            for server in runs.running_servers():
+                note_unused_proxy(server)
         with ProgressLine(enabled=not values["quiet"]) as line, interruptible():
             interrupted = runs.run(line)
         overview = runs.finish()

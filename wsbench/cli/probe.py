@@ -10,7 +10,7 @@ import click
 
 from wsbench import __version__
 from wsbench.cli.params import check_idle, click_option, option
-from wsbench.cli.unused_proxy import note_unused_proxy
+from wsbench.cli.proxy_note import note_unused_proxy
 from wsbench.errors import WsbenchError
 from wsbench.measure.payloads import FixedMessages, JsonMessages
 from wsbench.probe import probe_text

@@ -13,8 +13,8 @@ import click
 
 from wsbench import machine, native
 from wsbench.cli.params import Parsed, check_idle, ci_options, option, run_options, run_request, texts_of, write_for_ci
+from wsbench.cli.proxy_note import note_unused_proxy
 from wsbench.cli.standard_streams import note_stored
-from wsbench.cli.unused_proxy import note_unused_proxy
 from wsbench.errors import ExitCode, WsbenchError
 from wsbench.launcher.execution import RunRequest, execute
 from wsbench.launcher.local_target import check_room, start_target

@@ -23,6 +23,7 @@ from wsbench.results.experiment_result import Cell
 from wsbench.run.handoff import Progress
 from wsbench.run.options import RunOptions
 from wsbench.run.outcome import nothing_measured
+from wsbench.websocket.connect_options import ConnectOptions
 
 _PLACEHOLDER_URLS = {"ws": "ws://127.0.0.1/", "wss": "wss://127.0.0.1/"}
 _LONGEST_NAME = 100
@@ -72,6 +73,11 @@ class CellRuns:
             except UsageError as error:
                 raise UsageError(f"{cell.key}: {error.what}", remedy=error.remedy) from error
             machine.check_descriptors(cell.connections, self._spec.processes)
+
+    def running_servers(self, cells: Iterable[Cell]) -> list[ConnectOptions]:
+        """Return how to connect to the targets of cells that are running already, each once."""
+        urls = {self._spec.target(cell.target).target.url: cell for cell in cells if cell.hole is None}
+        return [self._options(cell, url, name="any").connect for url, cell in urls.items() if url]
 
     def _options(self, cell: Cell, url: str, name: str) -> RunOptions:
         spec, load = self._spec, cell.load

@@ -23,6 +23,7 @@ from wsbench.results.experiment_result import DONE, Cell, Experiment
 from wsbench.results.overview_result import Overview
 from wsbench.results.run_result import load as load_run
 from wsbench.units import NS_PER_S, format_seconds, format_utc
+from wsbench.websocket.connect_options import ConnectOptions
 
 _AROUND_A_RUN_NS = 4 * NS_PER_S
 """For target and Locust to start and to end."""
@@ -115,6 +116,10 @@ class ExperimentRuns:
         """The command that makes the runs that are missing."""
         names = "".join(f" --secret {name}" for name in self._spec.settings["secret"])
         return f"wsbench matrix {'FILE ' * self._store.lacks_secrets}--resume {self.path}{names}"
+
+    def running_servers(self) -> list[ConnectOptions]:
+        """Return how to connect to the targets that are running already."""
+        return CellRuns(self._spec, self._store.runs, lambda _: None).running_servers(self.experiment.cells)
 
     def run(self, display: ProgressLine) -> bool:
         """Make the runs that are missing; return whether the user interrupted them."""

@@ -20,6 +20,7 @@ from wsbench.run.handoff import Handoff
 from wsbench.run.idle_options import refuse_idle_options
 from wsbench.run.option_table import BY_NAME, OPTIONS, name_from
 from wsbench.run.options import RunOptions
+from wsbench.run.unused_proxy import unused_proxy
 
 
 def options_of(environment: Environment, users: int, processes: int, url: str | None = None) -> RunOptions:
@@ -67,13 +68,16 @@ def scenario_of(environment: Environment) -> str:
 
 
 def notices_of(environment: Environment, options: RunOptions) -> list[str]:
-    """Return what the scenario changes in the run that was asked for, a line each."""
+    """Return what is not as the user may expect it of the run that was asked for, a line each."""
     notices = []
     if environment.shape_class is not None:
         sets = f"the LoadTestShape {type(environment.shape_class).__name__} sets the number of users and ends the run"
         notices.append(f"{sets}: --users, --spawn-rate and --duration have no effect")
     if user_classes.own_url(environment) is not None:
         notices.append(f"the scenario's own host: {options.connect.shown_url}")
+    launched = Handoff.from_environment() is not None
+    if not launched or user_classes.own_url(environment) is not None:  # else the launcher has said it
+        notices += filter(None, [unused_proxy(options.connect)])
     return notices
 
 

@@ -77,7 +77,7 @@ class Progress(msgspec.Struct, frozen=True, tag="progress"):
         left_ns: rest of the phase, None if its end is unknown.
         verdict: the generator's, on itself so far; None before the measure phase.
         evidence: of a verdict other than ok.
-        notices: what the scenario changes in the run that was asked for, a line each.
+        notices: what is not as the user may expect it of the run that was asked for, a line each.
     """
 
     phase: str

@@ -111,7 +111,7 @@ class RunDescription:
         command: what the user typed.
         users: those that hold connections, by class, when all have been started.
         shape: the class that sets their number over time; empty without one.
-        notices: what the scenario changes in the run that was asked for, a line each.
+        notices: what is not as the user may expect it of the run that was asked for, a line each.
     """
 
     options: RunOptions

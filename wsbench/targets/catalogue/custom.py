@@ -77,7 +77,7 @@ class UrlTarget(StartableTarget):
 
     def __init__(self, url: str, *, name: str = "", version: str = "") -> None:
         _check(url)
-        self._url = url
+        self.url = url
         self._version = version
         self.name = name or url
         self.capabilities = _FIXED
@@ -93,7 +93,7 @@ class UrlTarget(StartableTarget):
         """Return None: wsbench cannot know."""
 
     def _start(self, settings: Settings) -> RunningTarget:  # noqa: ARG002
-        return RunningTarget(self._url, name=self.name, version=self._version, children=[])
+        return RunningTarget(self.url, name=self.name, version=self._version, children=[])
 
 
 def _check(url: str) -> None:

@@ -40,10 +40,13 @@ class Settings:
 class StartableTarget(ABC):
     """A server that wsbench can start, to measure it.
 
-    `install_command` installs its requirements; it is empty when there is nothing to install.
+    Attributes:
+        url: of a server that is running already; empty for one that wsbench starts.
+        install_command: installs its requirements; empty when there is nothing to install.
     """
 
     name: str
+    url: str = ""
     protocol: Protocol = "echo"
     capabilities: Capabilities
     install_command: str = ""

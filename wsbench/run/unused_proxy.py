@@ -1,24 +1,19 @@
-"""The note on a proxy of the environment: other clients use it, wsbench connects directly."""
+"""A proxy of the environment: other clients use it, wsbench connects directly."""
 
 from __future__ import annotations
 
 from urllib.request import getproxies_environment, proxy_bypass
 
-import click
-
 from wsbench.source_addresses import is_loopback
 from wsbench.websocket.connect_options import ConnectOptions
 
 
-def note_unused_proxy(options: ConnectOptions) -> None:
-    """Print a note if the environment names a proxy for this server."""
+def unused_proxy(options: ConnectOptions) -> str:
+    """Return a note that a proxy which the environment names for this server is not used; empty if it names none."""
     uri, proxies = options.uri, getproxies_environment()
     schemes = ("wss", "https", "all") if uri.secure else ("ws", "http", "all")
     scheme = next((each for each in schemes if proxies.get(each)), None)
     if scheme is None or is_loopback(uri.host) or uri.host == "::1" or proxy_bypass(uri.host):
-        return
+        return ""
     proxy = options.secrets.text(proxies[scheme])
-    click.echo(
-        f"wsbench: note: {scheme}_proxy ({proxy}) is not used: wsbench connects to {options.where} directly",
-        err=True,
-    )
+    return f"{scheme}_proxy ({proxy}) is not used: wsbench connects to {options.where} directly"
