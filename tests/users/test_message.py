@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
-from wsbench.users.message import Message, encode, matcher
+from wsbench.users.message import Match, Message, encode, match_identity, matcher
 from wsbench.websocket.frames import BINARY, TEXT
 
 
@@ -33,6 +35,31 @@ def message(payload: bytes) -> Message:
 )
 def test_matching(wanted: Any, payload: bytes, matches: bool) -> None:
     assert matcher(wanted)(message(payload)) is matches
+
+
+def by_closure(part: bytes) -> Match:
+    return lambda m: part in m.payload
+
+
+def by_default(part: bytes) -> Match:
+    return lambda m, part=part: part in m.payload  # type: ignore[misc]
+
+
+def wrapping(accepts: Callable[[Message], bool]) -> Callable[[Message], bool]:
+    return lambda m: bool(accepts(m))
+
+
+@pytest.mark.parametrize("make", [by_closure, by_default, lambda part: {"id": part}])
+def test_a_match_is_the_same_with_the_same_values(make: Callable[[bytes], Match]) -> None:
+    of_1 = matcher(make(b"1"))
+    assert match_identity(of_1) == match_identity(matcher(make(b"1")))
+    assert match_identity(of_1) != match_identity(matcher(make(b"2")))
+    assert match_identity(wrapping(of_1)) == match_identity(wrapping(matcher(make(b"1"))))
+    assert match_identity(wrapping(of_1)) != match_identity(wrapping(matcher(make(b"2"))))
+
+
+def test_callables_of_one_type_are_the_same_match() -> None:
+    assert match_identity(partial(by_closure, b"1")) == match_identity(partial(by_closure, b"1"))
 
 
 @pytest.mark.parametrize(

@@ -230,17 +230,23 @@ def pairing_server() -> Iterator[str]:
         thread.join()
 
 
-def test_one_message_answers_several_requests_if_the_decoder_returns_several(
-    run_cli: RunCli, tmp_path: Path, pairing_server: str
+@pytest.mark.parametrize("decode", ["on", "off"])
+def test_one_message_answers_several_requests(
+    run_cli: RunCli, tmp_path: Path, pairing_server: str, decode: str
 ) -> None:
     scenario = ("--scenario", str(FILES / "pairs.py"), "-u", "2", *QUICK)
-    result = run_cli("run", pairing_server, *scenario)
+    result = run_cli("run", pairing_server, *scenario, "--set", f"decode={decode}")
     assert result.returncode == 0, result.stderr
     run = runs.read(runs.only(tmp_path / "results"), echoed=False)
     assert run["errors"] == [] and run["messages_all_phases"]["received"] >= 2 * run["counters"]["both"] > 4
-    again = tmp_path / "again"
-    result = run_cli("run", pairing_server, *scenario, "--set", "decode=off", "--results", str(again))
-    run = runs.read(runs.only(again), echoed=False)
-    [error] = run["errors"]
-    assert error["kind"] == "no-match" and "answered another request" in error["example"]
-    assert "`decoder`" in error["remedy"] and error["count"] == run["messages_all_phases"]["lost"]
+
+
+def test_a_message_answers_one_request_of_several_with_the_same_match(
+    run_cli: RunCli, tmp_path: Path, pairing_server: str
+) -> None:
+    options = ("--scenario", str(FILES / "pairs.py"), "-u", "2", *QUICK, "--set", "own_match=off")
+    run_cli("run", pairing_server, *options)
+    run = runs.read(runs.only(tmp_path / "results"), echoed=False)
+    [error] = [error for error in run["errors"] if error["kind"] == "no-match"]
+    assert "answered another request" in error["example"] and "`decoder`" in error["remedy"]
+    assert 0 < error["count"] <= run["messages_all_phases"]["lost"]

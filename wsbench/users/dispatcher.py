@@ -3,16 +3,19 @@
 Invariants:
 - A reply is matched, and its instants are taken, in the hub callback that read it. The time until a greenlet wakes
   up is in no figure.
-- A message answers the oldest request that it matches. If it matches none, the server pushed it (`pushed`).
+- A message answers the oldest request that it matches, and the next ones that it matches by a `match` of their own. If
+  it matches none, the server pushed it (`pushed`).
 - A message that asks for no reply is `one_way`. For every interval: sent - one_way = received - pushed + lost.
 """
 
 from __future__ import annotations
 
 import contextlib
+import copy
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 
 import gevent
 from gevent import GreenletExit
@@ -24,7 +27,7 @@ from wsbench.measure.tally import Tally
 from wsbench.run.protocol import rejected_reply_kind
 from wsbench.transport.connection import Connection
 from wsbench.units import format_duration
-from wsbench.users.message import Message
+from wsbench.users.message import Message, match_identity
 from wsbench.users.pending_request import Disconnected, NoReply, PendingRequest, TaskFailed, Waiter, in_hub
 from wsbench.worker.engine import Engine
 
@@ -41,6 +44,8 @@ A decoder that raises ConnectionLost drops the connection: the server has ended 
 """
 _ANSWERS_KEPT = 10
 """Number of latest replies that may explain why another request got none."""
+_MISSES = 16
+"""Number of requests in a row that a reply does not answer too, until no more are tried: a backlog costs no CPU."""
 
 
 class MessageDispatcher:
@@ -138,9 +143,12 @@ class MessageDispatcher:
             self._match(each, tally)
 
     def _match(self, message: Message, tally: Tally) -> None:
-        for request in self._requests:
+        for index, request in enumerate(self._requests):
             if self._accepts(request.accepts, message):
+                others = self._answered_as_well(index, request, message)
                 self._replied(request, message)
+                for other in others:
+                    self._replied(other, copy.copy(message), again=True)
                 return
         for request in self._given_up:
             if self._accepts(request.accepts, message):
@@ -150,6 +158,25 @@ class MessageDispatcher:
         self._count_received(tally, message)
         tally.pushed += 1
         self._dispatch(message)
+
+    def _answered_as_well(self, index: int, first: PendingRequest, message: Message) -> list[PendingRequest]:
+        """Return later requests that the message answers too; those with the same `match` take turns."""
+        answered: list[PendingRequest] = []
+        identities = [match_identity(first.accepts)]
+        misses = 0
+        with contextlib.suppress(Exception):  # values around a `match` that cannot be compared
+            for request in islice(self._requests, index + 1, None) if first.has_match else ():
+                if (
+                    request.sent_ns <= message.arrived_ns
+                    and self._matches(request, message)
+                    and (identity := match_identity(request.accepts)) not in identities
+                ):
+                    answered.append(request)
+                    identities.append(identity)
+                    misses = 0
+                elif (misses := misses + 1) == _MISSES:
+                    break
+        return answered
 
     def pong(self, payload: bytes, arrived_ns: int, handled_ns: int) -> None:
         """Answer the ping with this payload; ignore an unsolicited pong."""
@@ -197,16 +224,16 @@ class MessageDispatcher:
             self._count_exception(error)
             return False
 
-    def _count_received(self, tally: Tally, message: Message) -> None:
+    def _count_received(self, tally: Tally, message: Message, *, again: bool = False) -> None:
         tally.received += 1
-        tally.payload_received += len(message.payload)
+        tally.payload_received += 0 if again else len(message.payload)
         if message.arrived_ns == message.handled_ns:
             tally.user_stamped += 1
 
-    def _replied(self, request: PendingRequest, message: Message) -> None:
+    def _replied(self, request: PendingRequest, message: Message, *, again: bool = False) -> None:
         self._requests.remove(request)
         self._answers.append(message)
-        self._count_received(request.tally, message)
+        self._count_received(request.tally, message, again=again)
         request.tally.round_trips(request.name).replied(request.due_ns, request.sent_ns, message.arrived_ns)
         self._engine.fire_request(message.arrived_ns - request.due_ns, len(message.payload), name=request.name)
         message._on_fail = lambda rejected, reason: self._failed(request, rejected, reason)
@@ -234,7 +261,7 @@ class MessageDispatcher:
         remedy = ""
         if shared is not None:
             what += f"; this matched it too, and answered another request: '{shared.excerpt}'"
-            remedy = "A message answers one request: let a `decoder` return the several messages that it holds."
+            remedy = "Requests with the same `match` get a message each: give each its own, or split it in a `decoder`."
         elif request.first_unmatched is not None:
             what += f"; this came and matched nothing: '{request.first_unmatched.excerpt}'"
         else:
@@ -245,7 +272,7 @@ class MessageDispatcher:
         return failure
 
     def _matches(self, request: PendingRequest, message: Message) -> bool:
-        with contextlib.suppress(Exception):  # it was counted when the message came
+        with contextlib.suppress(Exception):  # counted where it is the request's turn
             return request.has_match and request.accepts(message)
         return False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import FunctionType, MethodType
 from typing import Any
 
 import orjson
@@ -93,6 +94,24 @@ def matcher(match: Match) -> Callable[[Message], bool]:
             return False
 
     return has_members
+
+
+def match_identity(accepts: object) -> object:
+    """Return a value that is equal for results of `matcher` of the same `match`, which each request may make anew.
+
+    Functions are the same if they have the same code and equal values around it, other callables if of one type.
+    """
+    return _identity(accepts) if isinstance(accepts, FunctionType | MethodType) else type(accepts)
+
+
+def _identity(value: object) -> object:
+    if isinstance(value, MethodType):
+        return id(value.__self__), value.__func__
+    if not isinstance(value, FunctionType):
+        return value
+    around = [cell.cell_contents for cell in value.__closure__ or ()]
+    values = *around, *(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()
+    return value.__code__, [_identity(each) for each in values]
 
 
 def _includes(document: Any, wanted: Any) -> bool:

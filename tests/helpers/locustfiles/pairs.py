@@ -13,7 +13,7 @@ from wsbench import Message, WebSocket, WebSocketUser
 
 class Pairs(WebSocketUser):
     wait_time = constant(0.05)
-    settings: ClassVar = {"decode": True}
+    settings: ClassVar = {"decode": False, "own_match": True}
     ids = count(1)
 
     def decoder(self, ws: WebSocket) -> object:
@@ -28,9 +28,10 @@ class Pairs(WebSocketUser):
     @task
     def ask(self) -> None:
         numbers = next(self.ids), next(self.ids)
+        wanted = [b'"id":%d}' % number if self.setting("own_match") else b"id" for number in numbers]
         requests = [
-            self.ws.send_request({"id": n}, lambda m, n=n: b'"id":%d}' % n in m.payload, name="ask", timeout_s=0.3)
-            for n in numbers
+            self.ws.send_request({"id": n}, lambda m, part=part: part in m.payload, name="ask", timeout_s=0.3)
+            for n, part in zip(numbers, wanted, strict=True)
         ]
         for request in requests:
             request.reply()
