@@ -31,6 +31,7 @@ def serve(*arguments: str, **environment: str) -> Program:
         stdin=subprocess.DEVNULL,
         text=True,
         env={**os.environ, **environment},
+        process_group=0,
     )
 
 
@@ -74,7 +75,7 @@ def test_one_line_when_ready_and_a_clean_end(signum: signal.Signals, workers: st
         with connect(match[1]) as client:
             client.send("hello")
             assert client.recv(timeout=20) == "hello"
-            program.send_signal(signum)
+            os.killpg(program.pid, signum)  # as a terminal does
             with pytest.raises(ConnectionClosed) as caught:
                 client.recv(timeout=20)
         assert caught.value.rcvd is not None and caught.value.rcvd.code == 1001
@@ -87,7 +88,7 @@ def test_a_hang_up_that_is_ignored_ends_nothing(workers: str) -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does; a child inherits it
     try:
         with serving("--port", "0", "--workers", workers) as (program, line):
-            program.send_signal(signal.SIGHUP)
+            os.killpg(program.pid, signal.SIGHUP)
             with connect(line.split()[2]) as client:
                 client.send("still here")
                 assert client.recv(timeout=20) == "still here"
