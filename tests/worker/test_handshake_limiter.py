@@ -207,12 +207,15 @@ def test_an_open_loop_keeps_to_its_schedule_in_the_ramp(engage: Engage) -> None:
     assert engaged.driver.outstanding >= 5, "it sends although handshakes wait and nothing is answered"
 
 
-def test_the_queue_of_the_ramp_is_reported(engage: Engage) -> None:
+@pytest.mark.parametrize("polled_ns", [0, 60 * NS_PER_S])
+def test_the_queue_of_the_ramp_is_reported_with_the_cpu_but_for_polling(engage: Engage, polled_ns: int) -> None:
     engaged = engage()
     engaged.crowd()
     use_cpu(20_000_000)
+    engaged.engine._pacer.polled_ns += polled_ns
     now_ns = time.time_ns()
     engaged.engine.apply_plan(PhasePlan(now_ns, now_ns + 60 * NS_PER_S, FOREVER_NS))
     until(lambda: engaged.reports and engaged.reports[-1].health.handshakes_queued_ns)
     health = engaged.reports[-1].health
-    assert health.handshakes_queued_ns > 20_000_000 < health.handshakes_queued_cpu_ns
+    assert health.handshakes_queued_ns > 20_000_000 < health.handshakes_queued_cpu_ns + polled_ns
+    assert (health.handshakes_queued_cpu_ns > 0) is (polled_ns == 0)
