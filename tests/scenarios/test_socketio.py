@@ -92,6 +92,26 @@ def test_acknowledgements_of_both_sides_and_namespaces_that_end_or_refuse(run_cl
     assert counters["left"] >= connections["dropped"]
 
 
+@pytest.mark.parametrize(
+    ("path", "requested"),
+    [
+        ("", "/socket.io/?EIO=4&transport=websocket"),
+        ("socket.io/", "/socket.io/?EIO=4&transport=websocket"),
+        ("my/io/?room=a&EIO=5", "/my/io/?room=a&EIO=5&transport=websocket"),
+    ],
+)
+def test_the_protocol_is_in_the_query_of_any_path(run_cli: RunCli, path: str, requested: str) -> None:
+    paths: list[str] = []
+
+    def record(connection: ServerConnection) -> None:
+        assert connection.request is not None
+        paths.append(connection.request.path)
+
+    with websocket_server(record) as url:
+        run_cli("run", url + path, "--scenario", str(SCENARIO), "-u", "1", "-d", "200ms", "--warmup", "0s")
+    assert set(paths) == {requested}
+
+
 @pytest.mark.parametrize("separate", [False, True])
 def test_a_server_of_another_protocol_is_named(run_cli: RunCli, separate: bool) -> None:
     """Its first two packets arrive together, or one after the other."""

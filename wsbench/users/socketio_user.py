@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Callable
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 from socketio import packet as socketio
 
@@ -22,8 +24,12 @@ from wsbench.users.socketio_packets import (
 )
 from wsbench.users.websocket import WebSocket
 from wsbench.users.websocket_user import WebSocketUser
+from wsbench.websocket.connect_options import ConnectOptions
+from wsbench.websocket.server_url import with_path
 
 Handler = Callable[..., Any]
+_QUERY = "EIO=4&transport=websocket"
+"""What the protocol wants in the query, whatever the path of the server is."""
 
 
 class SocketIOUser(WebSocketUser):
@@ -42,6 +48,7 @@ class SocketIOUser(WebSocketUser):
                     reply.fail(f"the balance is {reply.data}")
 
     A server that ends the namespace has dropped the connection; one that refuses it has not opened it.
+    The path is that of the URL, or /socket.io/ if it has none; what the protocol wants in the query is added.
 
     Attributes:
         namespace: the namespace to connect to.
@@ -49,7 +56,7 @@ class SocketIOUser(WebSocketUser):
     """
 
     abstract = True
-    path = "/socket.io/?EIO=4&transport=websocket"
+    path = "/socket.io/"
     namespace: ClassVar[str] = "/"
     auth: Any = None
 
@@ -187,6 +194,12 @@ class SocketIOUser(WebSocketUser):
             handler = self._handlers.get(event)
             answer = handler(*data) if handler is not None else None
             message.acknowledge(*(answer if isinstance(answer, tuple) else () if answer is None else (answer,)))
+
+    def _connect_options(self, *args: Any, **options: Any) -> ConnectOptions:
+        own = super()._connect_options(*args, **options)
+        parts = urlsplit(own.url)
+        url = with_path(parts._replace(query=_QUERY).geturl(), f"{parts.path}?{parts.query}")
+        return dataclasses.replace(own, url=url)
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
