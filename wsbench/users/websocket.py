@@ -260,7 +260,7 @@ class WebSocket(MessageDispatcher):
             self._engine.connections.refuse(self, error, again=again)
             raise
         except TaskFailed as error:
-            if self.connection is opened:  # if not, the connection dropped: that is counted elsewhere
+            if self.connection is opened is not None:  # if not, the connection dropped: that is counted elsewhere
                 self._engine.errors.count(error, of_message=error.of_message)
         except BaseException as error:
             self._count_exception(error)
