@@ -20,13 +20,13 @@ from gevent import ssl as green_ssl
 
 from helpers import frames
 from helpers.frames import FrameParser, Incoming, Request
+from helpers.plain_way import Answer, PlainWay
 from helpers.process import scaled
 from wsbench.errors import ConnectionLost
 from wsbench.transport.connect import Connector
 from wsbench.transport.connect_attempt import HandshakeResult
-from wsbench.transport.connection import Connection
+from wsbench.transport.connection import READ_SIZE, Connection
 from wsbench.transport.poller import Poller
-from wsbench.transport.shortway import READ_SIZE, Answer, ShortWay
 from wsbench.transport.timestamps import timespec_to_ns
 from wsbench.transport.traffic import Traffic
 from wsbench.websocket.connect_options import ConnectOptions
@@ -167,7 +167,7 @@ class Log:
 
     def __init__(self) -> None:
         self.predictions: deque[bytes] = deque()
-        self.way: ShortWay | None = None
+        self.way: PlainWay | None = None
         self.messages: list[tuple[bytes, bool]] = []
         self.pongs: list[bytes] = []
         self.instants: list[tuple[int, int]] = []
@@ -178,7 +178,7 @@ class Log:
         self.on_message: Callable[[], None] = lambda: None
         self.on_drained: Callable[[], None] = lambda: None
 
-    def short_way(self, fd: int) -> ShortWay | None:
+    def short_way(self, fd: int) -> PlainWay | None:
         return self.way
 
     def predicted(self, data: bytes, timespec: bytes, handled_ns: int) -> int:
@@ -255,7 +255,7 @@ class Pair:
     def start(self, answer: Answer | None = None) -> Pair:
         """Start the connection; with `answer` there is a short way."""
         if answer is not None:
-            self.log.way = ShortWay(answer, self.traffic)
+            self.log.way = PlainWay(answer, self.traffic)
         self.connection.start()
         return self
 

@@ -2,35 +2,16 @@
 
 from __future__ import annotations
 
-import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wsbench.measure.bucket_arrays import DenseBuckets, SparseBuckets
-from wsbench.measure.histogram import HIGHEST_KEY, HIGHEST_NS, Buckets, bucket_key, merged, record
+from wsbench.measure.histogram import HIGHEST_KEY, HIGHEST_NS, Buckets, bucket_key, merged
 
 VALUES = st.integers(0, 42).flatmap(lambda bits: st.integers(0, min(1 << bits, HIGHEST_NS)))
 ANY_VALUE = st.one_of(VALUES, st.integers(-(10**12), 2**52))
 """Values of clocks that stepped, and of runs that stood still for days, included."""
 BUCKETS = st.dictionaries(VALUES.map(bucket_key), st.integers(1, 10**12), max_size=40)
-
-
-def bucketed(values: list[int]) -> Buckets:
-    buckets: Buckets = {}
-    for value in values:
-        record(buckets, value)
-    return buckets
-
-
-@given(batches=st.lists(st.lists(st.tuples(ANY_VALUE, ANY_VALUE), min_size=1, max_size=60), max_size=4))
-@settings(max_examples=200)
-def test_dense_buckets_count_as_the_others_do(batches: list[list[tuple[int, int]]]) -> None:
-    dense = DenseBuckets(2)
-    for batch in batches:
-        dense.record(np.array(batch).T)
-    for distribution in (0, 1):
-        expected = bucketed([values[distribution] for batch in batches for values in batch])
-        assert dense.buckets(distribution) == expected
 
 
 @given(parts=st.lists(BUCKETS, max_size=4))

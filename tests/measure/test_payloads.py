@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsbench.measure.payloads import SMALLEST_JSON, FixedMessages, JsonMessages, Messages, Step
+from wsbench.measure.payloads import SMALLEST_JSON, FixedMessages, JsonMessages, Messages
 
 # What a run can have: ids grow by 256 a connection, numbers by one a message.
 IDS = st.integers(0, 10**9)
@@ -20,27 +20,6 @@ AROUND_TENS = [seq for digits in range(1, 8) for seq in (10**digits - 1, 10**dig
 
 def onwards(messages: Messages, seq: int, count: int) -> list[bytes]:
     return list(islice((head + rest for head, rests in messages.onwards(seq) for rest in rests), count))
-
-
-def stretched(messages: Messages, seq: int) -> tuple[list[bytes], int]:
-    """Return the messages of a stretch, and the number of the last."""
-    head, first, last_seq = messages.stretch(seq)
-    made: list[bytes] = []
-    step: Step | None = first
-    while step is not None:
-        rest, step = step
-        made.append(head + rest)
-    return made, last_seq
-
-
-@given(connection=IDS, seq=SEQS, size=SIZES)
-@settings(max_examples=150)
-def test_a_stretch_has_the_following_messages_and_the_number_of_its_last(connection: int, seq: int, size: int) -> None:
-    for messages in (JsonMessages(connection, size), FixedMessages(b"x" * size)):
-        made, last_seq = stretched(messages, seq)
-        assert made == onwards(messages, seq, len(made))
-        assert last_seq == seq + len(made) - 1
-        assert len(made) > 1 or len(stretched(messages, last_seq + 1)[0]) > 1 or size > 1024
 
 
 @pytest.mark.parametrize("connection", [0, 7, 65_535, 7_200_001])

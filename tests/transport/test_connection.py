@@ -16,6 +16,7 @@ import pytest
 from helpers import frames
 from helpers.frames import Incoming
 from helpers.peer import PATIENCE_S, Log, Pair, fill, over_tls, until
+from helpers.plain_way import Answer
 from helpers.process import start_server
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -25,7 +26,6 @@ from wsbench.targets.embedded import EmbeddedTarget
 from wsbench.transport.connect import Connector
 from wsbench.transport.connection import Connection
 from wsbench.transport.poller import HubPoller
-from wsbench.transport.shortway import Answer
 from wsbench.transport.traffic import Traffic
 from wsbench.websocket.connect_options import ConnectOptions
 from wsbench.websocket.frames import BINARY, TEXT, client_frame
@@ -185,7 +185,7 @@ def conversation(*replies: bytes) -> Answer:
     """Return a short way's answer: each expected reply is followed by "next"."""
     expected = deque(framed(*replies))
 
-    def answer(fd: int, data: bytes, timespec: bytes, handled_ns: int) -> bytes | None:
+    def answer(data: bytes) -> bytes | None:
         if not expected or data != expected[0]:
             return None
         expected.popleft()
@@ -244,7 +244,7 @@ def test_a_reply_that_came_in_two_leaves_the_short_way_open(pair: MakePair) -> N
 def test_the_short_way_is_closed_with_tls(pair: MakePair, security: dict[str, Any]) -> None:
     offered: list[bytes] = []
     both = pair(**security)
-    both.start(lambda _fd, data, *_: offered.append(data))
+    both.start(offered.append)
     both.peer.message(b"one")
     until(lambda: both.log.messages)
     assert both.log.messages == [(b"one", True)]
@@ -266,7 +266,7 @@ def test_the_short_way_is_closed_once_a_close_is_under_way(pair: MakePair) -> No
 def test_what_the_short_way_cannot_send_at_once_waits_in_order(pair: MakePair) -> None:
     both = pair(narrow=True)
     big = client_frame(b"x" * 5_000_000, TEXT)
-    both.start(lambda _fd, data, *_: big if data == framed(b"one")[0] else None)
+    both.start(lambda data: big if data == framed(b"one")[0] else None)
     both.peer.message(b"one")
     until(lambda: both.connection.full)
     both.send(b"behind")
@@ -306,12 +306,11 @@ def test_a_fault_on_the_short_way_fails_its_connection_alone(pair: MakePair) -> 
     both, other = pair(), pair()
     expected = framed(b"one", b"two")
 
-    def answer(fd: int, data: bytes, timespec: bytes, handled_ns: int) -> bytes:
+    def answer(data: bytes) -> bytes:
         return {expected[0]: client_frame(b"next", TEXT)}[data]
 
     both.start(answer)
-    other.log.way = both.log.way
-    other.start()
+    other.start(answer)
     both.peer.message(b"two")
     assert (both.log.drop.kind, both.log.drop.side) == ("internal", Side.GENERATOR)
     other.peer.message(b"one")

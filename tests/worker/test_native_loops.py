@@ -24,7 +24,6 @@ from wsbench.websocket.frames import BINARY, client_frame
 from wsbench.worker.echo import driver_for
 from wsbench.worker.echo.closed_loop import ClosedLoop
 from wsbench.worker.echo.native_loops import NativeClosedLoop, NativeOpenLoop
-from wsbench.worker.echo.one_in_flight import OneInFlight
 from wsbench.worker.echo.open_loop import OpenLoop
 from wsbench.worker.engine import Engine
 
@@ -332,12 +331,12 @@ def test_the_table_forgets_the_tallies_of_intervals_that_are_over() -> None:
         ({}, NativeClosedLoop, "native"),
         ({"in_flight": "32", "binary": "true"}, NativeClosedLoop, "native"),
         ({"rate": "100"}, NativeOpenLoop, "native"),
-        ({"native": "off"}, OneInFlight, "python"),
+        ({"native": "off"}, ClosedLoop, "python"),
         ({"native": "off", "rate": "100"}, OpenLoop, "python"),
         ({"request_events": "true"}, ClosedLoop, "python"),
-        ({"compression": "on"}, OneInFlight, "python"),
+        ({"compression": "on"}, ClosedLoop, "python"),
         ({"compression": "None"}, NativeClosedLoop, "native"),
-        ({"payload_size": "2000000"}, OneInFlight, "python"),
+        ({"payload_size": "2000000"}, ClosedLoop, "python"),
         ({"in_flight": "100000"}, ClosedLoop, "python"),
     ],
 )

@@ -1,7 +1,7 @@
-"""Distributions as numpy arrays, where many values or many distributions are added at once.
+"""Distributions as numpy arrays, where many distributions are added at once.
 
 `histogram` defines the buckets and the dict form of a distribution, which is small and quick to merge. The arrays of
-this module are its two other forms: dense, to count in, and sparse, as stored in latency.hlog.
+this module are its two other forms: dense, to sum up in, and sparse, as stored in latency.hlog.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from wsbench.measure.histogram import HIGHEST_KEY, SUB_BITS, Buckets
+from wsbench.measure.histogram import HIGHEST_KEY, Buckets
 
 Instants = npt.NDArray[np.int64]
 
@@ -35,38 +35,18 @@ class SparseBuckets(NamedTuple):
 
 
 class DenseBuckets:
-    """One or more distributions with a counter for every possible bucket.
+    """A distribution with a counter for every possible bucket: hundreds of others are added to it quickly."""
 
-    Counting hundreds of values at once costs a tenth of `histogram.record` per value, and less processor cache.
-    """
+    __slots__ = ("_counts",)
 
-    __slots__ = ("_counts", "_outside", "_starts")
-
-    def __init__(self, distributions: int = 1) -> None:
-        self._counts = np.zeros((distributions, HIGHEST_KEY + 1), np.int64)
-        self._starts = np.arange(distributions).reshape(-1, 1) * (HIGHEST_KEY + 1)
-        self._outside: list[Buckets] = [{} for _ in range(distributions)]
-
-    def record(self, values_ns: Instants) -> None:
-        """Count values less than 2**53, one row per distribution."""
-        shifts = np.maximum(np.frexp(values_ns)[1] - SUB_BITS, 0)
-        keys = shifts << SUB_BITS | values_ns >> shifts  # `bucket_key` of each
-        if keys.view(np.uint64).max() > HIGHEST_KEY:  # or negative
-            inside = (keys >= 0) & (keys <= HIGHEST_KEY)
-            for row, column in np.argwhere(~inside).tolist():
-                outside, key = self._outside[row], int(keys[row, column])
-                outside[key] = outside.get(key, 0) + 1
-            at = (keys + self._starts)[inside]
-        else:
-            at = (keys + self._starts).ravel()
-        np.add.at(self._counts.reshape(-1), at, 1)
+    def __init__(self) -> None:
+        self._counts = np.zeros(HIGHEST_KEY + 1, np.int64)
 
     def add(self, other: SparseBuckets) -> None:
-        """Add a distribution to the first one."""
-        np.add.at(self._counts[0], other.keys, other.counts)
+        """Add a distribution."""
+        np.add.at(self._counts, other.keys, other.counts)
 
-    def buckets(self, distribution: int = 0) -> Buckets:
-        """Convert one distribution to a dict, which takes 0.1 ms or more."""
-        counts = self._counts[distribution]
-        (keys,) = (counts != 0).nonzero()  # `counts.nonzero()` takes six times as long
-        return self._outside[distribution] | SparseBuckets(keys, counts[keys]).buckets()
+    def buckets(self) -> Buckets:
+        """Convert to a dict, which takes 0.1 ms or more."""
+        (keys,) = (self._counts != 0).nonzero()  # `counts.nonzero()` takes six times as long
+        return SparseBuckets(keys, self._counts[keys]).buckets()

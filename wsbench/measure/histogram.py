@@ -8,7 +8,7 @@ During a run, a distribution is a dict from bucket key to count: adding to a dic
 
 Keys sort as their values do. Each other form of a distribution has one use:
 
-    bucket_arrays.DenseBuckets    to count hundreds of values, or to sum hundreds of distributions, at once
+    bucket_arrays.DenseBuckets    to sum hundreds of distributions
     bucket_arrays.SparseBuckets   to decode latency.hlog, where most parts are only summed
     coarse dicts                  figures of a running test: a percentile takes microseconds (`merge_coarsely`)
     HdrHistogram                  the reference, and its text formats (`to_hdr`)

@@ -10,7 +10,7 @@ import base64
 import functools
 import itertools
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 import orjson
@@ -36,13 +36,6 @@ _KEPT_SIZE = 1024
 Parts = tuple[bytes, Iterator[bytes]]
 """Consecutive messages: their common beginning, and the rest of each."""
 
-Step = tuple[bytes, "Step | None"]
-"""The rest of a message, and the step of the next one; None if that begins differently."""
-
-Stretch = tuple[bytes, Step, int]
-"""Consecutive messages: their common beginning, the step of the first, and the number of the last. A position in it
-takes no memory per connection."""
-
 
 class Padding(NamedTuple):
     """The padding of JSON messages of one size: message `seq` takes it from `seq % period * stride % places` on."""
@@ -63,9 +56,6 @@ class Messages(Protocol):
 
     def onwards(self, seq: int) -> Iterator[Parts]:
         """Yield message number `seq` and all that follow it."""
-
-    def stretch(self, seq: int) -> Stretch:
-        """Return message number `seq` and some that follow it."""
 
     def identify(self, payload: bytes) -> int | None:
         """Return the message number in `payload`; None if there is none."""
@@ -107,15 +97,6 @@ class JsonMessages:
             yield head, (_kept_rests_from if self._kept else _make_rests_from)(size, width, seq)
             seq += 10**width - seq % 10**width
 
-    def stretch(self, seq: int) -> Stretch:
-        """Return message `seq` and, if short, those after it that differ in the last digits only."""
-        if not self._kept:
-            return b"", (self.build(seq), None), seq
-        head, width = self._beginning(seq)
-        span, last = divmod(seq, 10**width)
-        steps = _kept_steps(self._size - len(head), width, span % _SPANS)
-        return head, steps[last], seq - last + len(steps) - 1
-
     def _beginning(self, seq: int) -> tuple[bytes, int]:
         """Return the beginning of message `seq`, and how many digits of its number follow it."""
         digits = b"%d" % seq
@@ -149,10 +130,6 @@ class FixedMessages:
 
     def onwards(self, seq: int) -> Iterator[Parts]:  # noqa: ARG002 - every number has the same message
         yield b"", itertools.repeat(self._payload)
-
-    def stretch(self, seq: int) -> Stretch:
-        steps = _same_steps(self._payload)
-        return b"", steps[0], seq + len(steps) - 1
 
     def identify(self, payload: bytes) -> int | None:  # noqa: ARG002 - it carries no number
         return None
@@ -198,25 +175,6 @@ def _make_rests_from(size: int, width: int, seq: int) -> Iterator[bytes]:
 @functools.lru_cache(maxsize=16 * _SPANS)
 def _kept_rests(size: int, width: int, span: int) -> tuple[bytes, ...]:
     return tuple(_make_rests_from(size, width, span * 10**width))
-
-
-@functools.lru_cache(maxsize=16 * _SPANS)
-def _kept_steps(size: int, width: int, span: int) -> list[Step]:
-    return _steps(_kept_rests(size, width, span))
-
-
-@functools.lru_cache(maxsize=2)
-def _same_steps(payload: bytes) -> list[Step]:
-    return _steps((payload,) * 10**_LAST_DIGITS)
-
-
-def _steps(rests: Sequence[bytes]) -> list[Step]:
-    steps: list[Step] = []
-    following: Step | None = None
-    for rest in reversed(rests):
-        following = (rest, following)
-        steps.append(following)
-    return steps[::-1]
 
 
 def _end(size: int, seq: int) -> bytes:

@@ -107,7 +107,7 @@ class Recorder:
 
     def _share_sample(self) -> None:
         for tally in self._live:
-            tally.count_replies()
+            tally.count_external()
         # `replied` counts replies by when they were handled; the tallies count them by when their message was due.
         replied = self._retired_received + sum(tally.received for tally in self._live)
         sample = {**self._sample(), "replied": replied}

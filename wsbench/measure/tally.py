@@ -3,32 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from struct import Struct
 from typing import Protocol
 
-import numpy as np
-
-from wsbench.measure.bucket_arrays import DenseBuckets, SparseBuckets
+from wsbench.measure.bucket_arrays import SparseBuckets
 from wsbench.measure.delta import COUNTER, LOST, REJECTED, Groups, IntervalDelta, merge_counts
 from wsbench.measure.histogram import Buckets, merge, merged, record
 from wsbench.measure.phases import Interval
 from wsbench.measure.series import LATENCY_SERIES, TALLY_COUNTS, service_of
-from wsbench.units import NS_PER_S
 
-pack_reply = Struct("=16sqqq").pack
-"""Pack an expected reply: arrival (the kernel's struct timespec), and when its message was due and sent and the reply
-handled (ns of CLOCK_REALTIME)."""
-
-_REPLY = np.dtype([(name, "=i8") for name in ("seconds", "nanoseconds", "due", "sent", "handled")])
 _OPEN_LOOP = ("read_lag", "service", "response", "send_lag")
 """Series in which replies are counted."""
 _CLOSED_LOOP = _OPEN_LOOP[:2]
 """In a closed loop, the other series follow from these."""
-REPLY_BATCH = 512
-"""Maximum of replies kept as separate objects: more would displace everything else from the processor's cache."""
-_BATCHES_PER_COUNT = 8
-"""Batches counted at once in a closed loop: in 0.1 ms; one by one they take several times that, because the counters
-are cold each time. In an open loop a message may be due meanwhile: there, each batch is counted at once."""
 
 
 class ExternalCounts(Protocol):
@@ -74,18 +60,13 @@ class Tally:
     """Counts of one interval in one process. Hot paths add to its attributes directly.
 
     Attributes:
-        replies: uncounted replies of `size` bytes each, packed by `pack_reply`. Call `flush_batch` when there are
-            `REPLY_BATCH`. They include the `send_lag` of an open loop; for a lost message, record it separately.
-        uncounted_sends: messages of `size` bytes that were sent and are not counted yet.
-        external: counts that are kept elsewhere and belong to this tally.
+        external: counts that are kept elsewhere and belong to this tally, of messages of `size` bytes.
     """
 
     __slots__ = (
         *TALLY_COUNTS,
         *LATENCY_SERIES,
-        "_batches",
         "_closed_loop",
-        "_counted",
         "_emitted",
         "_named",
         "_size",
@@ -93,8 +74,6 @@ class Tally:
         "extra_counts",
         "groups",
         "interval",
-        "replies",
-        "uncounted_sends",
         "values",
     )
 
@@ -102,11 +81,7 @@ class Tally:
         self.interval = interval
         self._size = size
         self._closed_loop = closed_loop
-        self.replies: list[bytes] = []
-        self._batches: list[bytes] = []
-        self._counted: DenseBuckets | None = None
         self.external: ExternalCounts | None = None
-        self.uncounted_sends = 0
         self.sent = self.received = self.lost = self.missed = self.late = self.one_way = self.pushed = 0
         self.duplicated = self.reordered = self.corrupted = self.rejected = self.unexpected = 0
         self.payload_sent = self.payload_received = self.user_stamped = 0
@@ -123,7 +98,7 @@ class Tally:
     @property
     def settled(self) -> bool:
         """Whether no message of the interval is in flight."""
-        self.count_replies()
+        self.count_external()
         return self.sent - self.one_way == self.received - self.pushed + self.lost
 
     def round_trips(self, name: str) -> RoundTrips:
@@ -154,46 +129,31 @@ class Tally:
         """Add to a counter of the scenario."""
         self.extra_counts[COUNTER + name] = self.extra_counts.get(COUNTER + name, 0) + count
 
-    def flush_batch(self) -> None:
-        """Move `replies` to a batch, and count the batches if there are enough.
+    def count_sent(self, payload_size: int, count: int = 1) -> None:
+        """Count messages that were sent."""
+        self.sent += count
+        self.payload_sent += count * payload_size
 
-        Counting replies one by one, in Python, took a fifth of a round trip.
-        """
-        self._batches.append(b"".join(self.replies))
-        self.replies.clear()
-        if not self._closed_loop or len(self._batches) >= _BATCHES_PER_COUNT:
-            self.count_replies()
+    def count_reply(self, payload_size: int, due_ns: int, sent_ns: int, arrived_ns: int, handled_ns: int) -> None:
+        """Count a reply and its latencies; instants are ns of CLOCK_REALTIME."""
+        self.received += 1
+        self.payload_received += payload_size
+        if arrived_ns == handled_ns:
+            self.user_stamped += 1
+        record(self.service, arrived_ns - sent_ns)
+        record(self.read_lag, handled_ns - arrived_ns)
+        if not self._closed_loop:
+            record(self.response, arrived_ns - due_ns)
+            record(self.send_lag, sent_ns - due_ns)
 
-    def count_replies(self) -> None:
-        """Count `replies`, batches and `uncounted_sends`, and clear them; take over `external` counts."""
+    def count_external(self) -> None:
+        """Take over the counts of messages, but for their latencies, from `external`."""
         if self.external is not None:
             sent, received, user_stamped = self.external.take_counts()
-            self.uncounted_sends += sent
+            self.count_sent(self._size, sent)
             self.received += received
             self.payload_received += received * self._size
             self.user_stamped += user_stamped
-        self.sent += self.uncounted_sends
-        self.payload_sent += self.uncounted_sends * self._size
-        self.uncounted_sends = 0
-        if not self.replies and not self._batches:
-            return
-        replies = np.frombuffer(b"".join([*self._batches, *self.replies]), _REPLY)
-        self._batches.clear()
-        self.replies.clear()
-        arrived = replies["seconds"] * NS_PER_S + replies["nanoseconds"]
-        series = _CLOSED_LOOP if self._closed_loop else _OPEN_LOOP
-        values = np.empty((len(series), replies.size), np.int64)
-        np.subtract(replies["handled"], arrived, out=values[0])
-        np.subtract(arrived, replies["sent"], out=values[1])
-        if not self._closed_loop:
-            np.subtract(arrived, replies["due"], out=values[2])
-            np.subtract(replies["sent"], replies["due"], out=values[3])
-        if self._counted is None:
-            self._counted = DenseBuckets(len(series))
-        self._counted.record(values)
-        self.received += replies.size
-        self.payload_received += replies.size * self._size
-        self.user_stamped += replies.size - int(np.count_nonzero(values[0]))
 
     def snapshot(self) -> Callable[[Callable[[], None]], IntervalDelta | None]:
         """Take the gains since the last call; return a function that builds their delta (None if there are none).
@@ -201,7 +161,7 @@ class Tally:
         Building takes a millisecond and calls its argument between steps; counts that arrive meanwhile belong to the
         next snapshot. In a closed loop a message is due when it is sent: `response` is `service`, `send_lag` is zero.
         """
-        self.count_replies()
+        self.count_external()
         counts = self._gained()
         series = {**self.values, **{name: getattr(self, name) for name in LATENCY_SERIES}}
         if self._closed_loop:
@@ -209,7 +169,7 @@ class Tally:
             lags = (self.send_lag, *(trips.send_lag for trips in self._named.values()))
             at_once = counts.get("sent", 0) - sum(sum(lag.values()) for lag in lags)
             series["send_lag"] = merged([{0: at_once} if at_once else {}, self.send_lag])
-        counted, named, groups = self._counted, self._named, self.groups
+        named, groups = self._named, self.groups
         names = _CLOSED_LOOP if self._closed_loop else _OPEN_LOOP
         external: list[SparseBuckets] = []
         if self.external is not None:
@@ -218,13 +178,9 @@ class Tally:
                 record(series[names[place]], value_ns)
         self.values, self.groups = {}, {}
         self.response, self.service, self.read_lag, self.send_lag = {}, {}, {}, {}
-        self._counted, self._named = None, {}
+        self._named = {}
 
         def build(yield_control: Callable[[], None]) -> IntervalDelta | None:
-            if counted is not None:
-                for place, name in enumerate(names):
-                    merge(series[name], counted.buckets(place))
-                    yield_control()
             for name, distribution in zip(names, external, strict=False):
                 merge(series[name], distribution.buckets())
                 yield_control()

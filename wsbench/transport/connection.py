@@ -25,7 +25,7 @@ from wsbench.transport.buffered_socket import BufferedSocket
 from wsbench.transport.connect_attempt import HandshakeResult
 from wsbench.transport.poller import READ, Poller, hub_poller
 from wsbench.transport.receiver import Receiver
-from wsbench.transport.shortway import FIRST_READ_SIZE, READ_SIZE, Way
+from wsbench.transport.shortway import Way
 from wsbench.transport.timestamps import ANCILLARY_SIZE, ns_to_timespec, timespec_to_ns
 from wsbench.transport.traffic import Traffic
 from wsbench.websocket import drop_errors
@@ -33,6 +33,9 @@ from wsbench.websocket.frame_reader import FrameReader
 from wsbench.websocket.frames import DeflatingFramer, Payloads, client_frame, deflate_of, echoed_frames
 from wsbench.websocket.tls import TlsStream
 
+READ_SIZE = 65_536
+_FIRST_READ_SIZE = 448
+"""Read size until a read fills it: Python's pool serves small objects; malloc costs 600 instructions more a message."""
 _PONG = 0x8A
 _FLOOD_WINDOW_NS = 1_000_000_000
 _now = time.time_ns
@@ -105,7 +108,7 @@ class Connection(BufferedSocket):
         self._tls = handshake.tls
         self._recvmsg = handshake.socket._sock.recvmsg
         self._max_read_size = read_size
-        self._read_size = min(FIRST_READ_SIZE, read_size)
+        self._read_size = min(_FIRST_READ_SIZE, read_size)
         self._poller = poller or hub_poller()
         self._pong = b""
         self._flood_since_ns = 0

@@ -1,7 +1,7 @@
 """Echo drivers: messages that one connection sends, and verification of their replies.
 
-`echo_driver` is the common part, `closed_loop` and `open_loop` decide when to send, `lane` is the fast path in Python,
-and `native_path` the one in C.
+`echo_driver` is the common part, and `closed_loop` and `open_loop` decide when to send. `native_loops` are the same two
+loops with connections in the table of `native_path`, whose work is done in C.
 """
 
 from __future__ import annotations
@@ -12,11 +12,9 @@ from wsbench.worker.echo.closed_loop import ClosedLoop
 from wsbench.worker.echo.echo_driver import EchoDriver
 from wsbench.worker.echo.native_loops import NativeClosedLoop, NativeOpenLoop
 from wsbench.worker.echo.native_path import NativePath
-from wsbench.worker.echo.one_in_flight import OneInFlight
 from wsbench.worker.echo.open_loop import OpenLoop
 
 if TYPE_CHECKING:
-    from wsbench.run.options import RunOptions
     from wsbench.websocket.connect_options import ConnectOptions
     from wsbench.worker.engine import Engine
 
@@ -31,15 +29,8 @@ def driver_for(engine: Engine, connect: ConnectOptions | None = None) -> EchoDri
     if NativePath.serves(options, target):
         path, kind = "native", NativeClosedLoop if options.closed_loop else NativeOpenLoop
     else:
-        path, kind = "python", _python_kind(options, target)
+        path, kind = "python", ClosedLoop if options.closed_loop else OpenLoop
     engine.echo_path = path if engine.echo_path in (None, path) else "mixed"
     driver = kind(engine, engine.new_id())
     engine.connections.register(driver)
     return driver
-
-
-def _python_kind(options: RunOptions, target: ConnectOptions) -> type[EchoDriver]:
-    # The fast path supports neither TLS nor an event for every message.
-    long_way = options.in_flight > 1 or options.request_events or target.uri.secure
-    closed: type[EchoDriver] = ClosedLoop if long_way else OneInFlight
-    return closed if options.closed_loop else OpenLoop

@@ -57,7 +57,7 @@ class ClosedLoop(EchoDriver):
         tally = recorder.current
         seq = verifier.last_seq = verifier.last_seq + 1
         self._pending.append((expected, now, now, seq, tally))
-        tally.uncounted_sends += 1
+        tally.count_sent(self._size)
         connection.write(frame)
 
     def _send_many(self, connection: Connection, verifier: EchoVerifier, count: int) -> None:
@@ -72,5 +72,5 @@ class ClosedLoop(EchoDriver):
         seq = verifier.last_seq + 1
         self._pending.extend([(expected, now, now, n, tally) for n, (expected, _) in enumerate(ready, seq)])
         verifier.last_seq += count
-        tally.uncounted_sends += count
+        tally.count_sent(self._size, count)
         connection.write(data)

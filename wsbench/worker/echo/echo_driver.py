@@ -1,8 +1,7 @@
 """Common part of the echo drivers: accounting for the replies of one connection, in hub callbacks.
 
-Every reply that the fast path does not take comes here, so this is hot, too. Messages in flight are bare tuples, and
-replies that equal the predicted bytes are not parsed and are counted in batches (`Tally.replies`). All others are
-parsed and arrive through `message`.
+Every reply that the native path does not take comes here, so this is hot, too. Messages in flight are bare tuples, and
+replies that equal the predicted bytes are not parsed. All others are parsed and arrive through `message`.
 
 A message keeps the tally of the interval in which it was due; its reply or loss is counted there.
 """
@@ -17,10 +16,11 @@ from wsbench.errors import ConnectionLost
 from wsbench.measure.histogram import record
 from wsbench.measure.payloads import FixedMessages, JsonMessages, Messages
 from wsbench.measure.reply_difference import Payload
-from wsbench.measure.tally import REPLY_BATCH, Tally, pack_reply
+from wsbench.measure.tally import Tally
 from wsbench.measure.verifier import EchoVerifier, Pending, ReplyStatus
 from wsbench.transport.connection import Connection
 from wsbench.transport.shortway import Way
+from wsbench.transport.timestamps import timespec_to_ns
 from wsbench.websocket.frames import BINARY, TEXT
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class EchoDriver(ABC):
         if self._events:
             return 0
         pending, timeout = self._pending, self._timeout_ns
-        offset, whole = 0, len(data)
+        offset, whole, arrived_ns = 0, len(data), timespec_to_ns(timespec)
         while offset < whole and pending:
             expected, due, sent, _, tally = pending[0]
             # Handled in time implies arrived in time; otherwise `message` compares the arrival.
@@ -131,10 +131,7 @@ class EchoDriver(ABC):
                 break
             pending.popleft()
             offset += len(expected)
-            replies = tally.replies
-            replies.append(pack_reply(timespec, due, sent, handled_ns))
-            if len(replies) >= REPLY_BATCH:
-                tally.flush_batch()
+            tally.count_reply(self._size, due, sent, arrived_ns, handled_ns)
         if offset:
             self._refill()
         return offset
@@ -151,17 +148,9 @@ class EchoDriver(ABC):
                 self._refill()
             return
         _, due, sent, _, tally = entry
-        tally.received += 1
-        tally.payload_received += len(payload)
+        tally.count_reply(len(payload), due, sent, arrived_ns, handled_ns)
         if status is not ReplyStatus.RECEIVED:
             _count(tally, status)
-        if arrived_ns == handled_ns:
-            tally.user_stamped += 1
-        record(tally.service, arrived_ns - sent)
-        record(tally.read_lag, handled_ns - arrived_ns)
-        if self._open_loop:
-            record(tally.response, arrived_ns - due)
-            record(tally.send_lag, sent - due)
         if self._events:
             problem = "corrupted" if status is ReplyStatus.CORRUPTED else None
             self._engine.fire_request(arrived_ns - due, len(payload), problem)

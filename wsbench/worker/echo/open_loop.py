@@ -7,10 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from wsbench.measure.delta import merge_counts
-from wsbench.measure.tally import REPLY_BATCH, pack_reply
-from wsbench.measure.verifier import Pending
 from wsbench.transport.connection import Connection
-from wsbench.transport.shortway import ShortWay, Way
 from wsbench.worker.echo.echo_driver import EchoDriver
 
 if TYPE_CHECKING:
@@ -36,14 +33,6 @@ class OpenLoop(EchoDriver):
     def attach(self, connection: Connection) -> None:
         super().attach(connection)
         self._engine.schedule.pace(self)
-
-    def short_way(self, fd: int) -> Way | None:
-        """Count replies on the fast path: most arrive alone. It sends nothing in return."""
-        if self._events:
-            return None
-        replies = self._engine.singleton(_Replies)
-        replies.expect(fd, self._pending)
-        return replies.way
 
     def fire(self, due_ns: int) -> None:
         """Send the message due at `due_ns`, or count why it is not sent."""
@@ -82,7 +71,7 @@ class OpenLoop(EchoDriver):
         expected, frame = next(self._frames)
         now = _now()
         self._pending.append((expected, due_ns, now, seq, tally))
-        tally.uncounted_sends += 1
+        tally.count_sent(self._size)
         connection.write(frame)
 
     def _refill(self) -> None:
@@ -94,35 +83,3 @@ class OpenLoop(EchoDriver):
         while self._waiting:
             self._miss(self._waiting.popleft())
         super().abandon()
-
-
-class _Replies:
-    """Counts, for all connections, replies that arrive alone and in order.
-
-    Attributes:
-        way: the fast path that reads them.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._pending: list[deque[Pending] | None] = []
-        self._timeout_ns = engine.options.timeout_ns
-        self.way = ShortWay(self._count, engine.traffic)
-
-    def expect(self, fd: int, pending: deque[Pending]) -> None:
-        """Set the queue of messages in flight on a connection."""
-        self._pending += [None] * (fd + 1 - len(self._pending))
-        self._pending[fd] = pending
-
-    def _count(self, fd: int, data: bytes, timespec: bytes, handled_ns: int) -> bytes | None:
-        pending = self._pending[fd]
-        if not pending:
-            return None
-        expected, due_ns, sent_ns, _, tally = pending[0]
-        if data != expected or handled_ns - due_ns > self._timeout_ns:
-            return None
-        pending.popleft()
-        replies = tally.replies
-        replies.append(pack_reply(timespec, due_ns, sent_ns, handled_ns))
-        if len(replies) >= REPLY_BATCH:
-            tally.flush_batch()
-        return b""

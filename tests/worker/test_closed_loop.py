@@ -1,43 +1,29 @@
-"""A connection on the lane sends the same messages and has the same counts as without the lane."""
+"""A closed loop of one message in flight, in the general path and in the native one."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
 
 import gevent
 import pytest
-from helpers.conversation import ANSWERS, Conversation, echo
+from helpers.conversation import Conversation, echo
 from helpers.peer import fill, until
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from wsbench.measure.series import MESSAGE_COUNTS
 from wsbench.websocket.frames import BINARY, client_frame
 from wsbench.worker.echo.closed_loop import ClosedLoop
-from wsbench.worker.echo.one_in_flight import OneInFlight
+from wsbench.worker.echo.native_loops import NativeClosedLoop
+
+KINDS = [ClosedLoop, pytest.param(NativeClosedLoop, marks=pytest.mark.needs("native"))]
 
 
-def outcome(kind: type[ClosedLoop], answers: list[str]) -> tuple[list[bytes], Counter[str]]:
-    conversation = Conversation(kind)
-    for how in answers:
-        conversation.answer(conversation.hear(), how)
-    conversation.end()
-    return conversation.sent, conversation.counts
-
-
-@given(answers=st.lists(st.sampled_from(["echo", *ANSWERS]), min_size=1, max_size=12))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_counts_and_messages_are_the_same_for_all_answers(answers: list[str]) -> None:
-    assert outcome(OneInFlight, answers) == outcome(ClosedLoop, answers)
-
-
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("size", ["48", "1024", "1025", "20000"])
-def test_counts_and_messages_are_right_for_all_sizes(size: str) -> None:
+def test_counts_and_messages_are_right_for_all_sizes(kind: type[ClosedLoop], size: str) -> None:
     """Long messages are built one by one, and the first ones do not arrive in one read."""
-    conversation = Conversation(OneInFlight, payload_size=size)
+    conversation = Conversation(kind, payload_size=size)
     for how in ["echo"] * 12 + ["damaged", "echo", "with a ping before it"] + ["echo"] * 7:
         conversation.answer(conversation.hear(), how)
     conversation.end()
@@ -45,9 +31,9 @@ def test_counts_and_messages_are_right_for_all_sizes(size: str) -> None:
     assert conversation.counts == {**dict.fromkeys(MESSAGE_COUNTS, 0), "sent": 23, "received": 23, "corrupted": 1}
 
 
-@pytest.fixture
-def conversation() -> Iterator[Conversation]:
-    conversation = Conversation(OneInFlight)
+@pytest.fixture(params=KINDS)
+def conversation(request: pytest.FixtureRequest) -> Iterator[Conversation]:
+    conversation = Conversation(request.param)
     yield conversation
     assert not conversation.driver.outstanding
 
@@ -58,22 +44,6 @@ def test_numbers_continue_where_the_beginning_of_messages_changes(conversation: 
     conversation.end()
     assert conversation.sent == [conversation.driver._messages.build(seq) for seq in range(1, 232)]
     assert conversation.counts["sent"] == conversation.counts["received"] == 231
-
-
-def test_a_plain_reply_is_answered_without_the_driver(
-    conversation: Conversation, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[bytes] = []
-    message = conversation.hear()
-    with monkeypatch.context() as watched:
-        watched.setattr(OneInFlight, "predicted", lambda _, data, *_more: len(asked.append(data) or data))
-        for _ in range(5):
-            conversation.answer(message, "echo")
-            message = conversation.hear()
-    assert not asked
-    conversation.answer(message, "echo")
-    conversation.end()
-    assert conversation.counts["received"] == 7
 
 
 def test_the_message_in_flight_on_a_broken_connection_is_lost(conversation: Conversation) -> None:
@@ -89,7 +59,7 @@ def test_the_message_in_flight_on_a_broken_connection_is_lost(conversation: Conv
 def test_bytes_that_a_full_socket_did_not_take_are_sent_once(conversation: Conversation) -> None:
     message = conversation.hear()
     connection = conversation.driver.connection
-    assert connection is not None and connection.on_short_way
+    assert connection is not None
     between = b"x" * 8_000_000
     rest = fill(connection._socket._sock, client_frame(between, BINARY))
     conversation.answer(message, "echo")
@@ -113,7 +83,7 @@ def test_a_retired_driver_sends_no_more_messages(conversation: Conversation) -> 
     assert (conversation.counts["sent"], conversation.counts["received"]) == (2, 2)
 
 
-@pytest.mark.parametrize("kind", [OneInFlight, ClosedLoop])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_reply_after_the_timeout_is_late_even_before_the_next_sweep(kind: type[ClosedLoop]) -> None:
     conversation = Conversation(kind, timeout="100ms")
     message = conversation.hear()
@@ -125,8 +95,9 @@ def test_a_reply_after_the_timeout_is_late_even_before_the_next_sweep(kind: type
     assert (conversation.counts["lost"], conversation.counts["late"]) == (1, 1)
 
 
-def test_an_overdue_reply_is_late_and_the_loop_goes_on() -> None:
-    conversation = Conversation(OneInFlight, timeout="100ms")
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_overdue_reply_is_late_and_the_loop_goes_on(kind: type[ClosedLoop]) -> None:
+    conversation = Conversation(kind, timeout="100ms")
     first = conversation.hear()
     second = conversation.hear()  # sent when the first was given up
     conversation.answer(first, "echo")
@@ -136,7 +107,7 @@ def test_an_overdue_reply_is_late_and_the_loop_goes_on() -> None:
     assert conversation.counts["sent"] == conversation.counts["received"] + 1
 
 
-@pytest.mark.parametrize("kind", [ClosedLoop, OneInFlight])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_lost_reply_delays_a_closed_loop_by_little_more_than_the_timeout(kind: type[ClosedLoop]) -> None:
     conversation = Conversation(kind, timeout="200ms")
     much_later = gevent.spawn_later(1, lambda: None)
