@@ -133,6 +133,21 @@ def test_messages_overdue_by_more_than_the_backlog_are_missed() -> None:
     assert all(at - due <= 10**7 + 5 * 10**8 for due, at in noted.fired)
 
 
+def test_after_a_long_stall_it_does_not_stay_late() -> None:
+    bench = Bench(backlog_ns=10**7)
+    try:
+        noted = bench.add(1000)
+        gevent.sleep(0.01)
+        began = time.monotonic_ns()
+        time.sleep(0.1)  # nothing runs on the hub
+        ended = time.monotonic_ns()
+        until(lambda: noted.dues and noted.dues[-1] > ended)
+    finally:
+        bench.pacer.stop()
+    assert not [due for due in noted.dues if began + 10**7 < due < ended]
+    assert noted.misses >= 80
+
+
 def test_messages_due_when_it_stops_are_missed_and_none_follow() -> None:
     bench = Bench()
     noted = bench.add(1000, start_ns=time.monotonic_ns() - 10**8)

@@ -112,8 +112,9 @@ class Pacer:
     """Fires each connection when a message of it is due.
 
     Due instants are on CLOCK_MONOTONIC; `offset_ns` converts them to CLOCK_REALTIME, and the engine keeps it current.
-    They never move: an overdue message is sent at once and counted as late; those overdue by more than `backlog_ns` are
-    missed. Missed ones are counted by their number, not one by one, so a rate beyond all means does not stop the hub.
+    They never move: an overdue message is sent at once and counted as late. When one is overdue by more than
+    `backlog_ns`, all that are overdue are missed. Missed ones are counted by their number, not one by one, so a rate
+    beyond all means does not stop the hub.
 
     While the next message is due soon, the pacer polls: it reads replies and checks the clock. In between, the hub runs
     without sleeping, because an expired timerfd stays readable until it is set again. So a wake-up costs one system
@@ -222,7 +223,8 @@ class Pacer:
             return False
         try:
             if self._next < now - self._backlog_ns:
-                for due_ns, paced, count in islice(self._overdue(now - self._backlog_ns), _BATCH):
+                # All that are overdue: else it would stay so late, though it keeps up with the rate again.
+                for due_ns, paced, count in islice(self._overdue(now), _BATCH):
                     paced.miss(due_ns, count)
             else:
                 offset = self.offset_ns
