@@ -66,7 +66,7 @@ check: $(VENV)/.dev  ## formatter, linter, types, import layers, first words of 
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports
-	$(PY) .ci/docstrings.py wsbench
+	$(PY) .ci/docstrings.py wsbench tests benchmarks scenarios
 
 format: $(VENV)/.dev  ## format the code and fix what the linter can fix
 	$(PY) -m ruff format .

@@ -29,15 +29,16 @@ def docstrings(path: Path) -> Iterator[tuple[int, str]]:
                 yield node.lineno, text.strip()
 
 
-def main(folder: str) -> int:
-    """Print the docstrings of `folder` that begin with a fragment; return the exit code."""
+def main(*folders: str) -> int:
+    """Print the docstrings in `folders` that begin with a fragment; return the exit code."""
     refused = [
         f"{path}:{line}: {text.splitlines()[0]}"
+        for folder in folders
         for path in sorted(Path(folder).rglob("*.py"))
         for line, text in docstrings(path)
         if FRAGMENT.match(text)
     ]
-    print("\n".join(refused) or f"{folder}: no docstring begins with a fragment")
+    print("\n".join(refused) or "no docstring begins with a fragment")
     return 1 if refused else 0
 
 

@@ -99,7 +99,7 @@ def test_send_n_times_draws_a_histogram(open_page: OpenPage, target: EchoTarget)
 
 
 def test_a_finished_histogram_is_not_drawn_again(open_page: OpenPage, target: EchoTarget) -> None:
-    """Whoever selects a row's text would lose it."""
+    """A row that is selected stays as it is, or its selected text would be lost."""
     page = opened(open_page(), home(target))
     page.evaluate(
         """() => new MutationObserver((_, observer) => {

@@ -164,7 +164,7 @@ def test_a_generator_that_gives_out_first_says_so(tmp_path: Path, run_cli: RunCl
 
 QUICK = ("--warmup", "100ms", "--drain", "500ms", "-d", "500ms", "--longest", "500ms")
 LENIENT = ("--slo", "p99 < 9s", "--slo", "corrupted == 0", "--start", "10")
-"""What a busy machine holds as well, if not every time: hence no assertion on how many runs it took."""
+"""A busy machine holds this as well, if not every time: hence no assertion on how many runs it took."""
 
 
 def test_the_most_connections_up_to_a_bound(tmp_path: Path, run_cli: RunCli) -> None:
@@ -197,7 +197,7 @@ def test_users_that_send_when_they_like_have_no_rate_to_be_searched(tmp_path: Pa
 
 
 def test_not_even_the_lowest_holds(tmp_path: Path, run_cli: RunCli, faulty_echo: Callable[..., Any]) -> None:
-    """That was measured: it is a gate that failed, not a measurement."""
+    """The gate failed, not the measurement."""
     server = faulty_echo(drop=4)
     ended = run_cli("capacity", server.url, "--slo", "lost == 0", "--start", "100", "--min", "100", "-u", "2", *QUICK)
     assert ended.returncode == 1, ended.stderr

@@ -30,7 +30,7 @@ NUMBERS = [b"nan", b"inf", b"-1", b"1e999", b"9" * 40, b"", b"999999999999999999
 
 
 def said(*arguments: object) -> tuple[int, bytes]:
-    """What a command exits with and prints. Whatever it was given, it has no internal error, and says little."""
+    """Exit code and output of a command. No input makes it fail with an internal error, or print much."""
     out, err = io.TextIOWrapper(io.BytesIO(), write_through=True), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = main.run([str(argument) for argument in arguments])
@@ -43,7 +43,7 @@ def said(*arguments: object) -> tuple[int, bytes]:
 
 
 def places(document: Any, above: tuple[Step, ...] = ()) -> Iterator[tuple[Step, ...]]:
-    """Of every value in a document; of lists, the first two."""
+    """Yield the place of every value in a document; of lists, the first two."""
     if above:
         yield above
     parts: Any = (

@@ -288,7 +288,7 @@ def test_an_interrupted_run_is_saved_but_does_not_count(tmp_path: Path, embedded
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_one_press_that_arrives_twice(tmp_path: Path, number: signal.Signals) -> None:
-    """As from timeout(1), which signals the process and its group; here while the target starts or runs."""
+    """A signal as from timeout(1), to the process and its group, while the target starts or runs."""
     file = write(tmp_path, "targets = ['websockets']\nrepetitions = 2\n", settings=SHORT.replace("500ms", "30s"))
     running = process.start_cli("matrix", file, cwd=tmp_path)
     running.wait_for(r"^\[1 of 2")

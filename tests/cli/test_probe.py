@@ -35,7 +35,7 @@ STEPS = ["dns", "tcp", "tls", "upgrade", "echo", "ping", "close"]
 
 @dataclass(frozen=True)
 class Said:
-    """What a probe in this process ended with: gevent works there, for nothing is patched."""
+    """Return the result of a probe in this process: gevent works there, since nothing is patched."""
 
     returncode: int
     stdout: str

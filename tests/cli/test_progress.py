@@ -1,4 +1,4 @@
-"""What `wsbench run` shows while it runs: on a terminal (a pseudo-terminal, with a real run in it) and elsewhere."""
+"""The progress that `wsbench run` shows: on a terminal (a pseudo-terminal, with a real run in it) and elsewhere."""
 
 from __future__ import annotations
 

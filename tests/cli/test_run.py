@@ -70,7 +70,7 @@ RUN: dict[str, Any] = {
 
 
 def mismatches(value: object, shape: object, where: str = "run") -> Iterator[str]:
-    """Where a document is not what the contract says it is. More fields than it says may be there."""
+    """Return the places where a document is not as the contract says. It may have more fields."""
     if isinstance(shape, dict) and str in shape:
         assert isinstance(value, dict)
         for key, each in value.items():

@@ -1,4 +1,4 @@
-"""What `wsbench run` says, and leaves, when nothing can be measured."""
+"""Messages and files of `wsbench run` when nothing can be measured."""
 
 from __future__ import annotations
 

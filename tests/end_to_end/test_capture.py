@@ -31,7 +31,7 @@ PERCENTILES = {"p50_ns": 0.5, "p90_ns": 0.9, "p99_ns": 0.99}
 
 
 def _service_times(capture: Path, port: int) -> list[tuple[float, float]]:
-    """Of every message, when its packet was seen (s since 1970), and how long after that its reply's (ns)."""
+    """Return for every message when its packet was seen (s since 1970), and how long after that its reply's (ns)."""
     tshark = components.tool("tshark")
     assert tshark is not None
     fields = ["frame.time_epoch", "tcp.stream", "tcp.dstport", "tcp.len"]

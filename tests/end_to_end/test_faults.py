@@ -1,4 +1,4 @@
-"""What can go wrong between workers and master: a worker dies, a clock is off, the last replies are slow."""
+"""Faults between workers and master: a worker dies, a clock is off, the last replies are slow."""
 
 from __future__ import annotations
 

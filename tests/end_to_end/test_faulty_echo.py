@@ -46,7 +46,7 @@ def settled(faulty_echo: FaultyEcho) -> Counts:
 
 
 def told_by(counts: Counts, *, unread: int = 0, late: int = 0) -> Counts:
-    """What a run has to report. `unread`: lost on their way to the server; `late`: answered, but too late."""
+    """Return the counts to be reported. `unread`: lost on their way to the server; `late`: answered too late."""
     return {
         "sent": counts["messages_in"] + unread,
         "received": counts["replies_sent"] - counts["duplicated"] - late,
@@ -126,7 +126,7 @@ def test_connections_that_are_closed(faulty_echo: StartFaultyEcho, run_cli: RunC
 def test_connections_that_are_reset(
     faulty_echo: StartFaultyEcho, run_cli: RunCli, tmp_path: Path, loop: list[str]
 ) -> None:
-    """What was on its way when the reset came was sent, was never read, and is lost; but the replies before it count.
+    """Messages on their way when the reset came are sent, never read, and lost; the replies before it count.
 
     At 8,000 a second, sending fails while replies are still unread.
     """

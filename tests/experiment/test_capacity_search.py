@@ -104,7 +104,7 @@ def test_connections_are_whole_and_found_exactly_when_they_are_few() -> None:
 
 
 def test_one_bad_run_is_not_believed() -> None:
-    """Of every load the first run fails, the second and the third do not."""
+    """The first run of every load fails, the second and the third do not."""
     counts: dict[float, int] = {}
 
     def server(load: float) -> str:

@@ -230,7 +230,7 @@ def test_the_lost_do_not_count_among_the_comparisons() -> None:
 
 
 def alike(runs: int, mean: float, spread: float) -> list[float | None]:
-    """So many figures of this geometric mean and exactly this spread (of an even number: half above, half below)."""
+    """Return figures of this geometric mean and exactly this spread (of an even number: half above, half below)."""
     by = spread * math.sqrt((runs - 1) / runs)
     return [mean * math.exp(by if number % 2 else -by) for number in range(runs)]
 

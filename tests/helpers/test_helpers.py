@@ -35,7 +35,7 @@ def open_to(url: str, **options: Any) -> ClientConnection:
 
 
 def receive_all(client: ClientConnection, quiet_s: float = 1.0) -> list[str]:
-    """What came until nothing came for `quiet_s`."""
+    """Return the bytes that came until nothing came for `quiet_s`."""
     received = []
     while True:
         try:

@@ -53,7 +53,7 @@ class Worker:
         record(tally.read_lag, 300)
 
     def take(self) -> dict[int, IntervalDelta]:
-        """What was gained, by the interval's start; without the counts that are zero, and the sampled ones."""
+        """Return the gains by the interval's start, without zero counts and sampled ones."""
         taken = {delta.start_ns: delta for delta in self.recorder.collect()}
         for delta in taken.values():
             delta.counts = {name: count for name, count in delta.counts.items() if count and name in TALLY_COUNTS}

@@ -1,4 +1,4 @@
-"""What the scenarios are run against."""
+"""Servers that the scenarios are run against."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def wait_until_open(target: EchoTarget, count: int) -> None:
 
 
 def wait_for_drops(where: Path, count: int) -> None:
-    """By the log of the run while it goes on."""
+    """Wait until the log of the run, which goes on, names so many drops."""
     deadline = time.monotonic() + scaled(30)
     [directory] = runs.directories(where / "results")
     while (directory / "locust.log").read_text().count(" dropped after ") < count:

@@ -27,19 +27,19 @@ def server() -> Iterator[str]:
 
 
 def handled(url: str) -> Stats:
-    """What the server handled so far; counts of nothing are absent."""
+    """Return the counts of the server so far; zero counts are absent."""
     stats: Stats = process.http_json(url, "/stats")
     assert "strangers" not in stats, "a request came before its connection had logged in"
     return stats
 
 
 def since(before: Stats, after: Stats) -> Stats:
-    """What it handled in between."""
+    """Return the counts in between."""
     return {name: after[name] - before.get(name, 0) for name in after if name != "users"}
 
 
 def agree(run: runs.Document, did: Stats) -> None:
-    """What the run says it did is what the server says that was done to it."""
+    """The counts of the run are those of the server."""
     messages = run["messages_all_phases"]
     assert messages["sent"] == did["login"] + did["order"] + did["quote"]
     assert messages["lost"] == messages["unexpected"] == 0

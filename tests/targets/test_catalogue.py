@@ -320,7 +320,7 @@ def test_room_for_connections_is_known_before_the_start() -> None:
 
 
 class BareNginx(Nginx):
-    """As people set it up who did not read on."""
+    """The configuration of people who did not read on."""
 
     name = "nginx"
     headers = ""

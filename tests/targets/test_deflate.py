@@ -38,7 +38,7 @@ def test_parameters_as_the_rfc_writes_them(text: str) -> None:
 
 
 def test_a_client_window_without_a_value_limits_nothing() -> None:
-    """As an offer has it; the same text may be given to client and server."""
+    """The parameters as in an offer; the same text may be given to client and server."""
     (factory,) = parse_compression("client_max_window_bits; server_max_window_bits=9") or []
     assert (factory.client_max_window_bits, factory.server_max_window_bits) == (None, 9)
 

@@ -87,7 +87,7 @@ def test_jitter_keeps_the_order(start_target: Callable[..., EmbeddedTarget]) -> 
 
 
 def test_nothing_leaves_during_a_stall(start_target: Callable[..., EmbeddedTarget]) -> None:
-    """Of a loop of round trips, one in each period takes as long as the stall, whichever worker serves it."""
+    """One round trip in each period takes as long as the stall, whichever worker serves it."""
     target = start_target(stall=parse_stall("300ms every 500ms"), workers=2)
     longest = [0.0, 0.0, 0.0, 0.0]
     for connection in range(len(longest)):

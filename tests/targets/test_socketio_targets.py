@@ -60,7 +60,7 @@ async def emits_back(connection: Any) -> None:
 
 
 async def acknowledges(connection: Any) -> None:
-    """With the data of the event."""
+    """The acknowledgement has the data of the event."""
     for data in DATA:
         assert await connection.call("message", data, timeout=scaled(10)) == data
 

@@ -75,7 +75,7 @@ def test_counts_equal_what_clients_sent_right_after_they_did(start_target: Start
 
 
 def test_messages_that_are_never_answered_are_counted_as_received(start_target: StartTarget) -> None:
-    """Those still in the socket when the client closes: received, but there is nobody to answer."""
+    """Messages still in the socket when the client closes are received, and there is nobody to answer."""
     target = start_target()
     with connect(target.url, max_queue=None) as client:
         for _ in range(100):

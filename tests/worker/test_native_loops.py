@@ -30,14 +30,14 @@ from wsbench.worker.engine import Engine
 pytestmark = pytest.mark.needs("native")
 
 HEADER = 8
-"""Of a masked frame of 128 bytes, with its key; a pong with one byte of payload has 7 bytes in all."""
+"""Size of a masked frame with 128 bytes of payload; a pong with one byte of payload has 7 bytes in all."""
 HOWS = ("echo", "echo", "echo", "twice", "damaged", "as binary", "drop", "late", "hello", "ping", "fragments")
 Values = dict[str, Counter[str]]
 
 
 @dataclass(frozen=True)
 class Round:
-    """What the peer does with the messages that it has: it answers each in one of `HOWS`, and cuts the bytes."""
+    """One turn of the peer: it answers each message that it has in one of `HOWS`, and cuts the bytes."""
 
     hows: Sequence[str]
     cuts: Sequence[float]

@@ -63,7 +63,7 @@ class SeriesTotals(Protocol):
 
 @dataclass(frozen=True)
 class GateFigures:
-    """What gates need of a run beside its sums; `phases` says for each series what it covers without a scope."""
+    """Facts of a run that gates need beside its sums; `phases` says for each series what it covers without a scope."""
 
     throughput: float
     outage_ns: int
