@@ -55,6 +55,7 @@ def told_by(counts: Counts, *, unread: int = 0, late: int = 0) -> Counts:
         "reordered": counts["reordered"],
         "corrupted": counts["corrupted"],
         "unexpected": counts["greetings"],
+        "rejected": 0,
         "late": late,
         "one_way": 0,
         "pushed": 0,
