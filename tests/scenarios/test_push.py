@@ -34,7 +34,7 @@ def test_numbers_that_are_left_out_are_counted(tmp_path: Path) -> None:
     run = runs.read(runs.only(tmp_path / "results"))
     assert run == result.json()
     assert run["counters"] == {"missing": 4 * 3}
-    assert run["gates"] == [{"expression": "missing > 0", "failed": True, "value": "12"}]
+    assert run["gates"] == [{"expression": "missing > 0", "failed": True, "value": "12", "objective": ""}]
     messages = run["messages_all_phases"]
     assert (messages["sent"], counts["received"]) == (0, 0)
     assert messages["received"] == messages["pushed"] > 4 * 10
