@@ -12,7 +12,7 @@ import pytest
 from helpers import frames
 from helpers.conversation import PING, Conversation, damaged, echo
 from helpers.frames import Incoming
-from helpers.peer import fill, until
+from helpers.peer import until
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,7 +20,6 @@ from wsbench.measure.payloads import JsonMessages
 from wsbench.measure.phases import FOREVER_NS, PhasePlan
 from wsbench.measure.series import MESSAGE_COUNTS
 from wsbench.run.options import RunOptions
-from wsbench.websocket.frames import BINARY, client_frame
 from wsbench.worker.echo import driver_for
 from wsbench.worker.echo.closed_loop import ClosedLoop
 from wsbench.worker.echo.native_loops import NativeClosedLoop, NativeOpenLoop
@@ -284,35 +283,6 @@ def test_a_part_of_a_reply_is_kept_when_messages_are_given_up() -> None:
     talk.conversation.give([echo(first)[40:] + echo(second)])
     values = talk.end()["ramp"]
     assert (values["late"], values["lost"], values["unexpected"], values["corrupted"]) == (2, 4, 0, 0)
-
-
-def test_bytes_that_a_full_socket_did_not_take_are_sent_once() -> None:
-    conversation = Conversation(NativeClosedLoop)
-    message = conversation.hear()
-    connection = conversation.driver.connection
-    assert connection is not None and connection.on_short_way
-    between = b"x" * 8_000_000
-    rest = fill(connection._socket._sock, client_frame(between, BINARY))
-    conversation.answer(message, "echo")
-    until(lambda: connection.full)
-    connection._unsent.appendleft(rest)
-    assert conversation.hear().payload == between
-    until(lambda: not connection.full)
-    for _ in range(3):
-        conversation.answer(conversation.hear(), "echo")
-    conversation.end()
-    assert conversation.counts["sent"] == conversation.counts["received"] == len(conversation.sent) - 1 == 5
-
-
-def test_a_retired_driver_sends_no_more_messages() -> None:
-    conversation = Conversation(NativeClosedLoop)
-    conversation.answer(conversation.hear(), "echo")
-    message = conversation.hear()
-    conversation.driver.retire()
-    conversation.answer(message, "echo")
-    until(lambda: not conversation.driver.outstanding)
-    conversation.end()
-    assert (conversation.counts["sent"], conversation.counts["received"]) == (2, 2)
 
 
 def test_the_table_forgets_the_tallies_of_intervals_that_are_over() -> None:
