@@ -306,7 +306,7 @@ class Generator(msgspec.Struct, frozen=True):
         cpu_us_per_message: CPU time of the whole process.
         polling_us_per_message: the part of it that was spent waiting for messages to be due.
         bytes_per_connection: growth of the workers' memory in the ramp, with users, divided by the connections.
-        echo_path: "native" or "python", by what served the echo connections; "mixed" where workers differ, None without
+        echo_path: "native" or "python", by what served the echo connections; "mixed" where they differ, None without
             echo connections and in a result of wsbench 0.1.
     """
 
