@@ -170,7 +170,7 @@ def test_every_echo_came_back(main_job: tuple[CliResult, Path]) -> None:
     assert run["messages_all_phases"]["sent"] > run["messages"]["sent"]
     assert run["connections"] == {
         "asked": 50, "opened": 50, "failed": 0, "dropped": 0, "reconnected": 0, "close_codes": {"1000": 50},
-        "tls_resumed": 0, "attempts": 50, "attempts_failed": 0, "reconnects_failed": 0,
+        "tls_resumed": 0, "peers": {"127.0.0.1": 50}, "attempts": 50, "attempts_failed": 0, "reconnects_failed": 0,
     }  # fmt: skip
     assert run["outcome"] == {"result": "passed", "reasons": []} and run["ended_by"] == "duration"
     assert run["whole_run"] == {
