@@ -111,6 +111,12 @@ def test_the_start_form_refuses_a_change_without_effect(form: dict[str, str], me
     assert (error is None) if message is None else (error is not None and message in error)
 
 
+def test_the_start_form_takes_fields_that_are_empty_or_back_at_their_defaults() -> None:
+    before = environment_of(Echo, headless=False, ca=None, insecure=True, in_flight="4")
+    form = MultiDict({"rate": "10", "ca": "", "insecure": "false", "in_flight": "1"})
+    assert locust_options.form_error(form, before) is None
+
+
 def test_a_payload_that_can_be_read_only_once_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(UsageError, match="pipe is a pipe"):

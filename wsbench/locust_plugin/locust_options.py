@@ -121,8 +121,12 @@ def _check_scenario(environment: Environment, options: RunOptions) -> None:
 
 def _given(name: str, text: Any) -> bool:
     """Return whether the command line has the option: its text is neither the default nor from the environment."""
-    option = BY_NAME[name]
-    return text not in (None, False, "", option.default) and option.env not in os.environ
+    return _asks(name, text) and BY_NAME[name].env not in os.environ
+
+
+def _asks(name: str, text: Any) -> bool:
+    """Return whether the text differs from the option's default; a form posts "" for an option without one."""
+    return text not in (None, False, "", BY_NAME[name].default)
 
 
 def _refuse_idle(
@@ -158,7 +162,7 @@ def form_error(form: Any, environment: Environment) -> str | None:
         )
         _check_scenario(environment, options)
         shown = vars(environment.parsed_options)
-        _refuse_idle(environment, options, texts, lambda name: texts[name] != shown[name])
+        _refuse_idle(environment, options, texts, lambda name: _asks(name, texts[name]) and texts[name] != shown[name])
     except UsageError as error:
         return str(error)
     return None
