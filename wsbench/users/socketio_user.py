@@ -29,7 +29,7 @@ from wsbench.websocket.server_url import with_path
 
 Handler = Callable[..., Any]
 _QUERY = "EIO=4&transport=websocket"
-"""What the protocol wants in the query, whatever the path of the server is."""
+"""Parameters of the query that the protocol wants, whatever the path of the server is."""
 
 
 class SocketIOUser(WebSocketUser):
