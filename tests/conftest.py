@@ -43,13 +43,18 @@ FIXTURE_NEEDS = {
 
 def pytest_configure() -> None:
     """Undo what the processes of the tests would inherit: ignored signals (background jobs, nohup), and proxies."""
+    _heed_signals()
+    for name in urllib.request.getproxies_environment():
+        os.environ.pop(f"{name}_proxy", None)
+        os.environ.pop(f"{name}_proxy".upper(), None)
+
+
+def _heed_signals() -> None:
+    """Undo ignored signals, which the processes of a test would inherit."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    for name in urllib.request.getproxies_environment():
-        os.environ.pop(f"{name}_proxy", None)
-        os.environ.pop(f"{name}_proxy".upper(), None)
 
 
 def _needs(item: pytest.Item) -> list[str]:
@@ -88,6 +93,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    _heed_signals()  # a test before may have left them
     if components.all_required():
         for name in _needs(item):
             if reason := components.missing(name):
