@@ -27,7 +27,6 @@ from wsbench.transport.connect import Connector
 from wsbench.transport.connect_attempt import HandshakeResult
 from wsbench.transport.connection import READ_SIZE, Connection
 from wsbench.transport.poller import Poller
-from wsbench.transport.timestamps import timespec_to_ns
 from wsbench.transport.traffic import Traffic
 from wsbench.websocket.connect_options import ConnectOptions
 from wsbench.websocket.frames import BINARY, TEXT
@@ -181,8 +180,8 @@ class Log:
     def short_way(self, fd: int) -> PlainWay | None:
         return self.way
 
-    def predicted(self, data: bytes, timespec: bytes, handled_ns: int) -> int:
-        self._note("predicted", timespec_to_ns(timespec), handled_ns)
+    def predicted(self, data: bytes, arrived_ns: int, handled_ns: int) -> int:
+        self._note("predicted", arrived_ns, handled_ns)
         self.offered.append(data)
         offset = 0
         while self.predictions and data.startswith(self.predictions[0], offset):
@@ -255,7 +254,7 @@ class Pair:
     def start(self, answer: Answer | None = None) -> Pair:
         """Start the connection; with `answer` there is a short way."""
         if answer is not None:
-            self.log.way = PlainWay(answer, self.traffic)
+            self.log.way = PlainWay(self.connection, answer, self.traffic)
         self.connection.start()
         return self
 

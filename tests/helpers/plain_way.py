@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
+from wsbench.transport.connection import Connection
 from wsbench.transport.poller import READ
 from wsbench.transport.shortway import GONE, Traveller
-from wsbench.transport.timestamps import ns_to_timespec
 from wsbench.transport.traffic import Traffic
 
 Answer = Callable[[bytes], bytes | None]
@@ -21,14 +20,11 @@ _READ_SIZE = 65_536
 class PlainWay:
     """Serves one connection."""
 
-    def __init__(self, answer: Answer, traffic: Traffic) -> None:
+    def __init__(self, connection: Connection, answer: Answer, traffic: Traffic) -> None:
         self._answer = answer
         self._traffic = traffic
-        self._socket: Any = None
-        self._traveller: Traveller = GONE
-
-    def join(self, fd: int, raw: Any, traveller: Traveller) -> None:
-        self._socket, self._traveller = raw, traveller
+        self._socket = connection._socket._sock
+        self._traveller: Traveller = connection
 
     def leave(self, fd: int) -> None:
         self._traveller = GONE
@@ -46,15 +42,14 @@ class PlainWay:
             except BlockingIOError:
                 return
             handled = time.time_ns()
-            timespec = ns_to_timespec(handled)
             self._traffic.received += len(data)
             frame = self._answer(data)
             if frame is None:
-                self._traveller.strayed(data, timespec, handled)
+                self._traveller.strayed(data, handled, handled)
             else:
                 self._send(frame)
             if events != READ:
-                self._traveller.look_again(len(data), timespec, handled)
+                self._traveller.look_again(len(data), handled, handled)
         except Exception as error:  # the callback's edge: gevent would print it and go on
             self._traveller.failed(error)
 

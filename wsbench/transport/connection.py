@@ -26,7 +26,7 @@ from wsbench.transport.connect_attempt import HandshakeResult
 from wsbench.transport.poller import READ, Poller, hub_poller
 from wsbench.transport.receiver import Receiver
 from wsbench.transport.shortway import Way
-from wsbench.transport.timestamps import ANCILLARY_SIZE, ns_to_timespec, timespec_to_ns
+from wsbench.transport.timestamps import ANCILLARY_SIZE, timespec_to_ns
 from wsbench.transport.traffic import Traffic
 from wsbench.websocket import drop_errors
 from wsbench.websocket.frame_reader import FrameReader
@@ -127,13 +127,11 @@ class Connection(BufferedSocket):
     def start(self) -> None:
         """Begin to read."""
         self._way = self._receiver.short_way(self._fd)
-        if self._way is not None:
-            self._way.join(self._fd, self._socket._sock, self)
         self._poller.add(self._fd, self.read)
         if self._early:
             early, self._early = self._early, b""
             now = _now()
-            self._guarded(self._incoming, early, ns_to_timespec(now), now)
+            self._guarded(self._incoming, early, now, now)
         self._choose_way()
 
     @property
@@ -191,42 +189,42 @@ class Connection(BufferedSocket):
             except BlockingIOError:
                 return
             handled = _now()
-            timespec = ancillary[0][2] if ancillary else ns_to_timespec(handled)
+            arrived = timespec_to_ns(ancillary[0][2]) if ancillary else handled
             size = len(data)
             self._traffic.received += size
             if self._usual:
-                self.strayed(data, timespec, handled)
+                self.strayed(data, arrived, handled)
             else:
                 if self._tls is None:
-                    self._incoming(data, timespec, handled)
+                    self._incoming(data, arrived, handled)
                 else:
-                    self._incoming_tls(self._tls, data, timespec, handled)
+                    self._incoming_tls(self._tls, data, arrived, handled)
                 self._choose_way()
             if size == self._read_size or events != READ:
                 self._read_size = self._max_read_size if size == self._read_size else self._read_size
-                self.look_again(size, timespec, handled)
+                self.look_again(size, arrived, handled)
         except Exception as error:  # see the rules above
             self.failed(error)
 
-    def strayed(self, data: bytes, timespec: bytes, handled: int) -> None:
+    def strayed(self, data: bytes, arrived: int, handled: int) -> None:
         """Handle plain bytes at a frame boundary; expected replies may be among them."""
-        consumed = self._receiver.predicted(data, timespec, handled)
+        consumed = self._receiver.predicted(data, arrived, handled)
         if consumed != len(data):
-            self._parse(data, consumed, timespec, handled)
+            self._parse(data, consumed, arrived, handled)
             self._choose_way()
 
     def failed(self, error: Exception) -> None:
         """End the connection because its socket, or our code, failed."""
         self._fail(drop_errors.reset(error) if isinstance(error, OSError) else drop_errors.internal(error))
 
-    def look_again(self, size: int, timespec: bytes, handled: int) -> None:
+    def look_again(self, size: int, arrived: int, handled: int) -> None:
         """Handle the end of the stream (`size` 0), or have the rest of a partial read reported again."""
         if self.state is State.CLOSED:
             return
         if size:
             self._poller.rearm(self._fd)
         else:
-            self._eof(timespec, handled)
+            self._eof(arrived, handled)
 
     def _read_the_rest(self, error: OSError) -> None:
         """Read what arrived before sending failed: replies among it count. Then end the connection."""
@@ -236,7 +234,7 @@ class Connection(BufferedSocket):
             self.read(self._fd, 0)
         self._fail(drop_errors.reset(error))
 
-    def _incoming_tls(self, tls: TlsStream, data: bytes, timespec: bytes, handled: int) -> None:
+    def _incoming_tls(self, tls: TlsStream, data: bytes, arrived: int, handled: int) -> None:
         try:
             plain = tls.decrypt(data)
         except ssl.SSLError as error:
@@ -246,11 +244,11 @@ class Connection(BufferedSocket):
         if reply:  # TLS's own, such as the answer to a key update
             self._write(reply)
         if plain:
-            self._incoming(plain, timespec, handled)
+            self._incoming(plain, arrived, handled)
         if tls.closed and self.state is not State.CLOSED:
-            self._eof(timespec, handled)
+            self._eof(arrived, handled)
 
-    def _incoming(self, data: bytes, timespec: bytes, handled: int) -> None:
+    def _incoming(self, data: bytes, arrived: int, handled: int) -> None:
         """Handle plain bytes that may begin anywhere in a frame."""
         reader = self._reader
         if not reader.idle:
@@ -259,13 +257,13 @@ class Connection(BufferedSocket):
             return
         consumed = 0
         if self.plain and self._protocol.current_size is None:  # between fragments no whole message may come
-            consumed = self._receiver.predicted(data, timespec, handled)
+            consumed = self._receiver.predicted(data, arrived, handled)
         if consumed != len(data):
-            self._parse(data, consumed, timespec, handled)
+            self._parse(data, consumed, arrived, handled)
 
-    def _parse(self, data: bytes, consumed: int, timespec: bytes, handled: int) -> None:
+    def _parse(self, data: bytes, consumed: int, arrived: int, handled: int) -> None:
         """Parse `data` after the first `consumed` bytes, which matched predicted replies."""
-        receiver, reader, arrived = self._receiver, self._reader, timespec_to_ns(timespec)
+        receiver, reader = self._receiver, self._reader
         if consumed:
             data = data[consumed:]
             reader.small_frames = 0
@@ -293,9 +291,9 @@ class Connection(BufferedSocket):
         if protocol.parser_exc is not None or (protocol.close_rcvd is not None and self.state is State.OPEN):
             self._end()
 
-    def _eof(self, timespec: bytes, handled: int) -> None:
+    def _eof(self, arrived: int, handled: int) -> None:
         for payload, text in self._reader.feed_eof():
-            self._receiver.message(payload, text, timespec_to_ns(timespec), handled)
+            self._receiver.message(payload, text, arrived, handled)
         self._protocol.data_to_send()
         self._end()
 

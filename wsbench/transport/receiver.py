@@ -14,11 +14,10 @@ class Receiver(Protocol):
     def short_way(self, fd: int) -> Way | None:
         """Return the short way for this descriptor, if there is one. Called once, at the start."""
 
-    def predicted(self, data: bytes, timespec: bytes, handled_ns: int) -> int:
+    def predicted(self, data: bytes, arrived_ns: int, handled_ns: int) -> int:
         """Return how many leading bytes of `data` are whole replies that were expected.
 
-        `data` begins at a frame boundary. `timespec` is the kernel's receive timestamp, not decoded: decoding many
-        together is cheaper.
+        `data` begins at a frame boundary.
         """
 
     def message(self, payload: bytes, text: bool, arrived_ns: int, handled_ns: int) -> None:

@@ -14,7 +14,7 @@ from wsbench.transport.poller import Readable
 class Traveller(Protocol):
     """A connection on the short way, which handles all that the short way does not."""
 
-    def strayed(self, data: bytes, timespec: bytes, handled_ns: int) -> None:
+    def strayed(self, data: bytes, arrived_ns: int, handled_ns: int) -> None:
         """Handle bytes that are not exactly the expected reply."""
 
     def refused(self, data: bytes, error: OSError) -> None:
@@ -26,7 +26,7 @@ class Traveller(Protocol):
     def read(self, fd: int, events: int) -> None:
         """Read once, as the connection does when it is not on the short way."""
 
-    def look_again(self, size: int, timespec: bytes, handled_ns: int) -> None:
+    def look_again(self, size: int, arrived_ns: int, handled_ns: int) -> None:
         """Handle a read of `size` bytes that may have left some, or that got the end of the stream (0)."""
 
     def failed(self, error: Exception) -> None:
@@ -54,9 +54,6 @@ class Way(Protocol):
 
     @property
     def readable(self) -> Readable: ...
-
-    def join(self, fd: int, raw: Any, traveller: Traveller) -> None:
-        """Add a connection, whose plain non-blocking socket is `raw`."""
 
     def leave(self, fd: int) -> None:
         """Remove a connection that has ended."""

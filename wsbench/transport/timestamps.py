@@ -25,11 +25,6 @@ def timespec_to_ns(timespec: bytes) -> int:
     return int(seconds * NS_PER_S + nanoseconds)
 
 
-def ns_to_timespec(instant_ns: int) -> bytes:
-    """Encode an instant as a struct timespec, for reads without a kernel timestamp."""
-    return _TIMESPEC.pack(*divmod(instant_ns, NS_PER_S))
-
-
 def enable(sock: socket.socket) -> bool:
     """Switch on receive timestamps for a socket; return False if the kernel has none."""
     if sys.platform != "linux":

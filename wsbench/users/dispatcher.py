@@ -124,7 +124,7 @@ class MessageDispatcher:
     def short_way(self, fd: int) -> None:
         """Return None: a scenario's replies cannot be predicted."""
 
-    def predicted(self, data: bytes, timespec: bytes, handled_ns: int) -> int:  # noqa: ARG002 - Receiver's
+    def predicted(self, data: bytes, arrived_ns: int, handled_ns: int) -> int:  # noqa: ARG002 - Receiver's
         """Return 0: a scenario's replies cannot be predicted."""
         return 0
 

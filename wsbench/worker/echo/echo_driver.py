@@ -20,7 +20,6 @@ from wsbench.measure.tally import Tally
 from wsbench.measure.verifier import EchoVerifier, Pending, ReplyStatus
 from wsbench.transport.connection import Connection
 from wsbench.transport.shortway import Way
-from wsbench.transport.timestamps import timespec_to_ns
 from wsbench.websocket.frames import BINARY, TEXT
 
 if TYPE_CHECKING:
@@ -118,12 +117,12 @@ class EchoDriver(ABC):
     def short_way(self, fd: int) -> Way | None:  # noqa: ARG002 - Receiver's
         return None
 
-    def predicted(self, data: bytes, timespec: bytes, handled_ns: int) -> int:
+    def predicted(self, data: bytes, arrived_ns: int, handled_ns: int) -> int:
         """Count the replies at the head of `data` that equal the expected ones; return their size in bytes."""
         if self._events:
             return 0
         pending, timeout = self._pending, self._timeout_ns
-        offset, whole, arrived_ns = 0, len(data), timespec_to_ns(timespec)
+        offset, whole = 0, len(data)
         while offset < whole and pending:
             expected, due, sent, _, tally = pending[0]
             # Handled in time implies arrived in time; otherwise `message` compares the arrival.

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from wsbench.transport.connection import State
 from wsbench.transport.shortway import Way
-from wsbench.transport.timestamps import ns_to_timespec
 from wsbench.websocket.frames import frame_header
 from wsbench.worker.echo.closed_loop import ClosedLoop
 from wsbench.worker.echo.echo_driver import NO_FRAMES, EchoDriver
@@ -50,8 +49,9 @@ class _NativeLoop(EchoDriver):
         self._orderly = True
 
     def short_way(self, fd: int) -> Way | None:
+        assert self.connection is not None
         self._fd = fd
-        self._path.expect(fd, self)
+        self._path.join(fd, self, self.connection)
         return self._path
 
     def retire(self) -> None:
@@ -75,9 +75,9 @@ class _NativeLoop(EchoDriver):
         self.recall()
         super().abandon()
 
-    def predicted(self, data: bytes, timespec: bytes, handled_ns: int) -> int:
+    def predicted(self, data: bytes, arrived_ns: int, handled_ns: int) -> int:
         self.recall()
-        consumed = super().predicted(data, timespec, handled_ns)
+        consumed = super().predicted(data, arrived_ns, handled_ns)
         if consumed:
             self._orderly = True
             if consumed == len(data):
@@ -103,7 +103,7 @@ class _NativeLoop(EchoDriver):
         self._prepare(connection)
         if matched and connection.state is not State.CLOSED:
             now_ns = time.time_ns()
-            connection.strayed(matched, ns_to_timespec(now_ns), now_ns)
+            connection.strayed(matched, now_ns, now_ns)
 
     def _refill(self) -> None:
         self.recall()
@@ -136,10 +136,6 @@ class NativeOpenLoop(_NativeLoop, OpenLoop):
     """An open loop, whose due messages the native path sends together (`NativePath.fire`)."""
 
     __slots__ = ("_fd", "_id", "_in_table", "_orderly", "_path")
-
-    def __init__(self, engine: Engine, connection_id: int) -> None:
-        super().__init__(engine, connection_id)
-        engine.schedule.fire_together(self._path.fire)
 
     def fire(self, due_ns: int) -> None:
         """Send a message that the table did not send."""

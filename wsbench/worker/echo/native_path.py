@@ -19,7 +19,6 @@ from wsbench.measure.verifier import EchoVerifier
 from wsbench.run.options import RunOptions
 from wsbench.transport.poller import Readable, hub_poller
 from wsbench.transport.shortway import GONE, Traveller
-from wsbench.transport.timestamps import ns_to_timespec
 from wsbench.websocket.frames import BINARY, TEXT
 
 if TYPE_CHECKING:
@@ -105,6 +104,8 @@ class NativePath:
         self._recorder.on_change = self._follow
         self._follow()
         hub_poller().serve(self._poll)
+        if not self._closed_loop:
+            engine.schedule.fire_together(self.fire)
 
     @staticmethod
     def serves(options: RunOptions, target: ConnectOptions) -> bool:
@@ -121,17 +122,14 @@ class NativePath:
 
     # -- connections -----------------------------------------------------------------------------------------------
 
-    def expect(self, fd: int, driver: NativeDriver) -> None:
-        """Note the driver of a connection that will join."""
+    def join(self, fd: int, driver: NativeDriver, traveller: Traveller) -> None:
+        """Add a connection and its driver."""
         missing = fd + 1 - len(self._drivers)
         self._drivers += [_NO_DRIVER] * missing
         self._travellers += [GONE] * missing
-        self._drivers[fd] = driver
+        self._drivers[fd], self._travellers[fd] = driver, traveller
         if not self._closed_loop:
             self._descriptors[driver] = fd
-
-    def join(self, fd: int, _raw: Any, traveller: Traveller) -> None:
-        self._travellers[fd] = traveller
 
     def leave(self, fd: int) -> None:
         self._descriptors.pop(self._drivers[fd], None)
@@ -238,13 +236,12 @@ class NativePath:
             elif unsent:
                 traveller.keep(unsent)
             driver.proceed(orderly=not rest)
-            timespec = ns_to_timespec(arrived_ns)
             if rest:
-                traveller.strayed(rest, timespec, handled_ns)
+                traveller.strayed(rest, arrived_ns, handled_ns)
             if read_error:
                 traveller.failed(OSError(read_error, os.strerror(read_error)))
             elif read:
-                traveller.look_again(len(rest) or 1, timespec, handled_ns)
+                traveller.look_again(len(rest) or 1, arrived_ns, handled_ns)
         except Exception as error:  # the callback's edge
             traveller.failed(error)
 
