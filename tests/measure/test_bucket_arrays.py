@@ -9,8 +9,6 @@ from wsbench.measure.bucket_arrays import DenseBuckets, SparseBuckets
 from wsbench.measure.histogram import HIGHEST_KEY, HIGHEST_NS, Buckets, bucket_key, merged
 
 VALUES = st.integers(0, 42).flatmap(lambda bits: st.integers(0, min(1 << bits, HIGHEST_NS)))
-ANY_VALUE = st.one_of(VALUES, st.integers(-(10**12), 2**52))
-"""Values of clocks that stepped, and of runs that stood still for days, included."""
 BUCKETS = st.dictionaries(VALUES.map(bucket_key), st.integers(1, 10**12), max_size=40)
 
 

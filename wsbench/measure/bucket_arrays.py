@@ -14,14 +14,14 @@ import numpy.typing as npt
 
 from wsbench.measure.histogram import HIGHEST_KEY, Buckets
 
-Instants = npt.NDArray[np.int64]
+Integers = npt.NDArray[np.int64]
 
 
 class SparseBuckets(NamedTuple):
     """A distribution as two arrays: keys that a HdrHistogram can hold, and their counts."""
 
-    keys: Instants
-    counts: Instants
+    keys: Integers
+    counts: Integers
 
     @classmethod
     def of(cls, buckets: Mapping[int, int]) -> SparseBuckets:

@@ -13,7 +13,7 @@ static const int64_t LAST_SECOND = INT64_MAX / 1000000000 - 1;
 
 /* -- mask keys ----------------------------------------------------------------------------------------------------- */
 
-/* RFC 6455, 10.3: the author of the payloads must not predict the keys. The author is us: a pool of them is enough. */
+/* RFC 6455, 10.3: the author of the payloads must not predict the keys. The author is this generator: a pool of keys is enough. */
 static bool next_key(table_t *table, uint32_t *key) {
     if (table->next_key == KEYS) {
         if (getrandom(table->keys, sizeof table->keys, 0) != (ssize_t)sizeof table->keys)

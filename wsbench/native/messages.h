@@ -37,7 +37,7 @@ static inline size_t masked_size(const messages_t *messages) { return frame_size
 
 /* Make the parts of the server's frame. False if the numbers do not fit into a message. */
 bool make_parts(const messages_t *messages, uint64_t id, uint64_t seq, parts_t *parts);
-/* Whether `data` is what a frame has from `from` on. */
+/* Return whether `data` is what a frame has from `from` on. */
 bool equals(const parts_t *parts, size_t from, const uint8_t *data, size_t size);
 /* Copy what a frame has from `from` on; false if it has less. */
 bool copy_out(const parts_t *parts, size_t from, size_t size, uint8_t *into);

@@ -48,20 +48,14 @@ static bool append(PyObject *list, PyObject *item) {
     return done;
 }
 
-static PyObject *leftover_tuple(int fd, const leftover_t *leftover) {
-    return Py_BuildValue("(iy#iiy#LL)", fd, (const char *)leftover->unsent, (Py_ssize_t)leftover->unsent_size,
-                         leftover->send_error, leftover->read_error, (const char *)leftover->rest,
+static PyObject *leftover_object(int fd, const leftover_t *leftover) {
+    static const uint8_t nothing[1]; /* NULL would be None */
+    const uint8_t *unsent = leftover->unsent != NULL ? leftover->unsent : nothing;
+    const uint8_t *rest = leftover->rest != NULL ? leftover->rest : nothing;
+    return Py_BuildValue("(iy#iiy#LL)", fd, (const char *)unsent, (Py_ssize_t)leftover->unsent_size,
+                         leftover->send_error, leftover->read_error, (const char *)rest,
                          (Py_ssize_t)leftover->rest_size, (long long)leftover->arrived_ns,
                          (long long)leftover->handled_ns);
-}
-
-static PyObject *leftover_object(int fd, leftover_t *leftover) {
-    static const uint8_t nothing[1];
-    if (leftover->unsent == NULL) /* or it would be None */
-        leftover->unsent = nothing;
-    if (leftover->rest == NULL)
-        leftover->rest = nothing;
-    return leftover_tuple(fd, leftover);
 }
 
 /* -- life ---------------------------------------------------------------------------------------------------------- */
