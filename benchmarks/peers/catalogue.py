@@ -6,7 +6,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
 from benchmarks.peers.peer import (
@@ -114,6 +114,19 @@ def _load_test(load: Load) -> list[str]:
     return [program("load_test"), str(load.connections), "127.0.0.1", str(load.port), "0", "0", str(PAYLOAD_SIZE)]
 
 
+def _by_hand(name: str, options: Mapping[str, bool], *, verifies: str) -> Peer:
+    """Return Locust with websocket-client, which connects with these options."""
+    return Peer(
+        name,
+        python_versions("locust", "websocket-client"),
+        missing=unless_modules("websocket"),
+        command=_locust("locust_websocket_client.py", "ws"),
+        environment={"PEERS_PAYLOAD": PAYLOAD, "PEERS_OPTIONS": json.dumps(options)},
+        verifies=verifies,
+        note=f"connects with {', '.join(f'{key}={value}' for key, value in options.items())}" if options else "",
+    )
+
+
 PEERS = (
     Peer(
         WSBENCH,
@@ -131,23 +144,8 @@ PEERS = (
         verifies="nothing",
         note="counts and times nothing either: what a WebSocket client in Python costs at least",
     ),
-    Peer(
-        BY_HAND,
-        python_versions("locust", "websocket-client"),
-        missing=unless_modules("websocket"),
-        command=_locust("locust_websocket_client.py", "ws"),
-        environment={"PEERS_PAYLOAD": PAYLOAD, "PEERS_OPTIONS": "{}"},
-        verifies="UTF-8",
-    ),
-    Peer(
-        BY_HAND_TUNED,
-        python_versions("locust", "websocket-client"),
-        missing=unless_modules("websocket"),
-        command=_locust("locust_websocket_client.py", "ws"),
-        environment={"PEERS_PAYLOAD": PAYLOAD, "PEERS_OPTIONS": json.dumps(_TUNED)},
-        verifies="nothing",
-        note=f"connects with {', '.join(f'{name}={value}' for name, value in _TUNED.items())}",
-    ),
+    _by_hand(BY_HAND, {}, verifies="UTF-8"),
+    _by_hand(BY_HAND_TUNED, _TUNED, verifies="nothing"),
     Peer(
         "Locust SocketIOUser",
         python_versions("locust", "python-socketio"),

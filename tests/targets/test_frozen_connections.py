@@ -26,9 +26,33 @@ def frozen_before() -> Iterator[int]:
     gc.unfreeze()
 
 
-def test_what_exists_is_frozen_when_connections_have_opened(frozen_before: int) -> None:
-    cells = Counters(1).row(0)
-    connections = FrozenConnections(cells)
+@pytest.fixture
+def cells() -> memoryview:
+    return Counters(1).row(0)
+
+
+@pytest.fixture
+def connections(cells: memoryview) -> FrozenConnections:
+    return FrozenConnections(cells)
+
+
+@pytest.fixture
+def garbage(frozen_before: int, cells: memoryview, connections: FrozenConnections) -> weakref.ref[Cycle]:
+    """Return an object that a worker with 1,000 open connections has frozen, and that is garbage now."""
+    cycle = Cycle()
+    cells[OPENED] = 1000
+    connections.look()
+    assert gc.get_freeze_count() > frozen_before
+    seen = weakref.ref(cycle)
+    del cycle
+    gc.collect()
+    assert seen() is not None, "it is not frozen"
+    return seen
+
+
+def test_what_exists_is_frozen_when_connections_have_opened(
+    frozen_before: int, cells: memoryview, connections: FrozenConnections
+) -> None:
     connections.look()
     assert gc.get_freeze_count() == frozen_before == 0
     cells[OPENED] = 1000
@@ -41,51 +65,33 @@ def test_what_exists_is_frozen_when_connections_have_opened(frozen_before: int) 
     del kept
 
 
-def frozen_garbage(cells: memoryview, connections: FrozenConnections) -> weakref.ref[Cycle]:
-    """Return an object that a worker with 1,000 open connections has frozen, and that is garbage now."""
-    cycle = Cycle()
-    cells[OPENED] = 1000
-    connections.look()
-    seen = weakref.ref(cycle)
-    del cycle
-    gc.collect()
-    assert seen() is not None, "it is not frozen"
-    return seen
-
-
-@pytest.mark.usefixtures("frozen_before")
-def test_garbage_of_closed_connections_is_found_when_no_more_close() -> None:
-    cells = Counters(1).row(0)
-    connections = FrozenConnections(cells)
-    seen = frozen_garbage(cells, connections)
+def test_garbage_of_closed_connections_is_found_when_no_more_close(
+    cells: memoryview, connections: FrozenConnections, garbage: weakref.ref[Cycle]
+) -> None:
     for closed in (400, 700, 950):
         cells[CLOSED] = closed
         connections.look()
-        assert seen() is not None, "others wait for the answer to their close frame"
+        assert garbage() is not None, "others wait for the answer to their close frame"
     connections.look()
-    assert seen() is None
+    assert garbage() is None
 
 
-@pytest.mark.usefixtures("frozen_before")
-def test_garbage_of_a_worker_that_is_never_calm_is_found() -> None:
-    cells = Counters(1).row(0)
-    connections = FrozenConnections(cells)
-    seen = frozen_garbage(cells, connections)
+def test_garbage_of_a_worker_that_is_never_calm_is_found(
+    cells: memoryview, connections: FrozenConnections, garbage: weakref.ref[Cycle]
+) -> None:
     for closed in range(100, 2100, 100):
         cells[OPENED], cells[CLOSED] = 1000 + closed, closed
         connections.look()
-    assert seen() is not None
+    assert garbage() is not None
     cells[OPENED], cells[CLOSED] = 3100, 2100
     connections.look()
-    assert seen() is None
+    assert garbage() is None
 
 
-@pytest.mark.usefixtures("frozen_before")
-def test_a_few_that_close_cost_those_that_are_open_no_pause() -> None:
-    cells = Counters(1).row(0)
-    connections = FrozenConnections(cells)
-    seen = frozen_garbage(cells, connections)
+def test_a_few_that_close_cost_those_that_are_open_no_pause(
+    cells: memoryview, connections: FrozenConnections, garbage: weakref.ref[Cycle]
+) -> None:
     cells[CLOSED] = 400
     connections.look()
     connections.look()
-    assert seen() is not None
+    assert garbage() is not None

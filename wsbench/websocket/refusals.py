@@ -31,8 +31,6 @@ _NO_UPGRADE = re.compile(
     re.IGNORECASE,
 )
 _ORIGIN = re.compile(rb"origin|cors|cross-site", re.IGNORECASE)
-
-
 _ASGI_SERVERS = re.compile(r"uvicorn|hypercorn|daphne|granian", re.IGNORECASE)
 
 
