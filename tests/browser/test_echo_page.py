@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from typing import Any
@@ -12,9 +11,10 @@ import pytest
 from helpers import runs
 from helpers.browser import NARROW, WIDE, sideways
 from helpers.runs import EchoTarget
+from helpers.websocket_server import websocket_server
 from playwright.sync_api import Page, expect
 from websockets.http11 import Request, Response
-from websockets.sync.server import ServerConnection, serve
+from websockets.sync.server import ServerConnection
 
 from wsbench.targets.echo.try_page import PAGE, content_security_policy
 
@@ -142,12 +142,8 @@ def rude_server() -> Iterator[str]:
         response.headers["Content-Security-Policy"] = content_security_policy([request.headers["Host"]])
         return response
 
-    with serve(handler, "127.0.0.1", 0, process_request=page) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.socket.getsockname()[1]}/"
-        server.shutdown()
-        thread.join()
+    with websocket_server(handler, process_request=page) as url:
+        yield url.replace("ws:", "http:")
 
 
 def test_a_close_code_and_its_reason_are_shown_as_text(open_page: OpenPage, rude_server: str) -> None:

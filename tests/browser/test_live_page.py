@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,8 +14,9 @@ from helpers.browser import NARROW, WIDE, sideways
 from helpers.process import scaled
 from helpers.runs import EchoTarget
 from helpers.web_ui import WebUi, web_ui
+from helpers.websocket_server import websocket_server
 from playwright.sync_api import Page, expect
-from websockets.sync.server import ServerConnection, serve
+from websockets.sync.server import ServerConnection
 
 MARKUP = "<img src=x onerror=alert(1)><b>bold</b>"
 OpenPage = Callable[..., Page]
@@ -143,12 +143,8 @@ def rude_server() -> Iterator[str]:
         connection.send(MARKUP)
         connection.close(4001, MARKUP)
 
-    with serve(handler, "127.0.0.1", 0) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"ws://127.0.0.1:{server.socket.getsockname()[1]}/"
-        server.shutdown()
-        thread.join()
+    with websocket_server(handler) as url:
+        yield url
 
 
 def test_what_a_server_says_stays_text(open_page: OpenPage, ui: WebUi, rude_server: str) -> None:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from helpers import runs
-from helpers.process import TESTS, CliResult, Running, no_leftovers, scaled
+from helpers.process import TESTS, CliResult, Running, no_leftovers
 from helpers.runs import EchoTarget
+from helpers.websocket_server import websocket_server
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.server import ServerConnection, serve
+from websockets.sync.server import ServerConnection
 
 from wsbench.launcher.locust_process import free_port
 
@@ -92,16 +92,11 @@ def test_source_addresses_are_each_workers_own(tmp_path: Path) -> None:
             for message in connection:
                 connection.send(message)
 
-    with serve(echo, "127.0.0.1", 0) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        url = f"ws://127.0.0.1:{server.socket.getsockname()[1]}/"
+    with websocket_server(echo) as url:
         options = ("-u", "8", "-d", "300ms", "--warmup", "0s", "--rate", "50", "--host", url)
         own = [("--source-ip", f"127.0.{number}.1-127.0.{number}.2") for number in (1, 2)]
         with cluster(tmp_path, *options, of_worker=own.__getitem__) as (master, workers):
             result = finish(master, workers)
-        server.shutdown()
-        thread.join(scaled(10))
     assert result.returncode == 0, result.stderr
     assert seen == {f"127.0.{number}.{host}": 2 for number in (1, 2) for host in (1, 2)}
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from helpers import process, runs
 from helpers.process import CliResult
-from websockets.sync.server import ServerConnection, serve
+from helpers.websocket_server import websocket_server
+from websockets.sync.server import ServerConnection
 
 from wsbench.targets import catalogue
 from wsbench.targets.catalogue import CommandTarget
@@ -26,15 +25,6 @@ SERVERS = [
 SERVER = Path(process.TESTS, "helpers", "socketio_server.py")
 FAULTS = Path(process.TESTS, "helpers", "locustfiles", "packet_faults.py")
 OF_OURS = Path(process.TESTS, "helpers", "locustfiles", "packets.py")
-
-
-@contextlib.contextmanager
-def websocket_server(handler: Callable[[ServerConnection], None]) -> Iterator[str]:
-    """Serve connections with `handler`, each in a thread; yield the URL."""
-    with serve(handler, "127.0.0.1", 0) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"ws://127.0.0.1:{server.socket.getsockname()[1]}/"
-        server.shutdown()
 
 
 @pytest.mark.parametrize("name", SERVERS)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,7 +13,8 @@ from helpers import process, runs
 from helpers.bad_handshakes import BadHandshakes
 from helpers.process import CliResult
 from helpers.runs import Document, EchoTarget
-from websockets.sync.server import ServerConnection, serve
+from helpers.websocket_server import websocket_server
+from websockets.sync.server import ServerConnection
 
 RunCli = Callable[..., CliResult]
 StartFaultyEcho = Callable[..., FaultyEcho]
@@ -222,12 +222,8 @@ def pairing_server() -> Iterator[str]:
         for first in connection:
             connection.send(f"[{first!s},{connection.recv()!s}]")
 
-    with serve(handler, "127.0.0.1", 0) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"ws://127.0.0.1:{server.socket.getsockname()[1]}/"
-        server.shutdown()
-        thread.join()
+    with websocket_server(handler) as url:
+        yield url
 
 
 @pytest.mark.parametrize("decode", ["on", "off"])
