@@ -45,11 +45,18 @@ def by_default(part: bytes) -> Match:
     return lambda m, part=part: part in m.payload  # type: ignore[misc]
 
 
+def by_recursion(part: bytes) -> Match:
+    def holds(document: Any) -> bool:
+        return any(map(holds, document)) if isinstance(document, list) else document == part.decode()
+
+    return lambda m: holds(m.json())
+
+
 def wrapping(accepts: Callable[[Message], bool]) -> Callable[[Message], bool]:
     return lambda m: bool(accepts(m))
 
 
-@pytest.mark.parametrize("make", [by_closure, by_default, lambda part: {"id": part}])
+@pytest.mark.parametrize("make", [by_closure, by_default, by_recursion, lambda part: {"id": part}])
 def test_a_match_is_the_same_with_the_same_values(make: Callable[[bytes], Match]) -> None:
     of_1 = matcher(make(b"1"))
     assert match_identity(of_1) == match_identity(matcher(make(b"1")))

@@ -162,10 +162,12 @@ class MessageDispatcher:
     def _answered_as_well(self, index: int, first: PendingRequest, message: Message) -> list[PendingRequest]:
         """Return later requests that the message answers too; those with the same `match` take turns."""
         answered: list[PendingRequest] = []
-        identities = [match_identity(first.accepts)]
+        if not first.has_match or index + 1 == len(self._requests):
+            return answered
         misses = 0
-        with contextlib.suppress(Exception):  # values around a `match` that cannot be compared
-            for request in islice(self._requests, index + 1, None) if first.has_match else ():
+        with contextlib.suppress(Exception):  # values around a `match` that cannot be read or compared
+            identities = [match_identity(first.accepts)]
+            for request in islice(self._requests, index + 1, None):
                 if (
                     request.sent_ns <= message.arrived_ns
                     and self._matches(request, message)

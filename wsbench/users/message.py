@@ -104,14 +104,16 @@ def match_identity(accepts: object) -> object:
     return _identity(accepts) if isinstance(accepts, FunctionType | MethodType) else type(accepts)
 
 
-def _identity(value: object) -> object:
+def _identity(value: object, within: tuple[FunctionType, ...] = ()) -> object:
     if isinstance(value, MethodType):
         return id(value.__self__), value.__func__
     if not isinstance(value, FunctionType):
         return value
+    if any(value is each for each in within):  # it calls itself
+        return value.__code__
     around = [cell.cell_contents for cell in value.__closure__ or ()]
     values = *around, *(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()
-    return value.__code__, [_identity(each) for each in values]
+    return value.__code__, [_identity(each, (*within, value)) for each in values]
 
 
 def _includes(document: Any, wanted: Any) -> bool:
