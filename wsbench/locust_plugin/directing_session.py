@@ -204,7 +204,7 @@ class LocalSession(DirectingSession):
             worker=0,
             send=collector.receive,
             on_request=on_request,
-            sharing=Sharing(self.users_wanted()),
+            sharing=collector.registry.users.sharing,
         )
 
     def fail(self, failure: WsbenchError) -> None:
@@ -246,13 +246,13 @@ class MasterSession(DirectingSession):
         director = self._direct(options)
         for worker in workers:
             director.collector.registry.expect(runner.get_worker_index(worker.id))
-        self._sharing = Sharing(director.described.users)
         self._set_up()
 
     def _set_up(self) -> None:
         """Put the run's setup into the options that Locust sends to workers with every order to spawn users."""
-        assert self.director is not None
-        setup = RunSetup(self.director.described, self.director.phases.plan, self._sharing)
+        director = self.director
+        assert director is not None
+        setup = RunSetup(director.described, director.phases.plan, director.collector.registry.users.sharing)
         setattr(self._environment.parsed_options, SETUP, pack(setup))
 
     def broadcast(self, plan: PhasePlan) -> None:
@@ -260,7 +260,6 @@ class MasterSession(DirectingSession):
         self._runner.send_message(PHASE_UPDATE, {"body": pack(plan)})
 
     def share(self, sharing: Sharing) -> None:
-        self._sharing = sharing
         self._set_up()
         self._runner.send_message(SHARING_UPDATE, {"body": pack(sharing)})
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from wsbench.measure.phases import Phase, PhasePlan
 from wsbench.results.run_result import UsersEdit
-from wsbench.run.protocol import NOT_SHARED, Report, Sharing
+from wsbench.run.protocol import Report, Sharing
 from wsbench.units import format_duration, format_utc
 
 
@@ -19,6 +19,7 @@ class UserCounts:
         wanted: their number, as asked for last.
         edits: the changes of it that somebody made while the run was in progress.
         shape: the class that sets it over time; then there are no edits.
+        sharing: those that share the rate.
     """
 
     def __init__(self, wanted: int = 0, expected: Mapping[str, int] | None = None, shape: str = "") -> None:
@@ -27,7 +28,7 @@ class UserCounts:
         self.edits: list[UsersEdit] = []
         self.shape = shape
         self._expected = dict(expected or {})
-        self._sharing = Sharing(self._expected) if expected else NOT_SHARED
+        self.sharing = Sharing(self._expected)
 
     def expect(self, expected: Mapping[str, int], plan: PhasePlan) -> None:
         """Take the numbers by class that are asked for now."""
@@ -54,9 +55,9 @@ class UserCounts:
         pacing = sorted({kind for report in latest for kind in report.pacing})
         present = {report.worker: {k: n for k, n in report.users.items() if k in pacing} for report in latest}
         sharing = Sharing(self._expected, pacing, present if ramped else {})
-        if sharing == self._sharing:
+        if sharing == self.sharing:
             return None
-        self._sharing = sharing
+        self.sharing = sharing
         return sharing
 
 
