@@ -108,7 +108,7 @@ def for_loopback(host: str, connections: int, *, ports: int | None = None) -> tu
 
     `ports` are those of one address; None for this machine's ephemeral ports.
     """
-    if sys.platform != "linux" or not is_loopback(host):
+    if sys.platform != "linux" or ":" in host or not is_loopback(host):
         return ()
     needed = -(-connections // int((ports or ephemeral_ports()) * _PORTS_USED))
     first = ip_address("127.0.0.1")
@@ -116,9 +116,9 @@ def for_loopback(host: str, connections: int, *, ports: int | None = None) -> tu
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a host is `localhost` or in 127.0.0.0/8."""
+    """Return whether a host is `localhost` or a loopback address: ::1, or one in 127.0.0.0/8."""
     try:
-        return ip_address(host) in ipaddress.ip_network("127.0.0.0/8")
+        return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
 

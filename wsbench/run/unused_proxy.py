@@ -13,7 +13,7 @@ def unused_proxy(options: ConnectOptions) -> str:
     uri, proxies = options.uri, getproxies_environment()
     schemes = ("wss", "https", "all") if uri.secure else ("ws", "http", "all")
     scheme = next((each for each in schemes if proxies.get(each)), None)
-    if scheme is None or is_loopback(uri.host) or uri.host == "::1" or proxy_bypass(uri.host):
+    if scheme is None or is_loopback(uri.host) or proxy_bypass(uri.host):
         return ""
     proxy = options.secrets.text(proxies[scheme])
     return f"{scheme}_proxy ({proxy}) is not used: wsbench connects to {options.where} directly"

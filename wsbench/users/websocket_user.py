@@ -130,8 +130,7 @@ class WebSocketUser(LastingUser):
     @property
     def same_host(self) -> bool:
         """Whether the target has a loopback address and so shares this machine's clock."""
-        host = self.options.connect.uri.host
-        return host == "::1" or is_loopback(host)
+        return is_loopback(self.options.connect.uri.host)
 
     @property
     def phase(self) -> Phase:
