@@ -12,16 +12,14 @@ from locust.dispatch import UsersDispatcher
 from locust.env import Environment
 from locust.runners import WorkerNode
 
-HOLDS_CONNECTIONS = "_holds_connections"
-"""Attribute of the classes whose users hold connections."""
-_locusts_execute_next_task = TaskSet.execute_next_task
 _OF_RUN = "_host_of_run"
 """Attribute of the classes whose host was made of the run's URL."""
+_locusts_execute_next_task = TaskSet.execute_next_task
 
 
 def holds_connections(user_class: type[User]) -> bool:
     """Return whether users of this class hold connections: they are wsbench's."""
-    return getattr(user_class, HOLDS_CONNECTIONS, False)
+    return getattr(user_class, "_holds_connections", False)
 
 
 def install() -> None:

@@ -223,8 +223,8 @@ class LiveView:
 
     def series_of(self, name: str, phase: Phase | None) -> Buckets | None:
         """Return one series of a phase or of all, in coarse buckets; None if this has only exact ones."""
-        if self._options.closed_loop and name in ("response", "send_lag"):
-            name = "service" if name == "response" else ""
+        if self._options.closed_loop and name == "response":
+            name = "service"
         if not any(name in series for series in self._series.values()):
             return None
         return merged([series.get(name, {}) for of, series in self._series.items() if phase in (None, of)])

@@ -18,7 +18,7 @@ from wsbench.units import NS_PER_S
 def check(
     conditions: tuple[Condition, ...], collector: Collector, plan: PhasePlan, requests: OtherRequests
 ) -> Iterator[Gate]:
-    """Yield the gates as they are now; before the measure phase, without a value. Yields control after each."""
+    """Yield the gates as they are now; before the measure phase, without a value. Yields control before each."""
     measured_ns = min(time.time_ns(), plan.drain_ns) - plan.measure_ns
     checker = (
         None if measured_ns < NS_PER_S else GateChecker(_figures(collector, measured_ns, requests), _Sums(collector))

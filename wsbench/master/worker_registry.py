@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 
 import msgspec
@@ -201,9 +200,10 @@ class WorkerRegistry:
     def connections(self) -> ConnectionCounts:
         """Return the connections of all workers."""
         counts = [worker.report.connections for worker in self]
-        codes = sum((Counter(each.close_codes) for each in counts), Counter[str]())
+        codes: dict[str, int] = {}
         peers: dict[str, int] = {}
         for each in counts:
+            merge_counts(codes, each.close_codes)
             merge_counts(peers, each.peers)
         return ConnectionCounts(
             asked=sum(each.asked for each in counts),

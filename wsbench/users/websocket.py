@@ -72,7 +72,7 @@ class WebSocket(MessageDispatcher):
             self._count_one_way(*sent)
 
     def answer(self, message: Sendable) -> None:
-        """Send, from a callback, what a protocol on top owes the server, such as a heartbeat; also in the drain.
+        """Send, from a callback, a reply that a protocol on top requires, as to a heartbeat; also in the drain.
 
         A connection that is not open or whose socket is full gets none.
         """
