@@ -24,7 +24,7 @@ from wsbench.units import format_cores, parse_positive_size
 _SCHEMA = 1
 _CONNECTIONS = 20_000
 _TLS_FACTOR, _COMPRESSION_FACTOR = 1.7, 4.0
-_CONNECTION_BYTES, _PROCESS_BYTES, _KERNEL_BYTES = 20_000, 80_000_000, 5_000
+_CONNECTION_BYTES, _PROCESS_BYTES, _KERNEL_BYTES = 15_000, 80_000_000, 5_000
 _TLS_BYTES = 50_000
 _OPENED_PER_S = {False: 500, True: 200}
 """Connections a second and process, without TLS and with it."""
@@ -142,7 +142,7 @@ def _connection_bytes(calibration: Calibration | None, values: dict[str, Any]) -
     if stated := _stated(values["bytes_per_connection"], "--bytes-per-connection"):
         return stated
     plain = _or_assumed(
-        calibration.connection_bytes if calibration else None, _CONNECTION_BYTES, "user, greenlet, connection"
+        calibration.connection_bytes if calibration else None, _CONNECTION_BYTES, "an open echo connection and its user"
     )
     if not values["tls"]:
         return plain
