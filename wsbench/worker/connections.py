@@ -75,7 +75,7 @@ class Connections:
             patience_s=handshake_patience_s,
             cpu_ns=lambda: time.process_time_ns() - pacer.polled_ns,  # polling leaves its time to handshakes
         )
-        self._openers = Openers(2 * handshakes)  # one half queues for the others' slots, which is what contention is
+        self._openers = Openers(2 * handshakes)  # more than the limiter lets run: it has to see that handshakes queue
         self._drivers: dict[Driver, None] = {}
         self._back_offs: dict[Driver, BackOff] = {}
         self._opening = self._closing = 0

@@ -7,7 +7,7 @@ goes to the connection and its driver, which are the authority.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -99,7 +99,7 @@ class NativePath:
         self._tallies: dict[int, Tally] = {}
         self._drivers: list[NativeDriver] = []
         self._travellers: list[Traveller] = []
-        self._descriptors: dict[Any, int] = {}
+        self._descriptors: dict[object, int] = {}
         """Descriptors by driver, of an open loop."""
         self._recorder.on_change = self._follow
         self._follow()
